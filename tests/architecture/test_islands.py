@@ -1,0 +1,70 @@
+"""What import-linter cannot say without a hand-kept list: an adapter knows its room's Protocol and no neighbour."""
+
+import grimp
+import pytest
+
+# Rooms whose modules are adapters, and the modules of each that its adapters may share, with the reason. Only `catalog` may
+# know adapters. A module that is named nowhere here is an adapter, or a part of one: `webhook_auth` is a part of `webhook`.
+SHARED: dict[str, dict[str, str]] = {
+    "watcher.dialects": {
+        "protocol": "what every dialect implements",
+        "hosts": "which host a payload may name, the same question in every dialect",
+        "json_body": "reads a body as JSON within the bounds that hold for every sender",
+    },
+    "watcher.sources": {
+        "protocol": "what every source implements",
+    },
+    "watcher.backlog": {
+        "protocol": "what every backlog implements",
+        "tables": "what is on disk, which the migrations of the store are compared with",
+    },
+    "watcher.publishing": {
+        "protocol": "what every publisher implements",
+        "settings": "the fields all destinations share, and the union that the configuration is read into",
+        "cloudevent": "the one message format of every destination that sends messages",
+    },
+    "watcher.inspection.catalogers": {
+        "protocol": "what every cataloger implements, and its errors",
+        "purl": "the one way a package URL is written",
+        "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("watcher", cache_dir=None)
+
+
+@pytest.mark.parametrize("room", SHARED)
+def test_an_adapter_knows_no_neighbour(graph: grimp.ImportGraph, room: str) -> None:
+    """Within a room a module imports only what the room shares; only the catalog knows adapters."""
+    shared = {f"{room}.{name}" for name in SHARED[room]}
+    catalog = f"{room}.catalog"
+    members = graph.find_descendants(room)
+    crossings = {
+        f"{importer} imports {imported}"
+        for importer in members - {catalog}
+        for imported in graph.find_modules_directly_imported_by(importer) & members
+        if imported not in shared and not imported.startswith((f"{importer}.", f"{importer}_"))
+    }
+    assert not crossings, f"a neighbour is no library: move what both need below them, or name it in SHARED: {sorted(crossings)}"
+
+
+def test_only_those_who_assemble_know_a_catalog(graph: grimp.ImportGraph) -> None:
+    """A catalog names every adapter of its room, so whoever imports it depends on all of them."""
+    assemblers = ("watcher.settings", "watcher.daemon", "watcher.cli", "watcher.inspection")
+    strangers = {
+        f"{importer} imports {room}.catalog"
+        for room in SHARED
+        if f"{room}.catalog" in graph.modules
+        for importer in graph.find_modules_that_directly_import(f"{room}.catalog")
+        if not importer.startswith(assemblers)
+    }
+    assert strangers == set()
+
+
+def test_every_shared_module_exists_and_is_shared(graph: grimp.ImportGraph) -> None:
+    """A line of SHARED that protects nothing is an open door."""
+    listed = {f"{room}.{name}" for room, names in SHARED.items() for name in names}
+    assert listed <= graph.modules

@@ -1,0 +1,99 @@
+"""What holds for every module by itself: its size, its name, and when it loads an SDK."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+PACKAGE = PROJECT / "watcher"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+MAX_LINES = 400
+
+# Names that say nothing about what the module knows.
+VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+
+# Together they cost two seconds and 100 MB at start: each is imported inside the one adapter that needs it, when it starts.
+SDKS = ("boto3", "botocore", "google.cloud", "google.auth", "aiomqtt", "paho", "apprise")
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def test_a_module_fits_in_one_reading() -> None:
+    """400 lines are the wall; a module at the wall knows two things and is split."""
+    lines = {relative(path): path.read_text(encoding="utf-8").count("\n") for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_a_module_is_named_after_what_it_knows() -> None:
+    """No part of a module's path is one of the names that fit anything."""
+    names = {relative(path): {part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts} for path in MODULES}
+    assert [name for name, parts in names.items() if parts & VAGUE] == []
+
+
+def imported_when_loaded(body: list[ast.stmt]) -> Iterator[str]:
+    """Full names that importing a module imports: everything outside functions and `if TYPE_CHECKING`."""
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        elif isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
+            yield from imported_when_loaded(statement.orelse)
+        else:
+            for _, field in ast.iter_fields(statement):
+                if isinstance(field, list):
+                    yield from imported_when_loaded([node for node in field if isinstance(node, ast.stmt)])
+                    for handler in (node for node in field if isinstance(node, (ast.ExceptHandler, ast.match_case))):
+                        yield from imported_when_loaded(handler.body)
+
+
+def early_sdks(source: str) -> list[str]:
+    """The imports of SDKs among `imported_when_loaded`."""
+    prefixes = tuple(f"{sdk}." for sdk in SDKS)
+    return [name for name in imported_when_loaded(ast.parse(source).body) if f"{name}.".startswith(prefixes)]
+
+
+def test_no_module_imports_an_sdk_when_it_is_loaded() -> None:
+    """An SDK is imported where it is first used, so nobody pays for a cloud that is not configured."""
+    early = {relative(path): early_sdks(path.read_text(encoding="utf-8")) for path in MODULES}
+    assert {name: sdks for name, sdks in early.items() if sdks} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import boto3",
+        "import google.cloud.pubsub_v1 as pubsub",
+        "from google.cloud import pubsub_v1",
+        "from google import cloud",
+        "try:\n    import aiomqtt\nexcept ImportError:\n    pass",
+        "try:\n    import msgspec\nexcept ImportError:\n    import paho.mqtt",
+        "class Source:\n    from botocore.config import Config",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    import apprise",
+    ],
+)
+def test_the_check_sees_every_way_of_importing_early(source: str) -> None:
+    """The check above would be worth nothing if a `try` or a class could hide an import from it."""
+    assert early_sdks(source)
+
+
+@pytest.mark.parametrize("source", ["def start():\n    import boto3", "if TYPE_CHECKING:\n    import boto3", "import boto3_free"])
+def test_the_check_allows_late_imports(source: str) -> None:
+    """Inside a function, or for the type checker only, an SDK costs nothing at start."""
+    assert not early_sdks(source)
+
+
+def test_the_command_starts_without_any_sdk() -> None:
+    """`watcher` loads no SDK, not even through a package that we import."""
+    program = f"import sys, watcher.__main__; print(*[name for name in {SDKS!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == []

@@ -1,0 +1,46 @@
+"""What holds for every test: no sockets unless asked for, a time limit that fits its kind, repeatable examples."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+import pytest_socket
+
+HERE = Path(__file__).parent
+
+# Pure code is tested here: whoever opens a socket says so with `pytest.mark.enable_socket`.
+WITHOUT_SOCKETS = ("unit", "property", "architecture")
+
+# A unit test has two seconds on an idle machine; five times that on a busy one, under coverage, is still no reason to fail.
+UNIT_SECONDS = 10
+
+# CI draws the same examples every time, so that a red run is about the change; other runs look for new ones.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
+
+
+def kind(item: pytest.Item) -> str:
+    """`unit`, `contract`, `integration`, …: the folder of tests/ that holds the test."""
+    return item.path.relative_to(HERE).parts[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if kind(item) == "unit" and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture of the test; pytest-socket lifts the block in its teardown.
+
+    Unix sockets stay: an event loop wakes itself through a pair of them.
+    """
+    if kind(item) in WITHOUT_SOCKETS and item.get_closest_marker("enable_socket") is None:
+        pytest_socket.disable_socket(allow_unix_socket=True)

@@ -1,0 +1,413 @@
+"""What is true of every store, whatever keeps it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, layer_facts, layers
+from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
+from watcher.inspection.protocol import LayerCache
+from watcher.model.digest import Digest
+from watcher.model.inspection_json import inspection_json
+from watcher.model.inventory import FileTable
+from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.model.verdict import Outcome, Section, SectionState, Subject
+from watcher.publishing.protocol import OwnWrites
+from watcher.store.facts import LayerStore
+from watcher.store.images import StoredImages
+from watcher.store.outbox import StoredOutbox
+from watcher.store.own_writes import OwnWriteStore
+from watcher.store.protocol import ImageReader, Judged, Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
+from watcher.store.verdicts import StoredVerdicts
+
+OTHER = Digest("sha256:" + "d" * 64)
+HOST = SUBJECT.registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Every part as its Protocol, so that the suite also says that the parts fit."""
+
+    clock: HandClock
+    verdicts: VerdictStore
+    outbox: Outbox
+    recoverable: StoredOutbox
+    images: ImageReader
+    facts: LayerCache
+    own_writes: OwnWrites
+
+    async def record(self, verdict_id: str, *publishers: str, subject: Subject = SUBJECT, outcome: Outcome = Outcome.PASS) -> None:
+        said = a_verdict(id=verdict_id, subject=subject, outcome=outcome)
+        await self.verdicts.record([Judged(verdict=said)], {verdict_id: publishers})
+
+    async def due(self) -> list[tuple[str, str]]:
+        return [(each.verdict_id, each.publisher) for each in await self.outbox.due(99)]
+
+    async def take(self) -> Publication:
+        (publication,) = await self.outbox.due(1)
+        return publication
+
+
+@pytest.fixture(params=["sqlite"])
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    clock = HandClock()
+    async with open_database(tmp_path / "watcher.db") as database:
+        outbox = StoredOutbox(database, clock, max_attempts=3, jitter=lambda: 0.5)
+        yield Bench(
+            clock=clock,
+            verdicts=StoredVerdicts(database, clock),
+            outbox=outbox,
+            recoverable=outbox,
+            images=StoredImages(database),
+            facts=LayerStore(database),
+            own_writes=OwnWriteStore(database, clock),
+        )
+
+
+# Facts of layers
+
+
+async def test_layer_facts_come_back_equal(bench: Bench) -> None:
+    """What was kept of a layer is given again, value for value, for exactly its analyser version."""
+    await bench.facts.keep_layer(layer_facts())
+    await bench.facts.keep_layer(layer_facts(plain_bytes=999))
+    assert await bench.facts.layer(BOTTOM, "1") == layer_facts()
+    assert await bench.facts.layer(BOTTOM, "2") is None
+    assert await bench.facts.layer(TOP, "1") is None
+    await bench.facts.keep_layer(layer_facts(analyser="2", secrets=(), problems=()))
+    assert await bench.facts.layer(BOTTOM, "2") == layer_facts(analyser="2", secrets=(), problems=())
+
+
+async def test_keeping_one_layer_from_two_jobs_at_once_is_harmless(bench: Bench) -> None:
+    """Two jobs that meet the same layer both keep it."""
+    await asyncio.gather(*(bench.facts.keep_layer(layer_facts()) for _ in range(5)))
+    assert await bench.facts.layer(BOTTOM, "1") == layer_facts()
+
+
+async def test_bases_are_true_prefixes_longest_first(bench: Bench) -> None:
+    """An image is built on those whose layers, as stored, are its first layers; itself is not among them."""
+    third = Digest("sha256:" + "7" * 64)
+    for number, (digest, chain) in enumerate({IMAGE: (BOTTOM,), OTHER: (BOTTOM, TOP), third: (BOTTOM, TOP, third)}.items()):
+        subject = replace(SUBJECT, digest=digest, repository=RepositoryName(f"base/{number}"), tags=(Tag("v1"),))
+        inventory = an_inventory(digest=digest, layers=layers(*chain), packages=())
+        said = a_verdict(id=f"v-{number}", subject=subject, tag=None)
+        await bench.verdicts.record([Judged(verdict=said, inventory=inventory)], {})
+    one = Reference(registry=HOST, repository=RepositoryName("base/0"), tag=Tag("v1"), digest=IMAGE)
+    two = Reference(registry=HOST, repository=RepositoryName("base/1"), tag=Tag("v1"), digest=OTHER)
+    assert list(await bench.facts.bases((BOTTOM, TOP, third))) == [(2, two), (1, one)]
+    assert list(await bench.facts.bases((BOTTOM, TOP))) == [(1, one)]
+    assert list(await bench.facts.bases((BOTTOM,))) == []
+    assert list(await bench.facts.bases(())) == []
+    assert list(await bench.facts.bases((TOP, BOTTOM, third))) == []
+
+
+async def test_copies_of_a_base_do_not_crowd_out_where_it_was_first_seen(bench: Bench) -> None:
+    """However many repositories a base is pushed to later, the place it came from is still named, and first."""
+    for number in range(40):
+        subject = replace(SUBJECT, repository=RepositoryName(f"copy/{number}"), tags=())
+        judged = Judged(
+            verdict=a_verdict(id=f"v-{number}", subject=subject, tag=None), inventory=an_inventory(layers=layers(BOTTOM))
+        )
+        await bench.verdicts.record([judged], {})
+    found = await bench.facts.bases((BOTTOM, TOP))
+    assert found[0] == (1, Reference(registry=HOST, repository=RepositoryName("copy/0"), digest=IMAGE))
+    assert len(found) == 32
+
+
+# Verdicts
+
+
+async def test_a_verdict_comes_back_equal(bench: Bench) -> None:
+    """Every field of a recorded verdict survives, so that a publication made much later says the same bytes."""
+    plain = a_verdict()
+    bare = a_verdict(
+        id="v-2",
+        outcome=Outcome.UNKNOWN,
+        subject=Subject(registry=HOST, repository=SUBJECT.repository, digest=OTHER),
+        tag=None,
+        platform=None,
+        policies=(),
+        findings=(),
+        sections={"packages": Section(state=SectionState.MISSING, reason="ä", skipped=("a", "b"))},
+        origin=None,
+        index_digest=IMAGE,
+        reason="not-found: gone",
+        evaluated_at=MOMENT + timedelta(microseconds=1),
+    )
+    await bench.verdicts.record([Judged(verdict=plain), Judged(verdict=bare)], {})
+    assert await bench.verdicts.verdict("v-1") == plain
+    assert await bench.verdicts.verdict("v-2") == bare
+    assert await bench.verdicts.verdict("v-3") is None
+
+
+async def test_recording_a_verdict_twice_changes_nothing(bench: Bench) -> None:
+    """A job that runs twice records once: the first verdict stays, and so do its publications."""
+    await bench.record("v-1", "log", outcome=Outcome.PASS)
+    taken = await bench.take()
+    await bench.outbox.settle(taken, Published())
+    await bench.record("v-1", "log", "webhook", outcome=Outcome.FAIL)
+    kept = await bench.verdicts.verdict("v-1")
+    assert kept is not None
+    assert kept.outcome is Outcome.PASS
+    assert await bench.due() == []
+
+
+async def test_the_latest_verdict_can_be_narrowed(bench: Bench) -> None:
+    """By registry, repository and environment; without any, the newest of the digest wins."""
+    elsewhere = replace(SUBJECT, repository=RepositoryName("team/copy"), environment=None)
+    staging = replace(SUBJECT, environment="staging")
+    for number, subject in enumerate((SUBJECT, staging, elsewhere)):
+        await bench.record(f"v-{number}", subject=subject)
+
+    async def latest(**narrowed: str) -> str | None:
+        said = await bench.verdicts.latest(IMAGE, **narrowed)  # type: ignore[arg-type]
+        return said.id if said else None
+
+    assert await latest() == "v-2"
+    assert await latest(registry=HOST, repository=SUBJECT.repository) == "v-1"
+    assert await latest(environment="production") == "v-0"
+    assert await latest(registry="other.example.com") is None
+    assert await bench.verdicts.latest(OTHER) is None
+
+
+async def test_the_previous_outcome_is_that_of_the_verdict_before(bench: Bench) -> None:
+    """Compared within one registry, repository and digest; the first verdict has none before it."""
+    await bench.record("v-1", outcome=Outcome.FAIL)
+    await bench.record("x", subject=replace(SUBJECT, repository=RepositoryName("other")), outcome=Outcome.WARN)
+    await bench.record("v-2", outcome=Outcome.PASS)
+    await bench.record("v-3", outcome=Outcome.UNKNOWN)
+
+    async def before(verdict_id: str) -> Outcome | None:
+        return await bench.verdicts.previous_outcome(SUBJECT, a_verdict(id=verdict_id))
+
+    assert [await before(name) for name in ("v-1", "v-2", "v-3", "not-yet")] == [None, "fail", "pass", "unknown"]
+    assert await bench.verdicts.previous_outcome(replace(SUBJECT, digest=OTHER), a_verdict(id="y")) is None
+
+
+async def test_every_tag_of_a_digest_is_remembered(bench: Bench) -> None:
+    """Tags of all verdicts of one place, sorted; an image without any has none."""
+    await bench.record("v-1", subject=replace(SUBJECT, tags=(Tag("v1"),)))
+    await bench.record("v-2", subject=replace(SUBJECT, tags=(Tag("latest"), Tag("v1")), environment=None))
+    await bench.record("v-3", subject=replace(SUBJECT, repository=RepositoryName("other"), tags=(Tag("zzz"),)))
+    assert await bench.verdicts.tags(HOST, SUBJECT.repository, IMAGE) == ("latest", "v1")
+    assert await bench.verdicts.tags(HOST, SUBJECT.repository, OTHER) == ()
+
+
+async def test_of_an_index_all_verdicts_are_recorded_or_none(bench: Bench) -> None:
+    """One call is one transaction: a record that fails half-way leaves nothing."""
+    broken = a_verdict(id="v-2", outcome="no outcome")
+    with pytest.raises(AttributeError):
+        await bench.verdicts.record([Judged(verdict=a_verdict()), Judged(verdict=broken)], {"v-1": ["log"]})
+    assert await bench.verdicts.verdict("v-1") is None
+    assert await bench.due() == []
+
+
+# The outbox
+
+
+async def test_a_publication_is_due_until_it_is_published(bench: Bench) -> None:
+    """A verdict goes to each of its publishers, once each when all goes well."""
+    await bench.record("v-1", "webhook", "log")
+    taken = await bench.outbox.due(99)
+    assert [(each.verdict_id, each.publisher, each.attempt) for each in taken] == [("v-1", "log", 1), ("v-1", "webhook", 1)]
+    assert await bench.due() == []
+    for each in taken:
+        await bench.outbox.settle(each, Published())
+    bench.clock.advance(86400)
+    assert await bench.due() == []
+
+
+async def test_at_most_the_asked_number_is_taken(bench: Bench) -> None:
+    """The oldest that are due come first."""
+    for number in range(3):
+        await bench.record(f"v-{number}", "log", subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
+        bench.clock.advance(1)
+    assert [each.verdict_id for each in await bench.outbox.due(2)] == ["v-0", "v-1"]
+
+
+async def test_a_publication_that_is_never_settled_comes_back(bench: Bench) -> None:
+    """After its lease; and what the first taker says then is no longer heard."""
+    await bench.record("v-1", "log")
+    stale = await bench.take()
+    bench.clock.advance(181)
+    fresh = await bench.take()
+    assert fresh.attempt == 2
+    await bench.outbox.settle(stale, PublishFailed(reason="late", detail=""))
+    bench.clock.advance(181)
+    assert (await bench.take()).attempt == 3
+
+
+async def test_a_restart_takes_back_every_publication_at_once(bench: Bench) -> None:
+    """Whoever held a lease before a restart is dead."""
+    await bench.record("v-1", "log", "webhook")
+    await bench.outbox.due(2)
+    assert await bench.recoverable.recover() == 2
+    assert len(await bench.due()) == 2
+
+
+async def test_a_publication_waits_longer_each_time_and_then_has_failed(bench: Bench) -> None:
+    """The delay doubles from two seconds, or is what the destination asked for; after the last attempt it is given up."""
+    await bench.record("v-1", "log")
+    for asked, delay in ((None, 2.0), (7.0, 7.0)):
+        await bench.outbox.settle(await bench.take(), PublishLater(reason="refused", detail="503", delay_seconds=asked))
+        bench.clock.advance(delay - 0.1)
+        assert await bench.due() == []
+        bench.clock.advance(0.1)
+    await bench.outbox.settle(await bench.take(), PublishLater(reason="refused", detail="503"))
+    bench.clock.advance(86400)
+    assert await bench.due() == []
+
+
+async def test_publications_of_one_subject_are_in_order_per_publisher(bench: Bench) -> None:
+    """While one is under way or waits to be repeated, a newer one of the same subject and publisher waits; others do not."""
+    await bench.record("v-1", "log", "webhook")
+    first = await bench.outbox.due(99)
+    await bench.record("v-2", "log", "webhook")
+    await bench.record("v-3", "log", subject=replace(SUBJECT, digest=OTHER))
+    assert await bench.due() == [("v-3", "log")]
+    await bench.outbox.settle(first[0], Published())
+    assert await bench.due() == [("v-2", "log")]
+    await bench.outbox.settle(first[1], PublishLater(reason="refused", detail="", delay_seconds=10.0))
+    assert await bench.due() == []
+    bench.clock.advance(10)
+    assert await bench.due() == [("v-1", "webhook")]
+
+
+async def test_a_newer_verdict_supersedes_what_nobody_was_told(bench: Bench) -> None:
+    """Of several verdicts in a row only the newest is published, save those that were tried already or are of another subject."""
+    staging = replace(SUBJECT, environment="staging")
+    await bench.record("v-1", "log")
+    await bench.outbox.settle(await bench.take(), PublishLater(reason="refused", detail="", delay_seconds=1.0))
+    await bench.record("v-2", "log", "webhook")
+    await bench.record("v-3", "log", subject=staging)
+    await bench.record("v-4", "log")
+    bench.clock.advance(1)
+    said = []
+    while taken := await bench.outbox.due(99):
+        for each in taken:
+            said.append((each.verdict_id, each.publisher))
+            await bench.outbox.settle(each, Published())
+    assert said == [("v-1", "log"), ("v-3", "log"), ("v-4", "log")]
+
+
+# Images
+
+
+async def test_an_inspection_comes_back_as_its_public_json(bench: Bench) -> None:
+    """The stored inspection is the document that the inspection itself would give, its file list counted and not repeated."""
+    inventory = an_inventory()
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=inventory)], {})
+    stored = await bench.images.inspection(IMAGE)
+    assert stored is not None
+    assert json.loads(stored) == json.loads(json.dumps(inspection_json(inventory)))
+    assert json.loads(stored)["files"]["count"] == 3
+    assert await bench.images.inspection(OTHER) is None
+
+
+async def test_an_image_that_was_only_judged_has_no_inspection(bench: Bench) -> None:
+    """An index, an artefact or an image that could not be read has verdicts, but no facts."""
+    await bench.record("v-1")
+    assert await bench.images.inspection(IMAGE) is None
+
+
+async def test_a_long_list_of_notable_files_is_cut(bench: Bench) -> None:
+    """An image of a million world-writable files is still a document of bounded size, which says what it left out."""
+    many = 10_100
+    files = FileTable(
+        path=[f"f{number}" for number in range(many)],
+        kind=["f"] * many,
+        mode=[0o666] * many,
+        uid=[0] * many,
+        gid=[0] * many,
+        size=[0] * many,
+        link=[""] * many,
+        layer=[0] * many,
+    )
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory(files=files))], {})
+    document = json.loads(await bench.images.inspection(IMAGE) or b"")["files"]
+    assert (document["count"], len(document["notable"]), document["notable_omitted"]) == (many, 10_000, 100)
+
+
+async def test_images_are_listed_in_order_of_digest(bench: Bench) -> None:
+    """One row for each place an image was seen at, with its tags and newest outcome; a page ends between digests."""
+    copy = replace(SUBJECT, registry=Host("a.example.com"), tags=())
+    await bench.record("v-1", outcome=Outcome.FAIL)
+    await bench.record("v-2", subject=replace(SUBJECT, tags=(Tag("latest"),)), outcome=Outcome.WARN)
+    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-3", subject=copy, tag=None))], {})
+    await bench.record("v-4", subject=replace(SUBJECT, digest=OTHER))
+    rows = await bench.images.images(limit=1)
+    assert [(row.digest, row.registry, row.tags, row.outcome) for row in rows] == [
+        (IMAGE, "a.example.com", (), "fail"),
+        (IMAGE, HOST, ("latest", "v1"), "warn"),
+    ]
+    assert rows[0].evaluated_at == MOMENT
+    assert [row.digest for row in await bench.images.images(after=IMAGE)] == [OTHER]
+    assert await bench.images.images(after=OTHER) == []
+
+
+async def test_verdicts_of_a_digest_are_listed_newest_first(bench: Bench) -> None:
+    """All of a digest, wherever it lies, at most as many as asked for."""
+    for number in range(3):
+        await bench.record(f"v-{number}", subject=replace(SUBJECT, repository=RepositoryName(f"r/{number}")))
+    assert [said.id for said in await bench.images.verdicts(IMAGE, limit=2)] == ["v-2", "v-1"]
+
+
+async def test_a_new_inspection_replaces_the_old_one(bench: Bench) -> None:
+    """What a newer analyser says of an image is what is kept of it."""
+    await bench.facts.keep_layer(layer_facts())
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], {})
+    newer = an_inventory(facts_revision="sha256:" + "5" * 64, packages=(a_package("only", licenses=("MIT",)),))
+    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-2"), inventory=newer)], {})
+    document = json.loads(await bench.images.inspection(IMAGE) or b"")
+    assert [package["name"] for package in document["packages"]] == ["only"]
+
+
+# Own writes
+
+
+async def test_what_was_claimed_is_known_as_ours(bench: Bench) -> None:
+    """Before anything is put, its digest is known, and it stays known while its events can come back."""
+    await bench.own_writes.claim([IMAGE])
+    assert set(await bench.own_writes.claimed([IMAGE, OTHER])) == {IMAGE}
+    assert set(await bench.own_writes.claimed([])) == set()
+    bench.clock.advance(20 * 86400)
+    await bench.own_writes.claim([IMAGE, BOTTOM])
+    bench.clock.advance(20 * 86400)
+    await bench.own_writes.claim([OTHER])
+    assert set(await bench.own_writes.claimed([IMAGE, OTHER, BOTTOM, TOP])) == {IMAGE, OTHER, BOTTOM}
+    bench.clock.advance(11 * 86400)
+    await bench.own_writes.claim([])
+    assert set(await bench.own_writes.claimed([IMAGE, OTHER, BOTTOM])) == {OTHER}
+
+
+async def test_one_editor_per_subject(bench: Bench) -> None:
+    """Whoever holds a subject is alone with it; another subject is not held up; nothing is left behind."""
+    order: list[str] = []
+    entered = asyncio.Event()
+
+    async def edit(name: str, subject: Subject) -> None:
+        async with bench.own_writes.lock(subject):
+            order.append(f"{name} in")
+            if name == "first":
+                entered.set()
+                await other_done.wait()
+            order.append(f"{name} out")
+
+    other_done = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(edit("first", SUBJECT))
+        await entered.wait()
+        # Tags and environment are no part of what is edited.
+        group.create_task(edit("second", replace(SUBJECT, tags=(), environment=None)))
+        await asyncio.sleep(0)
+        await edit("other", replace(SUBJECT, digest=OTHER))
+        other_done.set()
+    assert order == ["first in", "other in", "other out", "first out", "second in", "second out"]
+    assert vars(bench.own_writes)["_locks"] == {}

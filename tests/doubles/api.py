@@ -1,0 +1,127 @@
+"""The real HTTP server on a free port of loopback, over a real store and backlog in a file of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.doubles.databases import open_database
+from tests.doubles.evaluators import WrittenEvaluator
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.verdicts import SUBJECT, a_verdict
+from watcher.api.app import build_app, serving
+from watcher.api.context import ApiContext, Hook
+from watcher.api.settings import AdmissionSettings, ServerSettings
+from watcher.backlog.sqlite import SqliteBacklog
+from watcher.kit.secret import Secret
+from watcher.kit.sqlite import Database
+from watcher.kit.telemetry import Metrics
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, Reference
+from watcher.model.verdict import Verdict
+from watcher.store.images import StoredImages
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
+
+
+class Tags:
+    """A registry that is only ever asked for tags. `answers` maps a name to a digest, None, an error, or what to wait for."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Digest | Exception | asyncio.Event | None] = {}
+        self.asked: list[str] = []
+
+    async def resolve(self, reference: Reference) -> Digest | None:
+        self.asked.append(str(reference))
+        answer = self.answers.get(str(reference))
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return None
+        return answer
+
+
+@dataclass(kw_only=True)
+class RunningApi:
+    """`get` and `post` give status and decoded body."""
+
+    url: str
+    session: aiohttp.ClientSession
+    clock: HandClock
+    backlog: SqliteBacklog
+    verdicts: StoredVerdicts
+    evaluator: WrittenEvaluator
+    tags: Tags
+    metrics: Metrics
+    database: Database
+    not_ready: list[str] = field(default_factory=list)
+
+    async def record(self, **changes: Any) -> Verdict:
+        verdict = a_verdict(**{"evaluated_at": self.clock(), **changes})
+        await self.verdicts.record([Judged(verdict=verdict)], {})
+        return verdict
+
+    async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        async with self.session.get(self.url + path, headers=headers) as response:
+            return response.status, await _body(response)
+
+    async def post(self, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        async with self.session.post(self.url + path, json=json, headers=headers) as response:
+            return response.status, await _body(response)
+
+
+@asynccontextmanager
+async def running_api(
+    directory: Path,
+    *,
+    hooks: Mapping[str, Hook] | None = None,
+    admission: AdmissionSettings | None = None,
+    api_token: str | None = None,
+    admission_token: str | None = None,
+    settings: ServerSettings | None = None,
+) -> AsyncIterator[RunningApi]:
+    clock, evaluator, tags, metrics = HandClock(), WrittenEvaluator(), Tags(), Metrics()
+    not_ready: list[str] = []
+    async with open_database(directory / "watcher.db") as database:
+        backlog, verdicts = SqliteBacklog(database, clock), StoredVerdicts(database, clock)
+        context = ApiContext(
+            backlog=backlog,
+            jobs=backlog,
+            verdicts=verdicts,
+            images=StoredImages(database),
+            evaluator=lambda: evaluator,
+            resolve=tags.resolve,
+            registries=frozenset({SUBJECT.registry, Host("localhost:5000")}),
+            metrics=metrics,
+            wakeup=Wakeup(),
+            hooks=hooks or {},
+            not_ready=lambda: next(iter(not_ready), None),
+            api_token=Secret(api_token) if api_token else None,
+            admission=admission,
+            admission_token=Secret(admission_token) if admission_token else None,
+            clock=clock,
+        )
+        server = settings or ServerSettings(port=0)
+        async with serving(build_app(context), server) as (host, port), aiohttp.ClientSession() as session:
+            yield RunningApi(
+                url=f"{'https' if server.tls else 'http'}://{host}:{port}",
+                session=session,
+                clock=clock,
+                backlog=backlog,
+                verdicts=verdicts,
+                evaluator=evaluator,
+                tags=tags,
+                metrics=metrics,
+                database=database,
+                not_ready=not_ready,
+            )
+
+
+async def _body(response: aiohttp.ClientResponse) -> Any:
+    return await response.json(content_type=None) if "json" in response.content_type else await response.text()

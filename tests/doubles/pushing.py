@@ -1,0 +1,66 @@
+"""Images as OCI layouts on disk, for skopeo to push as a person would, and what is read back of a registry."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from watcher.model.digest import Digest
+from watcher.testing.images import BuiltImage
+
+MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
+)
+
+
+def write_layout(directory: Path, image: BuiltImage, name: str = "image") -> Path:
+    """An OCI layout with one image under `name`."""
+    blobs = directory / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    for each in (image, *image.children):
+        for digest, content in {**each.blobs, each.digest: each.raw}.items():
+            (blobs / digest.partition(":")[2]).write_bytes(content)
+    (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    entry = {
+        "mediaType": image.media_type,
+        "digest": image.digest,
+        "size": len(image.raw),
+        "annotations": {"org.opencontainers.image.ref.name": name},
+    }
+    (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    return directory
+
+
+def skopeo_push(layout: Path, destination: str, *, name: str = "image") -> None:
+    """`skopeo copy --all`, digests preserved."""
+    command = ["skopeo", "copy", "--all", "--dest-tls-verify=false", "--preserve-digests"]
+    done = subprocess.run(
+        [*command, f"oci:{layout}:{name}", f"docker://{destination}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def get_manifest(url: str, repository: str, reference: str) -> Any:
+    """A manifest's JSON, None while there is none."""
+    request = Request(f"{url}/v2/{repository}/manifests/{reference}", headers={"Accept": MANIFESTS})
+    try:
+        with urlopen(request, timeout=10) as response:
+            return json.load(response)
+    except HTTPError as error:
+        if error.code in {404, 500}:  # docker-registry answers 500 while the tag is being rewritten
+            return None
+        raise
+
+
+def attached_verdict(url: str, repository: str, digest: Digest) -> tuple[Any, Any, Any] | None:
+    """The one entry of the fallback index, its manifest, and the verdict in it; None while there is none."""
+    index = get_manifest(url, repository, digest.replace(":", "-"))
+    if index is None:
+        return None
+    (entry,) = [each for each in index["manifests"] if each["artifactType"].startswith("application/vnd.registry-watcher")]
+    manifest = get_manifest(url, repository, entry["digest"])
+    with urlopen(f"{url}/v2/{repository}/blobs/{manifest['layers'][0]['digest']}", timeout=10) as response:
+        return entry, manifest, json.load(response)

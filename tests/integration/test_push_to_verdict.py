@@ -1,0 +1,155 @@
+"""The main job on real servers: skopeo pushes, docker-registry notifies, the verdict is attached and a message sent."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually, free_port
+from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
+from watcher.model.digest import Digest
+from watcher.testing.docker_registry import RunningRegistry
+from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_index, build_layer
+
+DEBIAN = 'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n'
+PASSWD = "root:x:0:0:root:/root:/bin/bash\napp:x:1000:1000::/home/app:/bin/sh\n"
+STATUS = "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.2.13\n\n"
+
+
+class World:
+    """A registry, a daemon that hears of it, and a receiver of messages."""
+
+    def __init__(self, registry: RunningRegistry, daemon: RunningDaemon, receiver: Receiver, tmp_path: Path) -> None:
+        self.registry, self.daemon, self.receiver, self.tmp_path = registry, daemon, receiver, tmp_path
+
+    def push(self, image: BuiltImage, repository: str, tag: str = "v1") -> None:
+        layout = write_layout(self.tmp_path / f"layout-{image.digest[7:19]}", image)
+        skopeo_push(layout, f"{self.registry.host}/{repository}:{tag}")
+
+    def verdict(self, repository: str, digest: Digest) -> tuple[Any, Any, Any]:
+        return eventually(lambda: attached_verdict(self.registry.url, repository, digest), what=f"a verdict\n{self.daemon.tail()}")
+
+
+@pytest.fixture
+def world(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path) -> Iterator[World]:
+    port = free_port()
+    registry = start_docker_registry(
+        tmp_path / "registry",
+        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
+        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+    )
+    receiver = Receiver()
+    config = (
+        f'registries: [{{host: "{registry.host}"}}]\n'
+        "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
+        f"publish: [{{type: referrer}}, {{type: webhook, url: '{receiver.url}', secret: 'env:OUT_SECRET'}}, {{type: log}}]\n"
+        f"environments: [{{name: production, images: ['{registry.host}/prod/**']}}]\n"
+    )
+    daemon = RunningDaemon(directory=tmp_path, config=config, port=port, environment={"OUT_SECRET": "out"})
+    daemon.start()
+    yield World(registry, daemon, receiver, tmp_path)
+    assert daemon.stop() == 0
+    receiver.close()
+
+
+def base_layer() -> Layer:
+    return build_layer({"etc/os-release": DEBIAN, "etc/passwd": PASSWD, "var/lib/dpkg/status": STATUS})
+
+
+def leaking_image() -> BuiltImage:
+    key = "AKIA" + "Q3EGRIMZ7KLDOP5X"
+    credentials = build_layer({"root/.aws/credentials": f"[default]\naws_access_key_id = {key}\n"})
+    removed = build_layer({"root/.aws/.wh.credentials": Entry()})
+    steps = [{"created_by": "base"}, {"created_by": "COPY . /"}, {"created_by": "RUN rm /root/.aws/credentials"}]
+    return build_image([base_layer(), credentials, removed], config={"User": "app"}, history=steps)
+
+
+def test_a_push_gets_its_verdict_in_the_registry_and_as_a_message(world: World) -> None:
+    """The referrer is found under the fallback tag, says what the message says, and names where the key is."""
+    image = leaking_image()
+    world.push(image, "team/app")
+    entry, manifest, verdict = world.verdict("team/app", image.digest)
+    assert verdict["outcome"] == "fail"
+    (finding,) = [each for each in verdict["findings"] if each["rule"] == "baseline/aws-keys"]
+    assert finding["evidence"]["path"] == "/root/.aws/credentials"
+    assert finding["evidence"]["created_by"] == "COPY . /"
+    assert finding["evidence"]["layer_index"] == 1
+    assert verdict["image"] == {
+        "registry": world.registry.host,
+        "repository": "team/app",
+        "tag": "v1",
+        "digest": image.digest,
+        "platform": "linux/amd64",
+        "media_type": image.media_type,
+        "index": None,
+    }
+    assert verdict["sections"]["vulnerabilities"]["state"] == "not-configured"
+    assert manifest["subject"]["digest"] == image.digest
+    assert manifest["artifactType"] == "application/vnd.registry-watcher.verdict.v1+json" == entry["artifactType"]
+    assert manifest["annotations"] == entry["annotations"]
+    assert entry["annotations"]["io.registry-watcher.outcome"] == "fail"
+    assert entry["annotations"]["io.registry-watcher.findings-fail"] == "1"
+    ((headers, body),) = eventually(lambda: world.receiver.requests, what="the message")
+    event = json.loads(body)
+    assert event["data"] == verdict
+    assert event["subject"] == f"{world.registry.host}/team/app@{image.digest}"
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.new(b"out", signed, hashlib.sha256).digest()).decode()
+    everything = world.daemon.log.read_bytes() + (world.tmp_path / "watcher.db").read_bytes() + body
+    assert b"GRIMZ7KLDOP5X" not in everything
+
+
+def test_a_retag_in_production_is_judged_as_such_and_reads_no_layer_again(world: World) -> None:
+    """Another repository is another subject; what is known of the layers is not read twice."""
+    image = build_image([base_layer()], config={"User": "app"})
+    world.push(image, "team/app")
+    world.verdict("team/app", image.digest)
+    world.push(image, "prod/app")
+    *_, verdict = world.verdict("prod/app", image.digest)
+    assert verdict["subject"]["environment"] == "production"
+    lines = [line for line in world.daemon.lines() if line["event"] == "verdict.recorded"]
+    assert [line["layers_read"] for line in lines] == [1, 0]
+
+
+def test_an_index_has_a_verdict_for_each_platform_and_its_own(world: World) -> None:
+    """The worst platform decides, and an attestation beside the platforms changes nothing."""
+    good = build_image([base_layer()], config={"User": "app"})
+    bad = build_image([base_layer()], config={"User": "root"}, platform="linux/arm64")
+    index = build_index([good, bad])
+    world.push(index, "team/multi")
+    *_, verdict = world.verdict("team/multi", index.digest)
+    assert verdict["outcome"] == "warn"
+    assert world.verdict("team/multi", good.digest)[2]["outcome"] == "pass"
+    assert world.verdict("team/multi", bad.digest)[2]["image"]["index"] == index.digest
+    jobs = [line for line in world.daemon.lines() if line["event"] == "verdict.recorded"]
+    assert len(jobs) == 1
+
+
+def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:
+    """One job for one push, however often its verdict is published; the registry has delivered every event of it."""
+    image = build_image([base_layer()], config={"User": "app"})
+    world.push(image, "team/app")
+    world.verdict("team/app", image.digest)
+    world.push(image, "team/app", "v2")
+    eventually(lambda: len(world.receiver.requests) == 2, what="the second message")
+    # As long as any loop would need to come round: the registry notifies within milliseconds, a child waits five seconds.
+    quiet_until = time.monotonic() + 30
+    eventually(lambda: time.monotonic() > quiet_until, seconds=40, what="the end of the quiet time")
+    sent = world.registry.notifications()
+    rows = world.daemon.get("/api/v1/events?limit=500")["events"]
+    assert sent["Pending"] == 0
+    assert sent["Events"] == sent["Successes"] == len(rows)
+    accepted = [row for row in rows if row["decision"] == "accepted"]
+    assert [row["tag"] for row in accepted] == ["v2", "v1"]
+    own = [row for row in rows if row["reason"] == "published-by-us"]
+    assert len(own) == 4  # two artefacts, two fallback indexes
+    index = get_manifest(world.registry.url, "team/app", image.digest.replace(":", "-"))
+    assert len(index["manifests"]) == 1
+    recorded = [line for line in world.daemon.lines() if line["event"] == "verdict.recorded"]
+    assert len(recorded) == 2

@@ -1,0 +1,104 @@
+"""Any bytes are a package database, nothing, or one of our errors."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.distro import distro_of
+from watcher.inspection.catalogers.passwd import parse_group, parse_passwd, resolve_user
+from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.model.errors import PermanentError
+
+PLACES = {
+    "deb": "var/lib/dpkg/status",
+    "apk": "lib/apk/db/installed",
+    "pypi": "a.dist-info/METADATA",
+    "npm": "node_modules/a/package.json",
+}
+
+words = st.sampled_from(
+    [
+        *(
+            b"Package",
+            b"Status",
+            b"Version",
+            b"Source",
+            b": ",
+            b":",
+            b"install ok installed",
+            b"P:",
+            b"V:",
+            b"\n",
+            b"\r\n",
+            b"\n\n",
+            b" (",
+            b")",
+        ),
+        *(
+            b"Name",
+            b"Classifier",
+            b"License :: ",
+            b"License",
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b'"name"',
+            b'"version"',
+            b'"license"',
+            b'"',
+            b",",
+            b"1e999",
+        ),
+        *(
+            b"ID=",
+            b"VERSION_ID=",
+            b"'",
+            b'"',
+            b"\\",
+            b"#",
+            b"\0",
+            b"\xff",
+            b"\xed\xa0\x80",
+            b"x:0:0",
+            b"99999999999",
+            b"-1",
+            b"\xd9\xa1",
+            b"a",
+        ),
+    ]
+)
+content = st.one_of(st.binary(max_size=300), st.lists(words, max_size=40).map(b"".join))
+
+
+@pytest.mark.parametrize("cataloger", CATALOGERS, ids=lambda cataloger: cataloger.type)
+@given(content=content)
+def test_any_bytes_are_a_database_or_our_error(cataloger: Cataloger, content: bytes) -> None:
+    """What is returned is complete: every package has a name, a version and a purl, all printable."""
+    database = None
+    with contextlib.suppress(PermanentError):
+        database = cataloger.read(PLACES[cataloger.type], content)
+    for package in database.packages if database else ():
+        assert package.type == cataloger.type
+        assert package.name
+        assert package.version
+        assert package.purl.startswith(f"pkg:{package.type}/")
+        texts = (package.name, package.version, package.architecture, package.source, package.maintainer, *package.licenses)
+        assert all(text.isprintable() and len(text) <= 256 for text in texts)
+
+
+@given(st.sampled_from(["etc/os-release", "etc/alpine-release", "etc/debian_version"]), content)
+def test_any_bytes_are_a_distribution(path: str, content: bytes) -> None:
+    """Never an error: an image may hold anything there."""
+    distro = distro_of({path: content})
+    assert distro.known or distro.id == ""
+
+
+@given(content, content, st.text(max_size=20))
+def test_any_bytes_are_users(passwd: bytes, group: bytes, user: str) -> None:
+    """Never an error, and never a uid that no runtime takes."""
+    uid = resolve_user(user, parse_passwd(passwd), parse_group(group))
+    assert uid is None or 0 <= uid < 2**31

@@ -1,0 +1,250 @@
+import io
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import web
+
+from tests.doubles.api import RunningApi, running_api
+from tests.doubles.inventories import an_inventory
+from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
+from watcher.api.app import serving
+from watcher.api.settings import ServerSettings, TlsSettings
+from watcher.backlog.protocol import Arrival, Dead, Lane
+from watcher.kit.sqlite import StoreUnavailableError
+from watcher.kit.telemetry import configure_logging
+from watcher.model.digest import Digest
+from watcher.model.errors import ConfigurationError
+from watcher.model.push import Ignored, Push, Pushed, Rejected
+from watcher.model.verdict import Outcome
+from watcher.store.protocol import Judged
+
+pytestmark = pytest.mark.enable_socket
+
+TOKEN = {"Authorization": "Bearer the-token"}
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[RunningApi]:
+    async with running_api(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def locked(tmp_path: Path) -> AsyncIterator[RunningApi]:
+    async with running_api(tmp_path, api_token="the-token") as running:
+        yield running
+
+
+def a_push(api: RunningApi, *, key: str = "k", lane: Lane = Lane.PUSH, digest: Digest = IMAGE) -> Arrival:
+    push = Push(registry=SUBJECT.registry, repository=SUBJECT.repository, digest=digest)
+    return Arrival(source="main", decision=Pushed(push=push), delivery_key=key, received_at=api.clock(), lane=lane)
+
+
+async def test_it_says_that_it_is_alive_and_ready(api: RunningApi) -> None:
+    """Alive needs nothing but the loop; ready needs the store as well."""
+    assert await api.get("/healthz") == (200, {"status": "alive"})
+    assert await api.get("/readyz") == (200, {"status": "ready"})
+
+
+async def test_it_is_not_ready_while_something_is_missing(api: RunningApi) -> None:
+    """The reason is named, and being alive is another question."""
+    api.not_ready.append("policies are being loaded")
+    status, body = await api.get("/readyz")
+    assert (status, body["detail"]) == (503, "policies are being loaded")
+    assert (await api.get("/healthz"))[0] == 200
+
+
+async def test_metrics_show_the_backlog_as_it_is_now(api: RunningApi) -> None:
+    """Numbers of the store are read when they are asked for."""
+    await api.backlog.put([a_push(api)])
+    api.clock.advance(3)
+    api.metrics.events.labels("main", "accepted", "").inc()
+    status, text = await api.get("/metrics")
+    assert status == 200
+    assert 'watcher_backlog_jobs{lane="push",state="waiting"} 1.0' in text
+    assert 'watcher_backlog_oldest_seconds{lane="push"} 3.0' in text
+    assert 'watcher_events_total{decision="accepted",reason="",source="main"} 1.0' in text
+    (job,) = await api.backlog.lease([Lane.PUSH], 1)
+    await api.backlog.settle(job, Dead(reason="broken", detail=""))
+    assert 'state="waiting"' not in (await api.get("/metrics"))[1]
+
+
+async def test_a_store_that_is_down_is_said_everywhere(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not ready, no old numbers among the metrics, and 503 for what needs it."""
+
+    async def down(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailableError("store watcher.db: disk I/O error")
+
+    await api.backlog.put([a_push(api)])
+    assert "watcher_backlog_jobs{" in (await api.get("/metrics"))[1]
+    for name in ("depth", "events"):
+        monkeypatch.setattr(api.backlog, name, down)
+    assert (await api.get("/readyz"))[1]["detail"] == "the store does not answer"
+    status, text = await api.get("/metrics")
+    assert (status, "watcher_backlog_jobs{" in text, "watcher_verdicts_total" in text) == (200, False, True)
+    status, body = await api.get("/api/v1/events")
+    assert (status, body["reason"]) == (503, "store-unavailable")
+
+
+async def test_a_mistake_of_ours_tells_nobody_its_details(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """500 to the caller, the traceback to the log, and the next request is served."""
+
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("column of the table")
+
+    monkeypatch.setattr(api.backlog, "events", broken)
+    assert await api.get("/api/v1/events") == (500, {"type": "about:blank", "title": "Internal error", "status": 500})
+    assert (await api.get("/healthz"))[0] == 200
+
+
+async def test_a_log_line_names_the_route_and_never_the_token(api: RunningApi) -> None:
+    """Hooks and admission carry secrets in their paths."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging(level="debug", stream=stream)
+    try:
+        await api.post("/hooks/main/hunter2")
+        await api.post("/k8s/admission/hunter2")
+        await api.get("/nowhere/hunter2")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+    assert '"route": "/hooks/{source}/***"' in stream.getvalue()
+    assert '"route": "none"' in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/images", f"/api/v1/images/{IMAGE}", "/api/v1/events", "/api/v1/dead-letters", "/api/v1/evaluations/x", "/nowhere"],
+)
+async def test_the_token_opens_the_api(locked: RunningApi, path: str) -> None:
+    """Without it not even what exists is told; with it the answer is the same as without a lock."""
+    for headers in (
+        {},
+        {"Authorization": "Bearer the-token2"},
+        {"Authorization": "Basic the-token"},
+        {"Authorization": "the-token"},
+    ):
+        status, body = await locked.get(path, headers=headers)
+        assert (status, body["title"]) == (401, "Unauthorized")
+    assert (await locked.get(path, headers=TOKEN))[0] in (200, 404)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_probes_need_no_token(locked: RunningApi, path: str) -> None:
+    """The kubelet and Prometheus hold none."""
+    assert (await locked.get(path))[0] == 200
+
+
+async def test_an_error_is_a_problem_document(api: RunningApi) -> None:
+    """RFC 9457, also for what the router itself answers."""
+    async with api.session.get(api.url + "/nowhere") as response:
+        assert response.content_type == "application/problem+json"
+        assert await response.json(content_type=None) == {"type": "about:blank", "title": "Not Found", "status": 404}
+    assert (await api.post("/healthz"))[0] == 405
+
+
+async def test_images_are_paged_by_digest(api: RunningApi) -> None:
+    """A page never ends within a digest, and the last one has no `next`."""
+    digests = [Digest(f"sha256:{number:064d}") for number in range(5)]
+    for digest in digests:
+        await api.record(id=f"v-{digest}", subject=replace(SUBJECT, digest=digest))
+    seen: list[str] = []
+    path = "/api/v1/images?limit=2"
+    pages = 0
+    while True:
+        pages += 1
+        _, body = await api.get(path)
+        seen += [image["digest"] for image in body["images"]]
+        if body["next"] is None:
+            break
+        path = f"/api/v1/images?limit=2&cursor={body['next']}"
+    assert (seen, pages) == (digests, 3)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=ten", "limit=-1", "limit=99999999999", "cursor=latest"])
+async def test_a_page_that_makes_no_sense_is_refused(api: RunningApi, query: str) -> None:
+    """400 with the parameter's name or what was expected."""
+    assert (await api.get(f"/api/v1/images?{query}"))[0] == 400
+
+
+async def test_an_image_shows_the_newest_verdict_of_every_subject(api: RunningApi) -> None:
+    """Verdicts are per registry, repository and environment; the digest is what they share."""
+    await api.record(id="old", outcome=Outcome.PASS)
+    await api.record(id="new", outcome=Outcome.FAIL)
+    status, body = await api.get(f"/api/v1/images/{IMAGE}")
+    assert (status, body["verdict"]["id"], len(body["subjects"])) == (200, "new", 1)
+    assert body["subjects"][0]["outcome"] == "fail"
+    _, listed = await api.get(f"/api/v1/images/{IMAGE}/verdicts")
+    assert [verdict["id"] for verdict in listed["verdicts"]] == ["new", "old"]
+
+
+async def test_an_inspection_is_shown_as_it_is_stored(api: RunningApi) -> None:
+    """The facts beneath the verdict, by digest."""
+    await api.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], {})
+    status, body = await api.get(f"/api/v1/images/{IMAGE}/inspection")
+    assert (status, body["digest"], body["config"]["runs_as_root"]) == (200, IMAGE, False)
+
+
+@pytest.mark.parametrize("part", ["", "/inspection", "/verdicts"])
+async def test_an_image_nobody_judged_is_not_found(api: RunningApi, part: str) -> None:
+    """404, and 400 for what is no digest at all."""
+    assert (await api.get(f"/api/v1/images/{IMAGE}{part}"))[0] == 404
+    assert (await api.get(f"/api/v1/images/latest{part}"))[0] == 400
+
+
+async def test_the_inbox_is_read_backwards(api: RunningApi) -> None:
+    """Newest first, page by page, with what became of each event."""
+    now = api.clock()
+    await api.backlog.put([a_push(api)])
+    await api.backlog.put([Arrival(source="main", decision=Ignored(reason="pull"), delivery_key="b", received_at=now)])
+    await api.backlog.put([Arrival(source="main", decision=Rejected(reason="invalid-tag"), delivery_key="c", received_at=now)])
+    _, first = await api.get("/api/v1/events?limit=2")
+    assert [(event["decision"], event["reason"]) for event in first["events"]] == [("rejected", "invalid-tag"), ("ignored", "pull")]
+    _, second = await api.get(f"/api/v1/events?limit=2&cursor={first['next']}")
+    (accepted,) = second["events"]
+    assert (accepted["decision"], accepted["digest"], accepted["tag"], second["next"]) == ("accepted", IMAGE, None, None)
+    assert (await api.get("/api/v1/events?cursor=x"))[0] == 400
+
+
+async def test_a_dead_letter_has_its_reason(api: RunningApi) -> None:
+    """What was given up is listed with why, for a person to decide."""
+    await api.backlog.put([a_push(api)])
+    (job,) = await api.backlog.lease([Lane.PUSH], 1)
+    await api.backlog.settle(job, Dead(reason="registry-refused", detail="answered 418"))
+    _, body = await api.get("/api/v1/dead-letters")
+    (letter,) = body["dead_letters"]
+    assert (letter["state"], letter["reason"], letter["detail"]) == ("dead", "registry-refused", "answered 418")
+
+
+def test_a_server_that_others_reach_needs_a_token() -> None:
+    """Refused when the configuration is read, not found out by somebody else."""
+    with pytest.raises(ValueError, match="api_token"):
+        ServerSettings(host="0.0.0.0")
+    assert ServerSettings(host="0.0.0.0", api_token="env:TOKEN").port == 8080
+    assert ServerSettings(host="::1").on_loopback
+    assert ServerSettings(host="localhost").on_loopback
+
+
+async def test_an_address_that_is_taken_is_a_configuration_error() -> None:
+    """One sentence with the address, no traceback."""
+    async with serving(web.Application(), ServerSettings(port=0)) as (_, port):
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+            async with serving(web.Application(), ServerSettings(port=port)):
+                raise AssertionError("two servers listen on one port")
+
+
+async def test_a_certificate_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
+    """Its path is named."""
+    missing = TlsSettings(cert=str(tmp_path / "cert.pem"), key=str(tmp_path / "key.pem"))
+    with pytest.raises(ConfigurationError, match=r"cert\.pem"):
+        async with serving(web.Application(), ServerSettings(port=0, tls=missing)):
+            raise AssertionError("it serves without its certificate")

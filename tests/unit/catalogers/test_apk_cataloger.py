@@ -1,0 +1,67 @@
+"""Alpine's package database."""
+
+import pytest
+
+from watcher.inspection.catalogers.apk import ApkCataloger
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError
+
+INSTALLED = b"""C:Q1abc=
+P:libcrypto3
+V:3.3.2-r0
+A:x86_64
+S:1700000
+I:4000000
+T:Crypto library from openssl
+U:https://www.openssl.org/
+L:Apache-2.0
+o:openssl
+m:Ariadne Conill <ariadne@dereferenced.org>
+t:1725000000
+F:lib
+R:libcrypto.so.3
+a:0:0:755
+Z:Q1def=
+
+P:musl
+V:1.2.5-r0
+A:x86_64
+L:MIT
+
+"""
+
+cataloger = ApkCataloger()
+
+
+def test_packages_with_origin_and_licence() -> None:
+    """The origin is the name that Alpine's advisories use; without one it is the package's own."""
+    database = cataloger.read("lib/apk/db/installed", INSTALLED)
+    assert database is not None
+    assert database.system
+    crypto, musl = database.packages
+    assert (crypto.name, crypto.version, crypto.source, crypto.licenses) == ("libcrypto3", "3.3.2-r0", "openssl", ("Apache-2.0",))
+    assert crypto.purl == "pkg:apk/libcrypto3@3.3.2-r0?arch=x86_64"
+    assert musl.source == "musl"
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("lib/apk/db/installed", True),
+        ("usr/lib/apk/db/installed", True),
+        ("rootfs/lib/apk/db/installed", True),
+        ("var/db/installed", False),
+        ("mylib/apk/db/installed", False),
+    ],
+)
+def test_places(path: str, wanted: bool) -> None:
+    """Both homes of the database, below any root."""
+    assert cataloger.wants(path, 1) is wanted
+
+
+def test_a_database_that_is_none_is_damaged() -> None:
+    """apk-tools 3 may write a binary form there; then nothing is known of the packages."""
+    with pytest.raises(DamagedDatabaseError):
+        cataloger.read("lib/apk/db/installed", b"ADBd" + bytes(100))
+    empty = cataloger.read("lib/apk/db/installed", b"")
+    assert empty is not None
+    assert empty.packages == ()

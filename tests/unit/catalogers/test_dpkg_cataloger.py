@@ -1,0 +1,129 @@
+"""Debian's package databases."""
+
+import pytest
+
+from watcher.inspection.catalogers.dpkg import MAX_BYTES, DpkgCataloger
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError
+
+STATUS = b"""Package: libstdc++6
+Status: install ok installed
+Priority: optional
+Maintainer: Debian GCC Maintainers <debian-gcc@lists.debian.org>
+Architecture: amd64
+Multi-Arch: same
+Source: gcc-12 (12.2.0-14+deb12u1)
+Version: 1:12.2.0-14
+Conffiles:
+ /etc/a 0123456789abcdef0123456789abcdef
+Description: GNU Standard C++ Library v3
+ Package: not-a-field-but-a-continuation
+
+Package: removed
+Status: deinstall ok config-files
+Architecture: all
+Version: 1.0
+
+Package: half-there
+Status: install reinstreq half-installed
+Architecture: all
+Version: 1.0
+
+Package: held
+Status: hold ok installed
+Architecture: all
+Version: 2.0-1
+"""
+
+PATH = "var/lib/dpkg/status"
+cataloger = DpkgCataloger()
+
+
+def test_only_what_is_installed_counts() -> None:
+    """A removed package whose configuration stays is not there; a held one is."""
+    database = cataloger.read(PATH, STATUS)
+    assert database is not None
+    assert database.system
+    assert [package.name for package in database.packages] == ["libstdc++6", "held"]
+
+
+def test_source_and_its_version_come_from_parentheses() -> None:
+    """Advisories name the source package, whose version may differ from the binary's."""
+    database = cataloger.read(PATH, STATUS)
+    assert database is not None
+    first, second = database.packages
+    assert (first.source, first.source_version) == ("gcc-12", "12.2.0-14+deb12u1")
+    assert (second.source, second.source_version) == ("held", "2.0-1")
+    assert first.purl == "pkg:deb/libstdc%2B%2B6@1:12.2.0-14?arch=amd64"
+    assert first.maintainer.startswith("Debian GCC Maintainers")
+
+
+def test_a_file_of_distroless_needs_no_status() -> None:
+    """In status.d the file itself says that its package is there, and it is nobody else's file."""
+    path = "var/lib/dpkg/status.d/base-files"
+    database = cataloger.read(path, b"Package: base-files\nVersion: 12.4+deb12u5\nArchitecture: amd64\n")
+    assert database is not None
+    assert not database.system
+    assert [package.name for package in database.packages] == ["base-files"]
+    assert cataloger.read(path, b"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("var/lib/dpkg/status", True),
+        ("usr/lib/sysimage/dpkg/status", True),
+        ("dpkg/status", True),
+        ("var/lib/opkg/status", False),
+        ("var/lib/notdpkg/status", False),
+        ("proc/1/status", False),
+        ("var/lib/dpkg/status.d/libc6", True),
+        ("var/lib/dpkg/status.d/libc6.md5sums", False),
+        ("srv/status.d/libc6", False),
+    ],
+)
+def test_places(path: str, wanted: bool) -> None:
+    """/var/lib/dpkg may be a link, so any directory called dpkg holds a database."""
+    assert cataloger.wants(path, 100) is wanted
+    assert not cataloger.wants(path, MAX_BYTES + 1)
+
+
+def test_an_empty_database_is_a_database() -> None:
+    """An upper layer with an empty status file removes every package of the lower ones."""
+    database = cataloger.read(PATH, b"\n")
+    assert database is not None
+    assert database.packages == ()
+
+
+def test_a_database_that_is_none_is_damaged() -> None:
+    """Nothing is known of the packages then, which is not the same as none."""
+    with pytest.raises(DamagedDatabaseError):
+        cataloger.read(PATH, b"\x7fELF" + b"\0" * 100)
+
+
+def test_windows_line_ends_and_a_missing_last_blank_line() -> None:
+    """A stanza ends at a blank line of either kind, or with the file."""
+    content = (
+        b"Package: a\r\nStatus: install ok installed\r\nVersion: 1\r\n\r\nPackage: b\r\nStatus: install ok installed\r\nVersion: 2"
+    )
+    database = cataloger.read(PATH, content)
+    assert database is not None
+    assert [(package.name, package.version) for package in database.packages] == [("a", "1"), ("b", "2")]
+
+
+def test_the_number_of_packages_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file made of package names is refused before it fills the memory."""
+    monkeypatch.setattr("watcher.inspection.catalogers.stanzas.MAX_PACKAGES", 10)
+    content = b"".join(b"Package: p%d\nStatus: install ok installed\nVersion: 1\n\n" % number for number in range(11))
+    with pytest.raises(DatabaseTooLargeError):
+        cataloger.read(PATH, content)
+
+
+def test_texts_are_bounded_and_printable() -> None:
+    """A name of a megabyte with terminal escapes becomes a short text without them."""
+    content = b"Package: \x1b[31m" + b"a" * 1_000_000 + b"\nStatus: install ok installed\nVersion: \xff1\n"
+    database = cataloger.read(PATH, content)
+    assert database is not None
+    (package,) = database.packages
+    assert len(package.name) <= 256
+    assert package.name.isprintable()
+    assert package.version == "\\xff1"

@@ -1,0 +1,34 @@
+"""Package URLs."""
+
+from watcher.inspection.catalogers.catalog import CATALOGERS, TEXTS
+from watcher.inspection.catalogers.purl import package_url, with_distro
+from watcher.model.inventory import Distro, PackageRecord
+
+
+def test_the_distribution_is_namespace_and_qualifier() -> None:
+    """Only the merged image knows it; without a version the qualifier is the name alone."""
+    record = PackageRecord(type="deb", name="libc6", version="2.36-9+deb12u4", architecture="amd64", purl="x")
+    named = with_distro(record, Distro(id="debian", version="12", known=True))
+    assert named.purl == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64&distro=debian-12"
+    assert with_distro(record, Distro(id="debian", known=True)).purl.endswith("&distro=debian")
+
+
+def test_what_no_distributor_made_keeps_its_purl() -> None:
+    """A Python package is the same in every distribution; without a distribution nothing can be added."""
+    record = PackageRecord(type="pypi", name="x", version="1", purl="pkg:pypi/x@1")
+    assert with_distro(record, Distro(id="debian", known=True)) is record
+    unplaced = PackageRecord(type="apk", name="x", version="1", purl="pkg:apk/x@1")
+    assert with_distro(unplaced, Distro()) is unplaced
+
+
+def test_reserved_characters_are_encoded() -> None:
+    """What separates the parts of a purl cannot stand in one; a lone surrogate is replaced."""
+    assert package_url("npm", "a/b@c?d#e", "1", namespace="@s") == "pkg:npm/%40s/a%2Fb%40c%3Fd%23e@1"
+    assert package_url("deb", "a\udcff", "") == "pkg:deb/a%3F"
+
+
+def test_each_cataloger_says_when_to_ask_it() -> None:
+    """A cataloger without names or directories would never be asked, and each kind of package is read by one."""
+    assert all(cataloger.names | cataloger.directories for cataloger in CATALOGERS)
+    assert len({cataloger.type for cataloger in CATALOGERS}) == len(CATALOGERS)
+    assert not any(path.startswith("/") for path in TEXTS)

@@ -1,0 +1,78 @@
+"""Installed Python distributions."""
+
+import pytest
+
+from watcher.inspection.catalogers.python import PythonCataloger
+
+cataloger = PythonCataloger()
+PATH = "usr/lib/python3/dist-packages/Foo.Bar_baz-1.0.dist-info/METADATA"
+
+
+def metadata(*lines: str) -> bytes:
+    return "\n".join(["Metadata-Version: 2.1", "Name: Foo.Bar_baz", "Version: 1.0", *lines]).encode()
+
+
+def licences(*lines: str) -> tuple[str, ...]:
+    database = cataloger.read(PATH, metadata(*lines))
+    assert database is not None
+    return database.packages[0].licenses
+
+
+def test_the_name_is_kept_and_its_normal_form_is_the_source() -> None:
+    """PEP 503: advisories and purls use the normal form, people the written one."""
+    database = cataloger.read(PATH, metadata("Author-email: Ann <a@example.org>"))
+    assert database is not None
+    assert not database.system
+    (package,) = database.packages
+    assert (package.name, package.source, package.purl) == ("Foo.Bar_baz", "foo-bar-baz", "pkg:pypi/foo-bar-baz@1.0")
+    assert package.maintainer == "Ann <a@example.org>"
+
+
+def test_an_expression_is_the_only_licence() -> None:
+    """License-Expression replaced both older ways of saying it."""
+    lines = ("License: BSD", "License-Expression: MIT OR Apache-2.0", "Classifier: License :: OSI Approved :: BSD License")
+    assert licences(*lines) == ("MIT OR Apache-2.0",)
+
+
+def test_classifiers_stand_in_for_a_licence_text() -> None:
+    """Where `License` holds the whole licence, its name is in the classifiers."""
+    classifiers = ("Classifier: License :: OSI Approved", "Classifier: License :: OSI Approved :: MIT License")
+    assert licences("License: " + "Permission is hereby granted " * 10, *classifiers) == ("MIT License",)
+    assert licences("License: UNKNOWN", *classifiers) == ("MIT License",)
+    assert licences("License: BSD-3-Clause", *classifiers) == ("BSD-3-Clause",)
+    assert licences() == ()
+
+
+def test_the_description_is_not_read() -> None:
+    """Fields end at the first blank line; what follows is prose."""
+    assert licences("", "License: GPL", "Version: 9") == ()
+
+
+def test_a_continuation_is_no_field() -> None:
+    """Lines that begin with a space belong to the field above."""
+    database = cataloger.read(PATH, b"Summary: x\n Name: wrong\nName: right\nVersion: 1\n")
+    assert database is not None
+    assert database.packages[0].name == "right"
+
+
+def test_without_a_name_or_version_there_is_no_package() -> None:
+    """An .egg-info file of something else is passed over."""
+    assert cataloger.read(PATH, b"Name: x\n") is None
+    assert cataloger.read(PATH, b"") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (PATH, True),
+        ("opt/venv/lib/python3.11/site-packages/a-1.egg-info/PKG-INFO", True),
+        ("opt/a.egg/EGG-INFO/PKG-INFO", True),
+        ("usr/lib/python3/dist-packages/distro_info-1.5.egg-info", True),
+        ("srv/sdist/PKG-INFO", False),
+        ("srv/METADATA", False),
+        ("usr/lib/python3/dist-packages/six.py", False),
+    ],
+)
+def test_places(path: str, wanted: bool) -> None:
+    """Only what an installer wrote counts; an unpacked source distribution is not installed."""
+    assert cataloger.wants(path, 1) is wanted

@@ -1,0 +1,137 @@
+"""`watcher events parse`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import Ended, Run
+from watcher.cli.events import read_delivery
+from watcher.dialects.protocol import Delivery
+from watcher.model.errors import ConfigurationError
+from watcher.model.reference import Host
+
+DIGEST = "sha256:" + "a" * 64
+PUSH = {
+    "id": "e-1",
+    "timestamp": "2026-03-01T10:00:03.1Z",
+    "action": "push",
+    "target": {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": DIGEST,
+        "repository": "team/app",
+        "tag": "v1",
+    },
+    "request": {"host": "registry.example.com:5000"},
+    "actor": {"name": "ci"},
+}
+BODY = json.dumps({"events": [PUSH, {"action": "pull"}, {"action": 7}]}).encode()
+
+
+def parse(watcher: Run, file: Path, *arguments: str) -> tuple[Ended, list[dict[str, Any]]]:
+    ended = watcher("events", "parse", "--dialect", "distribution", *arguments, file)
+    return ended, [json.loads(line) for line in ended.out.splitlines()]
+
+
+@pytest.fixture
+def body(tmp_path: Path) -> Path:
+    path = tmp_path / "body.json"
+    path.write_bytes(BODY)
+    return path
+
+
+def test_every_event_is_one_line(watcher: Run, body: Path) -> None:
+    """In the order of the payload; what is ignored or rejected is an answer and no error."""
+    ended, lines = parse(watcher, body, "--registry", "registry.example.com:5000")
+    assert ended.code == 0
+    assert lines[0] == {
+        "decision": "push",
+        "push": {
+            "registry": "registry.example.com:5000",
+            "repository": "team/app",
+            "tag": "v1",
+            "digest": DIGEST,
+            "media_type": "application/vnd.oci.image.manifest.v1+json",
+            "actor": "ci",
+            "occurred_at": "2026-03-01T10:00:03.100000Z",
+            "event_id": "e-1",
+            "needs": [],
+        },
+    }
+    assert [(line["decision"], line.get("reason")) for line in lines[1:]] == [("ignore", "pull"), ("reject", "no-action")]
+
+
+def test_without_a_registry_no_name_is_compared(watcher: Run, body: Path) -> None:
+    """A captured payload can be read by whoever has it; the event then has no registry."""
+    _, lines = parse(watcher, body)
+    assert lines[0]["push"]["registry"] is None
+    _, lines = parse(watcher, body, "--registry", "other.example.com")
+    assert lines[0]["reason"] == "host-mismatch"
+
+
+def test_a_digest_that_is_missing_is_needed(watcher: Run, tmp_path: Path) -> None:
+    """The registry has to be asked for it."""
+    target = {key: value for key, value in PUSH["target"].items() if key != "digest"}  # type: ignore[attr-defined]  # a literal
+    (tmp_path / "tag.json").write_text(json.dumps({"events": [{**PUSH, "target": target}]}))
+    _, lines = parse(watcher, tmp_path / "tag.json")
+    assert (lines[0]["push"]["digest"], lines[0]["push"]["needs"]) == (None, ["digest"])
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_captured_request_is_taken_apart(tmp_path: Path, end: bytes) -> None:
+    """Header names become lower case, repeated ones are joined, and the body is left as it is."""
+    path = tmp_path / "push.http.txt"
+    lines = [b"PUT /hooks/main HTTP/1.1", b"Host: watcher", b"X-Two: a", b"x-two:b", b"", b'{"a":\r\n\n1}']
+    path.write_bytes(end.join(lines))
+    headers = {"host": "watcher", "x-two": "a, b"}
+    expected = Delivery(registry=Host("r"), headers=headers, body=b'{"a":\r\n\n1}', method="PUT")
+    assert read_delivery(path, Host("r")) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "expected a request line, headers, a blank line and a body"),
+        (b"POST / HTTP/1.1\nHost: x", "expected a request line, headers, a blank line and a body"),
+        (b"POST / HTTP/1.1\n" + b"A: b\n" * 300 + b"\n", "expected a request line, headers, a blank line and a body"),
+        (b'{"events": []}\n\n', ":1: expected a request line"),
+        (b"POST / HTTP/1.1\nno header\n\n", ":2: expected a header"),
+        (b"POST / HTTP/1.1\n folded: x\n\n", ":2: expected a header"),
+    ],
+)
+def test_what_is_no_request_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
+    """With the line that is wrong."""
+    path = tmp_path / "broken.http.txt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=complaint):
+        read_delivery(path, Host(""))
+
+
+def test_a_request_is_read_as_its_body_is(watcher: Run, tmp_path: Path) -> None:
+    """The dialect sees the body without the request around it."""
+    path = tmp_path / "push.http.txt"
+    path.write_bytes(b"POST /hooks/main HTTP/1.1\r\nContent-Type: application/json\r\n\r\n" + BODY)
+    _, lines = parse(watcher, path)
+    assert [line["decision"] for line in lines] == ["push", "ignore", "reject"]
+
+
+def test_no_json_is_an_answer_too(watcher: Run, tmp_path: Path) -> None:
+    """Rejected with its reason, exit code 0."""
+    (tmp_path / "x").write_bytes(b"\xff")
+    ended, lines = parse(watcher, tmp_path / "x")
+    assert (ended.code, lines[0]["decision"]) == (0, "reject")
+
+
+def test_a_file_that_cannot_be_read(watcher: Run, tmp_path: Path) -> None:
+    """One line on stderr and exit code 2."""
+    ended, lines = parse(watcher, tmp_path / "nothing")
+    assert (ended.code, lines) == (2, [])
+    assert ended.err == f"watcher: {tmp_path}/nothing: cannot be read: No such file or directory\n"
+
+
+def test_an_unknown_dialect_is_a_usage_error(watcher: Run, body: Path) -> None:
+    """Those that there are, are named."""
+    ended = watcher("events", "parse", "--dialect", "morse", body)
+    assert ended.code == 2
+    assert "distribution" in ended.err

@@ -1,0 +1,177 @@
+"""`watcher scan` on images in files and in registries: what is printed, and the exit code."""
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.pushing import write_layout
+from tests.unit.cli.conftest import Run
+from watcher.cli.images import LOCAL, choose_platforms, local_repository, local_tag, this_machine
+from watcher.model.digest import Digest, digest_of
+from watcher.model.errors import NotFoundError
+from watcher.model.image import FetchedManifest, parse_manifest
+from watcher.registry.layouts import parse_local
+from watcher.testing.images import BuiltImage, build_image, build_index, build_layer, put_image
+from watcher.testing.registry import MemoryRegistry
+
+# Each starts the process that judges and the one that workers come from.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
+
+POLICY = """\
+apiVersion: watcher/v1
+kind: Policy
+metadata: {name: users, version: 1.0.0}
+rules:
+  - {id: root, action: fail, when: image.config.runs_as_root, message: runs as root}
+  - {id: staging, action: fail, when: 'event.environment == "staging"'}
+"""
+PASSWD = build_layer({"etc/passwd": "root:x:0:0::/root:/bin/sh\n"})
+GOOD = build_image([PASSWD], config={"User": "1000"})
+ROOT = build_image([PASSWD], config={"User": "0"})
+ROOT_S390X = build_image([PASSWD], config={"User": "0"}, platform="linux/s390x")
+GOOD_HERE = build_image([PASSWD], config={"User": "1000"}, platform=this_machine())
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "users.yaml"
+    path.write_text(POLICY)
+    return path
+
+
+def scanned(watcher: Run, *arguments: object) -> tuple[int, list[dict[str, Any]]]:
+    ended = watcher("scan", "-o", "json", *arguments)
+    return ended.code, [json.loads(line) for line in ended.out.splitlines()]
+
+
+def test_an_image_in_files_is_judged(watcher: Run, policy: Path, tmp_path: Path) -> None:
+    """One line with verdict and inspection; pass is 0."""
+    layout = write_layout(tmp_path / "My App", GOOD)
+    code, (line,) = scanned(watcher, f"oci:{layout}", "--policy", policy, "--environment", "test")
+    assert code == 0
+    assert line["image"] == f"oci:{layout}"
+    verdict = line["verdict"]
+    assert (verdict["outcome"], verdict["subject"]["environment"]) == ("pass", "test")
+    image = {name: verdict["image"][name] for name in ("registry", "repository", "digest", "platform")}
+    assert image == {"registry": LOCAL, "repository": "my-app", "digest": GOOD.digest, "platform": "linux/amd64"}
+    assert [policy["name"] for policy in verdict["policies"]] == ["baseline", "users"]
+    assert line["inspection"]["digest"] == GOOD.digest
+    assert [layer["state"] for layer in line["inspection"]["layers"]] == ["inspected"]
+
+
+def test_the_worst_of_several_is_the_exit_code(watcher: Run, policy: Path, tmp_path: Path) -> None:
+    """In the order they were named, each as a block for people; fail is 1."""
+    good, root = write_layout(tmp_path / "good", GOOD), write_layout(tmp_path / "root", ROOT)
+    ended = watcher("scan", f"oci:{root}", f"oci:{good}", "--policy", policy)
+    assert ended.code == 1
+    assert ended.out.index("FAIL") < ended.out.index("runs as root") < ended.out.index(f"oci:{good}")
+    assert ended.err == ""
+    assert "\x1b" not in ended.out
+
+
+def test_this_machines_platform_is_judged(watcher: Run, policy: Path, tmp_path: Path) -> None:
+    """Of an index the platform that would run here; all with `all`, and the index then has a line of its own, the worst."""
+    layout = write_layout(tmp_path / "index", build_index([ROOT_S390X, GOOD_HERE]))
+    code, lines = scanned(watcher, f"oci:{layout}", "--policy", policy)
+    assert (code, [line["verdict"]["image"]["platform"] for line in lines]) == (0, [this_machine()])
+    code, lines = scanned(watcher, f"oci:{layout}", "--policy", policy, "--platform", "all")
+    platforms = [(line["verdict"]["image"]["platform"], line["verdict"]["outcome"]) for line in lines]
+    assert (code, platforms) == (1, [("linux/s390x", "fail"), (this_machine(), "pass"), (None, "fail")])
+    assert [line["inspection"] is None for line in lines] == [False, False, True]
+
+
+def test_a_platform_that_is_not_there_is_unknown(watcher: Run, policy: Path, tmp_path: Path) -> None:
+    """Nothing was looked at, so nothing passes."""
+    layout = write_layout(tmp_path / "index", build_index([ROOT_S390X, GOOD_HERE]))
+    ended = watcher("scan", f"oci:{layout}", "--platform", "linux/mips64le")
+    assert (ended.code, ended.out) == (3, "")
+    listed = ", ".join(sorted(["linux/s390x", this_machine()]))
+    assert ended.err == f"watcher: oci:{layout}: has no platform linux/mips64le; it has: {listed}\n"
+
+
+def test_a_damaged_image_is_unknown(watcher: Run, tmp_path: Path) -> None:
+    """An error is never a pass and never a fail."""
+    layout = write_layout(tmp_path / "damaged", GOOD)
+    (layout / "blobs" / "sha256" / PASSWD.digest.partition(":")[2]).write_bytes(b"x" * len(PASSWD.raw))
+    code, lines = scanned(watcher, f"oci:{layout}")
+    assert code == 3
+    assert [line["verdict"]["outcome"] for line in lines] == ["unknown"]
+
+
+def test_images_of_registries(watcher: Run, policy: Path, registry: MemoryRegistry, tmp_path: Path) -> None:
+    """No configuration is needed for a registry on loopback; one that has no such image leaves the others alone."""
+    put_image(registry, "team/app", GOOD, "v1")
+    good, gone = f"{registry.host}/team/app:v1", f"{registry.host}/team/gone:v1"
+    code, (line,) = scanned(watcher, gone, good, "--policy", policy)
+    assert code == 3
+    assert (line["image"], line["verdict"]["outcome"], line["verdict"]["image"]["tag"]) == (good, "pass", "v1")
+    (tmp_path / "watcher.yaml").write_text("environments: [{name: staging, images: ['*/team/*']}]\n")
+    assert scanned(watcher, good, "--policy", policy)[0] == 1
+
+
+def test_a_registry_that_does_not_answer_is_unknown(watcher: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clear line."""
+    monkeypatch.setattr("watcher.registry.client._backoff", lambda _: 0.0)
+    ended = watcher("scan", "127.0.0.1:1/team/app:v1")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.startswith("watcher: 127.0.0.1:1/team/app:v1: GET 127.0.0.1:1/v2/team/app/manifests/v1: ")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("oci:nowhere",),
+        ("UPPER/case",),
+        ("oci:",),
+        ("a", "--platform", "amd64"),
+        ("a", "--policy", "nowhere"),
+        ("a", "--pack", "none"),
+        ("a", "-c", "nowhere.yaml"),
+    ],
+)
+def test_usage_errors(watcher: Run, arguments: tuple[str, ...]) -> None:
+    """Exit code 2, something on stderr, nothing on stdout."""
+    ended = watcher("scan", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "tag"),
+    [
+        ("oci:/tmp/My App_2:1.2", "my-app-2", "1.2"),
+        ("oci-archive:build/app.tar", "app", None),
+        ("docker-archive:app.tar.gz:team/app:v1", "app", "v1"),
+        ("oci:/tmp/___", "image", None),
+        ("oci:/tmp/x:team/app", "x", None),
+    ],
+)
+def test_names_of_local_images(text: str, repository: str, tag: str | None) -> None:
+    """What lies in files has a valid name for policies, whatever the files are called."""
+    image = parse_local(text)
+    assert image is not None
+    assert (local_repository(image), local_tag(image)) == (repository, tag)
+
+
+def test_variants_belong_to_their_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`linux/arm64` means `linux/arm64/v8` too; a machine without an image of its own gets all."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    index = fetched(build_index([build_image(platform="linux/arm64/v8"), build_image(platform="linux/amd64")]))
+    assert list(map(choose_platforms(index, None), ["linux/arm64/v8", "linux/amd64"])) == [True, False]
+    assert list(map(choose_platforms(index, "linux/amd64"), ["linux/arm64/v8", "linux/amd64"])) == [False, True]
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert list(map(choose_platforms(index, None), ["linux/arm64/v8", "linux/amd64"])) == [True, True]
+    with pytest.raises(NotFoundError):
+        choose_platforms(index, "linux/arm")
+
+
+def fetched(image: BuiltImage) -> FetchedManifest:
+    digest: Digest = digest_of(image.raw)
+    return FetchedManifest(
+        digest=digest, media_type=image.media_type, raw=image.raw, content=parse_manifest(image.raw, image.media_type)
+    )

@@ -1,0 +1,86 @@
+"""The evaluator of the daemon: the same answers from another process."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.evaluation.conftest import Cases
+from watcher.evaluation.evaluate import PolicySet
+from watcher.evaluation.evaluator import ProcessEvaluator
+from watcher.evaluation.protocol import Evaluator
+from watcher.evaluation.sources import load_policies
+from watcher.model.errors import PolicyError, RetryableError
+from watcher.model.inventory import FileTable
+from watcher.model.verdict import Outcome, Section, SectionState
+
+
+@pytest.fixture
+async def evaluator() -> AsyncIterator[ProcessEvaluator]:
+    async with ProcessEvaluator(load_policies()) as running:
+        yield running
+
+
+async def test_a_process_gives_the_same_judgement(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """Byte for byte what the policies say here, for an image that fails, warns and is undecided."""
+    sources = load_policies()
+    here = PolicySet.compile(sources.documents.policies, revision=sources.revision)
+    files = FileTable(path=["opt/x"], kind=["f"], mode=[0o4755], uid=[0], gid=[0], size=[1], link=[""], layer=[1])
+    cases = [
+        make_case(),
+        make_case(files=files, environment="production", registry="docker.io", tags=("latest",)),
+        make_case(sections={"secrets": Section(state=SectionState.PARTIAL, reason="layer 2", skipped=("a", "b"))}),
+        make_case(inspected=False),
+    ]
+    there = [await evaluator.evaluate(case) for case in cases]
+    assert there == [here.evaluate(case) for case in cases]
+    assert [judgement.outcome for judgement in there] == [Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN, Outcome.UNKNOWN]
+    as_protocol: Evaluator = evaluator
+    assert as_protocol.revision == sources.revision == there[0].policy_revision
+    assert evaluator.policies == there[0].policies
+
+
+async def test_a_wrong_expression_is_told_at_start(tmp_path: Path, make_case: Cases) -> None:
+    """With its place, as `policy check` tells it."""
+    policy = tmp_path / "own.yaml"
+    policy.write_text("apiVersion: watcher/v1\nkind: Policy\nmetadata: {name: own}\nrules: [{id: r, when: event.tga == ''}]\n")
+    evaluator = ProcessEvaluator(load_policies([], [policy]))
+    with pytest.raises(PolicyError, match=r"own\.yaml:4:28: undefined field 'tga'"):
+        await evaluator.start()
+    with pytest.raises(PolicyError):
+        await evaluator.evaluate(make_case())
+    await evaluator.aclose()
+    with pytest.raises(PolicyError):
+        async with ProcessEvaluator(load_policies([], [policy])):
+            pass
+
+
+async def test_a_killed_process_is_retryable(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """The case in hand is to be tried again; the next is judged by a new process."""
+    (child,) = evaluator._pool._alive
+    os.kill(child.process.pid, 9)
+    with pytest.raises(RetryableError):
+        await evaluator.evaluate(make_case())
+    assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+
+
+async def test_many_cases_at_once_are_all_judged(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """They take turns."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(evaluator.evaluate(make_case()), name=f"evaluate-{number}") for number in range(10)]
+    assert {task.result().outcome for task in tasks} == {Outcome.PASS}
+
+
+def test_the_parent_does_not_load_the_cel_library() -> None:
+    """It would cost the daemon memory for nothing."""
+    program = (
+        "import sys, watcher.evaluation.evaluator, watcher.evaluation.sources as s; s.load_policies();"
+        "print([name for name in sys.modules if name.startswith(('cel_expr_python', 'google.protobuf'))])"
+    )
+    done: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import pytest
+
+from watcher.kit.glob import glob_any, glob_match
+from watcher.kit.secret import Secret, resolve
+from watcher.kit.units import human_bytes, seconds, size_bytes
+from watcher.kit.wakeup import Wakeup
+from watcher.kit.yaml_source import parse_yaml
+from watcher.model.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(("text", "expected"), [("500ms", 0.5), ("1.5s", 1.5), ("10m", 600), ("72h", 259200), ("1d", 86400)])
+def test_a_duration_has_a_unit(text: str, expected: float) -> None:
+    """Seconds come out, whatever the unit."""
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0B", 0), ("1MiB", 1 << 20), ("20GiB", 20 << 30), ("1TiB", 1 << 40)])
+def test_a_size_has_a_binary_unit(text: str, expected: int) -> None:
+    """Bytes come out, whatever the unit."""
+    assert size_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["10", "ten", "10 m", "-1s", "1GB"])
+def test_a_number_without_its_unit_is_refused(text: str) -> None:
+    """A bare number could mean anything."""
+    with pytest.raises(ValueError, match="is not a"):
+        seconds(text)
+    with pytest.raises(ValueError, match="is not a"):
+        size_bytes(text)
+
+
+def test_bytes_are_shown_to_people_in_the_unit_they_would_choose() -> None:
+    """No 1536 B, no 0.001 GiB."""
+    assert [human_bytes(count) for count in (999, 1536, 5 << 20, 3 << 30)] == ["999 B", "1.5 KiB", "5.0 MiB", "3.0 GiB"]
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "expected"),
+    [
+        ("team/app", "team/*", True),
+        ("team/sub/app", "team/*", False),
+        ("team/sub/app", "team/**", True),
+        ("app", "**/app", True),
+        ("x/y/app", "**/app", True),
+        ("registry.example.com/a", "registry?example.com/a", True),
+        ("registryXexample.com/a", "registry.example.com/*", False),
+        ("a\nb", "a*", True),
+    ],
+)
+def test_a_star_stays_within_a_component(name: str, pattern: str, expected: bool) -> None:
+    """`*` does not cross a slash, `**` does, and a dot is a dot."""
+    assert glob_match(name, pattern) is expected
+    assert glob_any(name, ["nothing", pattern]) is expected
+
+
+def test_a_secret_never_shows_itself() -> None:
+    """Neither its text nor its repr is the value."""
+    secret = Secret("hunter2")
+    assert f"{secret} {secret!r}" == "*** ***"
+    assert secret.reveal() == "hunter2"
+
+
+def test_a_secret_compares_any_text() -> None:
+    """Text that is not ASCII, or not even Unicode, is simply not equal."""
+    assert Secret("hunter2").matches("hunter2")
+    assert not Secret("hunter2").matches("höhle")
+    assert not Secret("hunter2").matches("\udcff")
+
+
+def test_a_secret_reference_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file loses its last newline; the environment is read as it is."""
+    (tmp_path / "secret").write_text("a\n\n")
+    monkeypatch.setenv("SOME_SECRET", "b")
+    assert resolve(f"file:{tmp_path / 'secret'}").reveal() == "a\n"
+    assert resolve("env:SOME_SECRET").reveal() == "b"
+
+
+@pytest.mark.parametrize("reference", ["env:NOT_SET_ANYWHERE", "file:/does/not/exist", "file:/dev/null"])
+def test_a_secret_that_is_not_there_is_named(reference: str) -> None:
+    """The reference is named, so that the operator knows which one."""
+    with pytest.raises(ConfigurationError, match=reference.partition(":")[2]):
+        resolve(reference)
+
+
+def test_yaml_remembers_where_everything_stands() -> None:
+    """A key's line and column for collections, a value's for scalars."""
+    (source,) = parse_yaml("a:\n  - b: 1\n    c: two\n", "f.yaml")
+    assert source.value == {"a": [{"b": 1, "c": "two"}]}
+    assert source.at(("a", 0, "c")) == "f.yaml:3:8"
+    assert source.at(("a", 0, "missing")) == "f.yaml:2:5"
+    assert source.at_msgspec("Expected `int`, got `str` - at `$.a[0].c`") == "f.yaml:3:8: expected `int`, got `str`"
+    assert source.at_msgspec("Object contains unknown field `b` - at `$.a[0]`") == "f.yaml:2:5: object contains unknown field `b`"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2\n", "f.yaml:2:1: duplicate key 'a'"),
+        ("a: [1\n", "f.yaml:2:1"),
+        ("? [a]\n: 1\n", "f.yaml:1:3: keys must be text"),
+        ("a: &a [1, *a]\n", "f.yaml"),
+        ("a: !!python/object/apply:os.system [ls]\n", "f.yaml"),
+    ],
+)
+def test_yaml_that_hides_something_is_an_error(text: str, message: str) -> None:
+    """Duplicate keys, odd keys, loops and tags of programming languages."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse_yaml(text, "f.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_yaml_that_expands_without_end_is_refused() -> None:
+    """A billion laughs cost no more than a bounded number of values."""
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9)
+    )
+    with pytest.raises(ConfigurationError, match="more than"):
+        parse_yaml(bomb, "f.yaml")
+
+
+async def test_a_wakeup_rung_early_is_not_missed() -> None:
+    """Work that arrives between two looks is found without waiting."""
+    wakeup = Wakeup()
+    wakeup.ring()
+    await wakeup.wait(3600)
+
+
+async def test_a_wakeup_ends_by_itself() -> None:
+    """Nobody waits for ever on a hint."""
+    await Wakeup().wait(0.001)

@@ -1,0 +1,95 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.doubles.verdicts import MOMENT, a_verdict
+from watcher.kit.wakeup import Wakeup
+from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.verdict import Verdict
+from watcher.pipeline.announce import Announcer
+from watcher.store.outbox import StoredOutbox
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
+
+
+class WrittenPublisher:
+    """Remembers verdicts; raises what it is told to, once each."""
+
+    name = "written"
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+        self.published: list[Verdict] = []
+
+    async def publish(self, verdict: Verdict) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.published.append(verdict)
+
+
+class Bench:
+    def __init__(self, verdicts: StoredVerdicts, outbox: StoredOutbox) -> None:
+        self.verdicts, self.outbox, self.publisher = verdicts, outbox, WrittenPublisher()
+        self.counted: list[tuple[str, str]] = []
+        self.announcer = Announcer(
+            outbox=outbox,
+            verdicts=verdicts,
+            publishers={"written": self.publisher},
+            wakeup=Wakeup(),
+            counted=lambda publisher, result: self.counted.append((publisher, result)),
+        )
+
+    async def announce(self, publisher: str = "written") -> str:
+        await self.verdicts.record([Judged(verdict=a_verdict())], {"v-1": [publisher]})
+        (publication,) = await self.outbox.due(1)
+        await self.announcer.announce(publication)
+        return self.counted[-1][1]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with open_database(tmp_path / "w.db") as database:
+        yield Bench(StoredVerdicts(database, lambda: MOMENT), StoredOutbox(database, lambda: MOMENT))
+
+
+async def test_a_publication_is_made_once(bench: Bench) -> None:
+    """When it is settled it is not due again."""
+    assert await bench.announce() == "published"
+    assert bench.publisher.published == [a_verdict()]
+    assert not await bench.outbox.due(1)
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (RetryableError("busy"), "retried"),
+        (PermanentError("never"), "failed"),
+        (TimeoutError(), "retried"),
+        (RuntimeError("a bug"), "retried"),
+    ],
+)
+async def test_what_goes_wrong_is_settled(bench: Bench, error: Exception, result: str) -> None:
+    """What may pass is tried again, what may not is listed, and a bug of one publisher is not the end of the loop."""
+    bench.publisher.errors.append(error)
+    assert await bench.announce() == result
+    assert not bench.publisher.published
+
+
+async def test_a_publisher_that_is_no_longer_configured_ends_its_publications(bench: Bench) -> None:
+    """They do not wait for ever."""
+    assert await bench.announce("former") == "failed"
+
+
+async def test_the_loop_announces_until_it_is_cancelled(bench: Bench) -> None:
+    """Recorded, woken, published."""
+    loop = asyncio.create_task(bench.announcer.run())
+    await bench.verdicts.record([Judged(verdict=a_verdict())], {"v-1": ["written"]})
+    bench.announcer.wakeup.ring()
+    while not bench.counted:
+        await asyncio.sleep(0.01)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+    assert bench.publisher.published == [a_verdict()]

@@ -1,0 +1,173 @@
+import json
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from tests.doubles.backlog import FullDiskError, RecordingBacklog
+from tests.doubles.hand_clock import HandClock
+from watcher.dialects.catalog import DIALECTS
+from watcher.dialects.protocol import Delivery
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
+from watcher.model.push import Decision, Handshake, Ignored, Pushed, Rejected
+from watcher.model.reference import Host
+from watcher.model.verdict import Subject
+from watcher.pipeline.intake import EXCERPT_BYTES, Intake
+from watcher.sources.protocol import Accepted
+
+OURS = Digest("sha256:" + "0" * 64)
+THEIRS = Digest("sha256:" + "1" * 64)
+
+
+class Claims:
+    """The digests that we wrote ourselves."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def claim(self, digests: Collection[Digest]) -> None:
+        return
+
+    async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
+        self.asked += 1
+        return [digest for digest in digests if digest == OURS]
+
+    def lock(self, subject: Subject) -> AbstractAsyncContextManager[None]:
+        raise NotImplementedError
+
+
+class HandshakeDialect:
+    def read(self, delivery: Delivery) -> list[Decision]:
+        return [Handshake()]
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.backlog = RecordingBacklog()
+        self.claims = Claims()
+        self.wakeup = Wakeup()
+        self.counts: list[tuple[str, str, str]] = []
+        self.intake = Intake(
+            dialects={"main": DIALECTS["distribution"], "second": DIALECTS["distribution"], "shaking": HandshakeDialect()},
+            backlog=self.backlog,
+            own_writes=self.claims,
+            clock=HandClock(),
+            wakeup=self.wakeup,
+            counted=lambda *counted: self.counts.append(counted),
+        )
+
+    async def take(self, *events: dict[str, Any], source: str = "main") -> Accepted:
+        return await self.take_body(json.dumps({"events": events}).encode(), source=source)
+
+    async def take_body(self, body: bytes, *, source: str = "main", **more: Any) -> Accepted:
+        delivery = Delivery(registry=Host("registry.example.com"), headers={}, body=body, **more)
+        return await self.intake(source, delivery)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def push(
+    event_id: str | None = "e1", *, media_type: str = OCI_MANIFEST, tag: str | None = "v1", digest: str = THEIRS
+) -> dict[str, Any]:
+    target = {"mediaType": media_type, "repository": "team/app", "digest": digest, "tag": tag or ""}
+    return {"id": event_id or "", "action": "push", "target": target}
+
+
+async def test_every_event_of_a_delivery_is_put_at_once(bench: Bench) -> None:
+    """One call of the backlog, so that a delivery is on disk as a whole or not at all; each event is counted with its reason."""
+    pull = {**push("e2"), "action": "pull"}
+    broken = push("e3", digest="sha256:short")
+    assert await bench.take(push(), pull, broken) == Accepted(accepted=1, ignored=1, rejected=1)
+    assert [type(arrival.decision) for arrival in bench.backlog.arrivals] == [Pushed, Ignored, Rejected]
+    assert bench.counts == [("main", "accepted", ""), ("main", "ignored", "pull"), ("main", "rejected", "invalid-digest")]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "tag", "wait_seconds"),
+    [(OCI_MANIFEST, None, 5.0), (OCI_MANIFEST, "v1", 0.0), (OCI_INDEX, None, 0.0), (DOCKER_LIST, "v1", 0.0)],
+)
+async def test_only_what_may_belong_to_an_index_waits_for_one(
+    bench: Bench, media_type: str, tag: str | None, wait_seconds: float
+) -> None:
+    """A manifest pushed by digest alone waits; a tagged one and an index do not."""
+    await bench.take(push(media_type=media_type, tag=tag))
+    assert bench.backlog.arrivals[0].wait_seconds == wait_seconds
+
+
+async def test_what_we_wrote_ourselves_is_ignored(bench: Bench) -> None:
+    """By its digest, whatever tag it has; its neighbours in the delivery are taken."""
+    assert await bench.take(push("e1", digest=OURS), push("e2")) == Accepted(accepted=1, ignored=1)
+    first = bench.backlog.arrivals[0].decision
+    assert first == Ignored(reason="published-by-us", event_id="e1")
+
+
+async def test_the_store_is_not_asked_about_what_is_no_push(bench: Bench) -> None:
+    """Most events of a registry are blobs and pulls."""
+    await bench.take({**push(), "action": "pull"})
+    assert bench.claims.asked == 0
+
+
+async def test_a_repeated_delivery_is_known_by_the_senders_ids(bench: Bench) -> None:
+    """The same id is a duplicate, even in another body; another source has ids of its own."""
+    await bench.take(push("e1"))
+    assert await bench.take(push("e2"), push("e1")) == Accepted(accepted=1, duplicates=1)
+    assert await bench.take(push("e1"), source="second") == Accepted(accepted=1)
+
+
+async def test_without_ids_a_repeated_delivery_is_known_by_its_body(bench: Bench) -> None:
+    """White space and the order of keys are no difference; the place in the body is one."""
+    event = push(None)
+    assert await bench.take(event, event) == Accepted(accepted=2)
+    reordered = {name: event[name] for name in reversed(event)}
+    assert await bench.take_body(json.dumps({"events": [reordered, event]}, indent=3).encode()) == Accepted(duplicates=2)
+    assert await bench.take(push(None, tag="v2")) == Accepted(accepted=1)
+
+
+async def test_a_rejected_body_is_kept_in_part(bench: Bench) -> None:
+    """Its beginning, its size and its hash: enough for a person to see what it was."""
+    body = b"x" * (EXCERPT_BYTES + 1)
+    await bench.take_body(body)
+    (arrival,) = bench.backlog.arrivals
+    assert (len(arrival.excerpt), arrival.body_bytes, len(arrival.body_sha256)) == (EXCERPT_BYTES, len(body), 64)
+    await bench.take(push())
+    accepted = bench.backlog.arrivals[1]
+    assert (accepted.excerpt, accepted.body_bytes, accepted.body_sha256) == (b"", 0, "")
+
+
+async def test_a_body_that_was_too_large_is_rejected_unread(bench: Bench) -> None:
+    """What it begins with is no reason to believe it, and the size and hash are those of the whole."""
+    body = json.dumps({"events": [push()]}).encode()
+    assert await bench.take_body(body, whole_bytes=10_000_000, whole_sha256="f" * 64) == Accepted(rejected=1)
+    (arrival,) = bench.backlog.arrivals
+    assert isinstance(arrival.decision, Rejected)
+    assert (arrival.decision.reason, arrival.body_bytes, arrival.body_sha256) == ("too-large", 10_000_000, "f" * 64)
+    assert await bench.take_body(body, whole_bytes=10_000_000, whole_sha256="f" * 64) == Accepted(duplicates=1)
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged(bench: Bench) -> None:
+    """The error goes to the source, nothing is counted, and the same delivery is taken later."""
+    bench.backlog.broken = True
+    with pytest.raises(FullDiskError):
+        await bench.take(push())
+    assert bench.counts == []
+    bench.backlog.broken = False
+    assert await bench.take(push()) == Accepted(accepted=1)
+
+
+async def test_work_rings_the_bell(bench: Bench) -> None:
+    """The judge finds a push at once; for a pull nobody wakes."""
+    await bench.take({**push(), "action": "pull"})
+    assert not bench.wakeup._event.is_set()
+    await bench.take(push("e2"))
+    assert bench.wakeup._event.is_set()
+
+
+async def test_a_handshake_is_no_work(bench: Bench) -> None:
+    """The source has answered it; the inbox shows that it came."""
+    assert await bench.take_body(b"{}", source="shaking") == Accepted(ignored=1)

@@ -1,0 +1,97 @@
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.doubles.verdicts import MOMENT, a_verdict
+from watcher.kit.secret import Secret
+from watcher.publishing.settings import WebhookSettings
+from watcher.publishing.webhook import ReceiverRefusedError, ReceiverUnavailableError, WebhookPublisher, sign
+
+pytestmark = pytest.mark.enable_socket
+
+
+class Receiver:
+    """Answers what it is told to and remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.status = 202
+        self.headers: dict[str, str] = {}
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.requests.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        return web.Response(status=self.status, headers=self.headers)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/", receiver.take)
+    async with TestServer(app) as server:
+        yield receiver, str(server.make_url("/"))
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def test_a_verdict_arrives_signed(
+    receiver: tuple[Receiver, str], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver can check id, time and body with the shared secret."""
+    monkeypatch.setenv("OUT_SECRET", "shared")
+    taken, url = receiver
+    publisher = WebhookPublisher(WebhookSettings(url=url, secret="env:OUT_SECRET"), session, clock=lambda: MOMENT)
+    await publisher.publish(a_verdict())
+    ((headers, body),) = taken.requests
+    assert json.loads(body)["data"]["outcome"] == "fail"
+    assert headers["content-type"].startswith("application/cloudevents+json")
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(b"shared", signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+async def test_a_receiver_that_cannot_now_is_asked_again(
+    status: int, receiver: tuple[Receiver, str], session: aiohttp.ClientSession
+) -> None:
+    """What it says of when is passed on."""
+    taken, url = receiver
+    taken.status, taken.headers = status, {"Retry-After": "7"}
+    with pytest.raises(ReceiverUnavailableError) as caught:
+        await WebhookPublisher(WebhookSettings(url=url), session).publish(a_verdict())
+    assert caught.value.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
+async def test_a_receiver_that_refuses_is_not_asked_again(
+    status: int, receiver: tuple[Receiver, str], session: aiohttp.ClientSession
+) -> None:
+    """Redirects included: a verdict goes where it was configured to go."""
+    taken, url = receiver
+    taken.status, taken.headers = status, {"Location": "/elsewhere"}
+    with pytest.raises(ReceiverRefusedError):
+        await WebhookPublisher(WebhookSettings(url=url), session).publish(a_verdict())
+    assert len(taken.requests) == 1
+
+
+async def test_a_receiver_that_is_gone_is_asked_again(session: aiohttp.ClientSession) -> None:
+    """Nothing listens on the discard port of the loopback."""
+    with pytest.raises(ReceiverUnavailableError):
+        await WebhookPublisher(WebhookSettings(url="http://127.0.0.1:9/"), session).publish(a_verdict())
+
+
+def test_a_whsec_secret_is_base64() -> None:
+    """The form in which Standard Webhooks libraries hand out keys."""
+    key = base64.b64encode(b"0123456789").decode()
+    assert sign(Secret(f"whsec_{key}"), "i", "1", b"{}") == sign(Secret("0123456789"), "i", "1", b"{}")

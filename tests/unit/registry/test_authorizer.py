@@ -1,0 +1,194 @@
+"""How tokens are asked for, kept and replaced; without a network."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+import pytest
+from yarl import URL
+
+from watcher.kit.secret import Secret
+from watcher.model.errors import AuthenticationError, ForbiddenAddressError, RegistryUnavailableError
+from watcher.model.reference import Host
+from watcher.registry.auth import MAX_EXPIRES_SECONDS, Authorizer
+from watcher.registry.challenges import Challenge, parse_challenges
+from watcher.registry.docker_config import Credentials
+
+PULL = frozenset({"repository:a:pull"})
+PUSH = frozenset({"repository:a:pull,push"})
+USER = Credentials(username="user", password=Secret("pa"))
+BEARER = 'Bearer realm="https://auth.example.com/token",service="reg"'
+
+
+class TokenService:
+    """Answers with tokens t1, t2, … and remembers what it was asked."""
+
+    def __init__(self, **extra: object) -> None:
+        self.asked: list[tuple[str, URL, Mapping[str, str], Mapping[str, str] | None]] = []
+        self.extra = extra
+        self.body: bytes | None = None
+
+    async def fetch(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
+        self.asked.append((method, url, headers, form))
+        await asyncio.sleep(0)
+        return self.body or json.dumps({"token": f"t{len(self.asked)}", **self.extra}).encode()
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def authorizer(service: TokenService, credentials: Credentials | None = USER, clock: Time | None = None) -> Authorizer:
+    host = Host("registry.example.com")
+    return Authorizer(host, URL("https://registry.example.com"), credentials, service.fetch, clock=clock or Time())
+
+
+def challenge(**parameters: str) -> list[Challenge]:
+    return parse_challenges([BEARER + "".join(f',{name}="{value}"' for name, value in parameters.items())])
+
+
+async def test_nothing_is_sent_before_the_registry_asks() -> None:
+    """Credentials leave only after a challenge."""
+    service = TokenService()
+    assert await authorizer(service).header(PULL) is None
+    assert service.asked == []
+
+
+async def test_a_token_is_fetched_with_basic_credentials() -> None:
+    """GET realm?service&scope, with the user's password."""
+    service = TokenService()
+    header = await authorizer(service).answer(challenge(scope="repository:a:pull"), PULL, None)
+    assert header == "Bearer t1"
+    method, url, headers, form = service.asked[0]
+    assert (method, form) == ("GET", None)
+    assert dict(url.query) == {"service": "reg", "scope": "repository:a:pull"}
+    assert headers == {"Authorization": "Basic dXNlcjpwYQ=="}
+
+
+async def test_anonymous_asks_without_credentials() -> None:
+    """Docker Hub hands a token to everybody."""
+    service = TokenService()
+    assert await authorizer(service, None).answer(challenge(), PULL, None) == "Bearer t1"
+    assert service.asked[0][2] == {}
+
+
+async def test_an_identity_token_is_posted() -> None:
+    """The OAuth2 variant: grant_type=refresh_token in a form, never in a URL."""
+    service = TokenService()
+    credentials = Credentials(identity_token=Secret("refresh"))
+    await authorizer(service, credentials).answer(challenge(), PULL, None)
+    method, url, _, form = service.asked[0]
+    assert (method, url.query_string) == ("POST", "")
+    assert form is not None
+    assert (form["grant_type"], form["refresh_token"], form["scope"]) == ("refresh_token", "refresh", "repository:a:pull")
+
+
+async def test_a_finished_token_is_used_as_it_is() -> None:
+    """`registrytoken` asks nobody; refused once, it is refused."""
+    service = TokenService()
+    ready = authorizer(service, Credentials(registry_token=Secret("done")))
+    assert await ready.answer(challenge(), PULL, None) == "Bearer done"
+    with pytest.raises(AuthenticationError, match="refused"):
+        await ready.answer(challenge(), PULL, "Bearer done")
+    assert service.asked == []
+
+
+async def test_tokens_are_kept_per_scope_and_replaced_at_80_percent() -> None:
+    """One token serves until four fifths of its life are over."""
+    service, clock = TokenService(expires_in=100), Time()
+    ready = authorizer(service, clock=clock)
+    await ready.answer(challenge(), PULL, None)
+    assert await ready.header(PULL) == "Bearer t1"
+    assert await ready.header(PUSH) == "Bearer t2"
+    clock.now += 79
+    assert await ready.header(PULL) == "Bearer t1"
+    clock.now += 2
+    assert await ready.header(PULL) == "Bearer t3"
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "lifetime"), [(None, 60), ("x", 60), (0, 60), (-1, 60), (True, 60), (1e12, MAX_EXPIRES_SECONDS)]
+)
+async def test_a_missing_or_odd_lifetime(expires_in: object, lifetime: float) -> None:
+    """Sixty seconds where the service does not say, a day at most."""
+    service, clock = TokenService(expires_in=expires_in), Time()
+    ready = authorizer(service, clock=clock)
+    await ready.answer(challenge(), PULL, None)
+    clock.now += lifetime * 0.8 - 1
+    assert await ready.header(PULL) == "Bearer t1"
+    clock.now += 2
+    assert await ready.header(PULL) == "Bearer t2"
+
+
+async def test_insufficient_scope_widens_for_good() -> None:
+    """The union of both scopes is asked for, and later requests of the kind ask for it at once."""
+    service = TokenService(expires_in=300)
+    ready = authorizer(service)
+    first = await ready.answer(challenge(scope="repository:a:pull"), PULL, None)
+    wider = challenge(scope="repository:a:delete", error="insufficient_scope")
+    assert await ready.answer(wider, PULL, first) == "Bearer t2"
+    assert service.asked[1][1].query["scope"] == "repository:a:delete,pull"
+    assert await ready.header(PULL) == "Bearer t2"
+    assert len(service.asked) == 2
+
+
+async def test_a_refused_token_is_replaced_once_for_everybody() -> None:
+    """Ten requests that were refused with one token fetch one new token."""
+    service = TokenService(expires_in=300)
+    ready = authorizer(service)
+    await ready.answer(challenge(), PULL, None)
+    async with asyncio.TaskGroup() as group:
+        again = [group.create_task(ready.answer(challenge(), PULL, "Bearer t1")) for _ in range(10)]
+    assert {task.result() for task in again} == {"Bearer t2"}
+    assert len(service.asked) == 2
+
+
+async def test_basic() -> None:
+    """A Basic challenge is answered with the password once; refused, there is nothing better."""
+    ready = authorizer(TokenService())
+    basic = parse_challenges(['Basic realm="x"'])
+    header = await ready.answer(basic, PULL, None)
+    assert header == "Basic dXNlcjpwYQ==" == await ready.header(PUSH)
+    with pytest.raises(AuthenticationError, match="refused"):
+        await ready.answer(basic, PULL, header)
+    with pytest.raises(AuthenticationError, match="none is configured"):
+        await authorizer(TokenService(), None).answer(basic, PULL, None)
+
+
+async def test_other_schemes_are_named() -> None:
+    """What we cannot speak is said, not tried."""
+    with pytest.raises(AuthenticationError, match="negotiate"):
+        await authorizer(TokenService()).answer(parse_challenges(["Negotiate"]), PULL, None)
+    with pytest.raises(AuthenticationError, match="nothing"):
+        await authorizer(TokenService()).answer([], PULL, None)
+
+
+async def test_a_stranger_gets_no_credentials() -> None:
+    """A realm on another domain is never asked."""
+    service = TokenService()
+    stranger = parse_challenges(['Bearer realm="https://evil.test/token"'])
+    with pytest.raises(ForbiddenAddressError, match=r"evil\.test"):
+        await authorizer(service).answer(stranger, PULL, None)
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html>", RegistryUnavailableError),
+        (b"[]", RegistryUnavailableError),
+        (b"{}", AuthenticationError),
+        (b'{"token": 3}', AuthenticationError),
+        (b'{"token": "a\\r\\nHost: evil"}', AuthenticationError),
+    ],
+)
+async def test_answers_that_hold_no_token(body: bytes, kind: type[Exception]) -> None:
+    """A token is printable text or none at all, and no error quotes the answer."""
+    service = TokenService()
+    service.body = body
+    with pytest.raises(kind) as caught:
+        await authorizer(service).answer(challenge(), PULL, None)
+    assert "evil" not in str(caught.value)

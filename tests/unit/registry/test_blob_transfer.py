@@ -1,0 +1,370 @@
+"""Pouring blobs into a pipe: verified, resumed, stoppable."""
+
+import asyncio
+import os
+import select
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from watcher.model.digest import Digest, digest_of
+from watcher.model.errors import (
+    AuthenticationError,
+    DigestMismatchError,
+    ForbiddenAddressError,
+    NotFoundError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    ThrottledError,
+    TimedOutError,
+)
+from watcher.model.image import Descriptor
+from watcher.model.reference import RepositoryName
+from watcher.registry.blobs import MAX_FAILURES
+from watcher.registry.client import RegistryClient
+from watcher.registry.manifests import RegistryImages
+from watcher.registry.settings import RegistrySettings
+from watcher.testing.faults import Fault
+from watcher.testing.registry import MemoryRegistry, serve_registry
+from watcher.testing.tokens import Access, Gate
+
+pytestmark = pytest.mark.enable_socket
+
+Connect = Callable[..., RegistryClient]
+Drain = Callable[..., Awaitable[bytes]]
+APP = RepositoryName("team/app")
+CONTENT = os.urandom(3_000_000)
+BLOB = Descriptor(media_type="application/vnd.oci.image.layer.v1.tar+gzip", digest=digest_of(CONTENT), size=len(CONTENT))
+AUTH = {"type": "basic", "username": "watcher", "password": "env:REGISTRY_PASSWORD"}
+BLOBS = ".*/blobs/.*"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_PASSWORD", "s3cret")
+    monkeypatch.setattr("watcher.registry.blobs.FIRST_WAIT_SECONDS", 0.001)
+
+
+def hold(registry: MemoryRegistry, content: bytes = CONTENT, digest: Digest | None = None) -> None:
+    registry.content.writable(APP).blobs[digest or digest_of(content)] = content
+
+
+@pytest.fixture
+def images(registry: MemoryRegistry, connect: Connect) -> RegistryImages:
+    hold(registry)
+    return RegistryImages(connect(registry))
+
+
+def ranges(registry: MemoryRegistry) -> list[str]:
+    return [seen.range for seen in registry.seen]
+
+
+def no_thread_is_left() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("transfer"):
+            thread.join(1)
+            assert not thread.is_alive()
+
+
+async def test_a_blob_arrives_whole(images: RegistryImages, drain: Drain) -> None:
+    """What comes out of the pipe is the blob as stored, and no thread is left."""
+    assert await drain(images, APP, BLOB) == CONTENT
+    no_thread_is_left()
+
+
+async def test_an_empty_blob(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """Nothing is poured, and that nothing is verified."""
+    hold(registry, b"")
+    empty = Descriptor(media_type="x", digest=digest_of(b""), size=0)
+    assert await drain(images, APP, empty) == b""
+
+
+async def test_cuts_are_resumed_where_they_happened(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """Each attempt asks for the rest; cuts that bring progress are never too many."""
+    for _ in range(MAX_FAILURES + 2):
+        registry.faults.add(Fault(path=BLOBS, cut_after=300_000))
+    assert await drain(images, APP, BLOB) == CONTENT
+    asked = ranges(registry)
+    assert asked[0] == ""
+    positions = [int(value.removeprefix("bytes=").removesuffix("-")) for value in asked[1:]]
+    assert positions == sorted(set(positions))
+    assert len(asked) == MAX_FAILURES + 3
+
+
+async def test_a_server_that_ignores_ranges(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """On 200 the bytes we have are read past, not written again."""
+    registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
+    registry.faults.add(Fault(path=BLOBS, ignore_range=True))
+    assert await drain(images, APP, BLOB) == CONTENT
+
+
+async def test_no_progress_ends_the_transfer(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """A connection that dies before the first byte, again and again, is an unavailable registry."""
+    registry.faults.add(Fault(path=BLOBS, cut_after=0, times=99))
+    with pytest.raises(RegistryUnavailableError, match=f"{MAX_FAILURES} attempts without progress at byte 0"):
+        await drain(images, APP, BLOB)
+    assert len(registry.seen) == MAX_FAILURES
+
+
+async def test_500s_are_retried_and_then_reported(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """A passing 5xx costs an attempt; one that stays is the error."""
+    registry.faults.add(Fault(path=BLOBS, status=502, times=2))
+    assert await drain(images, APP, BLOB) == CONTENT
+    registry.faults.add(Fault(path=BLOBS, status=502, times=99))
+    with pytest.raises(RegistryUnavailableError, match="answered 502"):
+        await drain(images, APP, BLOB)
+
+
+async def test_wrong_bytes_are_refused(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """A blob that lies about its digest is known at its end, and never asked for again."""
+    registry.faults.add(Fault(path=BLOBS, corrupt=True))
+    with pytest.raises(DigestMismatchError, match="bytes received are sha256"):
+        await drain(images, APP, BLOB)
+    assert len(registry.seen) == 1
+
+
+@pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1, 0])
+async def test_a_wrong_size_is_refused_at_once(size: int, images: RegistryImages, drain: Drain) -> None:
+    """The manifest's size is part of what is verified; the answer's length already contradicts it."""
+    with pytest.raises(DigestMismatchError, match="the manifest says"):
+        await drain(images, APP, Descriptor(media_type="x", digest=BLOB.digest, size=size))
+
+
+async def test_throttling_goes_back_to_the_queue(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """No thread sleeps through a Retry-After."""
+    registry.faults.add(Fault(path=BLOBS, status=503, headers={"Retry-After": "33"}))
+    with pytest.raises(ThrottledError) as caught:
+        await drain(images, APP, BLOB)
+    assert caught.value.retry_after_seconds == 33
+
+
+async def test_a_missing_blob(images: RegistryImages, drain: Drain) -> None:
+    """404 is permanent, with the registry's own code."""
+    with pytest.raises(NotFoundError, match="BLOB_UNKNOWN"):
+        await drain(images, APP, Descriptor(media_type="x", digest=digest_of(b"none"), size=4))
+
+
+async def test_tokens_are_fetched_and_renewed_on_the_way(connect: Connect, drain: Drain) -> None:
+    """The first 401 brings a token; one that expires between two attempts is replaced, and the transfer goes on."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
+        hold(registry)
+        images = RegistryImages(connect(registry, auth=AUTH))
+        assert await drain(images, APP, BLOB) == CONTENT
+        registry.faults.add(Fault(path=BLOBS, cut_after=2_000_000))
+        registry.faults.add(
+            Fault(path=BLOBS, status=401, headers={"WWW-Authenticate": f'Bearer realm="{registry.url}/token",service="t"'})
+        )
+        assert await drain(images, APP, BLOB) == CONTENT
+        assert registry.gate.issued == 2
+        assert ranges(registry)[-1] == "bytes=2000000-"
+
+
+async def test_wrong_credentials_end_it(monkeypatch: pytest.MonkeyPatch, connect: Connect, drain: Drain) -> None:
+    """A 401 that stays is an authentication error, asked once."""
+    monkeypatch.setenv("REGISTRY_PASSWORD", "wrong")
+    async with serve_registry(gate=Gate(access=Access.BASIC)) as registry:
+        hold(registry)
+        with pytest.raises(AuthenticationError):
+            await drain(RegistryImages(connect(registry, auth=AUTH)), APP, BLOB)
+        assert len(registry.seen) == 2
+
+
+async def test_a_store_behind_a_redirect_gets_no_credentials(connect: Connect, drain: Drain) -> None:
+    """The bytes come from the store; the password does not go there, on resumes neither."""
+    async with serve_registry() as store, serve_registry(gate=Gate(access=Access.BASIC)) as registry:
+        hold(store)
+        location = f"{store.url}/v2/team/app/blobs/{BLOB.digest}?sig=a%2Bb"
+        images = RegistryImages(connect(registry, auth=AUTH))
+        await connect(registry, auth=AUTH).request("GET", "/v2/")
+        registry.faults.add(Fault(path=BLOBS, status=307, headers={"Location": location}, times=9))
+        store.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
+        assert await drain(images, APP, BLOB) == CONTENT
+        assert len(store.seen) == 2
+        assert not any(seen.authorized for seen in store.seen)
+
+
+@pytest.mark.parametrize("location", ["http://169.254.169.254/x", "http://metadata.test/x", "ftp://cdn.example.net/x"])
+async def test_redirects_out_of_reach(
+    location: str, registry: MemoryRegistry, images: RegistryImages, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The metadata service is not dialled, by address or by name."""
+    real = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *args: Any, **more: Any) -> Any:
+        return real("169.254.169.254" if host == "metadata.test" else host, port, *args, **more)
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    registry.faults.add(Fault(path=BLOBS, status=307, headers={"Location": location}))
+    with pytest.raises(ForbiddenAddressError):
+        await drain(images, APP, BLOB)
+
+
+async def test_redirects_end(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """A circle is left after five hops."""
+    registry.faults.add(Fault(path=BLOBS, status=302, headers={"Location": f"/v2/team/app/blobs/{BLOB.digest}"}, times=99))
+    with pytest.raises(ForbiddenAddressError, match="more than 5"):
+        await drain(images, APP, BLOB)
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly(images: RegistryImages) -> None:
+    """The reader's own end says why; the transfer just stops."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        await images.pour(APP, BLOB, writing, timeout_seconds=5)
+    finally:
+        os.close(writing)
+
+
+async def test_cancelling_a_transfer_that_waits_for_its_reader(images: RegistryImages) -> None:
+    """A full pipe with nobody reading is left at once."""
+    reading, writing = os.pipe()
+    pouring = asyncio.create_task(images.pour(APP, BLOB, writing, timeout_seconds=60))
+    while not await asyncio.to_thread(_readable, reading):
+        pass
+    pouring.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await pouring
+    no_thread_is_left()
+    os.close(writing)
+    os.close(reading)
+
+
+async def test_cancelling_a_transfer_that_waits_for_the_registry(registry: MemoryRegistry, images: RegistryImages) -> None:
+    """A registry that has stopped talking holds no thread."""
+    registry.faults.add(Fault(path=BLOBS, delay_seconds=30))
+    reading, writing = os.pipe()
+    pouring = asyncio.create_task(images.pour(APP, BLOB, writing, timeout_seconds=60))
+    async with asyncio.timeout(5):
+        await registry.arrived.wait()
+    pouring.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await pouring
+    no_thread_is_left()
+    os.close(writing)
+    os.close(reading)
+
+
+def _readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 1)[0])
+
+
+@asynccontextmanager
+async def serve(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[RegistryImages]:
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with RegistryClient(RegistrySettings(host=f"127.0.0.1:{runner.addresses[0][1]}")) as client:
+            yield RegistryImages(client)
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_drip_ends_at_the_deadline(drain: Drain) -> None:
+    """A registry that always sends one more byte does not hold a worker for ever."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(CONTENT)
+        await response.prepare(request)
+        for position in range(len(CONTENT)):
+            await response.write(CONTENT[position : position + 1])
+            await asyncio.sleep(0.01)
+        return response
+
+    async with serve(drip) as images:
+        with pytest.raises(TimedOutError, match="not transferred within"):
+            await drain(images, APP, BLOB, seconds=0.2)
+
+
+@pytest.mark.parametrize(("sent", "error"), [(CONTENT, None), (CONTENT + b"x", DigestMismatchError)])
+async def test_bodies_without_a_length(sent: bytes, error: type[Exception] | None, drain: Drain) -> None:
+    """A chunked body is read to its end, and one byte too many is seen."""
+
+    async def chunked(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(sent)
+        return response
+
+    async with serve(chunked) as images:
+        if error is None:
+            assert await drain(images, APP, BLOB) == CONTENT
+        else:
+            with pytest.raises(error):
+                await drain(images, APP, BLOB)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(206, {"Content-Range": "bytes 5-9/10"}), (206, {}), (200, {"Content-Encoding": "gzip"}), (204, {}), (302, {})],
+)
+async def test_answers_that_were_not_asked_for(status: int, headers: dict[str, str], drain: Drain) -> None:
+    """A part, an encoding or a status that makes no sense here is refused."""
+
+    async def odd(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers=headers, body=b"" if status == 204 else b"12345")
+
+    async with serve(odd) as images:
+        with pytest.raises(RegistryRefusedError):
+            await drain(images, APP, BLOB)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key beside it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.with_name("key.pem").write_bytes(private)
+    return path
+
+
+async def test_tls_with_an_own_authority(authority: Path, connect: Connect, drain: Drain) -> None:
+    """With `ca_file` a private authority is trusted, by both ways of fetching; without it, by neither."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority, authority.with_name("key.pem"))
+    async with serve_registry(tls=context) as registry:
+        hold(registry)
+        client = connect(registry, ca_file=str(authority))
+        await client.request("GET", "/v2/")
+        assert await drain(RegistryImages(client), APP, BLOB) == CONTENT
+        stranger = connect(registry)
+        with pytest.raises(RegistryUnavailableError, match="not trusted"):
+            await stranger.request("GET", "/v2/")
+        with pytest.raises(RegistryUnavailableError, match="not trusted"):
+            await drain(RegistryImages(stranger), APP, BLOB)

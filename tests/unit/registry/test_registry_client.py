@@ -1,0 +1,293 @@
+"""Requests to a registry on loopback: authentication, retries, redirects, limits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from watcher.model.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ForbiddenAddressError,
+    NotFoundError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    ThrottledError,
+    TooLargeError,
+)
+from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.client import ATTEMPTS, USER_AGENT, RegistryClient
+from watcher.registry.manifests import RegistryImages
+from watcher.registry.settings import RegistrySettings
+from watcher.registry.uploads import Uploads
+from watcher.testing.faults import Fault
+from watcher.testing.images import build_image, build_layer, push_image
+from watcher.testing.registry import MemoryRegistry, serve_registry
+from watcher.testing.tokens import Access, Gate
+
+pytestmark = pytest.mark.enable_socket
+
+Connect = Callable[..., RegistryClient]
+APP = RepositoryName("team/app")
+IMAGE = build_image([build_layer({"app": b"hello"})])
+AUTH = {"type": "basic", "username": "watcher", "password": "env:REGISTRY_PASSWORD"}
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_PASSWORD", "s3cret")
+
+
+async def test_ping_says_who_we_are(registry: MemoryRegistry, connect: Connect) -> None:
+    """Every request carries our name and version, and no credentials unasked."""
+    response = await connect(registry).request("GET", "/v2/")
+    assert response.status == 200
+    assert registry.seen[0].user_agent == USER_AGENT
+    assert not registry.seen[0].authorized
+
+
+@pytest.mark.parametrize("access", [Access.BASIC, Access.TOKEN])
+async def test_push_and_pull_behind_authentication(access: Access, connect: Connect) -> None:
+    """Basic and bearer registries take an image and give it back."""
+    async with serve_registry(gate=Gate(access=access)) as registry:
+        client = connect(registry, auth=AUTH)
+        await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+        assert (await RegistryImages(client).manifest(APP, Tag("v1"))).digest == IMAGE.digest
+        assert registry.gate.issued <= 2
+
+
+async def test_anonymous_tokens(connect: Connect) -> None:
+    """A public repository is read with a token that needs no password."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
+        await push_image(Uploads(connect(registry, auth=AUTH)), APP, IMAGE, Tag("v1"))
+        registry.gate.anonymous_pull = True
+        assert await RegistryImages(connect(registry)).head(APP, Tag("v1")) == IMAGE.digest
+        with pytest.raises(AuthenticationError):
+            await Uploads(connect(registry)).put_blob(APP, b"new")
+
+
+async def test_a_scope_that_was_too_small_is_widened_once(connect: Connect) -> None:
+    """401 insufficient_scope leads to one token for both scopes and one repetition."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
+        client = connect(registry, auth=AUTH)
+        pull = frozenset({"repository:team/app:pull"})
+        started = await client.request("POST", "/v2/team/app/blobs/uploads/", scopes=pull, accept=frozenset({202}))
+        assert started.status == 202
+        assert [seen.method for seen in registry.seen] == ["POST", "GET", "POST"]
+        await client.request("POST", "/v2/team/app/blobs/uploads/", scopes=pull, accept=frozenset({202}))
+        assert registry.gate.issued == 1
+
+
+async def test_a_revoked_token_is_replaced(connect: Connect) -> None:
+    """A token that the registry no longer knows costs one more request, not an error."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
+        client = connect(registry, auth=AUTH)
+        await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+        registry.gate.tokens.clear()
+        assert await RegistryImages(client).head(APP, Tag("v1")) == IMAGE.digest
+
+
+async def test_wrong_credentials_are_an_authentication_error(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
+    """A wrong password is never retried and never shown."""
+    monkeypatch.setenv("REGISTRY_PASSWORD", "wrong-password")
+    for access in (Access.BASIC, Access.TOKEN):
+        async with serve_registry(gate=Gate(access=access)) as registry:
+            with pytest.raises(AuthenticationError) as caught:
+                await connect(registry, auth=AUTH).request("GET", "/v2/")
+            assert "wrong-password" not in str(caught.value)
+            assert len(registry.seen) <= 3
+
+
+async def test_credentials_from_the_docker_configuration(docker_config: Path, connect: Connect) -> None:
+    """A registry that nobody configured is reached with what `docker login` left."""
+
+    def log_in(host: str) -> None:
+        docker_config.parent.mkdir()
+        docker_config.write_text(json.dumps({"auths": {host: {"identitytoken": "refresh"}}}))
+
+    gate = Gate(access=Access.TOKEN, refresh_token="refresh")
+    async with serve_registry(gate=gate) as registry:
+        log_in(registry.host)
+        await Uploads(connect(registry)).put_blob(APP, b"x")
+
+
+async def test_a_token_service_elsewhere_gets_nothing(connect: Connect) -> None:
+    """A challenge that names a stranger ends the request."""
+    gate = Gate(access=Access.TOKEN, realm="https://evil.test/token")
+    async with serve_registry(gate=gate) as registry:
+        with pytest.raises(ForbiddenAddressError, match=r"evil\.test"):
+            await connect(registry, auth=AUTH).request("GET", "/v2/")
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+async def test_passing_refusals_are_retried(status: int, registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
+    """The next attempt succeeds after a growing wait."""
+    registry.faults.add(Fault(status=status, times=2))
+    await connect(registry).request("GET", "/v2/")
+    assert len(registry.seen) == 3
+    assert 0.2 <= waits[0] < 0.5 <= waits[1] < 1
+
+
+async def test_retry_after_is_honoured(registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
+    """Up to a minute the call itself waits as long as it was told."""
+    registry.faults.add(Fault(status=429, headers={"Retry-After": "17"}))
+    await connect(registry).request("GET", "/v2/")
+    assert waits == [17.0]
+
+
+async def test_a_long_retry_after_goes_back_to_the_queue(registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
+    """Beyond a minute nobody waits: the job is released with the time to come back."""
+    registry.faults.add(Fault(status=429, headers={"Retry-After": "900"}))
+    with pytest.raises(ThrottledError) as caught:
+        await connect(registry).request("GET", "/v2/")
+    assert (caught.value.retry_after_seconds, waits) == (900, [])
+
+
+async def test_attempts_end(registry: MemoryRegistry, connect: Connect) -> None:
+    """A registry that stays broken is given up, with its own words."""
+    body = b'{"errors": [{"code": "UNKNOWN", "message": "disk on fire"}]}'
+    registry.faults.add(Fault(status=500, times=99, body=body))
+    with pytest.raises(RegistryUnavailableError, match="answered 500, UNKNOWN disk on fire"):
+        await connect(registry).request("GET", "/v2/")
+    assert len(registry.seen) == ATTEMPTS
+
+
+async def test_a_registry_that_is_down(registry: MemoryRegistry, connect: Connect, unused_tcp_port: int) -> None:
+    """Connection refused is unavailable, and says so."""
+    registry.host = type(registry.host)(f"127.0.0.1:{unused_tcp_port}")
+    with pytest.raises(RegistryUnavailableError, match=r"Connection refused|Connect call failed"):
+        await connect(registry).request("GET", "/v2/")
+
+
+async def test_silence_is_unavailable(registry: MemoryRegistry, connect: Connect) -> None:
+    """An answer that does not come in time ends the attempt."""
+    registry.faults.add(Fault(delay_seconds=5, times=9))
+    with pytest.raises(RegistryUnavailableError, match="no answer within"):
+        await connect(registry, timeout="50ms").request("GET", "/v2/", attempts=1)
+
+
+async def test_a_cut_body_is_retried(registry: MemoryRegistry, connect: Connect) -> None:
+    """Half a manifest is no manifest; the next attempt brings it whole."""
+    client = connect(registry)
+    await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+    registry.faults.add(Fault(method="GET", path=".*/manifests/.*", cut_after=10))
+    assert (await RegistryImages(client).manifest(APP, Tag("v1"))).raw == IMAGE.raw
+
+
+async def test_refusals_are_not_retried(registry: MemoryRegistry, connect: Connect) -> None:
+    """404 and other 4xx are answers."""
+    client = connect(registry)
+    with pytest.raises(NotFoundError, match="NAME_UNKNOWN"):
+        await client.request("GET", "/v2/none/manifests/v1")
+    registry.faults.add(Fault(status=418))
+    with pytest.raises(RegistryRefusedError, match="418"):
+        await client.request("GET", "/v2/")
+    assert len(registry.seen) == 2
+
+
+async def test_bodies_are_bounded(registry: MemoryRegistry, connect: Connect) -> None:
+    """Reading stops at the limit, with and without an announced length; an error's body is cut."""
+    client = connect(registry)
+    registry.faults.add(Fault(status=200, body=b"x" * 101, times=2))
+    with pytest.raises(TooLargeError):
+        await client.request("GET", "/v2/", limit_bytes=100)
+    assert len((await client.request("GET", "/v2/", limit_bytes=101)).body) == 101
+    registry.faults.add(Fault(status=404, body=b"x" * 1_000_000))
+    with pytest.raises(NotFoundError):
+        await client.request("GET", "/v2/")
+
+
+async def test_metrics_hear_of_every_answer(registry: MemoryRegistry) -> None:
+    """One call per answer, refusals included, by registry and status only."""
+    heard: list[tuple[str, int]] = []
+    registry.faults.add(Fault(status=404))
+    settings = RegistrySettings(host=registry.host)
+    async with RegistryClient(settings, on_response=lambda host, status: heard.append((host, status))) as client:
+        await client.request("GET", "/v2/", accept=frozenset({404}))
+        await client.request("GET", "/v2/")
+    assert heard == [(registry.host, 404), (registry.host, 200)]
+
+
+async def test_redirects_carry_no_credentials_to_another_host(connect: Connect) -> None:
+    """The blob store gets the request and never the password."""
+    async with serve_registry() as store, serve_registry(gate=Gate(access=Access.BASIC)) as registry:
+        client = connect(registry, auth=AUTH)
+        await client.request("GET", "/v2/")
+        registry.faults.add(Fault(status=307, headers={"Location": f"{store.url}/v2/?sig=a%2Bb"}))
+        response = await client.request("GET", "/v2/team/app/blobs/x")
+        assert response.url == URL(f"{store.url}/v2/?sig=a%2Bb", encoded=True)
+        assert registry.seen[-1].authorized
+        assert not store.seen[0].authorized
+
+
+async def test_a_store_that_asks_for_credentials_gets_none(connect: Connect) -> None:
+    """A 401 after a redirect is an error, not a challenge to answer."""
+    async with serve_registry(gate=Gate(access=Access.BASIC)) as store, serve_registry() as registry:
+        registry.faults.add(Fault(status=307, headers={"Location": f"{store.url}/v2/"}))
+        with pytest.raises(AuthenticationError):
+            await connect(registry, auth=AUTH).request("GET", "/v2/")
+        assert [seen.authorized for seen in store.seen] == [False]
+
+
+async def test_redirects_end(registry: MemoryRegistry, connect: Connect) -> None:
+    """Five hops and no more."""
+    registry.faults.add(Fault(status=302, headers={"Location": "/v2/"}, times=99))
+    with pytest.raises(ForbiddenAddressError, match="more than 5 redirects"):
+        await connect(registry).request("GET", "/v2/")
+    assert len(registry.seen) == 6
+
+
+async def test_writes_are_not_redirected(registry: MemoryRegistry, connect: Connect) -> None:
+    """A PUT goes where it was sent or nowhere."""
+    registry.faults.add(Fault(method="PUT", status=307, headers={"Location": "/elsewhere"}))
+    with pytest.raises(RegistryRefusedError, match="redirect"):
+        await Uploads(connect(registry)).put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
+
+
+@pytest.mark.parametrize("location", ["http://169.254.169.254/latest/meta-data/", "http://metadata.test/x"])
+async def test_redirects_into_the_metadata_service(
+    location: str, registry: MemoryRegistry, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By address or by a name that resolves to it: refused before anything is dialled."""
+
+    async def resolve(self: object, host: str, port: int = 0, family: object = None) -> list[dict[str, object]]:
+        return [{"hostname": host, "host": "169.254.169.254", "port": port, "family": 2, "proto": 0, "flags": 0}]
+
+    monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", resolve)
+    registry.faults.add(Fault(status=307, headers={"Location": location}))
+    with pytest.raises(ForbiddenAddressError, match="link-local"):
+        await connect(registry).request("GET", "/v2/")
+
+
+async def test_unreadable_authorities_are_a_configuration_error(tmp_path: Path) -> None:
+    """`ca_file` is read when the client is made, not at the first push."""
+    for ca_file in (tmp_path / "missing.pem", tmp_path / "empty.pem"):
+        if ca_file.name == "empty.pem":
+            ca_file.write_text("nothing")
+        with pytest.raises(ConfigurationError, match="ca_file"):
+            RegistryClient(RegistrySettings(host="localhost:1", ca_file=str(ca_file)))
+
+
+async def test_cookies_are_not_kept(connect: Connect) -> None:
+    """What a registry sets is not sent back to it."""
+    seen: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Cookie"))
+        return web.json_response({}, headers={"Set-Cookie": "session=1"})
+
+    app = web.Application()
+    app.router.add_get("/v2/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with RegistryClient(RegistrySettings(host=f"127.0.0.1:{runner.addresses[0][1]}")) as client:
+            await client.request("GET", "/v2/")
+            await client.request("GET", "/v2/")
+    finally:
+        await runner.cleanup()
+    assert seen == [None, None]

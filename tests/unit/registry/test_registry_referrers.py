@@ -1,0 +1,224 @@
+"""Attaching artefacts: the Referrers API and the tag that stands in for it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.model.digest import Digest, digest_of
+from watcher.model.errors import RegistryRefusedError
+from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
+from watcher.model.reference import RepositoryName
+from watcher.registry.client import RegistryClient
+from watcher.registry.referrers import (
+    EMPTY_BLOB,
+    EMPTY_DESCRIPTOR,
+    Fallback,
+    FallbackChangedError,
+    Referrers,
+    build_artifact,
+    fallback_tag,
+    listed_descriptor,
+    merge_index,
+    next_link,
+)
+from watcher.registry.uploads import Uploads
+from watcher.testing.faults import Fault
+from watcher.testing.images import build_image, build_layer, put_image
+from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
+
+pytestmark = pytest.mark.enable_socket
+
+Connect = Callable[..., RegistryClient]
+APP = RepositoryName("team/app")
+TYPE = "application/vnd.registry-watcher.verdict.v1+json"
+IMAGE = build_image([build_layer({"app": b"hello"})])
+SUBJECT = Descriptor(media_type=IMAGE.media_type, digest=IMAGE.digest, size=len(IMAGE.raw))
+
+
+def artifact(name: str = "one", artifact_type: str = TYPE) -> bytes:
+    return build_artifact(SUBJECT, artifact_type, (), {"name": name})
+
+
+async def attach(client: RegistryClient, name: str = "one", artifact_type: str = TYPE) -> Digest:
+    """The artefact alone, without any listing of it."""
+    uploads, raw = Uploads(client), artifact(name, artifact_type)
+    await uploads.put_blob(APP, EMPTY_BLOB)
+    return (await uploads.put_manifest(APP, digest_of(raw), raw, OCI_MANIFEST)).digest
+
+
+def test_the_empty_blob_is_the_one_of_the_specification() -> None:
+    """Two bytes with a digest that everybody knows."""
+    assert (digest_of(EMPTY_BLOB), len(EMPTY_BLOB)) == (EMPTY_DESCRIPTOR.digest, 2)
+
+
+def test_an_artifact_says_what_it_is_and_whose() -> None:
+    """Subject, type and annotations are in the manifest; equal arguments give equal bytes; no layer means the empty one."""
+    raw = build_artifact(SUBJECT, TYPE, (), {"b": "2", "a": "1"})
+    assert raw == build_artifact(SUBJECT, TYPE, (), {"a": "1", "b": "2"})
+    manifest = parse_manifest(raw, "")
+    assert isinstance(manifest, Manifest)
+    assert (manifest.subject, manifest.artifact_type, manifest.annotations) == (IMAGE.digest, TYPE, {"a": "1", "b": "2"})
+    assert [layer.digest for layer in manifest.layers] == [EMPTY_DESCRIPTOR.digest]
+    assert not manifest.is_runnable
+    assert json.loads(raw)["subject"] == {"mediaType": OCI_MANIFEST, "digest": IMAGE.digest, "size": len(IMAGE.raw)}
+
+
+def test_the_listed_descriptor_copies_type_and_annotations() -> None:
+    """Readers that never fetch the manifest see what it is."""
+    raw = artifact()
+    entry = listed_descriptor(raw, digest_of(raw))
+    assert entry == {
+        "mediaType": OCI_MANIFEST,
+        "digest": digest_of(raw),
+        "size": len(raw),
+        "artifactType": TYPE,
+        "annotations": {"name": "one"},
+    }
+    assert listed_descriptor(IMAGE.raw, IMAGE.digest)["artifactType"] == "application/vnd.oci.image.config.v1+json"
+
+
+def test_fallback_tag() -> None:
+    """`alg-hex`, with at most 64 characters of hex."""
+    assert fallback_tag(Digest("sha256:" + "a" * 64)) == "sha256-" + "a" * 64
+    assert fallback_tag(Digest("sha512:" + "b" * 128)) == "sha512-" + "b" * 64
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+entries = st.lists(
+    st.dictionaries(st.sampled_from(["mediaType", "digest", "size", "artifactType", "annotations", "data"]), json_values),
+    max_size=6,
+)
+
+
+@given(entries, st.sampled_from(["sha256:a", "sha256:b"]))
+def test_merging_keeps_foreign_entries_and_repeats_to_the_same_bytes(foreign: list[dict[str, Any]], digest: str) -> None:
+    """Whatever others wrote stays, equal and in its order; ours is there exactly once; merging again changes nothing."""
+    ours = {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "artifactType": TYPE}
+
+    def previous(entry: Mapping[str, Any]) -> bool:
+        return entry.get("artifactType") == TYPE
+
+    merged = merge_index(foreign, ours, previous)
+    body = json.loads(merged)
+    assert body["mediaType"] == OCI_INDEX
+    assert body["manifests"][:-1] == [entry for entry in foreign if entry.get("digest") != digest and not previous(entry)]
+    assert body["manifests"][-1] == ours
+    assert merge_index(body["manifests"], ours, previous) == merged
+
+
+def test_next_link() -> None:
+    """Only `rel=next` is followed."""
+    assert next_link('</v2/a?n=1>; rel="next"') == "/v2/a?n=1"
+    assert next_link('<a>; rel="prev", <b>; title="x"; rel=next') == "b"
+    assert next_link("<a>; rel=nextish") is None
+    assert next_link(None) is None
+
+
+@given(st.text(max_size=200))
+def test_any_link_header_is_read(header: str) -> None:
+    """No header makes an exception."""
+    link = next_link(header)
+    assert link is None or link in header
+
+
+async def test_with_the_api(connect: Connect) -> None:
+    """What was attached is listed, over several pages and by type, and reading back proves it."""
+    async with serve_registry(switches=Switches(referrers_api=True, oci_subject=True, page_size=2)) as registry:
+        put_image(registry, APP, IMAGE)
+        client = connect(registry)
+        referrers = Referrers(client)
+        assert await referrers.list_referrers(APP, IMAGE.digest) == ()
+        digests = [await attach(client, f"n{number}") for number in range(5)]
+        other = await attach(client, "other", "application/vnd.other")
+        assert await referrers.listed(APP, IMAGE.digest, digests[4])
+        assert not await referrers.listed(APP, IMAGE.digest, IMAGE.digest)
+        assert len(await referrers.list_referrers(APP, IMAGE.digest)) == 6
+        (found,) = await referrers.list_referrers(APP, IMAGE.digest, "application/vnd.other")
+        assert (found.digest, found.artifact_type, found.annotations) == (other, "application/vnd.other", {"name": "other"})
+
+
+@pytest.mark.parametrize("oci_subject", [False, True])
+async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
+    """Where reading back finds nothing, the fallback tag is kept; the header proves nothing either way."""
+    async with serve_registry(switches=Switches(oci_subject=oci_subject)) as registry:
+        put_image(registry, APP, IMAGE)
+        client = connect(registry)
+        referrers = Referrers(client)
+        digest = await attach(client)
+        assert not await referrers.listed(APP, IMAGE.digest, digest)
+        seen = await referrers.read_fallback(APP, IMAGE.digest)
+        assert seen == Fallback()
+        raw = merge_index(seen.entries, listed_descriptor(artifact(), digest), lambda _: False)
+        await referrers.put_fallback(APP, IMAGE.digest, raw, seen=seen)
+        again = await referrers.read_fallback(APP, IMAGE.digest)
+        assert [entry["digest"] for entry in again.entries] == [digest]
+        assert again.exists
+        assert again.etag
+        (found,) = await referrers.list_referrers(APP, IMAGE.digest, TYPE)
+        assert found.digest == digest
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {"Content-Type": "text/html"}, b"<html>"),
+        (200, {"Content-Type": "application/json"}, b'{"manifests": []}'),
+        (200, {"Content-Type": OCI_INDEX}, b"nonsense"),
+        (200, {"Content-Type": OCI_INDEX}, b'{"manifests": 3}'),
+        (400, {}, b""),
+        (404, {}, b"404 page not found"),
+        (406, {}, b""),
+    ],
+)
+async def test_false_apis(status: int, headers: dict[str, str], body: bytes, registry: MemoryRegistry, connect: Connect) -> None:
+    """A 200 that is no index, and every way of not having the API, lists nothing."""
+    registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers, body=body, times=9))
+    assert not await Referrers(connect(registry)).listed(APP, IMAGE.digest, IMAGE.digest)
+
+
+async def test_a_fallback_tag_that_is_something_else(registry: MemoryRegistry, connect: Connect) -> None:
+    """An image under that tag is somebody's; it is reported and left alone."""
+    put_image(registry, APP, IMAGE, fallback_tag(IMAGE.digest))
+    with pytest.raises(RegistryRefusedError, match="is not an image index"):
+        await Referrers(connect(registry)).read_fallback(APP, IMAGE.digest)
+
+
+async def test_a_tag_that_is_being_rewritten(registry: MemoryRegistry, connect: Connect) -> None:
+    """Distribution answers 500 while a tag is written; reading waits and tries again."""
+    registry.faults.add(Fault(path=".*/manifests/sha256-.*", status=500, times=2))
+    assert await Referrers(connect(registry)).read_fallback(APP, IMAGE.digest) == Fallback()
+
+
+async def test_a_concurrent_edit(connect: Connect) -> None:
+    """Where conditions are honoured, the slower of two writers is told."""
+    async with serve_registry(switches=Switches(conditional_put=True)) as registry:
+        client = connect(registry)
+        referrers = Referrers(client)
+        put_image(registry, APP, IMAGE)
+        one, two = await attach(client, "one"), await attach(client, "two")
+        seen = await referrers.read_fallback(APP, IMAGE.digest)
+        first = merge_index(seen.entries, listed_descriptor(artifact("one"), one), lambda _: False)
+        second = merge_index(seen.entries, listed_descriptor(artifact("two"), two), lambda _: False)
+        await referrers.put_fallback(APP, IMAGE.digest, first, seen=seen)
+        with pytest.raises(FallbackChangedError):
+            await referrers.put_fallback(APP, IMAGE.digest, second, seen=seen)
+        seen = await referrers.read_fallback(APP, IMAGE.digest)
+        both = merge_index(seen.entries, listed_descriptor(artifact("two"), two), lambda _: False)
+        await referrers.put_fallback(APP, IMAGE.digest, both, seen=seen)
+        listed = await referrers.list_referrers(APP, IMAGE.digest)
+        assert {entry.digest for entry in listed} == {one, two}
+
+
+async def test_an_oversized_fallback_index(registry: MemoryRegistry, connect: Connect) -> None:
+    """An index beyond the limit is not edited blindly."""
+    registry.faults.add(Fault(path=".*/manifests/.*", status=200, body=b"x" * (4 * 1024 * 1024 + 1)))
+    with pytest.raises(RegistryRefusedError, match="too large"):
+        await Referrers(connect(registry)).read_fallback(APP, IMAGE.digest)

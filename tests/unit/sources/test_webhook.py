@@ -1,0 +1,257 @@
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.doubles.api import RunningApi, running_api
+from tests.doubles.backlog import RecordingBacklog
+from tests.doubles.hand_clock import HandClock
+from watcher.dialects.catalog import DIALECTS
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.errors import ConfigurationError
+from watcher.model.push import Rejected
+from watcher.model.verdict import Subject
+from watcher.pipeline.intake import Intake
+from watcher.sources import webhook
+from watcher.sources.webhook import WebhookSettings, WebhookSource
+from watcher.sources.webhook_auth import BasicAuth, BearerAuth, Doorman, NoAuth, PathTokenAuth, WebhookAuth
+
+pytestmark = pytest.mark.enable_socket
+
+MAX_BODY = 2048
+DIGEST = "sha256:" + "1" * 64
+SECRET = {"Authorization": "Bearer s3cret"}
+
+
+class NothingIsOurs:
+    async def claim(self, digests: Any) -> None:
+        return
+
+    async def claimed(self, digests: Any) -> frozenset[Digest]:
+        return frozenset()
+
+    def lock(self, subject: Subject) -> Any:
+        return asyncio.Lock()
+
+
+class Receiver:
+    """The server with the hooks `bearer`, `path`, `basic` and `open`, all of which lead to one recording backlog."""
+
+    def __init__(self, api: RunningApi, backlog: RecordingBacklog) -> None:
+        self.api = api
+        self.backlog = backlog
+
+    async def post(self, path: str, body: Any = b'{"events": []}', headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        async with self.api.session.post(f"{self.api.url}/hooks/{path}", data=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    @property
+    def last(self) -> Rejected:
+        decision = self.backlog.arrivals[-1].decision
+        assert isinstance(decision, Rejected)
+        return decision
+
+
+@pytest.fixture
+async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
+    monkeypatch.setenv("HOOK", "s3cret")
+    auths: dict[str, WebhookAuth] = {
+        "bearer": BearerAuth(secret="env:HOOK"),
+        "path": PathTokenAuth(secret="env:HOOK"),
+        "basic": BasicAuth(username="registry", password="env:HOOK"),
+        "open": NoAuth(),
+    }
+    sources = {
+        name: WebhookSource(WebhookSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY)
+        for name, auth in auths.items()
+    }
+    backlog = RecordingBacklog()
+    intake = Intake(
+        dialects=dict.fromkeys(sources, DIALECTS["distribution"]),
+        backlog=backlog,
+        own_writes=NothingIsOurs(),
+        clock=HandClock(),
+        wakeup=Wakeup(),
+        counted=lambda source, fate, reason: None,
+    )
+    async with running_api(tmp_path, hooks=sources) as api, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(source.run(intake), name=name) for name, source in sources.items()]
+        yield Receiver(api, backlog)
+        for task in tasks:
+            task.cancel()
+
+
+def envelope(*actions: str) -> bytes:
+    target = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "repository": "team/app", "digest": DIGEST, "tag": "v1"}
+    return json.dumps(
+        {"events": [{"id": f"e{index}", "action": action, "target": target} for index, action in enumerate(actions)]}
+    ).encode()
+
+
+def basic(text: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("bearer", {"Authorization": "Bearer s3cret"}),
+        ("bearer", {"Authorization": "Token s3cret"}),
+        ("bearer", {"Authorization": "s3cret"}),
+        ("path/s3cret", {}),
+        ("basic", basic("registry:s3cret")),
+        ("open", {}),
+        ("open/whatever", {}),
+    ],
+)
+async def test_a_sender_that_proves_itself_is_let_in(receiver: Receiver, path: str, headers: dict[str, str]) -> None:
+    """In every form in which senders can be told to send a secret."""
+    assert await receiver.post(path, headers=headers) == (202, {"accepted": 0, "ignored": 1, "duplicates": 0})
+
+
+async def test_whoever_guesses_learns_nothing(receiver: Receiver) -> None:
+    """One and the same 401 for an unknown source, no secret, a wrong one, and the right one in the wrong place."""
+    guesses: list[tuple[str, dict[str, str]]] = [
+        ("nobody", {}),
+        ("nobody/s3cret", SECRET),
+        ("bearer", {}),
+        ("bearer", {"Authorization": "Bearer s3cre"}),
+        ("bearer", {"Authorization": "Bearer s3cret2"}),
+        ("bearer", {"Authorization": "Bearer "}),
+        ("bearer/s3cret", {}),
+        ("path", SECRET),
+        ("path/s3cret2", {}),
+        ("path/%00", {}),
+        ("path/%ff", {}),
+        ("path/%ed%a0%80", {}),
+        ("%ff", {}),
+        ("basic", SECRET),
+        ("basic", basic("registry:wrong")),
+        ("basic", basic("other:s3cret")),
+        ("basic", basic("s3cret")),
+        ("basic", {"Authorization": "Basic ☃"}),
+        ("basic", {"Authorization": "Basic !!!"}),
+        ("basic", {}),
+    ]
+    answers = set()
+    for path, headers in guesses:
+        async with receiver.api.session.post(f"{receiver.api.url}/hooks/{path}", data=b"{}", headers=headers) as response:
+            kept = {name: value for name, value in response.headers.items() if name != "Date"}
+            answers.add((response.status, await response.text(), str(sorted(kept.items()))))
+    ((status, _, _),) = answers
+    assert status == 401
+    assert receiver.backlog.arrivals == []
+
+
+async def test_a_refused_sender_is_answered_before_its_body_is_read(receiver: Receiver) -> None:
+    """A stranger cannot make us read: the answer comes while the body is still to be sent."""
+    host, _, port = receiver.api.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /hooks/bearer HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_the_answer_counts_what_became_of_the_events(receiver: Receiver) -> None:
+    """Accepted, ignored and duplicates; rejected only when there are some."""
+    body = envelope("push", "pull", "push")
+    assert await receiver.post("open", body) == (202, {"accepted": 2, "ignored": 1, "duplicates": 0})
+    assert await receiver.post("open", body) == (202, {"accepted": 0, "ignored": 0, "duplicates": 3})
+    assert await receiver.post("open", b'{"events":[{"action":""}]}') == (
+        202,
+        {"accepted": 0, "ignored": 0, "duplicates": 0, "rejected": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b"<html>", "invalid-json"), (b'{"events": NaN}', "non-finite-number"), (b'{"a":1,"a":2}', "duplicate-key")],
+)
+async def test_a_body_that_is_no_json_is_taken_and_recorded(receiver: Receiver, body: bytes, reason: str) -> None:
+    """Refusing it would make the registry send it again for ever, and nothing after it."""
+    status, _ = await receiver.post("open", body)
+    arrival = receiver.backlog.arrivals[-1]
+    assert (status, receiver.last.reason, arrival.excerpt, arrival.body_bytes) == (202, reason, body, len(body))
+    assert arrival.body_sha256 == hashlib.sha256(body).hexdigest()
+
+
+async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(receiver: Receiver) -> None:
+    """The larger one is read to its end, hashed and recorded with its beginning, and answered 202."""
+    fits = envelope("pull").ljust(MAX_BODY)
+    assert await receiver.post("open", fits) == (202, {"accepted": 0, "ignored": 1, "duplicates": 0})
+    large = fits + b" " * 10_000
+    assert (await receiver.post("open", large))[0] == 202
+    arrival = receiver.backlog.arrivals[-1]
+    assert (receiver.last.reason, arrival.body_bytes) == ("too-large", len(large))
+    assert arrival.body_sha256 == hashlib.sha256(large).hexdigest()
+    assert large.startswith(arrival.excerpt)
+    assert arrival.excerpt
+
+
+async def test_a_body_without_end_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read of it is recorded, and the connection is closed."""
+    monkeypatch.setattr(webhook, "DRAIN_BYTES", 100_000)
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"x" * 4096
+
+    with contextlib.suppress(OSError):  # the client may still be writing when we hang up
+        await receiver.post("open", endless())
+    arrival = receiver.backlog.arrivals[-1]
+    assert receiver.last.reason == "too-large"
+    assert 100_000 < arrival.body_bytes < 2_000_000
+
+
+async def test_what_is_compressed_is_not_unpacked(receiver: Receiver) -> None:
+    """No registry compresses, so a bomb is only bytes that are no JSON."""
+    status, _ = await receiver.post("open", b"\x1f\x8b\x08\x00 no gzip either", {"Content-Encoding": "gzip"})
+    assert (status, receiver.last.reason) == (202, "invalid-json")
+
+
+async def test_a_sender_that_trickles_is_ended(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds a connection for a bounded time only."""
+    monkeypatch.setattr(webhook, "READ_SECONDS", 0.05)
+    host, _, port = receiver.api.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_store_that_is_down_is_the_senders_to_try_again(receiver: Receiver) -> None:
+    """503 with Retry-After, and 202 once it is up."""
+    receiver.backlog.broken = True
+    async with receiver.api.session.post(f"{receiver.api.url}/hooks/open", data=envelope("push")) as response:
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
+    receiver.backlog.broken = False
+    assert (await receiver.post("open", envelope("push")))[1]["accepted"] == 1
+
+
+async def test_other_methods_and_deeper_paths_are_no_hooks(receiver: Receiver) -> None:
+    """405 and 404, without a word about what there is."""
+    assert (await receiver.api.get("/hooks/open"))[0] == 405
+    assert (await receiver.post("open/a/b"))[0] == 404
+
+
+def test_a_source_without_auth_is_a_configuration_error() -> None:
+    """An open door has to be asked for."""
+    with pytest.raises(msgspec.ValidationError, match="auth"):
+        msgspec.convert({"type": "webhook", "dialect": "distribution"}, WebhookSettings)
+    assert msgspec.convert({"type": "webhook", "auth": {"type": "none"}}, WebhookSettings).name == ""
+
+
+def test_a_secret_that_is_not_set_ends_the_start() -> None:
+    """Not the first request finds it out."""
+    with pytest.raises(ConfigurationError, match="NO_SUCH_VARIABLE"):
+        Doorman(BearerAuth(secret="env:NO_SUCH_VARIABLE"))

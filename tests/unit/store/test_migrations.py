@@ -1,0 +1,118 @@
+"""The migrations create exactly the tables the code names, and nothing else is touched."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from watcher.backlog.tables import metadata as backlog_tables
+from watcher.kit.sqlite import sqlite_engine
+from watcher.model.errors import ConfigurationError
+from watcher.store.migrate import migrate, require_current
+from watcher.store.tables import metadata as store_tables
+
+
+def _contents(path: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").fetchall()
+    connection.close()
+    return rows
+
+
+def test_the_migrated_tables_are_those_of_the_code(tmp_path: Path) -> None:
+    """Columns, keys and indexes of both rooms are what the migrations leave behind."""
+    path = tmp_path / "watcher.db"
+    migrate(path)
+    both = MetaData()
+    for table in (*backlog_tables.sorted_tables, *store_tables.sorted_tables):
+        table.to_metadata(both)
+    engine = sqlite_engine(path)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, both)
+    engine.dispose()
+    assert differences == []
+
+
+def test_edges_are_stored_once(tmp_path: Path) -> None:
+    """The two edge tables are clustered by their key, which halves them; comparing metadata does not see it."""
+    path = tmp_path / "watcher.db"
+    migrate(path)
+    clustered = {name for name, sql in _contents(path) if "WITHOUT ROWID" in sql}
+    assert clustered == {"image_set", "set_package"}
+
+
+@pytest.mark.parametrize("tables", [backlog_tables, store_tables])
+def test_postgresql_would_take_the_same_tables(tables: MetaData) -> None:
+    """Nothing in the tables is SQLite's alone."""
+    for table in tables.sorted_tables:
+        text = str(CreateTable(table).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+        assert "ROWID" not in text
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    """A start on a current store leaves it as it is."""
+    path = tmp_path / "watcher.db"
+    migrate(path)
+    before = _contents(path)
+    migrate(path)
+    require_current(path)
+    assert _contents(path) == before
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """Tables from the future are not touched; the message says what to run."""
+    path = tmp_path / "watcher.db"
+    migrate(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    for check in (migrate, require_current):
+        with pytest.raises(ConfigurationError, match=r"written by a newer version \(tables '9999'\)"):
+            check(path)
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    """A database with tables of its own is not made ours."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE cookies (id INTEGER)")
+    connection.close()
+    with pytest.raises(ConfigurationError, match=r"another program \(cookies\)"):
+        migrate(path)
+
+
+def test_a_reader_asks_for_tables_it_can_read(tmp_path: Path) -> None:
+    """A reader upgrades nothing: it says who does."""
+    path = tmp_path / "watcher.db"
+    sqlite3.connect(path).close()
+    with pytest.raises(ConfigurationError, match="`watcher run` upgrades them"):
+        require_current(path)
+
+
+def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed or refused in the middle, an upgrade has not happened: it is one transaction."""
+    path = tmp_path / "watcher.db"
+
+    def fill_the_disk(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 20")
+
+    engine = sqlite_engine(path)
+    monkeypatch.setattr("watcher.store.migrate.sqlite_engine", lambda _: engine)
+    event.listen(engine, "connect", fill_the_disk)
+    with pytest.raises(ConfigurationError, match="cannot be upgraded: database or disk is full"):
+        migrate(path)
+    assert _contents(path) == []
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """What is not SQLite is named as such."""
+    path = tmp_path / "watcher.yaml"
+    path.write_text("registries: []\n" * 100)
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        migrate(path)

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Every test, with branch coverage of this process, its xdist workers and the `watcher` processes that tests start.
+# Arguments go to pytest: tools/suite.sh tests/integration -k demo
+# The last line printed is pytest's own closing line; the coverage table stands before it.
+set -eu
+cd "$(dirname "$0")/.."
+
+# A killed run leaves data files behind that would count for this one.
+rm -f .coverage .coverage.*
+# Two workers for two cores. A file stays with one worker, so a server that a module starts is started once.
+set -- -n "${SUITE_WORKERS:-2}" --dist loadfile "$@"
+# Part of the tests proves nothing about coverage, so the threshold is held only for all of them.
+case " $* " in
+*" tests/"* | *" -k "* | *" -m "* | *" --lf "*) set -- --cov-fail-under=0 "$@" ;;
+esac
+exec .venv/bin/pytest --cov --cov-report=term "$@"

@@ -1,0 +1,204 @@
+"""`POST /k8s/admission[/{token}]`: may these images run? Answered from stored verdicts, without looking at an image."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from aiohttp import web
+
+from watcher.api.admission_review import Answer, MalformedReviewError, parse_review, render
+from watcher.api.context import CONTEXT, ApiContext
+from watcher.api.event_rules import EventRules
+from watcher.api.guard import bears
+from watcher.api.problems import problem
+from watcher.api.settings import AdmissionSettings, Mode
+from watcher.api.tags import TagCache
+from watcher.kit.secret import Secret
+from watcher.kit.units import seconds
+from watcher.model.digest import Digest
+from watcher.model.errors import InvalidReferenceError, WatcherError
+from watcher.model.reference import Reference, parse_reference
+from watcher.model.verdict import Action, Finding, Outcome, Verdict, worst
+
+log = structlog.get_logger(__name__)
+
+# Kubernetes waits ten seconds by default; whatever happens to the store or a registry, it hears from us before.
+ANSWER_SECONDS = 4.0
+# A message is read in a terminal; the API has all findings.
+NAMED_FINDINGS = 3
+
+
+@dataclass(slots=True)
+class _Said:
+    """What is said about one image. `mode` is the strictest of its parts."""
+
+    denials: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, mode: Mode, sentence: str) -> None:
+        if mode == "deny":
+            self.denials.append(sentence)
+        elif mode == "warn":
+            self.warnings.append(sentence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """One endpoint's configuration and caches."""
+
+    context: ApiContext
+    settings: AdmissionSettings
+    tags: TagCache
+    event_rules: EventRules
+
+    async def answer(self, request: web.Request) -> web.Response:
+        secret = self.context.admission_token
+        if secret is not None and not _admits(request, secret):
+            refused = problem(401, "Unauthorized", headers={"WWW-Authenticate": 'Bearer realm="admission"'})
+            refused.force_close()
+            return refused
+        started = time.monotonic()
+        try:
+            review = parse_review(await request.read())
+        except MalformedReviewError as error:
+            return problem(400, "Not an AdmissionReview", detail=str(error), reason=error.reason)
+        said = dict(zip(review.images, await asyncio.gather(*map(self._image, review.images)), strict=True))
+        answer = Answer(
+            denials=[sentence for each in said.values() for sentence in each.denials],
+            warnings=[sentence for each in said.values() for sentence in each.warnings],
+            notes={f"image-{index}": f"{image}: {_word(each)}" for index, (image, each) in enumerate(said.items())},
+        )
+        body = render(review, answer)
+        log.info(
+            "admission.answered",
+            uid=review.uid,
+            kind=review.kind,
+            namespace=review.namespace,
+            name=review.name,
+            allowed=body["response"]["allowed"],
+            images=len(review.images),
+            denials=len(answer.denials),
+            warnings=len(answer.warnings),
+            seconds=round(time.monotonic() - started, 4),
+        )
+        return web.json_response(body)
+
+    async def _image(self, text: str) -> _Said:
+        """Everything that can go wrong becomes `on_unknown`: an error is never an allow of its own."""
+        said = _Said()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._judge(text, parse_reference(text), said)
+        except TimeoutError:
+            said.add(self.settings.on_unknown, f"{text}: unknown: no answer within {ANSWER_SECONDS:.0f} s")
+        except InvalidReferenceError as error:
+            said.add(self.settings.on_unknown, f"{text}: unknown: {error}")
+        except WatcherError as error:
+            said.add(self.settings.on_unknown, f"{text}: unknown: {error.reason}")
+        return said
+
+    async def _judge(self, text: str, reference: Reference, said: _Said) -> None:
+        """1. Which digest? 2. Rules that need nothing but the name. 3. The stored verdict of that very subject."""
+        digest, why_not = reference.digest, ""
+        if digest is None and reference.registry in self.context.registries:
+            try:
+                digest = await self.tags.digest(reference)  # 1
+                why_not = "its registry has no such tag"
+            except TimeoutError:
+                said.add(self.settings.on_unknown, f"{text}: unknown: its registry did not answer in time")
+        elif digest is None:
+            why_not = f"{reference.registry} is not a configured registry"
+        judgement = await self.event_rules.judge(reference, digest, self.settings.environment)  # 2
+        self._outcome(text, _outcome_of(judgement.findings), judgement.findings, "", said)
+        if digest is not None:
+            await self._stored(text, reference, digest, said)  # 3
+        elif why_not:
+            said.add(self.settings.on_unjudged, f"{text}: never judged: {why_not}")
+
+    async def _stored(self, text: str, reference: Reference, digest: Digest, said: _Said) -> None:
+        verdicts, settings = self.context.verdicts, self.settings
+        verdict = await verdicts.latest(
+            digest, registry=reference.registry, repository=reference.repository, environment=settings.environment
+        )
+        if verdict is None:
+            other = await verdicts.latest(digest)
+            where = f"{digest:.19} was never judged"
+            if other is not None:
+                # The same bytes failed elsewhere. They may have passed elsewhere too, but that says nothing about here.
+                where = f"judged only as {other.subject.name:.60}"
+                if other.subject.environment != settings.environment:
+                    where += f" in environment {other.subject.environment or 'none'}"
+                if other.outcome is Outcome.FAIL:
+                    self._outcome(text, other.outcome, other.findings, f" [{where}]", said)
+                    return
+            said.add(settings.on_unjudged, f"{text}: never judged: {where}")
+            return
+        age = self.context.clock() - verdict.evaluated_at
+        if verdict.outcome in (Outcome.PASS, Outcome.WARN) and age > timedelta(seconds=seconds(settings.max_age)):
+            hours = age.total_seconds() / 3600
+            said.add(settings.on_unknown, f"{text}: unknown: its verdict {verdict.outcome} is {hours:.0f} hours old")
+        self._outcome(text, verdict.outcome, verdict.findings, _pointer(verdict), said)
+
+    def _outcome(self, text: str, outcome: Outcome, findings: tuple[Finding, ...], pointer: str, said: _Said) -> None:
+        match outcome:
+            case Outcome.FAIL:
+                said.add("deny", f"{text}: fail: {_reasons(findings, Action.FAIL)}{pointer}")
+            case Outcome.UNKNOWN:
+                said.add(self.settings.on_unknown, f"{text}: unknown: {_reasons(findings, Action.UNKNOWN)}{pointer}")
+            case Outcome.WARN:
+                said.add("warn", f"{text}: warn: {_reasons(findings, Action.WARN)}{pointer}")
+            case Outcome.PASS | Outcome.NOT_APPLICABLE:
+                return
+
+
+async def review(request: web.Request) -> web.Response:
+    """404 when there is no `admission` block: an endpoint nobody asked for tells nobody what is stored."""
+    admission = request.app.get(ADMISSION)
+    if admission is None:
+        return problem(404, "Admission is not configured", detail="add an `admission` block to the configuration")
+    return await admission.answer(request)
+
+
+ADMISSION: web.AppKey[Admission] = web.AppKey("admission", Admission)
+
+
+def install(app: web.Application) -> None:
+    """Give the application its endpoint's state, when it is configured."""
+    context = app[CONTEXT]
+    if context.admission is not None:
+        app[ADMISSION] = Admission(
+            context=context,
+            settings=context.admission,
+            tags=TagCache(context.resolve),
+            event_rules=EventRules(context.evaluator, context.clock),
+        )
+
+
+def _admits(request: web.Request, secret: Secret) -> bool:
+    in_path = secret.matches(request.match_info.get("token") or "")
+    in_header = bears(request, secret)
+    return in_path or in_header
+
+
+def _reasons(findings: tuple[Finding, ...], action: Action) -> str:
+    named = [finding for finding in findings if finding.action is action and finding.excepted_by is None]
+    text = "; ".join(f"{finding.rule}: {finding.message}" for finding in named[:NAMED_FINDINGS])
+    more = len(named) - NAMED_FINDINGS
+    return (text or "see its verdict") + (f" (and {more} more)" if more > 0 else "")
+
+
+def _outcome_of(findings: tuple[Finding, ...]) -> Outcome:
+    """What these findings alone amount to: nothing was inspected, so that finding nothing is no pass, but says nothing either."""
+    counted = (finding.action for finding in findings if finding.excepted_by is None and finding.action is not Action.NOTE)
+    return worst(Outcome(action.value) for action in counted)
+
+
+def _pointer(verdict: Verdict) -> str:
+    reason = f" [{verdict.reason:.100}]" if verdict.reason else ""
+    return f"{reason} (verdict {verdict.id})"
+
+
+def _word(said: _Said) -> str:
+    return "denied" if said.denials else "allowed with warnings" if said.warnings else "allowed"

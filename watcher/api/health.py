@@ -1,0 +1,46 @@
+"""`/healthz`, `/readyz` and `/metrics`."""
+
+import asyncio
+
+from aiohttp import web
+
+from watcher.api.context import CONTEXT
+from watcher.api.problems import problem
+from watcher.model.errors import RetryableError
+
+# A store that takes longer than this to count its jobs is not ready for more of them.
+STORE_SECONDS = 2.0
+
+
+async def alive(request: web.Request) -> web.Response:
+    """The event loop turns. Says nothing about anything else: a restart would not repair a registry."""
+    del request
+    return web.json_response({"status": "alive"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Events that arrive now would be taken in."""
+    context = request.app[CONTEXT]
+    reason = context.not_ready()
+    if reason is None:
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await context.jobs.depth()
+        except (RetryableError, TimeoutError):
+            reason = "the store does not answer"
+    if reason is not None:
+        return problem(503, "Not ready", detail=reason)
+    return web.json_response({"status": "ready"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """The text format of Prometheus. Without the store's numbers when the store does not answer: the rest is needed then."""
+    context = request.app[CONTEXT]
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            depth = await context.jobs.depth()
+    except (RetryableError, TimeoutError):
+        context.metrics.forget_backlog()
+    else:
+        context.metrics.show_backlog(depth.jobs, depth.oldest_seconds)
+    return web.Response(body=context.metrics.exposition(), headers={"Content-Type": context.metrics.content_type})

@@ -1,0 +1,93 @@
+"""`/api/v1/images`: what is known, by digest."""
+
+from itertools import groupby
+from typing import Any
+
+from aiohttp import web
+
+from watcher.api.context import CONTEXT
+from watcher.api.paging import limit_of, page
+from watcher.api.problems import problem
+from watcher.kit.clock import iso
+from watcher.model.digest import parse_digest
+from watcher.model.verdict import Verdict
+from watcher.model.verdict_json import verdict_json
+from watcher.store.protocol import ImageRow
+
+
+async def listing(request: web.Request) -> web.Response:
+    """One item per digest, registry and repository, in order of digest; `limit` counts digests."""
+    limit = limit_of(request)
+    after = request.query.get("cursor")
+    rows = await request.app[CONTEXT].images.images(after=parse_digest(after) if after else None, limit=limit + 1)
+    by_digest = [list(group) for _, group in groupby(rows, key=lambda row: row.digest)]
+    shown = by_digest[:limit]
+    following = shown[-1][0].digest if len(by_digest) > limit else None
+    return page("images", [_row(row) for group in shown for row in group], following)
+
+
+async def one(request: web.Request) -> web.Response:
+    """The newest verdict of every subject (registry, repository, environment) that has the digest."""
+    context = request.app[CONTEXT]
+    digest = parse_digest(request.match_info["digest"])
+    newest: dict[tuple[str, str, str | None], Verdict] = {}
+    for verdict in await context.images.verdicts(digest, limit=1000):
+        subject = verdict.subject
+        newest.setdefault((subject.registry, subject.repository, subject.environment), verdict)
+    if not newest:
+        return _unknown(digest)
+    base = f"/api/v1/images/{digest}"
+    return web.json_response(
+        {
+            "digest": digest,
+            "verdict": verdict_json(next(iter(newest.values()))),
+            "subjects": [_subject(verdict) for verdict in newest.values()],
+            "links": {"inspection": f"{base}/inspection", "verdicts": f"{base}/verdicts"},
+        }
+    )
+
+
+async def inspection(request: web.Request) -> web.Response:
+    """The stored inspection; 404 for an index, which has none of its own."""
+    digest = parse_digest(request.match_info["digest"])
+    stored = await request.app[CONTEXT].images.inspection(digest)
+    if stored is None:
+        return problem(404, "No inspection", detail=f"{digest} was never inspected, or is no image of one platform")
+    return web.Response(body=stored, content_type="application/json")
+
+
+async def verdicts(request: web.Request) -> web.Response:
+    """Newest first, of every subject."""
+    digest = parse_digest(request.match_info["digest"])
+    found = await request.app[CONTEXT].images.verdicts(digest, limit=limit_of(request))
+    if not found:
+        return _unknown(digest)
+    return page("verdicts", [verdict_json(verdict) for verdict in found], None)
+
+
+def _unknown(digest: str) -> web.Response:
+    return problem(404, "No such image", detail=f"{digest} has no verdict")
+
+
+def _row(row: ImageRow) -> dict[str, Any]:
+    return {
+        "digest": row.digest,
+        "registry": row.registry,
+        "repository": row.repository,
+        "tags": list(row.tags),
+        "outcome": row.outcome,
+        "evaluated_at": iso(row.evaluated_at) if row.evaluated_at else None,
+    }
+
+
+def _subject(verdict: Verdict) -> dict[str, Any]:
+    subject = verdict.subject
+    return {
+        "registry": subject.registry,
+        "repository": subject.repository,
+        "environment": subject.environment,
+        "tags": list(subject.tags),
+        "outcome": verdict.outcome,
+        "evaluated_at": iso(verdict.evaluated_at),
+        "verdict_id": verdict.id,
+    }

@@ -1,0 +1,34 @@
+"""Cursors and limits of lists."""
+
+from typing import Any
+
+from aiohttp import web
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+
+
+class InvalidQueryError(web.HTTPBadRequest):
+    """A query parameter that cannot be read; the text says which."""
+
+
+def limit_of(request: web.Request) -> int:
+    """Raises InvalidQueryError unless `limit` is absent or a number from 1 to MAX_LIMIT."""
+    text = request.query.get("limit", str(DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT):
+        raise InvalidQueryError(reason=f"limit must be a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def number_of(request: web.Request, name: str) -> int | None:
+    """Raises InvalidQueryError unless the parameter is absent or a whole number."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise InvalidQueryError(reason=f"{name} must be the `next` of an earlier page")
+    return int(text)
+
+
+def page(name: str, items: list[dict[str, Any]], following: object | None) -> web.Response:
+    """`next` is the cursor of the following page, null on the last one."""
+    return web.json_response({name: items, "next": None if following is None else str(following)})

@@ -1,0 +1,51 @@
+"""The `server` and `admission` blocks of the configuration."""
+
+import ipaddress
+from typing import Annotated, Literal
+
+import msgspec
+
+from watcher.kit.secret import SecretReference
+from watcher.kit.units import Duration, Size
+
+Mode = Literal["allow", "warn", "deny"]
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """PEM files. Read at start."""
+
+    cert: str  # the certificate, followed by those between it and its authority
+    key: str
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One HTTP server for hooks, admission, API, health and metrics."""
+
+    host: str = "127.0.0.1"  # the address to listen on; anything but loopback needs an api_token
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080  # 0 lets the system choose
+    max_body: Size = "1MiB"  # for one delivery to a hook; a registry's event has 2 KiB, the largest batches 1 MiB
+    api_token: SecretReference | None = None  # `Authorization: Bearer …`, for everything but hooks, admission, health, metrics
+    tls: TlsSettings | None = None  # None: plain HTTP, behind something that ends TLS
+
+    @property
+    def on_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __post_init__(self) -> None:
+        if self.api_token is None and not self.on_loopback:
+            raise ValueError(f"api_token must be set when the server listens on {self.host!r}, which is not loopback")
+
+
+class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How `/k8s/admission` answers. Pass, warn (with a warning) and not-applicable allow, fail denies; the rest is said here."""
+
+    token: SecretReference | None = None  # the last part of the URL, or a bearer token; None: anybody who reaches the port may ask
+    environment: str | None = None  # the environment the cluster is; None: the newest verdict, whatever its environment
+    on_unknown: Mode = "warn"  # the verdict is unknown or older than max_age, or the registry or store did not answer
+    on_unjudged: Mode = "warn"  # there is no verdict, or the image is of a registry that is not configured
+    max_age: Duration = "24h"  # a pass says nothing about what became known since

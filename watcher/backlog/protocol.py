@@ -1,0 +1,189 @@
+"""What is waiting, durably: the inbox of events and the jobs they became."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from watcher.model.digest import Digest
+from watcher.model.push import Decision, Push
+from watcher.model.reference import Tag
+
+
+class Lane(StrEnum):
+    """From most to least urgent. Each has reserved capacity; a push never waits behind bulk work."""
+
+    CI = "ci"
+    PUSH = "push"
+    REEVALUATE = "reevaluate"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One decided event on its way into the inbox.
+
+    `delivery_key` is stable over the sender's retries. `excerpt` (at most 4 KiB), `body_sha256` and `body_bytes` are kept for
+    rejected events only. `environment` overrides the configured mapping (CI submissions). `wait_seconds` delays the job.
+    `job_id` fixes the id of the job that comes of it; None lets the backlog choose.
+    """
+
+    source: str
+    decision: Decision
+    delivery_key: str
+    received_at: datetime
+    lane: Lane = Lane.PUSH
+    environment: str | None = None
+    wait_seconds: float = 0.0
+    job_id: str | None = None
+    excerpt: bytes = b""
+    body_sha256: str = ""
+    body_bytes: int = 0
+
+
+class Fate(StrEnum):
+    """What became of an arrival."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """`job_id` is the job that will judge it: a new one, or the one that a duplicate joined. None when ignored or rejected."""
+
+    fate: Fate
+    reason: str = ""
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One manifest to judge. `tags` are those of every event that joined the job, sorted. `attempt` counts from 1."""
+
+    id: str
+    lane: Lane
+    push: Push
+    tags: tuple[Tag, ...]
+    source: str
+    received_at: datetime
+    attempt: int = 1
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The job ended. `result` is a low-cardinality word: an outcome, `absorbed`, `gone`.
+
+    `absorbed` are digests of the same repository whose waiting jobs this one has judged too (the children of an index).
+    """
+
+    result: str
+    absorbed: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Try again after `delay_seconds`; None lets the backlog's own backoff decide. After the last attempt it becomes dead."""
+
+    reason: str
+    detail: str
+    delay_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """Give up and list it: a person decides whether to replay it."""
+
+    reason: str
+    detail: str
+
+
+Settlement = Done | Retry | Dead
+
+
+class Backlog(Protocol):
+    """A durable queue with leases."""
+
+    async def put(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
+        """Take events in. After this returns they are on disk and survive kill -9; receipts are in the order of `arrivals`.
+
+        Two layers of dedupe: a `(source, delivery_key)` seen in the last 8 days is a duplicate; a push of a
+        (registry, repository, digest) whose job is still waiting, or that brings no new tag within the window, joins that job
+        and its tag is recorded.
+        """
+        ...
+
+    async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
+        """Take at most `limit` jobs that are due, most urgent lane first, then oldest. Never two jobs of one digest at a time.
+
+        A leased job comes back by itself when it is neither renewed nor settled within the lease.
+        """
+        ...
+
+    async def renew(self, job_ids: Collection[str]) -> None:
+        """Extend the leases of jobs still being worked on."""
+        ...
+
+    async def settle(self, job: Job, settlement: Settlement) -> None:
+        """End or release a leased job. Repeating it, or settling a job whose lease has passed to another, changes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One line of the inbox, for people."""
+
+    id: int
+    source: str
+    received_at: datetime
+    fate: str
+    reason: str
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+    job_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One job, for people and for those who wait for it. `state` is waiting, leased, done or dead."""
+
+    id: str
+    lane: str
+    state: str
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+    attempts: int
+    reason: str
+    detail: str
+    received_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How much waits, per (lane, state), and since when per lane, in seconds."""
+
+    jobs: Mapping[tuple[str, str], int]
+    oldest_seconds: Mapping[str, float]
+
+
+class BacklogReader(Protocol):
+    """What people and metrics ask of the backlog."""
+
+    async def depth(self) -> Depth: ...
+
+    async def job(self, job_id: str) -> JobRow | None: ...
+
+    async def events(self, *, before_id: int | None = None, limit: int = 100) -> Sequence[EventRow]:
+        """Newest first, older than `before_id`."""
+        ...
+
+    async def dead_letters(self, *, limit: int = 100) -> Sequence[JobRow]: ...

@@ -1,0 +1,87 @@
+"""The command line: one file per group of commands, one line on stderr per error."""
+
+import os
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from watcher.cli.options import config_option
+from watcher.kit.version import VERSION
+from watcher.model.errors import ConfigurationError, InvalidReferenceError, WatcherError
+
+# name → (module, attribute, help). Loaded when first used: `watcher scan` should not wait for the web server's imports.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("watcher.cli.run", "run", "Run the daemon."),
+    "demo": ("watcher.cli.demo", "demo", "See it work: a registry, three pushes, three verdicts; offline, nothing else needed."),
+    "init": ("watcher.cli.init", "init", "Write the shortest useful watcher.yaml."),
+    "scan": ("watcher.cli.scan", "scan", "Inspect and judge images without a daemon."),
+    "policy": ("watcher.cli.policy", "policy", "Check and test policies."),
+    "verdict": ("watcher.cli.verdict", "verdict", "Show verdicts of a running or stopped daemon."),
+    "events": ("watcher.cli.events", "events", "Read captured payloads and the inbox."),
+    "dead-letters": ("watcher.cli.dead_letters", "dead_letters", "List and replay what could not be processed."),
+    "config": ("watcher.cli.config", "config", "Check the configuration; print its JSON Schema."),
+}
+
+EXIT_USAGE = 2
+EXIT_UNKNOWN = 3
+EXIT_INTERRUPTED = 130  # as shells say it of SIGINT
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="watcher")
+@config_option
+def watcher() -> None:
+    """Every image pushed to any of your registries gets a verdict."""
+
+
+def main() -> None:
+    """Run the command line. Exit codes: docs/reference/commands.md."""
+    try:
+        ended = watcher(prog_name="watcher", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except (ConfigurationError, InvalidReferenceError) as error:
+        _complain(error)
+        sys.exit(EXIT_USAGE)
+    except WatcherError as error:
+        _complain(error)
+        sys.exit(EXIT_UNKNOWN)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); that is its business. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:  # noqa: BLE001  the end of the program: a fault of ours must not look like a verdict
+        traceback.print_exc()
+        sys.exit(EXIT_UNKNOWN)
+    else:
+        sys.exit(ended if isinstance(ended, int) else 0)
+
+
+def _complain(error: WatcherError) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"watcher: {line}", err=True)

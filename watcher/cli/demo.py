@@ -1,0 +1,206 @@
+"""`watcher demo`: a registry and the daemon in one process, three pushes, three verdicts. Offline, and gone without a trace."""
+
+import asyncio
+import secrets
+import signal
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from watcher import settings as configuration
+from watcher.backlog.protocol import EventRow
+from watcher.cli.demo_images import CASES, ROGUE_BASE, TRUSTED_BASE, Case, base_image, rogue_image
+from watcher.cli.options import config_option
+from watcher.daemon import Daemon, assembled
+from watcher.kit.telemetry import configure_logging
+from watcher.model.reference import RepositoryName, Tag
+from watcher.model.verdict import Outcome, Verdict
+from watcher.registry.access import Registries
+from watcher.registry.settings import RegistrySettings
+from watcher.reports.table import verdict_block
+from watcher.testing.images import push_image, put_image
+from watcher.testing.notifications import Endpoint
+from watcher.testing.registry import MemoryRegistry, serve_registry
+
+# A cold start compiles policies and secret rules; the three verdicts then take less than a second.
+VERDICT_SECONDS = 60.0
+HOOK = "/hooks/demo"
+
+CONFIGURATION = """\
+# Written by `watcher demo`. The registry lives in the demo's memory, so this works only while it runs.
+server: {{port: {port}}}
+store: {{url: "sqlite:///{folder}/watcher.db"}}
+registries: [{{host: "{registry}"}}]
+sources: [{{name: demo, type: webhook, dialect: distribution, auth: {{type: bearer, secret: "file:{folder}/hook-secret"}}}}]
+policies: {{lists: {{trusted_bases: ["{registry}/base/**"]}}}}
+publish: [{{type: referrer}}]
+"""
+
+
+class DemoPublisher:
+    """A Publisher that prints each verdict and remembers it by repository."""
+
+    name = "terminal"
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.outcomes: dict[str, Outcome] = {}
+        self.arrived = asyncio.Condition()
+
+    async def publish(self, verdict: Verdict) -> None:
+        self._console.print()
+        self._console.print(verdict_block(verdict))
+        self._console.print()
+        async with self.arrived:
+            self.outcomes[verdict.subject.repository] = verdict.outcome
+            self.arrived.notify_all()
+
+
+@click.command()
+@click.option("--exit", "leave", is_flag=True, help="End after the third verdict; 0 when all three are as expected.")
+@config_option
+def demo(leave: bool) -> None:
+    """See it work: a registry, three pushes, three verdicts; offline, nothing else needed."""
+    console = Console(highlight=False, soft_wrap=False)
+    configure_logging(level="error", stream=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
+        good = asyncio.run(_demo(console, Path(folder), leave=leave))
+    if not good:
+        console.print("The outcomes are not what they should be; please report this.", style="bold red")
+        sys.exit(1)
+
+
+async def _demo(console: Console, folder: Path, *, leave: bool) -> bool:
+    secret = secrets.token_urlsafe(24)
+    (folder / "hook-secret").write_text(secret, encoding="utf-8")
+    publisher = DemoPublisher(console)
+    async with AsyncExitStack() as stack:
+        # The registry must know where to send its events before the daemon knows where it listens.
+        port = _free_port()
+        endpoint = Endpoint(url=f"http://127.0.0.1:{port}{HOOK}", headers={"Authorization": f"Bearer {secret}"})
+        registry = await stack.enter_async_context(serve_registry(notify=endpoint))
+        path = folder / "watcher.yaml"
+        path.write_text(CONFIGURATION.format(port=port, folder=folder, registry=registry.host), encoding="utf-8")
+        daemon = await stack.enter_async_context(
+            assembled(configuration.load(path), folder=folder, extra={publisher.name: publisher})
+        )
+        started: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+        running = asyncio.create_task(daemon.run(started=started), name="daemon")
+        stack.push_async_callback(_cancelled, running)
+        begun: set[asyncio.Future[Any]] = {running, started}
+        await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        events = asyncio.create_task(_print_events(console, daemon), name="events")
+        stack.push_async_callback(_cancelled, events)
+        _greet(console, registry, port)
+        await _push_all(console, registry, publisher)
+        # The last lines: our own referrers come back as events, and start no work.
+        await registry.notifications.drained() if registry.notifications else None
+        await asyncio.sleep(0.2)
+        good = {case.repository: case.expected for case in CASES} == publisher.outcomes
+        _next(console, registry, port, path)
+        if not leave and good:
+            await _until_interrupted(console)
+    return good
+
+
+async def _push_all(console: Console, registry: MemoryRegistry, publisher: DemoPublisher) -> None:
+    put_image(registry, TRUSTED_BASE, base_image(), "12")
+    put_image(registry, ROGUE_BASE, rogue_image(), "latest")
+    async with Registries.of([RegistrySettings(host=registry.host)]) as registries:
+        uploads = registries.access(registry.host).uploads
+        for case in CASES:
+            _announce(console, registry, case)
+            await push_image(uploads, RepositoryName(case.repository), case.image(registry.host), Tag(case.tag))
+            async with asyncio.timeout(VERDICT_SECONDS), publisher.arrived:
+                await publisher.arrived.wait_for(lambda: case.repository in publisher.outcomes)  # noqa: B023 - awaited at once
+
+
+def _greet(console: Console, registry: MemoryRegistry, port: int) -> None:
+    console.print()
+    console.print(Text.assemble(("Registry Watcher", "bold"), "  every pushed image gets a verdict, in the registry itself"))
+    console.print(
+        Text(f"registry on {registry.host}, watcher on 127.0.0.1:{port}, policy: baseline; all in this process", style="dim")
+    )
+
+
+def _announce(console: Console, registry: MemoryRegistry, case: Case) -> None:
+    console.print()
+    console.rule(Text.assemble((case.title, "bold")), align="left", style="dim")
+    console.print(Text(f"$ docker push {registry.host}/{case.repository}:{case.tag}", style="cyan"))
+
+
+async def _print_events(console: Console, daemon: Daemon) -> None:
+    """One line per event about a manifest, as the inbox has it."""
+    last = 0
+    while True:
+        rows = [row for row in await daemon.backlog.events(limit=100) if row.id > last]
+        for row in reversed(rows):
+            last = max(last, row.id)
+            if row.reason not in _QUIET:
+                console.print(_event_line(row))
+        await asyncio.sleep(0.02)
+
+
+# Blob uploads and pulls: a push has a dozen of them, and they mean nothing to anybody.
+_QUIET = frozenset({"blob", "pull", "mount", "delete"})
+
+
+def _event_line(row: EventRow) -> Text:
+    line = Text(f"{row.received_at.astimezone():%H:%M:%S}  ", style="dim")
+    if row.fate == "accepted":
+        return line.append(f"push of {row.repository}:{row.tag}, now on disk", style="default not dim")
+    if row.reason == "published-by-us":
+        return line.append("our own referrer came back as an event: no new work")
+    return line.append(f"{row.fate}: {row.reason}")
+
+
+def _next(console: Console, registry: MemoryRegistry, port: int, path: Path) -> None:
+    leaky = CASES[1]
+    digest = leaky.image(registry.host).digest
+    python = Path(sys.argv[0])
+    watcher = str(python) if python.name == "watcher" else "watcher"
+    commands = [
+        (f"{watcher} scan {registry.host}/{leaky.repository}:{leaky.tag}", "the same verdict for CI; its exit code is 1"),
+        (
+            f"curl -s http://{registry.host}/v2/{leaky.repository}/manifests/{digest.replace(':', '-')}",
+            "the verdict, attached to the image in the registry",
+        ),
+        (f"{watcher} verdict show -c {path} {registry.host}/{leaky.repository}:{leaky.tag}", "what the watcher remembers"),
+    ]
+    console.print()
+    console.print(Text("Next:", style="bold"))
+    for command, why in commands:
+        console.print(Padding(Text(f"# {why}", style="dim"), (0, 0, 0, 2)))
+        console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+    console.print(Padding(Text(f"API: http://127.0.0.1:{port}/api/v1/images", style="dim"), (1, 0, 0, 2)), soft_wrap=True)
+
+
+async def _until_interrupted(console: Console) -> None:
+    console.print(Text("\nEverything keeps running until you press Ctrl-C.", style="bold"))
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    await interrupted.wait()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

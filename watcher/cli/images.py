@@ -1,0 +1,123 @@
+"""What a person names on the command line: an image of a registry, or one that lies in files."""
+
+import platform
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from watcher.model.errors import NotFoundError
+from watcher.model.image import FetchedManifest, Index
+from watcher.model.reference import (
+    TAG_PATTERN,
+    Host,
+    Reference,
+    RepositoryName,
+    Tag,
+    parse_reference,
+    parse_repository,
+)
+from watcher.model.verdict import Outcome
+from watcher.registry.access import Registries
+from watcher.registry.layouts import LocalImage, open_local, parse_local
+from watcher.registry.protocol import ImageSource
+
+# What stands for the registry of an image that is in none. A reference cannot name it: without a dot or a port it is no host.
+LOCAL = Host("local")
+
+EXIT_CODES = {Outcome.FAIL: 1, Outcome.UNKNOWN: 3}
+"""Exit codes by outcome; everything that is not here is 0."""
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedImage:
+    """One image as it was named, `text`, and what that means."""
+
+    text: str
+    place: Reference | LocalImage
+
+    @classmethod
+    def parse(cls, text: str) -> "NamedImage":
+        """Raises InvalidReferenceError, or ConfigurationError for a local image without a path."""
+        return cls(text=text, place=parse_local(text) or parse_reference(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundImage:
+    """An image whose manifest has been fetched, and the name policies know it by."""
+
+    registry: Host
+    repository: RepositoryName
+    tag: Tag | None
+    source: ImageSource
+    manifest: FetchedManifest
+
+
+async def find_image(named: NamedImage, registries: Registries) -> FoundImage:
+    """Fetch the manifest or index.
+
+    Raises:
+        ConfigurationError: no such file. RetryableError, PermanentError: as `ImageSource.manifest` does.
+    """
+    place = named.place
+    if isinstance(place, LocalImage):
+        local = await open_local(place)
+        repository, tag = local_repository(place), local_tag(place)
+        manifest = await local.manifest(repository, local.root)
+        return FoundImage(registry=LOCAL, repository=repository, tag=tag, source=local, manifest=manifest)
+    source = registries.images(place.registry)
+    wanted = place.digest or place.tag
+    if wanted is None:  # the grammar gives every reference one of them
+        raise NotFoundError(f"{place}: names neither a tag nor a digest")
+    manifest = await source.manifest(place.repository, wanted)
+    return FoundImage(registry=place.registry, repository=place.repository, tag=place.tag, source=source, manifest=manifest)
+
+
+def local_repository(image: LocalImage) -> RepositoryName:
+    """A valid name made from that of the file or directory."""
+    name = image.path.resolve().name.lower()
+    if image.kind != "oci":
+        name = re.sub(r"\.(tar|tar\.gz|tgz)$", "", name)
+    words = re.findall(r"[a-z0-9]+", name)
+    return parse_repository("-".join(words)[:200].strip("-") or "image")
+
+
+def local_tag(image: LocalImage) -> Tag | None:
+    """The name as a tag, or the tag at the end of a name like `team/app:v1`."""
+    candidates = (image.name or "", (image.name or "").rpartition(":")[2])
+    return next((Tag(text) for text in candidates if TAG_PATTERN.fullmatch(text)), None)
+
+
+def choose_platforms(manifest: FetchedManifest, wanted: str | None) -> Callable[[str], bool]:
+    """Which entries of an index to judge: those of `wanted`, all, or without a wish this machine's if there is one.
+
+    Raises:
+        NotFoundError: the index has nothing for a platform that was asked for; the text lists what it has.
+    """
+    if wanted == "all" or not isinstance(manifest.content, Index):
+        return lambda _: True
+    offered = [entry.platform for entry in manifest.content.manifests if entry.platform]
+    chosen = wanted or this_machine()
+
+    def matches(offer: str) -> bool:
+        return offer == chosen or offer.startswith(f"{chosen}/")
+
+    if any(map(matches, offered)):
+        return matches
+    if wanted is None:
+        return lambda _: True
+    if len(offered) == len(manifest.content.manifests):
+        raise NotFoundError(f"has no platform {wanted}; it has: {_listed(offered)}")
+    # Entries that do not say their platform are judged in any case.
+    return matches
+
+
+def this_machine() -> str:
+    """`linux/ARCH`: containers are Linux's wherever this runs."""
+    machine = platform.machine().lower()
+    return f"linux/{_MACHINES.get(machine, machine)}"
+
+
+def _listed(platforms: Sequence[str]) -> str:
+    return ", ".join(sorted({each for each in platforms if not each.startswith("unknown")})[:20]) or "none"

@@ -1,0 +1,49 @@
+"""Options that every command takes, and what several commands need of the configuration."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from watcher import settings as configuration
+from watcher.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_option(command: Command) -> Command:
+    """`-c FILE`, before or after the subcommand; the innermost one given wins."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+        if value is not None:
+            context.find_root().meta["config"] = value
+
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=keep,
+        expose_value=False,
+        help="Configuration file; else ./watcher.yaml, else /etc/watcher/watcher.yaml.",
+    )(command)
+
+
+def given_config() -> Path | None:
+    """The file that was named on the command line."""
+    named = click.get_current_context().find_root().meta.get("config")
+    return named if isinstance(named, Path) else None
+
+
+def required_settings() -> tuple[Path, Settings]:
+    """The configuration, for commands that mean nothing without one. Raises ConfigurationError."""
+    path = configuration.find(given_config())
+    return path, configuration.load(path)
+
+
+def optional_settings() -> Settings:
+    """The configuration if there is one, else the defaults. A file that was named, or is there and wrong, is an error."""
+    named = given_config()
+    if named is None and not any(path.is_file() for path in configuration.DEFAULT_PATHS):
+        return Settings()
+    return configuration.load(configuration.find(named))

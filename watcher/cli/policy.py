@@ -1,0 +1,158 @@
+"""`watcher policy check|test|schema`: policies read, typed and tested without an image."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from watcher import settings as configuration
+from watcher.cli.options import config_option, given_config, optional_settings
+from watcher.evaluation.evaluate import PolicySet
+from watcher.evaluation.schemas import policy_schema, policy_test_schema
+from watcher.evaluation.settings import PolicySettings
+from watcher.evaluation.sources import PolicySources, load_policies, load_settings
+from watcher.evaluation.testing import TestReport, run_tests
+from watcher.model.errors import PolicyError
+from watcher.reports.table import printable
+
+EXIT_FAIL = 1
+EXIT_USAGE = 2
+DEFAULT_PACKS = ("baseline",)
+SCHEMAS = {"policy": policy_schema, "policytest": policy_test_schema, "config": configuration.schema}
+
+output_option = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+pack_option = click.option("--pack", "packs", multiple=True, metavar="NAME", help="Policies shipped with this program.")
+
+
+@click.group()
+@config_option
+def policy() -> None:
+    """Check and test policies."""
+
+
+@policy.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@pack_option
+@output_option
+@config_option
+def check(paths: tuple[Path, ...], packs: tuple[str, ...], output: str) -> None:
+    """Check types and schema of all documents under the paths together; without a path those of the configuration."""
+    try:
+        sources = _asked_for(packs, paths)
+        compiled = _compiled(sources)
+    except PolicyError as error:
+        if output != "json":
+            raise
+        click.echo(msgspec.json.encode({"problems": str(error).splitlines()}))
+        click.get_current_context().exit(EXIT_USAGE)
+    cases = sum(len(test.document.cases) for test in sources.documents.tests)
+    if output == "json":
+        named = [{"name": each.name, "version": each.version, "rules": len(each.rules)} for each in compiled.policies]
+        answer = {"problems": [], "policies": named, "cases": cases, "revision": sources.revision}
+        click.echo(msgspec.json.encode(answer))
+        return
+    rules = sum(len(each.rules) for each in compiled.policies)
+    click.echo(f"good: {len(compiled.policies)} policies, {rules} rules, {cases} test cases")
+
+
+@policy.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@pack_option
+@click.option("--min-coverage", type=click.FloatRange(0, 100), default=0.0, metavar="PERCENT", help="Of rules that must fire.")
+@output_option
+@config_option
+def test(paths: tuple[Path, ...], packs: tuple[str, ...], min_coverage: float, output: str) -> None:
+    """Run the PolicyTest documents under the paths, and those of the packs named; 1 when a case fails or too little fires."""
+    sources = _asked_for(packs, paths)
+    report = run_tests(_compiled(sources), sources.documents.tests)
+    if output == "json":
+        click.echo(msgspec.json.encode(_report_json(report)))
+    else:
+        _print_report(report, min_coverage)
+    if not report.passed(min_coverage_percent=min_coverage):
+        click.get_current_context().exit(EXIT_FAIL)
+
+
+@policy.command()
+@click.option("--kind", type=click.Choice(list(SCHEMAS)), default="policy", show_default=True)
+@config_option
+def schema(kind: str) -> None:
+    """Print a JSON Schema, for editors."""
+    click.echo(json.dumps(SCHEMAS[kind](), indent=2))
+
+
+def chosen_policies(settings: PolicySettings, packs: Sequence[str], paths: Sequence[Path]) -> PolicySources:
+    """The configured policies, or those that `--pack` and `--policy` put in their place.
+
+    Lists of the configuration stay in force for the packs that have them: a policy tried beside them must not lift them.
+
+    Raises:
+        PolicyError: one `file:line:column: what` a line.
+    """
+    if not packs and not paths:
+        return load_settings(settings, beside=_config_folder())
+    packs = packs or DEFAULT_PACKS
+    known = {name for source in load_policies(packs).documents.policies for name in source.lists}
+    lists: Mapping[str, Sequence[str]] = {name: entries for name, entries in settings.lists.items() if name in known}
+    return load_policies(packs, paths, lists, settings.on_no_match)
+
+
+def _asked_for(packs: Sequence[str], paths: Sequence[Path]) -> PolicySources:
+    """What `check` and `test` are about: nothing that was not named, or the configuration when nothing was."""
+    if packs or paths:
+        return load_policies(packs, paths)
+    return chosen_policies(optional_settings().policies, (), ())
+
+
+def _compiled(sources: PolicySources) -> PolicySet:
+    return PolicySet.compile(sources.documents.policies, revision=sources.revision, on_no_match=sources.on_no_match)
+
+
+def _config_folder() -> Path:
+    """Where relative paths of the configuration begin."""
+    named = given_config()
+    found = [named] if named is not None else [path for path in configuration.DEFAULT_PATHS if path.is_file()]
+    return found[0].parent if found else Path()
+
+
+def _print_report(report: TestReport, min_coverage: float) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for case in report.cases:
+        for problem in case.problems:
+            line = Text.assemble(("FAIL ", "bold red"), f"{case.place}: {printable(case.name)}: {printable(problem)}")
+            console.print(line)
+    failed = sum(not case.passed for case in report.cases)
+    fired = len(report.rules) - len(report.never_fired)
+    if report.never_fired:
+        console.print(Text(f"never fired: {', '.join(report.never_fired)}", style="yellow"))
+    if report.coverage_percent < min_coverage:
+        console.print(Text(f"coverage is {report.coverage_percent:.0f} %, less than {min_coverage:g} %", style="bold red"))
+    style = "bold green" if report.passed(min_coverage_percent=min_coverage) else "bold red"
+    summary = f"{len(report.cases) - failed} passed, {failed} failed, coverage {fired}/{len(report.rules)} rules"
+    console.print(Text(summary, style=style))
+
+
+def _report_json(report: TestReport) -> dict[str, Any]:
+    failed = sum(not case.passed for case in report.cases)
+    return {
+        "passed": len(report.cases) - failed,
+        "failed": failed,
+        "coverage_percent": report.coverage_percent,
+        "rules": list(report.rules),
+        "never_fired": list(report.never_fired),
+        "cases": [
+            {
+                "name": case.name,
+                "place": case.place,
+                "passed": case.passed,
+                "problems": list(case.problems),
+                "outcome": case.judgement.outcome.value,
+            }
+            for case in report.cases
+        ],
+    }

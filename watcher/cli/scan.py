@@ -1,0 +1,172 @@
+"""`watcher scan`: inspect and judge images without a daemon."""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
+from watcher.cli.options import config_option, optional_settings
+from watcher.cli.policy import chosen_policies
+from watcher.evaluation.sources import PolicySources
+from watcher.kit.clock import utc_now
+from watcher.kit.telemetry import configure_logging
+from watcher.kit.version import VERSION
+from watcher.model.errors import NotFoundError, PermanentError, RetryableError
+from watcher.model.inspection_json import inspection_json
+from watcher.model.reference import Reference
+from watcher.model.verdict import Outcome, Subject, worst
+from watcher.model.verdict_json import verdict_json
+from watcher.pipeline.environments import environment_of
+from watcher.pipeline.judging import Judging, Task
+from watcher.registry.access import Registries
+from watcher.registry.settings import RegistrySettings
+from watcher.reports.table import printable, verdict_block
+from watcher.settings import Settings
+from watcher.store.protocol import Judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What one run is about. `platform` is `OS/ARCH`, `all`, or None for this machine's."""
+
+    images: Sequence[NamedImage]
+    policies: PolicySources
+    platform: str | None
+    environment: str | None
+    as_json: bool
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--policy", "paths", multiple=True, metavar="PATH", type=click.Path(path_type=Path), help="A file or folder.")
+@click.option("--pack", "packs", multiple=True, metavar="NAME", help="Policies shipped with this program.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--platform", metavar="OS/ARCH|all", help="Of an index; else this machine's, or all if it has none for it.")
+@click.option("--environment", metavar="NAME", help="Instead of the one that the configuration says.")
+@config_option
+def scan(
+    images: tuple[str, ...],
+    paths: tuple[Path, ...],
+    packs: tuple[str, ...],
+    output: str,
+    platform: str | None,
+    environment: str | None,
+) -> None:
+    """Inspect and judge images without a daemon.
+
+    IMAGE is [HOST/]REPOSITORY[:TAG][@DIGEST], oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE. --policy and
+    --pack replace the configured policies. Exits with 0 for pass, warn and not-applicable, 1 for fail, 3 for unknown; of
+    several images the worst counts.
+    """
+    if platform is not None and platform != "all" and "/" not in platform:
+        raise click.UsageError(f"--platform {platform}: expected OS/ARCH, as in linux/arm64, or all")
+    configure_logging(level="error", stream=sys.stderr)
+    settings = optional_settings()
+    asked = Scan(
+        images=[NamedImage.parse(text) for text in images],
+        policies=chosen_policies(settings.policies, packs, paths),
+        platform=platform,
+        environment=environment,
+        as_json=output == "json",
+    )
+    outcome = asyncio.run(_scan(asked, settings))
+    click.get_current_context().exit(EXIT_CODES.get(outcome, 0))
+
+
+async def _scan(asked: Scan, settings: Settings) -> Outcome:
+    """Judge the images in the order they were named, and print each as soon as it is judged. Gives the worst outcome."""
+    outcomes: list[Outcome] = []
+    async with Registries.of(_registries(settings, asked.images)) as registries, _judging(asked, settings, registries) as judging:
+        for named in asked.images:
+            try:
+                with _progress(named.text):
+                    judged = await _judged(named, asked, settings, registries, judging)
+            except (RetryableError, PermanentError) as error:
+                # Nothing can be said of this image; the others are judged all the same.
+                click.echo(f"watcher: {printable(named.text)}: {printable(str(error))}", err=True)
+                outcomes.append(Outcome.UNKNOWN)
+                continue
+            outcomes.append(judged[-1].verdict.outcome)
+            _show(named, judged, as_json=asked.as_json)
+    return worst(outcomes)
+
+
+async def _judged(named: NamedImage, asked: Scan, settings: Settings, registries: Registries, judging: Judging) -> Sequence[Judged]:
+    found = await find_image(named, registries)
+    chosen = choose_platforms(found.manifest, asked.platform)
+    task = Task(
+        id=uuid4().hex,
+        subject=_subject(found, asked.environment, settings),
+        tag=found.tag,
+        now=utc_now(),
+        platforms=chosen,
+    )
+    judged = await judging.judge(task, found.source, found.manifest)
+    if len(judged) == 1 and judged[0].verdict.outcome is Outcome.NOT_APPLICABLE and asked.platform not in {None, "all"}:
+        # What was asked for is not in there; that nothing can run is not what was asked.
+        raise NotFoundError(f"has no image for platform {asked.platform}: {judged[0].verdict.reason}")
+    # Of one platform alone the index could only repeat what the platform says.
+    return judged[:1] if len(judged) == 2 else judged
+
+
+def _subject(found: FoundImage, environment: str | None, settings: Settings) -> Subject:
+    return Subject(
+        registry=found.registry,
+        repository=found.repository,
+        digest=found.manifest.digest,
+        tags=(found.tag,) if found.tag else (),
+        environment=environment or environment_of(settings.environments, found.registry, found.repository),
+    )
+
+
+def _registries(settings: Settings, images: Sequence[NamedImage]) -> Sequence[RegistrySettings]:
+    """The configured ones, and those that were named: a person may lead us where an image may not."""
+    named = dict.fromkeys(image.place.registry for image in images if isinstance(image.place, Reference))
+    known = {each.registry for each in settings.registries}
+    return [*settings.registries, *(RegistrySettings(host=host) for host in named if host not in known)]
+
+
+@asynccontextmanager
+async def _judging(asked: Scan, settings: Settings, registries: Registries) -> AsyncIterator[Judging]:
+    """Raises ConfigurationError when a policy is wrong or nothing can be inspected safely on this machine."""
+    from watcher.evaluation.evaluator import ProcessEvaluator
+    from watcher.inspection.cache import MemoryLayerCache
+    from watcher.inspection.inspector import Inspector
+
+    inspector = Inspector(
+        settings.inspection,
+        cache=MemoryLayerCache(),
+        # Fingerprints mean something beside those of the same store only, and here is none.
+        salt=secrets.token_bytes(32),
+        fetch_base=registries.fetch_configured,
+    )
+    async with ProcessEvaluator(asked.policies) as evaluator, inspector:
+        yield Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION)
+
+
+def _progress(text: str) -> AbstractContextManager[Any]:
+    """A line that goes away again, on a terminal only."""
+    console = Console(stderr=True, highlight=False)
+    return console.status(f"inspecting {escape(printable(text))}") if console.is_terminal else nullcontext()
+
+
+def _show(named: NamedImage, judged: Sequence[Judged], *, as_json: bool) -> None:
+    console = Console(highlight=False)
+    for each in judged:
+        if as_json:
+            inspection = inspection_json(each.inventory) if each.inventory is not None else None
+            line = {"image": named.text, "verdict": verdict_json(each.verdict), "inspection": inspection}
+            click.echo(msgspec.json.encode(line))
+        else:
+            console.print(verdict_block(each.verdict, name=named.text))

@@ -1,0 +1,105 @@
+"""`watcher verdict show`: what the store says about an image."""
+
+import asyncio
+from dataclasses import dataclass
+
+import click
+from rich.console import Console
+from sqlalchemy import Connection, select
+
+from watcher.cli.images import EXIT_CODES
+from watcher.cli.options import config_option, required_settings
+from watcher.cli.stored import opened_store
+from watcher.kit.clock import utc_now
+from watcher.model.digest import Digest
+from watcher.model.errors import NotFoundError
+from watcher.model.reference import Reference, parse_reference
+from watcher.model.verdict import Verdict
+from watcher.model.verdict_json import verdict_bytes
+from watcher.registry.access import Registries
+from watcher.registry.layouts import parse_local
+from watcher.reports.table import verdict_block
+from watcher.settings import Settings
+from watcher.store.statements import Transactions
+from watcher.store.tables import verdict as verdicts
+from watcher.store.verdicts import StoredVerdicts
+
+
+@click.group()
+@config_option
+def verdict() -> None:
+    """Show verdicts of a running or stopped daemon."""
+
+
+@verdict.command()
+@click.argument("image")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--environment", metavar="NAME", help="The verdict for this environment; else the latest of any.")
+@config_option
+def show(image: str, output: str, environment: str | None) -> None:
+    """Show the latest verdict of an image, and exit as `watcher scan` would: 1 for fail, 3 for unknown or no verdict.
+
+    A tag means what it meant in the last event that named it; one that no event named is asked of its registry.
+    """
+    if parse_local(image) is not None:
+        raise click.UsageError(f"{image}: only images of a registry have verdicts in the store; `watcher scan` judges files")
+    _, settings = required_settings()
+    found = asyncio.run(_found(Question(reference=parse_reference(image), environment=environment), settings))
+    if output == "json":
+        click.echo(verdict_bytes(found))
+    else:
+        Console(highlight=False).print(verdict_block(found))
+    click.get_current_context().exit(EXIT_CODES.get(found.outcome, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """`environment` None asks for the latest verdict of any."""
+
+    reference: Reference
+    environment: str | None
+
+
+async def _found(asked: Question, settings: Settings) -> Verdict:
+    """Raises NotFoundError when nothing is known, which is unknown and no usage error."""
+    reference = asked.reference
+    async with opened_store(settings) as database:
+        digest = reference.digest or await _last_named(database, reference) or await _named_now(reference, settings)
+        if digest is None:
+            raise NotFoundError(f"{reference}: its registry has no such image, and no event ever named it")
+        found = await StoredVerdicts(database, utc_now).latest(
+            digest, registry=reference.registry, repository=reference.repository, environment=asked.environment
+        )
+    if found is None:
+        where = f" in environment {asked.environment}" if asked.environment else ""
+        raise NotFoundError(f"{reference}: no verdict{where}; `watcher scan {reference}` gives one without the daemon")
+    return found
+
+
+async def _last_named(database: Transactions, reference: Reference) -> Digest | None:
+    """The digest of the newest verdict that was asked for by this tag."""
+    statement = (
+        select(verdicts.c.digest)
+        .where(
+            verdicts.c.registry == reference.registry,
+            verdicts.c.repository == reference.repository,
+            verdicts.c.tag == (reference.tag or ""),
+            verdicts.c.index_digest.is_(None),
+        )
+        .order_by(verdicts.c.id.desc())
+        .limit(1)
+    )
+
+    def run(connection: Connection) -> str | None:
+        return connection.execute(statement).scalar_one_or_none()
+
+    found = await database.read(run)
+    return None if found is None else Digest(found)
+
+
+async def _named_now(reference: Reference, settings: Settings) -> Digest | None:
+    """What the registry says. Raises as `RegistryImages.head` does."""
+    if reference.tag is None:
+        return None
+    async with Registries.of(settings.registries) as registries:
+        return await registries.images(reference.registry).head(reference.repository, reference.tag)

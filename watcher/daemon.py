@@ -1,0 +1,269 @@
+"""The composition root: settings in, one running daemon out. The only place that knows every adapter."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import structlog
+
+from watcher.api.app import build_app, serving
+from watcher.api.context import ApiContext
+from watcher.backlog.protocol import Job
+from watcher.backlog.sqlite import SqliteBacklog
+from watcher.dialects.catalog import DIALECTS
+from watcher.evaluation.current import CurrentEvaluator
+from watcher.evaluation.evaluator import ProcessEvaluator
+from watcher.evaluation.sources import load_settings
+from watcher.inspection.inspector import Inspector
+from watcher.kit.clock import utc_now
+from watcher.kit.glob import glob_any
+from watcher.kit.secret import resolve
+from watcher.kit.sqlite import Database
+from watcher.kit.telemetry import Metrics
+from watcher.kit.units import size_bytes
+from watcher.kit.version import VERSION
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.errors import PolicyError, RetryableError
+from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.model.verdict import Outcome
+from watcher.pipeline.announce import Announcer
+from watcher.pipeline.intake import Intake
+from watcher.pipeline.judge import Judge, Route
+from watcher.pipeline.judging import Judging
+from watcher.publishing.catalog import build_publisher
+from watcher.publishing.protocol import Publisher
+from watcher.registry.access import Registries
+from watcher.settings import Settings
+from watcher.sources.webhook import WebhookSource
+from watcher.store.facts import LayerStore
+from watcher.store.images import StoredImages
+from watcher.store.migrate import migrate
+from watcher.store.outbox import StoredOutbox
+from watcher.store.own_writes import OwnWriteStore
+from watcher.store.protocol import Judged
+from watcher.store.salt import stored_salt
+from watcher.store.verdicts import StoredVerdicts
+
+log = structlog.get_logger(__name__)
+
+# Jobs spend most of their time waiting for registries and for layers that others read; the workers bound what is read at once.
+JOBS_AT_ONCE = 10
+METRICS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """A daemon that is put together. `address` is where it listens once `run` has begun."""
+
+    settings: Settings
+    folder: Path
+    backlog: SqliteBacklog
+    database: Database
+    verdicts: StoredVerdicts
+    outbox: StoredOutbox
+    registries: Registries
+    evaluator: CurrentEvaluator
+    intake: Intake
+    judge: Judge
+    announcer: Announcer
+    sources: Sequence[WebhookSource]
+    context: ApiContext
+    metrics: Metrics
+
+    async def run(self, *, started: asyncio.Future[tuple[str, int]] | None = None) -> None:
+        """Serve until cancelled."""
+        async with serving(build_app(self.context), self.settings.server) as address, asyncio.TaskGroup() as group:
+            for source in self.sources:
+                group.create_task(source.run(self.intake), name=f"source-{source.name}")
+            group.create_task(self.judge.run(), name="judge")
+            group.create_task(self.announcer.run(), name="announce")
+            group.create_task(self._show_backlog(), name="metrics")
+            log.info("daemon.started", host=address[0], port=address[1], version=VERSION, policy_revision=self.evaluator.revision)
+            if started is not None:
+                started.set_result(address)
+
+    async def reload(self) -> None:
+        """Read the policies again; one that is wrong is reported, and the present ones stay in force."""
+        try:
+            changed = await self.evaluator.replace(lambda: _begin_evaluator(self.settings, self.folder))
+        except (PolicyError, RetryableError) as error:
+            log.error("policies.refused", detail=str(error))
+            return
+        log.info("policies.reloaded", changed=changed, policy_revision=self.evaluator.revision)
+
+    async def _show_backlog(self) -> None:
+        while True:
+            try:
+                depth = await self.backlog.depth()
+                self.metrics.show_backlog(depth.jobs, depth.oldest_seconds)
+            except RetryableError as error:
+                log.warning("store.unavailable", detail=str(error))
+            await asyncio.sleep(METRICS_SECONDS)
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Publisher] | None = None) -> AsyncIterator[Daemon]:
+    """Put a daemon together from its configuration; `folder` is where relative paths begin, `extra` are publishers by name.
+
+    Raises:
+        ConfigurationError: something the operator must change: a secret, a policy, the store, the sandbox.
+    """
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        database = Database(settings.store.sqlite_path())
+        stack.push_async_callback(database.close)
+        database.own()
+        await asyncio.to_thread(migrate, database.path)
+        await database.open()
+        judge_bell, announce_bell = Wakeup(), Wakeup()
+        backlog = SqliteBacklog(database, utc_now, wakeup=judge_bell)
+        verdicts, outbox = StoredVerdicts(database, utc_now), StoredOutbox(database, utc_now)
+        own_writes, layers = OwnWriteStore(database, utc_now), LayerStore(database)
+        released = await backlog.recover(), await outbox.recover()
+        registries = await stack.enter_async_context(Registries.of(settings.registries, on_response=metrics.count_registry_request))
+        evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
+        stack.push_async_callback(evaluator.aclose)
+        inspector = await stack.enter_async_context(
+            Inspector(
+                settings.inspection,
+                cache=layers,
+                salt=await stored_salt(database, secrets.token_bytes(32)),
+                fetch_base=registries.fetch_configured,
+                is_trusted=trusted_by(settings.policies.lists.get("trusted_bases", ())),
+                counted=metrics.count_layer,
+            )
+        )
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        publishers = {each.name: build_publisher(each, registries.access, own_writes, session) for each in settings.publish}
+        publishers.update(extra or {})
+        routes = [Route(publisher=each.name, outcomes=each.outcomes) for each in settings.publish]
+        routes += [Route(publisher=name, outcomes=tuple(Outcome)) for name in extra or ()]
+
+        def recorded(job: Job, judged: Sequence[Judged], seconds: float) -> None:
+            announce_bell.ring()
+            for each in judged:
+                metrics.count_verdict(each.verdict.outcome.value)
+            metrics.inspection_seconds.observe(seconds)
+            metrics.push_to_verdict_seconds.observe((utc_now() - job.received_at).total_seconds())
+
+        async def resolve_tag(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
+            return await registries.access(host).images.head(repository, tag)
+
+        async def resolve_reference(reference: Reference) -> Digest | None:
+            wanted = reference.digest or reference.tag
+            return await registries.access(reference.registry).images.head(reference.repository, wanted) if wanted else None
+
+        sources = [WebhookSource(each, max_body_bytes=size_bytes(settings.server.max_body)) for each in settings.sources]
+        judge = Judge(
+            backlog=backlog,
+            verdicts=verdicts,
+            judging=Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION),
+            images=registries.images,
+            resolve=resolve_tag,
+            environments=settings.environments,
+            routes=routes,
+            clock=utc_now,
+            slots=JOBS_AT_ONCE,
+            wakeup=judge_bell,
+            recorded=recorded,
+        )
+        yield Daemon(
+            settings=settings,
+            folder=folder,
+            backlog=backlog,
+            database=database,
+            verdicts=verdicts,
+            outbox=outbox,
+            registries=registries,
+            evaluator=evaluator,
+            intake=Intake(
+                dialects={source.name: DIALECTS[each.dialect] for source, each in zip(sources, settings.sources, strict=True)},
+                backlog=backlog,
+                own_writes=own_writes,
+                clock=utc_now,
+                wakeup=judge_bell,
+                counted=metrics.count_event,
+            ),
+            judge=judge,
+            announcer=Announcer(
+                outbox=outbox, verdicts=verdicts, publishers=publishers, wakeup=announce_bell, counted=metrics.count_publication
+            ),
+            sources=sources,
+            context=ApiContext(
+                backlog=backlog,
+                jobs=backlog,
+                verdicts=verdicts,
+                images=StoredImages(database),
+                evaluator=lambda: evaluator,
+                resolve=resolve_reference,
+                registries=frozenset(registries.hosts),
+                metrics=metrics,
+                wakeup=judge_bell,
+                hooks={source.name: source for source in sources},
+                api_token=resolve(settings.server.api_token) if settings.server.api_token else None,
+                admission=settings.admission,
+                admission_token=resolve(settings.admission.token) if settings.admission and settings.admission.token else None,
+            ),
+            metrics=metrics,
+        )
+        log.debug("daemon.closing", released=released)
+
+
+def trusted_by(patterns: Sequence[str]) -> Callable[[Reference], bool] | None:
+    """Whether an image seen before may be somebody's base: it is on the list of trusted bases. Without a list, any may be."""
+    if not patterns:
+        return None
+
+    def trusted(reference: Reference) -> bool:
+        name = f"{reference.registry}/{reference.repository}"
+        return glob_any(name, patterns) or glob_any(f"{name}:{reference.tag}", patterns)
+
+    return trusted
+
+
+async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator:
+    sources = await asyncio.to_thread(load_settings, settings.policies, beside=folder)
+    evaluator = ProcessEvaluator(sources)
+    try:
+        await evaluator.start()
+    except BaseException:
+        await evaluator.aclose()
+        raise
+    return evaluator
+
+
+async def run_until_signalled(settings: Settings, *, folder: Path) -> None:
+    """The whole life of `watcher run`: SIGTERM and SIGINT end it, SIGHUP reloads policies.
+
+    Raises as `assembled` does.
+    """
+    loop = asyncio.get_running_loop()
+    stopping, reloading = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    async with assembled(settings, folder=folder) as daemon:
+        running = asyncio.create_task(daemon.run(), name="daemon")
+        reloads = asyncio.create_task(_reload_on(reloading, daemon), name="reload")
+        stopped = asyncio.create_task(stopping.wait(), name="stop")
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        log.info("daemon.stopping")
+        for task in (running, reloads, stopped):
+            task.cancel()
+        results = await asyncio.gather(running, reloads, stopped, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _reload_on(signalled: asyncio.Event, daemon: Daemon) -> None:
+    while True:
+        await signalled.wait()
+        signalled.clear()
+        await daemon.reload()

@@ -1,0 +1,40 @@
+"""What a dialect is: one sender's payload format as a pure function."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from watcher.model.push import Decision
+from watcher.model.reference import Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One request or message as it arrived. Header names are lower-case; `body` is raw and was already limited in size.
+
+    `registry` is the host configured for the source: no host is ever taken from a payload. `aliases` are the names it has
+    beside that one in its senders' payloads; `*` means any. A `registry` that is empty says that it is not known, as when a
+    captured payload is read by hand: then no name is compared.
+
+    `whole_bytes` and `whole_sha256` are set when `body` is only the beginning of something too large; it is then not read at all.
+    """
+
+    registry: Host
+    headers: Mapping[str, str]
+    body: bytes
+    method: str = "POST"
+    aliases: frozenset[str] = frozenset()
+    whole_bytes: int | None = None
+    whole_sha256: str = ""
+
+
+class Dialect(Protocol):
+    """Reads one sender's format."""
+
+    def read(self, delivery: Delivery) -> Sequence[Decision]:
+        """Decide every event of the delivery, in order.
+
+        Never raises and never returns nothing: what cannot be understood is one `Rejected`; one bad event never rejects its
+        neighbours. Every value in a returned `Push` has been checked against the grammar of the distribution-spec.
+        """
+        ...

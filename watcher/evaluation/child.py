@@ -1,0 +1,56 @@
+"""The process that evaluates: reads policies once, then judges one case after another. Run with `-m`, spoken to in msgpack."""
+
+import resource
+
+import msgspec
+
+from watcher.evaluation.protocol import Case
+from watcher.evaluation.settings import OnNoMatch
+from watcher.evaluation.sources import PolicySources, PolicyText, from_texts
+from watcher.kit.processes import Answer, Refusal, serve
+from watcher.model.errors import PolicyError
+
+# An expression can double a text thirty times. The facts of an image of three million files take about 1 GiB.
+MAX_ADDRESS_BYTES = 4 * 2**30
+
+
+class Greeting(msgspec.Struct, frozen=True, kw_only=True):
+    """The policies, as texts: compiled expressions do not travel."""
+
+    texts: tuple[PolicyText, ...]
+    overrides: dict[str, tuple[str, ...]]
+    on_no_match: OnNoMatch
+
+
+def greeting_of(sources: PolicySources) -> bytes:
+    greeting = Greeting(texts=sources.texts, overrides=sources.overrides, on_no_match=sources.on_no_match)
+    return msgspec.msgpack.encode(greeting)
+
+
+def begin(greeting: bytes) -> Answer:
+    """Compile the policies of a greeting.
+
+    Raises:
+        Refusal: they are wrong; the text is that of the PolicyError.
+    """
+    # Imported here so that the parent, which only needs `greeting_of`, does not load the CEL library.
+    from watcher.evaluation.evaluate import PolicySet
+
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
+    given = msgspec.msgpack.decode(greeting, type=Greeting)
+    try:
+        sources = from_texts(given.texts, given.overrides, given.on_no_match)
+        policies = PolicySet.compile(sources.documents.policies, revision=sources.revision, on_no_match=sources.on_no_match)
+    except PolicyError as error:
+        raise Refusal(str(error)) from error
+    decoder = msgspec.msgpack.Decoder(Case)
+    encoder = msgspec.msgpack.Encoder()
+
+    def answer(question: bytes) -> bytes:
+        return encoder.encode(policies.evaluate(decoder.decode(question)))
+
+    return answer
+
+
+if __name__ == "__main__":
+    serve(begin)

@@ -1,0 +1,32 @@
+"""Values of an image as protobuf takes them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from watcher.evaluation.files import MAX_INT64
+
+
+def clean(text: str) -> str:
+    """`text` as protobuf takes it: what is not UTF-8 becomes a visible escape."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def clean_all(texts: Sequence[str]) -> list[str]:
+    return [clean(text) for text in texts]
+
+
+def int64(number: int) -> int:
+    return max(-MAX_INT64, min(number, MAX_INT64))
+
+
+def moment_of(text: str) -> datetime | None:
+    """An RFC 3339 time; None for none, for anything else, and for one that protobuf cannot hold."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,191 @@
+"""A case as the inspection document that rules read. Pure; nothing here looks anything up."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.message import Message
+
+from watcher.evaluation.clean_text import clean, clean_all, int64
+from watcher.evaluation.fields import COLLECTIONS, EFFECTIVE_USER, NOT_PRODUCED, VARIABLES
+from watcher.evaluation.files import FileRows, MessageFiles, TableFiles
+from watcher.evaluation.image_document import image_message
+from watcher.evaluation.protocol import Case
+from watcher.evaluation.schema import message_class
+from watcher.model.errors import InvalidReferenceError
+from watcher.model.inventory import Base, Inventory, Package, Secret
+from watcher.model.reference import parse_reference
+from watcher.model.verdict import SECTIONS, Section, SectionState
+
+COMPLETE = Section()
+
+# What no inspection of an image produces, and why it is not there.
+_NOT_CONFIGURED: Mapping[str, str] = {
+    "vulnerabilities": "no vulnerability data are configured",
+    "provenance": "no verification of attestations is configured",
+    "drift": "no comparison with an earlier image is configured",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Everything rules can read about one case. `sections` has the state of every section and of what is not produced.
+
+    `lists` replace lists of that name in every policy. `inspected` false: nothing but `event` is there.
+    """
+
+    variables: Mapping[str, Message]
+    collections: Mapping[str, Sequence[Message]]
+    files: FileRows
+    sections: Mapping[str, Section]
+    now: datetime
+    inspected: bool = True
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def document_of(case: Case) -> Document:
+    """The document of a real image."""
+    event = message_class("Event")(
+        registry=case.subject.registry,
+        repository=case.subject.repository,
+        tag=case.tag or "",
+        tags=list(case.subject.tags),
+        digest=case.subject.digest,
+        environment=case.subject.environment or "",
+        action=case.action,
+    )
+    inventory = case.inventory
+    if inventory is None:
+        nothing = Section(state=SectionState.MISSING, reason="the image was not inspected")
+        return Document(
+            variables={"event": event},
+            collections={},
+            files=MessageFiles(messages=()),
+            sections=dict.fromkeys((*SECTIONS, EFFECTIVE_USER, *NOT_PRODUCED), nothing),
+            now=case.now,
+            inspected=False,
+        )
+    digests = [layer.digest for layer in inventory.layers]
+    return Document(
+        variables={
+            "event": event,
+            "image": image_message(inventory),
+            "base": _base(inventory.base),
+            "distro": _distro(inventory),
+            **{name: message_class(VARIABLES[name].message)() for name in ("data", "provenance", "drift")},
+        },
+        collections={
+            "packages": [_package(package, digests) for package in inventory.packages],
+            "secrets": [_secret(secret) for secret in inventory.secrets],
+            "users": [
+                message_class("Account")(
+                    name=clean(user.name),
+                    uid=int64(user.uid),
+                    gid=int64(user.gid),
+                    home=clean(user.home),
+                    shell=clean(user.shell),
+                )
+                for user in inventory.users
+            ],
+            **{name: () for name in COLLECTIONS if name not in ("packages", "secrets", "users", "files")},
+        },
+        files=TableFiles(
+            table=inventory.files,
+            layer_digests=digests,
+            base_layers=inventory.base.layer_count if inventory.base.known else 0,
+        ),
+        sections=_sections(inventory),
+        now=case.now,
+    )
+
+
+def with_effective_user(sections: Mapping[str, Section], user: str) -> dict[str, Section]:
+    """Add what `effective_uid` rests on: /etc/passwd, unless USER is missing or a number."""
+    number = re.fullmatch(r"[0-9]*", user.partition(":")[0]) is not None
+    return {**sections, EFFECTIVE_USER: COMPLETE if number else sections.get("users", COMPLETE)}
+
+
+def _sections(inventory: Inventory) -> dict[str, Section]:
+    sections: dict[str, Section] = {}
+    for name in SECTIONS:
+        if name in inventory.sections:
+            sections[name] = inventory.sections[name]
+        elif name in _NOT_CONFIGURED:
+            sections[name] = Section(state=SectionState.NOT_CONFIGURED, reason=_NOT_CONFIGURED[name])
+        else:
+            sections[name] = Section(state=SectionState.MISSING, reason="the inspection says nothing of it")
+    if not inventory.base.known and sections["base"].state is SectionState.COMPLETE:
+        sections["base"] = Section(state=SectionState.MISSING, reason="the base image could not be identified")
+    missing = {name: Section(state=SectionState.MISSING, reason=reason) for name, reason in NOT_PRODUCED.items()}
+    return with_effective_user({**sections, **missing}, inventory.config.user)
+
+
+def _base(base: Base) -> Message:
+    if not base.known:
+        return message_class("Base")(known=False)
+    origin = _from(base.reference, base.digest)
+    return message_class("Base")(
+        known=True, how=base.how, image=origin, froms=[origin], ancestors=[origin], layer_count=base.layer_count
+    )
+
+
+def _from(reference: str, digest: str | None) -> Message:
+    try:
+        parsed = parse_reference(reference)
+    except InvalidReferenceError:
+        return message_class("From")(ref=clean(reference), digest=digest or "")
+    repository = f"{parsed.registry}/{parsed.repository}"
+    # `parse_reference` adds docker's `latest`; what was not named is not claimed here.
+    tag = f":{parsed.tag}" if parsed.tag and reference.partition("@")[0].endswith(f":{parsed.tag}") else ""
+    return message_class("From")(
+        ref=repository + tag, digest=digest or parsed.digest or "", registry=parsed.registry, repository=repository
+    )
+
+
+def _distro(inventory: Inventory) -> Message:
+    distro = inventory.distro
+    return message_class("Distro")(
+        id=clean(distro.id),
+        version=clean(distro.version),
+        name=clean(distro.name),
+        like=clean_all(distro.like),
+        known=distro.known,
+    )
+
+
+def _package(package: Package, digests: Sequence[str]) -> Message:
+    record = package.record
+    return message_class("Package")(
+        type=record.type,
+        name=clean(record.name),
+        version=clean(record.version),
+        architecture=clean(record.architecture),
+        source_name=clean(record.source),
+        source_version=clean(record.source_version),
+        licenses=clean_all(record.licenses),
+        maintainer=clean(record.maintainer),
+        purl=clean(record.purl),
+        path=clean("/" + package.path.lstrip("/")),
+        layer=package.layer,
+        layer_digest=digests[package.layer] if 0 <= package.layer < len(digests) else "",
+        from_base=package.from_base,
+    )
+
+
+def _secret(secret: Secret) -> Message:
+    hit = secret.hit
+    made: Any = message_class("SecretFound")(
+        rule=clean(hit.rule),
+        title=clean(hit.title),
+        path=clean("/" + hit.path.lstrip("/") if secret.where == "file" else hit.path),
+        line=hit.line or 0,
+        layer_digest=secret.layer_digest or "",
+        where=secret.where,
+        confidence=hit.confidence,
+        present_in_final=secret.present_in_final,
+    )
+    if secret.layer is not None:
+        made.layer = secret.layer
+    return made  # type: ignore[no-any-return]

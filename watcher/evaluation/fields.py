@@ -1,0 +1,328 @@
+"""The inspection document, `inspect.v1`: every name a rule can read, its type, and the section it belongs to.
+
+Fields are only ever added, at the end of their message, since their place is their protobuf number. docs/reference/policy.md lists
+them, and a test holds that page to this table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Things rules can name that nothing of ours finds out yet. They are missing, never empty: a rule that reads one is undecided.
+NOT_PRODUCED: Mapping[str, str] = {
+    "dockerfile": "the Dockerfile is not part of an image",
+    "lifecycle": "no list of distributions' ends of life is configured",
+    "malware": "no malware scan is configured",
+    "evaluations": "no external evaluations are configured",
+    "upstream": "no package registry is asked for newer versions",
+    "verification": "installed files are not compared with their package's list",
+    "passwd-lines": "whole lines of /etc/passwd are not kept",
+}
+
+# Rests on `users`, unless USER is missing or a number, which needs no /etc/passwd.
+EFFECTIVE_USER = "effective-user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """`type` is a scalar, `timestamp`, `map` (text to text), `Severity` or the name of a message of this table.
+
+    `sections` are needed in addition to those of what contains the field. `kept_per_item`: where unset, the item's value was not
+    kept, and a rule that reads it without asking `has()` first is undecided for that item.
+    """
+
+    name: str
+    type: str
+    about: str
+    repeated: bool = False
+    optional: bool = False
+    sections: tuple[str, ...] = ()
+    kept_per_item: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """What `each` can go through: the message of one item, its section, and the CEL of a finding's key where a rule has none.
+
+    `{0}` in `key` stands for the rule's variable.
+    """
+
+    message: str
+    section: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A name that every expression can read. Without sections it is always known."""
+
+    message: str
+    about: str
+    sections: tuple[str, ...] = ()
+
+
+SEVERITIES = ("UNKNOWN", "NEGLIGIBLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+
+
+def _text(name: str, about: str, *, optional: bool = False, kept_per_item: bool = False) -> Field:
+    return Field(name=name, type="string", about=about, optional=optional, kept_per_item=kept_per_item)
+
+
+def _texts(name: str, about: str) -> Field:
+    return Field(name=name, type="string", about=about, repeated=True)
+
+
+def _int(name: str, about: str) -> Field:
+    return Field(name=name, type="int64", about=about)
+
+
+def _bool(name: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
+    return Field(name=name, type="bool", about=about, sections=sections)
+
+
+def _list(name: str, message: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
+    return Field(name=name, type=message, about=about, repeated=True, sections=sections)
+
+
+def _map(name: str, about: str) -> Field:
+    return Field(name=name, type="map", about=about)
+
+
+def _of(name: str, message: str, about: str) -> Field:
+    return Field(name=name, type=message, about=about)
+
+
+_LAYER = (
+    Field(name="layer", type="int64", about="the layer that brought it, 0 = base", optional=True),
+    _text("layer_digest", "that layer's digest"),
+)
+_FROM_BASE = _bool("from_base", "whether one of the base image's layers brought it", sections=("base",))
+
+MESSAGES: Mapping[str, tuple[Field, ...]] = {
+    "Event": (
+        _text("registry", "host as configured; `docker.io` for Docker Hub under any of its names"),
+        _text("repository", "`team/app`"),
+        _text("tag", "the tag that was pushed or asked for, empty when by digest"),
+        _texts("tags", "every tag this digest is known by"),
+        _text("digest", "what was pushed: the image, or the index it is part of"),
+        _text("environment", "from `environments` in the configuration, empty when none matches"),
+        _text("action", "`push`, `scan`, `admission`"),
+    ),
+    "Image": (
+        _text("digest", "the image's manifest"),
+        _text("media_type", "the manifest's media type"),
+        _text("platform", "`linux/amd64`"),
+        _text("os", "`linux`"),
+        _text("architecture", "`amd64`"),
+        _text("variant", "`v8`"),
+        Field(name="created", type="timestamp", about="as the builder wrote it; unset when it wrote none", optional=True),
+        _int("size", "compressed bytes of all layers"),
+        _int("layer_count", "number of layers"),
+        _of("config", "Config", "how it runs"),
+        _map("labels", "labels of the configuration"),
+        _map("annotations", "annotations of the manifest"),
+        _map("env", "environment variables; `***` where a secret was found in one"),
+        _list("history", "Step", "build steps, oldest first"),
+        _text("dockerfile_mode", "`history` (steps are read from the image's history), `none` (it has none) or `actual`"),
+        _list("layers", "Layer", "layers, base first"),
+    ),
+    "Config": (
+        _text("user", "USER as written, empty when there is none"),
+        _text("effective_user", "the name behind it, through the image's own /etc/passwd"),
+        Field(
+            name="effective_uid",
+            type="int64",
+            about="the uid behind it; unset when the image does not know the user",
+            optional=True,
+            sections=(EFFECTIVE_USER,),
+        ),
+        _bool("runs_as_root", "whether the uid is 0", sections=(EFFECTIVE_USER,)),
+        _texts("entrypoint", "ENTRYPOINT"),
+        _texts("cmd", "CMD"),
+        _text("working_dir", "WORKDIR"),
+        _list("exposed_ports", "Port", "EXPOSE"),
+        _texts("volumes", "VOLUME"),
+        _text("healthcheck", "HEALTHCHECK in one line; empty when there is none or it is disabled"),
+        _text("stop_signal", "STOPSIGNAL"),
+        _texts("shell", "SHELL"),
+    ),
+    "Port": (_int("number", "0 when it is not a number"), _text("protocol", "`tcp`, `udp`, `sctp`")),
+    "Step": (
+        _text("op", "the instruction: RUN COPY ADD ENV …; RUN when the builder wrote only a command"),
+        _text("args", "the rest; `***` where a secret was found in it"),
+        _bool("empty_layer", "whether it has no layer of its own"),
+    ),
+    "Layer": (
+        _text("digest", "as stored"),
+        _int("size", "compressed bytes"),
+        _text("created_by", "the build step; `***` where a secret was found in it"),
+        _text("state", "`inspected`, `skipped` or `failed`"),
+    ),
+    "Base": (
+        _bool("known", "whether the base image was identified; the only part of `base` that is always known"),
+        _text("how", "`annotation` (its layers were compared) or `layers` (seen before)"),
+        _of("image", "From", "the base image"),
+        _list("froms", "From", "every FROM that is known: the base image, and the stages of a Dockerfile where there is one"),
+        _list("ancestors", "From", "the base image and what it was built on, nearest first, as far as known"),
+        _int("layer_count", "how many layers come from it"),
+    ),
+    "From": (
+        _text("ref", "`HOST/REPOSITORY:TAG`, without a digest; `HOST/REPOSITORY` when the tag is not known"),
+        _text("digest", "its digest where known"),
+        _text("registry", "its host"),
+        _text("repository", "`HOST/REPOSITORY`"),
+        _bool("pinned", "whether FROM named a digest", sections=("dockerfile",)),
+    ),
+    "Distro": (
+        _text("id", "ID of os-release"),
+        _text("version", "VERSION_ID"),
+        _text("name", "PRETTY_NAME"),
+        _texts("like", "ID_LIKE"),
+        _bool("known", "whether there is an os-release"),
+        _bool("eol", "whether its distributor has ended support", sections=("lifecycle",)),
+    ),
+    "Data": (
+        Field(
+            name="vulnerability_db_time",
+            type="timestamp",
+            about="how old the vulnerability data are",
+            sections=("vulnerabilities",),
+            optional=True,
+        ),
+        _bool("vulnerability_covered", "whether they cover this distribution", sections=("vulnerabilities",)),
+        Field(name="malware_scan", type="string", about="`done` when there was one", sections=("malware",)),
+        _bool("registry_metadata", "whether package registries were asked", sections=("upstream",)),
+    ),
+    "Provenance": (_list("attestations", "Attestation", "attestations of the image"),),
+    "Attestation": (
+        _bool("verified", "whether its signature holds"),
+        _text("predicate_type", "`https://slsa.dev/provenance/v1`"),
+        _text("signer", "who signed"),
+    ),
+    "Drift": (
+        _bool("known", "whether there is an earlier image to compare with"),
+        _list("added", "Package", "packages it did not have"),
+        _list("removed", "Package", "packages only it had"),
+        _list("changed", "Package", "packages with another version"),
+    ),
+    "Package": (
+        _text("type", "purl type: deb apk rpm pypi npm"),
+        _text("name", "as its database says"),
+        _text("version", "as its database says"),
+        _text("architecture", "as its database says"),
+        _text("source_name", "the name advisories are matched on"),
+        _text("source_version", "the version of the source package"),
+        _texts("licenses", "as written"),
+        _text("maintainer", "as written"),
+        _text("purl", "package URL"),
+        _text("path", "the database file that lists it"),
+        *_LAYER,
+        _FROM_BASE,
+        Field(name="upstream_latest", type="string", about="newest version in its registry", sections=("upstream",)),
+        Field(name="upstream_known", type="bool", about="whether its registry has it", optional=True, sections=("upstream",)),
+        Field(
+            name="upstream_version_known",
+            type="bool",
+            about="whether its registry has this version",
+            optional=True,
+            sections=("upstream",),
+        ),
+        _list("verify", "Change", "installed files that differ from the package's list", sections=("verification",)),
+    ),
+    "Change": (_text("path", "absolute"), _text("change", "`changed` or `missing`")),
+    "Vulnerability": (
+        _text("id", "preferred id"),
+        _texts("aliases", "all other ids"),
+        _of("severity", "Severity", "UNKNOWN is a value like any other"),
+        _of("package", "Package", "what is vulnerable"),
+        _of("fix", "Fix", "how it is fixed"),
+        _list("cvss", "Cvss", "scores, one a source"),
+        _bool("kev", "known to be exploited"),
+        Field(name="epss", type="double", about="probability of exploitation within 30 days", optional=True),
+        _text("vex_status", "`not_affected`, `affected`, `fixed`, `under_investigation`"),
+        _text("vex_justification", "OpenVEX vocabulary"),
+        _bool("vendor_will_not_fix", "the distribution says so"),
+        Field(name="first_seen", type="timestamp", about="when it was first seen in this package", optional=True),
+    ),
+    "Fix": (
+        _bool("available", "whether a fixed version can be installed"),
+        _texts("versions", "fixed versions"),
+        Field(name="available_since", type="timestamp", about="since when", optional=True),
+    ),
+    "Cvss": (
+        _text("source", "`nvd`, `vendor`, `ghsa`"),
+        _text("version", "`3.1`"),
+        Field(name="base", type="double", about="base score"),
+        Field(name="exploitability", type="double", about="exploitability subscore"),
+        Field(name="impact", type="double", about="impact subscore"),
+    ),
+    "File": (
+        _text("path", "absolute"),
+        _text("type", "`file` (hard links too), `directory`, `symlink`, `device`, `fifo`"),
+        _int("mode", "permission bits with setuid, setgid and sticky"),
+        _int("uid", "owner"),
+        _int("gid", "group"),
+        _int("size", "bytes"),
+        _bool("suid", "a file that runs as its owner"),
+        _bool("sgid", "a file that runs as its group; not set for directories, where the bit means inheritance"),
+        _bool("world_writable", "anybody may write; not set for symlinks and sticky directories"),
+        _text("link", "target of a link"),
+        *_LAYER,
+        _FROM_BASE,
+        _text("sha256", "digest of its content; unset when not kept", optional=True, kept_per_item=True),
+        _text("content", "its text; unset when not kept", optional=True, kept_per_item=True),
+    ),
+    "SecretFound": (
+        _text("rule", "id of the detecting rule: `aws-access-key-id`"),
+        _text("title", "its title"),
+        _text("path", "the file, absolute; or the variable, label or build step"),
+        _int("line", "from 1; 0 when it has none"),
+        *_LAYER,
+        _text("where", "`file`, `env`, `label` or `history`"),
+        _text("confidence", "`high`, `medium` or `low`"),
+        _bool("present_in_final", "false when a later layer deleted the file: it can still be pulled"),
+    ),
+    "Account": (
+        _text("name", "user name"),
+        _int("uid", "user id"),
+        _int("gid", "group id"),
+        _text("home", "home directory"),
+        _text("shell", "login shell"),
+        Field(name="entry", type="string", about="the whole line", sections=("passwd-lines",)),
+    ),
+    "Malware": (_text("scanner", "who found it"), _text("signature", "what it is"), _text("path", "where it is")),
+    "Evaluation": (
+        _text("kind", "`stig`"),
+        _bool("passed", "its result"),
+        Field(name="time", type="timestamp", about="when it was made", optional=True),
+    ),
+}
+
+VARIABLES: Mapping[str, Variable] = {
+    "event": Variable(message="Event", about="what was pushed or asked for, and where"),
+    "image": Variable(message="Image", about="manifest and configuration", sections=("config",)),
+    "base": Variable(message="Base", about="the image this one was built on", sections=("base",)),
+    "distro": Variable(message="Distro", about="from os-release", sections=("distro",)),
+    "data": Variable(message="Data", about="what was known when it was judged"),
+    "provenance": Variable(message="Provenance", about="signatures and attestations", sections=("provenance",)),
+    "drift": Variable(message="Drift", about="differences to an earlier image", sections=("drift",)),
+}
+
+COLLECTIONS: Mapping[str, Collection] = {
+    "packages": Collection(
+        message="Package", section="packages", key='{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
+    ),
+    "files": Collection(message="File", section="files", key="{0}.path"),
+    "secrets": Collection(message="SecretFound", section="secrets", key='{0}.rule + "@" + {0}.path'),
+    "users": Collection(message="Account", section="users", key="{0}.name"),
+    "vulnerabilities": Collection(message="Vulnerability", section="vulnerabilities", key='{0}.id + "@" + {0}.package.purl'),
+    "malware": Collection(message="Malware", section="malware", key='{0}.scanner + "+" + {0}.signature + "+" + {0}.path'),
+    "evaluations": Collection(message="Evaluation", section="evaluations", key="{0}.kind"),
+}
+
+# Names that are not messages: the text lists of the policy, and the one clock a rule can see.
+LISTS, NOW, CHUNK = "lists", "now", "chunk"
+# What `each` may not call its item.
+NAMES = frozenset({*VARIABLES, LISTS, NOW, CHUNK, "Severity"})
+
+# Reading nothing but this of `base` needs no section: it is the answer to whether the rest is known.
+ALWAYS_KNOWN: frozenset[tuple[str, ...]] = frozenset({("base", "known")})

@@ -1,0 +1,111 @@
+"""Which image another was built on: claimed by its author and then compared, or recognised by its layers.
+
+Spec: OCI image-spec v1.1 "Pre-Defined Annotation Keys", org.opencontainers.image.base.*
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from watcher.inspection.protocol import LayerCache
+from watcher.inspection.sections import COMPLETE
+from watcher.model.digest import Digest, is_digest
+from watcher.model.errors import InvalidReferenceError, PermanentError, RetryableError
+from watcher.model.image import FetchedManifest, Index, Manifest
+from watcher.model.inventory import Base
+from watcher.model.reference import Reference, RepositoryName, Tag, parse_reference
+from watcher.model.verdict import Section, SectionState
+
+BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+
+# A claim is not worth more waiting than that; what cannot be compared in time is unknown.
+COMPARE_SECONDS = 20.0
+# Official images have about ten platforms; entries beyond that are not asked for.
+MAX_PLATFORMS = 16
+
+FetchBase = Callable[[Reference], Awaitable[FetchedManifest | None]]
+"""Fetches a manifest from a *configured* registry, verified when the reference has a digest; None for any other registry.
+Raises what `ImageSource.manifest` raises."""
+
+Trusted = Callable[[Reference], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseFinder:
+    """`is_trusted` narrows what layers are recognised by: without it, any other repository's image seen before will do."""
+
+    cache: LayerCache
+    fetch: FetchBase | None = None
+    is_trusted: Trusted | None = None
+
+    async def find(self, repository: RepositoryName, manifest: Manifest) -> tuple[Base, Section]:
+        """The base image, or the reason why none is known."""
+        layers = [layer.digest for layer in manifest.layers]
+        claim, refusal = await self._claimed(manifest, layers)
+        if claim is not None:
+            return claim, COMPLETE
+        seen = [
+            (length, reference)
+            for length, reference in await self.cache.bases(layers)
+            if (self.is_trusted(reference) if self.is_trusted is not None else reference.repository != repository)
+        ]
+        if seen:
+            length, reference = seen[0]
+            known = Base(known=True, reference=str(reference), digest=reference.digest, layer_count=length, how="layers")
+            return known, COMPLETE
+        unseen = "its first layers were not seen before in an image that could be its base"
+        return Base(), Section(state=SectionState.MISSING, reason=f"{refusal}, and {unseen}")
+
+    async def _claimed(self, manifest: Manifest, layers: Sequence[Digest]) -> tuple[Base | None, str]:
+        """The annotated base when its layers are the first of this image; else why the annotation does not count."""
+        name, digest = manifest.annotations.get(BASE_NAME, ""), manifest.annotations.get(BASE_DIGEST, "")
+        if not name:
+            return None, "no annotation names a base image"
+        try:
+            reference = parse_reference(name)
+        except InvalidReferenceError:
+            return None, "the annotated base image has no valid name"
+        if is_digest(digest):
+            # The tag is left out: what it means today was not compared.
+            reference = Reference(registry=reference.registry, repository=reference.repository, digest=Digest(digest))
+        if self.fetch is None:
+            return None, f"the annotated base image {reference} is in no configured registry"
+        try:
+            async with asyncio.timeout(COMPARE_SECONDS):
+                return await self._compared(self.fetch, reference, layers)
+        except TimeoutError:
+            return None, f"the annotated base image {reference} could not be fetched within {COMPARE_SECONDS:.0f} s"
+        except (PermanentError, RetryableError) as error:
+            return None, f"the annotated base image {reference} could not be fetched ({error.reason})"
+
+    async def _compared(self, fetch: FetchBase, reference: Reference, layers: Sequence[Digest]) -> tuple[Base | None, str]:
+        fetched = await fetch(reference)
+        if fetched is None:
+            return None, f"the annotated base image {reference} is in no configured registry"
+        candidates = [fetched]
+        if isinstance(fetched.content, Index):
+            candidates = []
+            for entry in fetched.content.manifests[:MAX_PLATFORMS]:
+                child = await fetch(Reference(registry=reference.registry, repository=reference.repository, digest=entry.digest))
+                if child is not None:
+                    candidates.append(child)
+        for candidate in candidates:
+            if not isinstance(candidate.content, Manifest) or not candidate.content.layers:
+                continue
+            own = [layer.digest for layer in candidate.content.layers]
+            if own == list(layers[: len(own)]):
+                known = Base(
+                    known=True,
+                    reference=_name(reference),
+                    digest=reference.digest or candidate.digest,
+                    layer_count=len(own),
+                    how="annotation",
+                )
+                return known, ""
+        return None, f"the annotated base image {reference} has other layers than this image begins with"
+
+
+def _name(reference: Reference) -> str:
+    """With the tag it was fetched by, if it was."""
+    tag: Tag | None = reference.tag if reference.digest is None else None
+    return f"{reference.registry}/{reference.repository}" + (f":{tag}" if tag else f"@{reference.digest}")

@@ -1,0 +1,98 @@
+"""Python distributions: the metadata that installers leave beside the code.
+
+Spec: PyPA core metadata 2.4, "Recording installed projects" (dist-info), setuptools egg-info; names are compared as in PEP 503.
+"""
+
+import re
+
+from watcher.inspection.catalogers.purl import package_url
+from watcher.inspection.catalogers.stanzas import bounded
+from watcher.model.inventory import PackageDatabase, PackageRecord
+
+# The description follows the fields in the same file; the longest seen is a changelog of 1.5 MB.
+MAX_BYTES = 8 * 1024 * 1024
+
+# Core metadata's fields come before the description; anything further is not read.
+MAX_FIELDS_BYTES = 256 * 1024
+
+_FIELDS = frozenset(
+    {b"name", b"version", b"license-expression", b"license", b"maintainer", b"maintainer-email", b"author", b"author-email"}
+)
+_LICENCE_CLASSIFIER = b"License :: "
+
+# As many licence classifiers as anyone could mean.
+MAX_CLASSIFIERS = 16
+
+# `License` was often the whole text of the licence; a name of one is shorter than a line.
+MAX_LICENCE = 120
+
+
+class PythonCataloger:
+    """`*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO`, and distutils' `*.egg-info` files."""
+
+    type = "pypi"
+    names = frozenset({b"METADATA", b"PKG-INFO"})
+    directories = frozenset({b"site-packages", b"dist-packages"})
+
+    def wants(self, path: str, size: int) -> bool:
+        if size > MAX_BYTES:
+            return False
+        directory, _, name = path.rpartition("/")
+        if name == "METADATA":
+            return directory.endswith(".dist-info")
+        if name == "PKG-INFO":
+            return directory.endswith((".egg-info", "EGG-INFO"))
+        return name.endswith(".egg-info")
+
+    def read(self, path: str, content: bytes) -> PackageDatabase | None:
+        fields, classifiers = _fields(content)
+        name, version = bounded(fields.get(b"name", b"")), bounded(fields.get(b"version", b""))
+        if not name or not version:
+            return None
+        normalised = re.sub(r"[-_.]+", "-", name).lower()
+        record = PackageRecord(
+            type=self.type,
+            name=name,
+            version=version,
+            source=normalised,
+            source_version=version,
+            licenses=_licences(fields, classifiers),
+            maintainer=_first(fields, b"maintainer", b"maintainer-email", b"author", b"author-email"),
+            purl=package_url(self.type, normalised, version),
+        )
+        return PackageDatabase(path=path, type=self.type, packages=(record,))
+
+
+def _fields(content: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
+    """Wanted fields by lower-case name, the first of each, and the licence classifiers. The first blank line ends them."""
+    fields: dict[bytes, bytes] = {}
+    classifiers: list[bytes] = []
+    for line in content[:MAX_FIELDS_BYTES].split(b"\n"):
+        if not line.strip():
+            break
+        name, found, value = line.partition(b":")
+        if not found or name[:1].isspace():
+            continue
+        name, value = name.lower(), value.strip()
+        if name == b"classifier":
+            if value.startswith(_LICENCE_CLASSIFIER) and len(classifiers) < MAX_CLASSIFIERS:
+                classifiers.append(value)
+        elif name in _FIELDS and name not in fields:
+            fields[name] = value
+    return fields, classifiers
+
+
+def _licences(fields: dict[bytes, bytes], classifiers: list[bytes]) -> tuple[str, ...]:
+    """The expression where there is one (it is then the only truth), else the free text when it is a name, else classifiers."""
+    if expression := bounded(fields.get(b"license-expression", b"")):
+        return (expression,)
+    free = fields.get(b"license", b"")
+    if free and free.upper() != b"UNKNOWN" and len(free) <= MAX_LICENCE:
+        return (bounded(free),)
+    # "License :: OSI Approved" alone is the heading of the list, not a licence.
+    names = (bounded(each.rpartition(b" :: ")[2]) for each in classifiers)
+    return tuple(dict.fromkeys(name for name in names if name and name != "OSI Approved"))
+
+
+def _first(fields: dict[bytes, bytes], *names: bytes) -> str:
+    return next((text for name in names if (text := bounded(fields.get(name, b"")))), "")

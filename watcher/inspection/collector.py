@@ -1,0 +1,199 @@
+"""Turns what a worker says into facts, and believes none of it beyond what a layer of that size can hold.
+
+A worker that lies can only lie about the layer it was given. What is checked here is that it cannot exhaust the daemon, nor put
+anything into the facts that a truthful one could not.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from watcher.inspection.catalogers.catalog import CATALOGERS, MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.messages import (
+    Alias,
+    Confined,
+    Database,
+    Done,
+    Forgotten,
+    Limits,
+    Message,
+    Problems,
+    Refused,
+    Removals,
+    Rows,
+    Secrets,
+    Text,
+)
+from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.secret_stream import MAX_SECRETS
+from watcher.inspection.tar_fields import MAX_PATH
+from watcher.model import inventory
+from watcher.model.digest import Digest
+from watcher.model.errors import WorkerFailedError
+from watcher.model.inventory import FileTable, LayerFacts, PackageDatabase, PackageRecord, Problem, SecretHit
+
+_KINDS = frozenset({inventory.FILE, inventory.DIRECTORY, inventory.SYMLINK, inventory.HARDLINK, inventory.DEVICE, inventory.FIFO})
+_TYPES = frozenset(cataloger.type for cataloger in CATALOGERS)
+
+# A monorepo with its node_modules has some 20 000 package.json files, one package each.
+MAX_PACKAGES = 500_000
+MAX_PROBLEMS = 64
+_Value = TypeVar("_Value")
+
+# Every byte of a path can become four characters.
+_MAX_TEXT = 4 * MAX_PATH
+
+
+@dataclass(slots=True)
+class Collector:
+    """The messages of one worker, in order. `facts` gives what they say once the worker has said that it is done."""
+
+    limits: Limits
+    refusal: str = ""
+    done: Done | None = None
+    _files: FileTable = field(default_factory=FileTable)
+    _whiteouts: list[str] = field(default_factory=list)
+    _opaque: list[str] = field(default_factory=list)
+    _databases: dict[str, PackageDatabase] = field(default_factory=dict)
+    _partial: list[PackageRecord] = field(default_factory=list)
+    _packages: int = 0
+    _texts: dict[str, bytes] = field(default_factory=dict)
+    _aliases: dict[str, str] = field(default_factory=dict)
+    _secrets: list[SecretHit] = field(default_factory=list)
+    _problems: list[Problem] = field(default_factory=list)
+
+    def add(self, message: Message) -> None:
+        """Raises WorkerFailedError for anything that a truthful worker does not say."""
+        if self.done is not None:
+            raise WorkerFailedError("a worker went on after it had said that it was done")
+        match message:
+            case Rows():
+                self._add_rows(message)
+            case Removals():
+                self._whiteouts += message.whiteouts
+                self._opaque += message.opaque
+                _require(len(self._whiteouts) + len(self._opaque) <= self.limits.files, "too many removals")
+            case Database():
+                self._add_database(message)
+            case Text():
+                content = self._texts.get(message.path, b"") + message.content
+                _require(message.path in TEXTS and len(content) <= MAX_TEXT_BYTES, "a text nobody asked for")
+                self._texts[message.path] = content
+            case Alias():
+                self._aliases[message.path] = message.target
+                _require(len(self._aliases) <= self.limits.files, "too many links")
+            case Forgotten():
+                for held in (self._databases, self._texts, self._aliases):
+                    held.pop(message.path, None)
+            case Secrets():
+                self._secrets += message.hits
+                _require(len(self._secrets) <= MAX_SECRETS, "too many secrets")
+                _require(all(len(hit.preview) <= 4 for hit in message.hits), "more of a secret than may be kept")
+            case Problems():
+                self._problems += message.problems
+                _require(len(self._problems) <= MAX_PROBLEMS, "too many problems")
+            case Refused():
+                self.refusal = message.why[:500]
+            case Done():
+                self.done = message
+            case Confined():
+                pass
+
+    def facts(self, digest: Digest, analyser: str) -> LayerFacts:
+        """The layer's facts; valid only when the bytes that the worker was given were those of `digest`.
+
+        Raises:
+            WorkerFailedError: it never said that it was done.
+        """
+        if self.done is None:
+            raise WorkerFailedError("a worker ended without saying that it was done")
+        self._resolve_aliases()
+        return LayerFacts(
+            digest=digest,
+            analyser=analyser,
+            compressed_bytes=self.done.compressed_bytes,
+            plain_bytes=self.done.plain_bytes,
+            files=_last_of_each(self._files),
+            whiteouts=tuple(dict.fromkeys(self._whiteouts)),
+            opaque=tuple(dict.fromkeys(self._opaque)),
+            databases=tuple(self._databases.values()),
+            texts=self._texts,
+            secrets=tuple(self._secrets),
+            problems=tuple(self._problems),
+        )
+
+    def _add_rows(self, rows: Rows) -> None:
+        count = len(rows.path)
+        columns = (rows.kind, rows.mode, rows.uid, rows.gid, rows.size, rows.link)
+        _require(all(len(column) == count for column in columns) and _KINDS.issuperset(rows.kind), "a malformed list of entries")
+        _require(len(self._files) + count <= self.limits.files, "too many entries")
+        _require(max(map(len, rows.path), default=0) <= _MAX_TEXT, "an endless path")
+        numbers = (rows.mode, rows.uid, rows.gid, rows.size)
+        _require(all(min(column, default=0) >= 0 for column in numbers), "a number below zero")
+        files = self._files
+        files.path.extend(rows.path)
+        files.kind.extend(rows.kind)
+        files.mode.extend(rows.mode)
+        files.uid.extend(rows.uid)
+        files.gid.extend(rows.gid)
+        files.size.extend(rows.size)
+        files.link.extend(rows.link)
+
+    def _add_database(self, part: Database) -> None:
+        self._packages += len(part.packages)
+        _require(part.type in _TYPES and self._packages <= MAX_PACKAGES, "a package database that cannot be")
+        _require(len(self._databases) < self.limits.files, "too many package databases")
+        self._partial += part.packages
+        if not part.more:
+            database = PackageDatabase(path=part.path, type=part.type, system=part.system, packages=tuple(self._partial))
+            self._databases[part.path] = database
+            self._partial = []
+
+    def _resolve_aliases(self) -> None:
+        """A hard link has what its target has, provided that was kept; else what it holds is not known."""
+        unread = ProblemList()
+        for path, target in self._aliases.items():
+            if target in self._databases:
+                self._databases[path] = replace(self._databases[target], path=path)
+            elif path in TEXTS and target in self._texts:
+                self._texts[path] = self._texts[target]
+            else:
+                sections = USERS_AND_DISTRO if path in TEXTS else PACKAGES
+                unread.add("hard-link-unread", f"{path[:200]} is a hard link to {target[:200]}, which was not kept", sections)
+        self._problems += unread.all()
+
+
+def failed_facts(digest: Digest, analyser: str, compressed_bytes: int, reason: str, detail: str) -> LayerFacts:
+    """What is known of a layer that could not be read."""
+    return LayerFacts(
+        digest=digest,
+        analyser=analyser,
+        compressed_bytes=compressed_bytes,
+        plain_bytes=0,
+        files=FileTable(),
+        problems=(Problem(reason=reason, detail=detail[:1000], sections=ALL, fatal=True),),
+    )
+
+
+def _require(truth: bool, lie: str) -> None:
+    if not truth:
+        raise WorkerFailedError(f"a worker sent {lie}")
+
+
+def _last_of_each(files: FileTable) -> FileTable:
+    """A path that a layer has twice is what it was last."""
+    if len(set(files.path)) == len(files.path):
+        return files
+    rows = sorted({path: row for row, path in enumerate(files.path)}.values())
+
+    def kept(column: list[_Value]) -> list[_Value]:
+        return [column[row] for row in rows]
+
+    return FileTable(
+        path=kept(files.path),
+        kind=kept(files.kind),
+        mode=kept(files.mode),
+        uid=kept(files.uid),
+        gid=kept(files.gid),
+        size=kept(files.size),
+        link=kept(files.link),
+    )

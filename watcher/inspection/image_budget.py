@@ -1,0 +1,44 @@
+"""What one image may cost in all, asked before each of its layers is read."""
+
+import asyncio
+from collections.abc import Sequence
+
+from watcher.inspection.layers import KnownLayer
+from watcher.model.errors import TimedOutError, TooLargeError
+from watcher.model.image import Descriptor
+
+
+class ImageBudget:
+    """Time runs from the first layer that is read, so that waiting for a free worker costs nothing."""
+
+    def __init__(self, *, layers: Sequence[Descriptor], image_bytes: int, layer_bytes: int, timeout_seconds: float) -> None:
+        self._compressed = sum(layer.size for layer in layers)
+        self._image_bytes = image_bytes
+        self._layer_bytes = layer_bytes
+        self._timeout_seconds = timeout_seconds
+        self._deadline: float | None = None
+        self._plain = 0
+
+    def begin(self, layer: Descriptor) -> float:
+        """The seconds that are left for reading this layer.
+
+        Raises:
+            TooLargeError: it has more bytes as stored than it may have unpacked, or the image has.
+            TimedOutError: nothing is left.
+        """
+        if layer.size > self._layer_bytes:
+            raise TooLargeError(f"layer {layer.digest}: {layer.size} bytes, inspection.max_layer is {self._layer_bytes}")
+        if max(self._compressed, self._plain) > self._image_bytes:
+            found = max(self._compressed, self._plain)
+            raise TooLargeError(f"the image has {found} bytes and more, inspection.max_image is {self._image_bytes}")
+        now = asyncio.get_running_loop().time()
+        if self._deadline is None:
+            self._deadline = now + self._timeout_seconds
+        if now >= self._deadline:
+            raise TimedOutError(f"layer {layer.digest}: nothing is left of the {self._timeout_seconds:.0f} s for the image")
+        return self._deadline - now
+
+    def read(self, task: "asyncio.Task[KnownLayer]") -> None:
+        """Hear of a layer that has been read, as the callback of the task that did."""
+        if not task.cancelled() and task.exception() is None:
+            self._plain += task.result().facts.plain_bytes

@@ -1,0 +1,187 @@
+"""Facts of one layer: known already, being read for somebody else just now, or read by a confined worker."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from watcher.inspection.collector import Collector, failed_facts
+from watcher.inspection.messages import Ended, Limits, receive
+from watcher.inspection.problems import PASSING
+from watcher.inspection.protocol import LayerCache
+from watcher.inspection.worker import DONE, OVER_MEMORY
+from watcher.inspection.zygote import Zygote
+from watcher.model.digest import Digest
+from watcher.model.errors import NotFoundError, PermanentError, RetryableError, TimedOutError, WatcherError, WorkerFailedError
+from watcher.model.image import Descriptor
+from watcher.model.inventory import LayerFacts
+from watcher.model.reference import RepositoryName
+from watcher.registry.protocol import ImageSource
+
+log = structlog.get_logger(__name__)
+
+# Part of the key under which facts are kept: raise it whenever the same layer would give other facts than before.
+ANALYSER_VERSION = "1"
+
+# A worker that was killed is gone at once; it is given this long on a busy machine.
+END_SECONDS = 10.0
+
+
+class OverMemoryError(WorkerFailedError):
+    """A worker needed more memory than it may have."""
+
+    reason = "over-memory"
+
+
+Begin = Callable[[Descriptor], float]
+"""Called when it is a layer's turn to be read: the seconds it may take. Raises PermanentError when it may not be read at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLayer:
+    """`cached` when nothing had to be read for it."""
+
+    facts: LayerFacts
+    cached: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class LayerInspection:
+    """Reads layers, at most `slots` at a time, each digest once at a time.
+
+    `counted` hears of every layer whether its facts were known (`hit`) or read (`miss`).
+    """
+
+    zygote: Zygote
+    cache: LayerCache
+    slots: asyncio.Semaphore
+    counted: Callable[[str], None]
+    _running: dict[Digest, asyncio.Future[LayerFacts]] = field(default_factory=dict)
+
+    async def facts(
+        self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, begin: Begin
+    ) -> KnownLayer:
+        """The facts of a layer. What is wrong with it is in `problems`.
+
+        Raises:
+            RetryableError, NotFoundError: the source could not give it, or there is no process to read it with.
+        """
+        while (running := self._running.get(layer.digest)) is not None:
+            # Whoever reads it may be cancelled, or have no rights to it: then one of those who wait takes over.
+            await asyncio.wait({running})
+            if not running.cancelled():
+                self.counted("hit")
+                return KnownLayer(facts=running.result(), cached=True)
+        promise: asyncio.Future[LayerFacts] = asyncio.get_running_loop().create_future()
+        self._running[layer.digest] = promise
+        try:
+            facts = await self.cache.layer(layer.digest, ANALYSER_VERSION)
+            cached = facts is not None
+            self.counted("hit" if cached else "miss")
+            if facts is None:
+                async with self.slots:
+                    facts = await self._read(source, repository, layer, limits, begin)
+            promise.set_result(facts)
+            return KnownLayer(facts=facts, cached=cached)
+        finally:
+            promise.cancel()
+            del self._running[layer.digest]
+
+    async def _read(
+        self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, begin: Begin
+    ) -> LayerFacts:
+        try:
+            facts = await self._poured(source, repository, layer, limits, begin(layer))
+        except NotFoundError:
+            raise
+        except PermanentError as error:
+            log.warning("layer.failed", layer=layer.digest, reason=error.reason, error=str(error))
+            return failed_facts(layer.digest, ANALYSER_VERSION, layer.size, error.reason, str(error))
+        if not PASSING.intersection(problem.reason for problem in facts.problems):
+            await self.cache.keep_layer(facts)
+        return facts
+
+    async def _poured(
+        self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, timeout_seconds: float
+    ) -> LayerFacts:
+        """Pour the layer into a worker while its messages are heard; its facts, once every byte was verified."""
+        collector = Collector(limits)
+        with contextlib.ExitStack() as descriptors:
+            bytes_out, bytes_in = _pipe(descriptors)
+            messages_out, messages_in = os.pipe()
+            try:
+                worker = await self.zygote.fork(limits, bytes_out, messages_in)
+            except BaseException:
+                os.close(messages_out)
+                raise
+            finally:
+                os.close(messages_in)
+            try:
+                async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as group:
+                    group.create_task(receive(messages_out, collector.add), name=f"layer-results {layer.digest}")
+                    pouring = group.create_task(
+                        source.pour(repository, layer, bytes_in, timeout_seconds=timeout_seconds),
+                        name=f"layer-bytes {layer.digest}",
+                    )
+                    # The other end of this pipe stays open here as well, so a worker that closes its own to avoid being checked
+                    # gains nothing: `pour` returning means that all of the layer was poured and verified.
+                    ends: set[asyncio.Future[Any]] = {pouring, worker.ended}
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                    verified = pouring.done()
+                    if not verified:
+                        pouring.cancel()
+                        await asyncio.wait({pouring})  # its thread still has the pipe
+                    await asyncio.wait({pouring})
+                    descriptors.close()
+                    ended = await asyncio.shield(worker.ended)
+            except TimeoutError as error:
+                raise TimedOutError(f"layer {layer.digest}: not read within {timeout_seconds:.0f} s") from error
+            except BaseExceptionGroup as errors:
+                raise gravest(errors) from errors
+            finally:
+                self.zygote.kill(worker)
+        return _judged(layer, collector, ended, verified=verified)
+
+
+def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        descriptors.callback(os.close, end)
+    return ends
+
+
+def _judged(layer: Descriptor, collector: Collector, ended: Ended, *, verified: bool) -> LayerFacts:
+    """The facts, when the worker came to its end and everything it was given was verified."""
+    log.debug("layer.read", layer=layer.digest, code=ended.code, peak_bytes=ended.peak_bytes, cpu_seconds=ended.cpu_seconds)
+    if ended.code == OVER_MEMORY:
+        raise OverMemoryError(f"layer {layer.digest}: needs more memory than inspection.worker_memory allows")
+    if ended.code == -signal.SIGXCPU:
+        raise TimedOutError(f"layer {layer.digest}: needs more processor time than inspection.timeout allows")
+    if ended.code != DONE:
+        how = f"exit code {ended.code}" if ended.code > 0 else signal.Signals(-ended.code).name
+        raise WorkerFailedError(f"layer {layer.digest}: its worker ended with {how}; {collector.refusal or 'it did not say why'}")
+    if not verified:
+        raise WorkerFailedError(f"layer {layer.digest}: its worker ended before it had been given all of it")
+    facts = collector.facts(layer.digest, ANALYSER_VERSION)
+    if facts.compressed_bytes != layer.size:
+        raise WorkerFailedError(f"layer {layer.digest}: its worker read {facts.compressed_bytes} of {layer.size} bytes")
+    return facts
+
+
+def gravest(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one to act on: a fault of ours, what may be tried again, what the source says; last what a worker did."""
+    leaves = [gravest(error) if isinstance(error, BaseExceptionGroup) else error for error in errors.exceptions]
+
+    def rank(error: BaseException) -> int:
+        if not isinstance(error, WatcherError):
+            return 0
+        if isinstance(error, RetryableError):
+            return 1
+        return 3 if isinstance(error, WorkerFailedError) else 2
+
+    return min(leaves, key=rank)

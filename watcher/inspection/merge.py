@@ -1,0 +1,152 @@
+"""Facts of the layers as one image: which files, packages, texts and secrets are left, and which layer brought them. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from watcher.inspection.catalogers.catalog import TEXTS
+from watcher.inspection.catalogers.purl import with_distro
+from watcher.inspection.paths import Links
+from watcher.inspection.whiteouts import Tree
+from watcher.model.inventory import (
+    Distro,
+    FileTable,
+    LayerFacts,
+    Package,
+    PackageDatabase,
+    PackageRecord,
+    Secret,
+    SecretHit,
+)
+
+# Where a distribution's own database lies, by the type of its packages. Another one of that type is of some other root that
+# happens to be in the image, such as a chroot or a backup.
+SYSTEM_DATABASES = {
+    "deb": ("var/lib/dpkg/status",),
+    "apk": ("lib/apk/db/installed", "usr/lib/apk/db/installed"),
+}
+
+# An image that has one of these is not an image without packages.
+UNREAD_DATABASES = frozenset(
+    f"{folder}/{name}"
+    for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
+    for name in ("rpmdb.sqlite", "Packages.db", "Packages")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedImage:
+    """`texts` are those of catalogers.catalog.TEXTS, by those paths, whichever file they lead to.
+
+    `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
+    record with the layer that brought it, by path.
+    """
+
+    files: FileTable
+    texts: dict[str, bytes]
+    unread_texts: tuple[str, ...]
+    databases: dict[str, dict[PackageRecord, int]]
+    foreign_databases: tuple[str, ...]
+    secrets: tuple[Secret, ...]
+
+
+def merge(layers: Iterable[LayerFacts]) -> MergedImage:
+    """Merge layers, base first. One that could not be read has no rows, and so changes nothing."""
+    tree, contents = Tree(), _Contents()
+    digests = []
+    for index, facts in enumerate(layers):
+        digests.append(facts.digest)
+        below = tree.layer_of
+        owners = {path: below(path) for path in contents.databases}
+        tree.apply(facts, index)
+        contents.add(facts, index, tree.links, owners)
+    texts, unread = _final_texts(tree, contents)
+    databases, foreign = _final_databases(tree, contents)
+    return MergedImage(
+        files=tree.files(),
+        texts=texts,
+        unread_texts=unread,
+        databases=databases,
+        foreign_databases=foreign,
+        secrets=tuple(
+            Secret(
+                hit=hit,
+                where="file",
+                layer=layer,
+                layer_digest=digests[layer],
+                present_in_final=tree.layer_of(path) == layer,
+            )
+            for hit, path, layer in contents.secrets
+        ),
+    )
+
+
+def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
+    """Every installed package, by database and in its order; the lowest `base_layers` layers are the base image's."""
+    return tuple(
+        Package(record=with_distro(record, distro), path=path, layer=layer, from_base=layer < base_layers)
+        for path, records in sorted(merged.databases.items())
+        for record, layer in records.items()
+    )
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A database as the layer `layer` left it; `records` have the layer that brought each."""
+
+    database: PackageDatabase
+    layer: int
+    records: dict[PackageRecord, int]
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What layers say of the content of files, by where those really are. Whether they are still there the tree says."""
+
+    databases: dict[str, _Owned] = field(default_factory=dict)
+    texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    secrets: list[tuple[SecretHit, str, int]] = field(default_factory=list)
+
+    def add(self, facts: LayerFacts, layer: int, links: Links, owners: dict[str, int | None]) -> None:
+        """`owners` says which layer each database path was of before this one."""
+        for database in facts.databases:
+            path = links.entry(database.path)
+            below = self.databases.get(path)
+            known = below.records if below is not None and owners.get(path) == below.layer else {}
+            # A record that a layer writes again unchanged stays with the layer that brought it.
+            records = {record: known.get(record, layer) for record in database.packages}
+            self.databases[path] = _Owned(database=database, layer=layer, records=records)
+        for path, content in facts.texts.items():
+            self.texts[links.entry(path)] = (layer, content)
+        self.secrets += [(hit, links.entry(hit.path), layer) for hit in facts.secrets]
+
+
+def _final_texts(tree: Tree, contents: _Contents) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    texts: dict[str, bytes] = {}
+    unread: list[str] = []
+    for path in sorted(TEXTS):
+        real = tree.links.follow(path)
+        owner = None if real is None else tree.layer_of(real)
+        if real is None or owner is None:
+            continue
+        layer, content = contents.texts.get(real, (None, b""))
+        if layer == owner:
+            texts[path] = content
+        else:
+            unread.append(path)
+    return texts, tuple(unread)
+
+
+def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[str, dict[PackageRecord, int]], tuple[str, ...]]:
+    """Those whose file is still the one that was read; of a distribution's only the one that its tools would use."""
+    follow = tree.links.follow
+    proper = {kind: {follow(path) for path in paths}.union(paths) for kind, paths in SYSTEM_DATABASES.items()}
+    databases: dict[str, dict[PackageRecord, int]] = {}
+    foreign: list[str] = []
+    for path, owned in contents.databases.items():
+        if tree.layer_of(path) != owned.layer:
+            continue
+        if owned.database.system and path not in proper.get(owned.database.type, {path}):
+            foreign.append(path)
+        else:
+            databases[path] = owned.records
+    return databases, tuple(sorted(foreign))

@@ -1,0 +1,73 @@
+"""Cuts what a worker found into messages that are small enough."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from watcher.inspection import tar
+from watcher.inspection.messages import MAX_PART_BYTES, Database, Rows, Text
+from watcher.inspection.tar import Owner
+from watcher.model import inventory
+from watcher.model.inventory import PackageDatabase, PackageRecord
+
+Row = tuple[bytes, int, Owner, int, bytes]
+"""path, type in the tar, (mode, uid, gid), size, link target"""
+
+KINDS = {
+    tar.REGULAR: inventory.FILE,
+    tar.DIRECTORY: inventory.DIRECTORY,
+    tar.SYMBOLIC_LINK: inventory.SYMLINK,
+    tar.HARD_LINK: inventory.HARDLINK,
+    tar.CHARACTER: inventory.DEVICE,
+    tar.BLOCK_DEVICE: inventory.DEVICE,
+    tar.FIFO: inventory.FIFO,
+}
+
+# About 150 KB for ordinary paths; entries of 4 KiB each are cut further.
+ROWS = 2048
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def row_parts(rows: list[Row]) -> Iterator[Rows]:
+    """The rows column by column, in as few messages as they fit in. Each row's type is one of KINDS."""
+    # A byte that is no UTF-8 is written as four characters.
+    if len(rows) > 1 and 4 * sum(len(row[0]) + len(row[4]) for row in rows) > MAX_PART_BYTES:
+        middle = len(rows) // 2
+        yield from row_parts(rows[:middle])
+        yield from row_parts(rows[middle:])
+        return
+    paths, types, owners, sizes, links = zip(*rows, strict=True)
+    modes, uids, gids = zip(*owners, strict=True)
+    yield Rows(
+        path=[path.decode("utf-8", "backslashreplace") for path in paths],
+        kind="".join(map(KINDS.__getitem__, types)),
+        mode=list(modes),
+        uid=list(uids),
+        gid=list(gids),
+        size=list(sizes),
+        link=[link.decode("utf-8", "backslashreplace") if link else "" for link in links],
+    )
+
+
+def database_parts(database: PackageDatabase) -> Iterator[Database]:
+    """At least one; `more` in all but the last."""
+    part: list[PackageRecord] = []
+    size = 0
+    for package in database.packages:
+        part.append(package)
+        size += len(_ENCODER.encode(package))
+        if size >= MAX_PART_BYTES:
+            yield _database(database, part, more=True)
+            part, size = [], 0
+    yield _database(database, part, more=False)
+
+
+def text_parts(path: str, content: bytes) -> Iterator[Text]:
+    for first in range(0, max(1, len(content)), MAX_PART_BYTES):
+        last = first + MAX_PART_BYTES
+        yield Text(path=path, content=content[first:last], more=last < len(content))
+
+
+def _database(database: PackageDatabase, packages: list[PackageRecord], *, more: bool) -> Database:
+    return Database(path=database.path, type=database.type, system=database.system, packages=tuple(packages), more=more)

@@ -1,0 +1,42 @@
+"""What inspection needs from outside: somewhere to keep facts, and what was seen before."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from watcher.model.digest import Digest
+from watcher.model.image import FetchedManifest
+from watcher.model.inventory import Inventory, LayerFacts
+from watcher.model.reference import Reference, RepositoryName
+from watcher.registry.protocol import ImageSource
+
+
+class LayerCache(Protocol):
+    """Facts of layers, by content."""
+
+    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
+        """The facts kept for exactly this analyser version, else None."""
+        ...
+
+    async def keep_layer(self, facts: LayerFacts) -> None:
+        """After this returns `layer(facts.digest, facts.analyser)` gives an equal value. Repeating it changes nothing."""
+        ...
+
+    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
+        """Images seen before whose layers are a true prefix of `layers` (base first), with the prefix's length, longest first.
+
+        Compared by the digests of the layers as stored, which were verified; never by the diff ids an image claims.
+        """
+        ...
+
+
+class ImageInspector(Protocol):
+    """One manifest in, everything known about it out."""
+
+    async def inspect(self, source: ImageSource, repository: RepositoryName, manifest: FetchedManifest) -> Inventory:
+        """Inspect one runnable image. What could not be looked at is said in `Inventory.sections`, not raised.
+
+        Raises:
+            RetryableError, NotFoundError: the source could not give what the manifest names.
+            InvalidManifestError: the configuration is no image configuration.
+        """
+        ...

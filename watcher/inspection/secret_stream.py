@@ -1,0 +1,181 @@
+"""Searches an unpacked layer for credentials as it comes by: hyperscan over the raw tar, then each hit within its own file."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import hyperscan
+
+from watcher.inspection.secrets import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES
+from watcher.model.inventory import SecretHit
+
+# More credentials than that in one layer are a list of them; the rest would tell nobody anything new.
+MAX_SECRETS = 1000
+# Of what hyperscan finds most is judged to be nothing. A hit costs about 20 us, so that a layer made of them costs 2 s.
+MAX_HITS = 100_000
+# Git's rule: a file with a zero among its first bytes has no lines.
+_TEXT_PROBE_BYTES = 8000
+_HISTORY_BYTES = WINDOW_BEFORE_BYTES + WINDOW_AFTER_BYTES
+
+Judge = Callable[[int, str, bytes, int, int | None], SecretHit | None]
+"""(rule, path, window, end of the hit within it, line of that end) → the secret, if it is one."""
+
+
+class Rules(Protocol):
+    """What is needed of `secrets.SecretRules`."""
+
+    def patterns(self) -> list[tuple[int, bytes, int]]: ...
+
+    def judge(self, rule_id: int, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None: ...
+
+
+def compile_rules(rules: Rules) -> hyperscan.Database:
+    """One streaming database of all expressions; takes some 150 ms, so it is done once per zygote."""
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_STREAM)
+    ids, expressions, flags = zip(*rules.patterns(), strict=True)
+    database.compile(expressions=expressions, ids=ids, flags=flags)
+    return database
+
+
+@dataclass(slots=True, eq=False)
+class _File:
+    """A file within the unpacked layer, from offset `begins` to before `ends`. `lines` are the breaks before `counted`."""
+
+    begins: int
+    ends: int
+    path: bytes
+    is_text: bool
+    counted: int
+    lines: int = 0
+
+
+@dataclass(slots=True)
+class SecretStream:
+    """One layer's search. Whoever walks the tar appends every regular file to `files` before it asks for the next piece.
+
+    `found` has each secret once, in the order of the layer; `overflow` says that there were more hits than are looked at.
+    """
+
+    judge: Judge
+    database: hyperscan.Database
+    decode: Callable[[bytes], str]
+    files: list[tuple[int, int, bytes]] = field(default_factory=list)
+    found: dict[SecretHit, None] = field(default_factory=dict)
+    overflow: bool = False
+    _hits: list[tuple[int, int]] = field(default_factory=list)
+    _judged: int = 0
+    _history: bytes = b""
+    _start: int = 0
+    _open: _File | None = None
+    _waiting: list[tuple[int, int, _File]] = field(default_factory=list)
+
+    def pieces(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The same pieces, each searched before it is handed on, and its hits judged before the next."""
+        hits = self._hits
+
+        def matched(rule: int, _begin: int, end: int, _flags: int, _context: object) -> bool:
+            hits.append((rule, end))
+            return len(hits) > MAX_HITS
+
+        # The binding borrows the handler: `matched` must live as long as the stream, which this frame sees to.
+        with self.database.stream(match_event_handler=matched) as stream:
+            for piece in pieces:
+                if not self.overflow:
+                    try:
+                        stream.scan(piece)
+                    except hyperscan.ScanTerminated:
+                        self.overflow = True
+                if self._waiting:
+                    self._judge_waiting(piece)
+                yield piece
+                self._judge_hits(piece)
+                self._history = (
+                    piece[-_HISTORY_BYTES:] if len(piece) >= _HISTORY_BYTES else (self._history + piece)[-_HISTORY_BYTES:]
+                )
+                self._start += len(piece)
+        self._judge_waiting(b"")
+
+    def _judge_hits(self, piece: bytes) -> None:
+        """Assign the piece's hits to its files; one whose window reaches into the next piece waits for it."""
+        stop = self._start + len(piece)
+        if self._open is not None and self._open.begins == self._open.counted >= self._start:
+            # Its header ended the last piece: only now is there something to see of it.
+            self._open = self._opened((self._open.begins, self._open.ends, self._open.path), piece)
+        if self._hits:
+            spans = self.files
+            offsets = [span[0] for span in spans]
+            current: tuple[int, _File] | None = None
+            for rule, end in self._hits:
+                index = bisect_right(offsets, end - 1) - 1
+                if index < 0:
+                    holder = self._open
+                elif current is not None and current[0] == index:
+                    holder = current[1]
+                else:
+                    holder = self._opened(spans[index], piece)
+                    current = index, holder
+                if holder is None or end > holder.ends:
+                    continue  # in a header, or in the padding of a file
+                if end + WINDOW_AFTER_BYTES > stop and holder.ends > stop:
+                    self._waiting.append((rule, end, holder))
+                else:
+                    self._judge_one(rule, end, holder, piece)
+            self._hits.clear()
+            if current is not None and current[0] == len(spans) - 1:
+                self._open = current[1]
+            elif spans:
+                self._open = None
+        if self.files:
+            last = self.files[-1]
+            if last[1] <= stop:
+                self._open = None
+            elif self._open is None or self._open.begins != last[0]:
+                self._open = self._opened(last, piece)
+            self.files.clear()
+        still_open = self._open
+        if still_open is not None and still_open.is_text:
+            self._count(still_open, min(stop, still_open.ends), piece)
+
+    def _judge_waiting(self, piece: bytes) -> None:
+        for rule, end, holder in self._waiting:
+            self._judge_one(rule, end, holder, piece)
+        self._waiting.clear()
+
+    def _judge_one(self, rule: int, end: int, holder: _File, piece: bytes) -> None:
+        if self._judged >= MAX_HITS or len(self.found) >= MAX_SECRETS:
+            self.overflow = True
+            return
+        self._judged += 1
+        low = max(holder.begins, end - WINDOW_BEFORE_BYTES)
+        window = self._bytes(low, min(holder.ends, end + WINDOW_AFTER_BYTES), piece)
+        line = None
+        if holder.is_text:
+            self._count(holder, end, piece)
+            line = 1 + holder.lines
+        hit = self.judge(rule, self.decode(holder.path), window, end - low, line)
+        if hit is not None:
+            self.found[hit] = None
+
+    def _opened(self, span: tuple[int, int, bytes], piece: bytes) -> _File:
+        begins, ends, path = span
+        probe = begins - self._start
+        is_text = piece.find(b"\0", max(probe, 0), min(max(probe, 0) + _TEXT_PROBE_BYTES, ends - self._start)) < 0
+        return _File(begins=begins, ends=ends, path=path, is_text=is_text, counted=begins)
+
+    def _count(self, holder: _File, upto: int, piece: bytes) -> None:
+        """Count the line breaks before `upto`; a hit that waited may lie behind what was counted since."""
+        if upto >= holder.counted:
+            holder.lines += piece.count(b"\n", max(0, holder.counted - self._start), max(0, upto - self._start))
+            if holder.counted < self._start:
+                holder.lines += self._bytes(holder.counted, min(upto, self._start), b"").count(b"\n")
+        else:
+            holder.lines -= self._bytes(upto, holder.counted, piece).count(b"\n")
+        holder.counted = upto
+
+    def _bytes(self, low: int, high: int, piece: bytes) -> bytes:
+        """The bytes from offset `low` to before `high`, as far as they are still at hand."""
+        if low >= self._start:
+            return piece[low - self._start : high - self._start]
+        begins = self._start - len(self._history)
+        return self._history[max(0, low - begins) : max(0, high - begins)] + piece[: max(0, high - self._start)]

@@ -1,0 +1,215 @@
+"""Credentials in bytes: which expressions find them, and what of a hit is one.
+
+Finding is hyperscan's work, over the raw layer. Here a hit is confirmed: `re` on the bytes around it gives the exact value, which
+is then judged by its entropy, by whether it is a placeholder, and by the file it stands in. No value leaves this module.
+"""
+
+import hmac
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+import msgspec
+
+from watcher.inspection.secret_values import (
+    entropy,
+    is_documented,
+    is_example_path,
+    is_mixed,
+    is_package_path,
+    is_placeholder,
+    is_self_test_key,
+    unwrapped,
+)
+from watcher.kit.yaml_source import parse_yaml
+from watcher.model.errors import ConfigurationError
+from watcher.model.inventory import SecretHit
+
+RULES_FILE = "secret_rules.yaml"
+
+# What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
+# 512 characters of a private key and its line breaks.
+WINDOW_BEFORE_BYTES = 4096
+WINDOW_AFTER_BYTES = 1024
+
+# A text with more credentials than that is a list of them; the rest would tell nobody anything new.
+MAX_HITS_A_TEXT = 1000
+
+# HS_FLAG_CASELESS of the hyperscan API, named here since this module does not need the library.
+CASELESS = 1
+
+# No match begins further before the end of its hit, but for those of a JWT, whose claims come before its end.
+_REACH_BYTES = 1024
+
+# How far around a generic value a rule that knows the value itself may have its match.
+_NEIGHBOURHOOD_BYTES = 80
+
+Confidence = Literal["high", "medium", "low"]
+
+
+class SecretRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule as the file has it; its head says what each field means."""
+
+    id: str
+    title: str
+    category: Literal["aws", "private-key", "other"]
+    find: str
+    value: str
+    keywords: tuple[str, ...]
+    caseless: bool = False
+    min_entropy: float = 0.0
+    near: str = ""
+    paths: str = ""
+    form: Literal["", "pem", "basic-auth", "jwt"] = ""
+    generic: bool = False
+    mixed: bool = False
+    confidence: Confidence = "high"
+    in_examples: Confidence = "medium"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    rule: SecretRule
+    value: re.Pattern[bytes]
+    near: re.Pattern[bytes] | None
+    paths: re.Pattern[str] | None
+    keywords: tuple[bytes, ...]
+
+
+class SecretRules:
+    """All rules of the package, and the salt of this deployment.
+
+    Immutable and free of I/O once loaded, so that a process can load it before it gives up its rights. Every method is
+    deterministic and bounded: an expression sees one window, or the one text it was given.
+    """
+
+    def __init__(self, rules: tuple[SecretRule, ...], salt: bytes) -> None:
+        self.rules = rules
+        self._salt = salt
+        self._compiled = tuple(_compile(rule) for rule in rules)
+
+    @classmethod
+    def load(cls, salt: bytes) -> "SecretRules":
+        """Read the rules that come with the package. `salt` keys the fingerprints: equal values are equal within a deployment."""
+        text = resources.files("watcher.inspection").joinpath(RULES_FILE).read_text(encoding="utf-8")
+        (source,) = parse_yaml(text, RULES_FILE)
+        try:
+            rules = cls(msgspec.convert(source.value, tuple[SecretRule, ...]), salt)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(source.at_msgspec(str(error))) from error
+        rules.fingerprint(b"")  # OpenSSL reads its configuration at the first call, when a confined worker no longer could
+        return rules
+
+    def patterns(self) -> list[tuple[int, bytes, int]]:
+        """`(rule id for judge, expression, flags)` for one streaming hyperscan database; only ends of matches are needed."""
+        return [(number, rule.find.encode(), CASELESS if rule.caseless else 0) for number, rule in enumerate(self.rules)]
+
+    def judge(self, rule_id: int, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None:
+        """What one hit of `patterns` is: a secret, or None.
+
+        `window` is WINDOW_BEFORE_BYTES before and WINDOW_AFTER_BYTES after the end of the hit, cut at the borders of the file, and
+        `match_end` an index into it. `line` is the line of that end, counted from 1, None for content without lines; the hit
+        carries the line where its value begins. One value may be hit several times: equal hits are one secret.
+        """
+        each = self._compiled[rule_id]
+        if each.paths is not None and each.paths.search(path) is None:
+            return None
+        reach = WINDOW_BEFORE_BYTES if each.rule.form == "jwt" else _REACH_BYTES
+        for match in each.value.finditer(window, max(0, match_end - reach)):
+            if match.start() >= match_end:
+                break
+            if match.end() >= match_end:
+                value = self._confirmed(each, match)
+                # In compiled code only: the same key in a file of its own would be one that somebody uses.
+                if value is None or (line is None and is_self_test_key(value)):
+                    return None
+                in_examples = is_example_path(path) or (each.rule.generic and is_package_path(path))
+                confidence = each.rule.in_examples if in_examples else each.rule.confidence
+                return self._hit(each.rule, value, path, confidence, _line_of(match.start("value"), window, match_end, line))
+        return None
+
+    def scan_text(self, text: str, path: str) -> list[SecretHit]:
+        """The secrets in a text that is no file: a variable, a label, a build step. `path` names it in the hits.
+
+        Rules that hold for certain files only are left out. At most MAX_HITS_A_TEXT different ones.
+        """
+        content = text.encode("utf-8", "replace")
+        lowered = content.lower()
+        hits: dict[SecretHit, None] = {}
+        for each in self._compiled:
+            if each.paths is None and any(keyword in lowered for keyword in each.keywords):
+                for match in each.value.finditer(content):
+                    if len(hits) == MAX_HITS_A_TEXT:
+                        return list(hits)
+                    if (value := self._confirmed(each, match)) is not None:
+                        hits[self._hit(each.rule, value, path, each.rule.confidence, None)] = None
+        return list(hits)
+
+    def fingerprint(self, value: bytes) -> str:
+        """The first 16 hex digits of HMAC-SHA256 under the deployment's salt."""
+        return hmac.digest(self._salt, value, "sha256").hex()[:16]
+
+    def _confirmed(self, each: _Compiled, match: re.Match[bytes]) -> bytes | None:
+        """The value of a match, when it is a credential by its form, its entropy and what stands around it."""
+        rule, value = each.rule, unwrapped(match["value"], each.rule.form)
+        if value is None or entropy(value) < rule.min_entropy or (rule.mixed and not is_mixed(value)):
+            return None
+        if is_placeholder(value, generic=rule.generic) or (each.near is not None and each.near.search(match.string) is None):
+            return None
+        return None if rule.generic and self._known_otherwise(match) else value
+
+    def _hit(self, rule: SecretRule, value: bytes, path: str, confidence: Confidence, line: int | None) -> SecretHit:
+        return SecretHit(
+            rule=rule.id,
+            title=rule.title,
+            path=path,
+            line=line,
+            fingerprint=self.fingerprint(value),
+            preview=_preview(rule, value),
+            confidence="low" if is_documented(value) else confidence,
+        )
+
+    def _known_otherwise(self, match: re.Match[bytes]) -> bool:
+        """Whether a rule that knows the look of the value matches on it too, and so reports it better."""
+        start, end = match.span("value")
+        begin = max(0, start - _NEIGHBOURHOOD_BYTES)
+        around = match.string[begin : end + _NEIGHBOURHOOD_BYTES]
+        return any(
+            other.start("value") + begin < end and other.end("value") + begin > start for other in _matches(self._compiled, around)
+        )
+
+
+def _matches(rules: tuple[_Compiled, ...], content: bytes) -> Iterator[re.Match[bytes]]:
+    lowered = content.lower()
+    for each in rules:
+        if not each.rule.generic and any(keyword in lowered for keyword in each.keywords):
+            yield from each.value.finditer(content)
+
+
+def _compile(rule: SecretRule) -> _Compiled:
+    caseless = re.IGNORECASE if rule.caseless else re.NOFLAG
+    return _Compiled(
+        rule=rule,
+        value=re.compile(rule.value.encode(), caseless),
+        near=re.compile(rule.near.encode(), re.IGNORECASE) if rule.near else None,
+        paths=re.compile(rule.paths, re.IGNORECASE) if rule.paths else None,
+        keywords=tuple(keyword.encode() for keyword in rule.keywords),
+    )
+
+
+def _line_of(start: int, window: bytes, match_end: int, line: int | None) -> int | None:
+    """The line of `start`, from that of `match_end`: the value may begin before or behind the end of the hit."""
+    if line is None:
+        return None
+    low, high = min(start, match_end), max(start, match_end)
+    between = window.count(b"\n", low, high)
+    return line - between if start <= match_end else line + between
+
+
+def _preview(rule: SecretRule, value: bytes) -> str:
+    """Of the prefix that all tokens of the kind begin with, at most four characters; of any other value nothing."""
+    lowered = value[:4].lower()
+    known = max((len(key) for key in rule.keywords if not rule.generic and lowered.startswith(key[:4].encode())), default=0)
+    return value[: min(known, 4)].decode("ascii", "replace")

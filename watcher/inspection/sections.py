@@ -1,0 +1,70 @@
+"""What an inspection can say of each section, and why no more. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from watcher.inspection.problems import ALL
+from watcher.model.digest import short
+from watcher.model.image import Descriptor
+from watcher.model.inventory import Problem
+from watcher.model.verdict import SECTIONS, Section, SectionState
+
+COMPLETE = Section()
+NOT_CONFIGURED: Mapping[str, str] = {
+    "vulnerabilities": "run: watcher advisories update",
+    "provenance": "no verification of attestations is configured",
+    "drift": "no comparison with an earlier image is configured",
+}
+# As many as the model allows.
+MAX_SKIPPED = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """Something that was not looked at. `what` names it, `reason` is a sentence."""
+
+    sections: tuple[str, ...]
+    what: str
+    reason: str
+
+
+def layer_shortfalls(index: int, layer: Descriptor, problems: Iterable[Problem]) -> list[Shortfall]:
+    """What the problems of one layer mean for the image."""
+    name = f"layer {index} ({short(layer.digest)})"
+    return [
+        Shortfall(sections=problem.sections, what=f"{name}: {problem.reason}", reason=f"{name}: {problem.detail}")
+        for problem in problems
+        if problem.sections
+    ]
+
+
+def skipped_layer(index: int, layer: Descriptor) -> Shortfall | None:
+    """Why a layer is not read at all; None when it is."""
+    name = f"layer {index} ({short(layer.digest)})"
+    if layer.is_non_distributable:
+        reason = f"{name} is non-distributable: registries do not hold it"
+        return Shortfall(sections=ALL, what=f"{name}: non-distributable", reason=reason)
+    if not layer.is_rootfs_layer:
+        reason = f"{name} has the media type {layer.media_type[:100]!r}, which is no layer of a root file system"
+        return Shortfall(sections=ALL, what=f"{name}: {layer.media_type[:100]}", reason=reason)
+    return None
+
+
+def sections_of(shortfalls: Sequence[Shortfall], *, inspected: bool, base: Section) -> dict[str, Section]:
+    """Every section's state. `inspected` is false when no layer could be read although there are some."""
+    sections: dict[str, Section] = {"config": COMPLETE}
+    for name in ALL:
+        concerned = [shortfall for shortfall in shortfalls if name in shortfall.sections]
+        if not concerned:
+            sections[name] = COMPLETE
+            continue
+        reason = concerned[0].reason + (f" (and {len(concerned) - 1} more)" if len(concerned) > 1 else "")
+        sections[name] = Section(
+            state=SectionState.PARTIAL if inspected else SectionState.MISSING,
+            reason=reason,
+            skipped=tuple(shortfall.what for shortfall in concerned[:MAX_SKIPPED]),
+        )
+    sections["base"] = base
+    for name, reason in NOT_CONFIGURED.items():
+        sections[name] = Section(state=SectionState.NOT_CONFIGURED, reason=reason)
+    return {name: sections[name] for name in SECTIONS}

@@ -1,0 +1,29 @@
+"""What an inspection may cost. Whatever goes beyond is said in the sections of the inspection, never a crash."""
+
+import os
+from typing import Annotated, Literal
+
+import msgspec
+
+from watcher.kit.units import Duration, Size
+
+
+class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `inspection` block."""
+
+    # Layers read at the same time, one confined process each. `auto` is the number of processors this process may use.
+    workers: Literal["auto"] | Annotated[int, msgspec.Meta(ge=1, le=256)] = "auto"
+    # Unpacked bytes of all layers together. The largest images seen (models, CUDA toolchains) have about 15 GiB.
+    max_image: Size = "20GiB"
+    # Unpacked bytes of one layer; the rest of a layer that has more is not looked at.
+    max_layer: Size = "10GiB"
+    # Entries of one layer, and of all layers together. Two million is a large monorepo with its node_modules.
+    max_files: Annotated[int, msgspec.Meta(ge=1)] = 5_000_000
+    # One image, from its configuration to its last layer. Also what one layer may use of a processor.
+    timeout: Duration = "10m"
+    # What one worker may take beyond what it starts with; it needs about 64 MiB for any layer, more for large package databases.
+    worker_memory: Size = "512MiB"
+
+    @property
+    def worker_count(self) -> int:
+        return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers

@@ -1,0 +1,237 @@
+"""One layer from compressed bytes to facts, as a stream: unpack, search, walk, collect. Runs in the confined worker.
+
+Nothing grows with the layer: entries are sent off in chunks, and the content of a file is joined only where a cataloger asked.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import hyperscan
+
+from watcher.inspection.catalogers.catalog import CATALOGERS, MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
+from watcher.inspection.messages import Alias, Done, Forgotten, Limits, Message, Removals, Secrets
+from watcher.inspection.messages import Problems as ProblemsMessage
+from watcher.inspection.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
+from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.secret_stream import MAX_HITS, MAX_SECRETS, Rules, SecretStream
+from watcher.inspection.tar import HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
+from watcher.inspection.tar_fields import MAX_PATH, clean_path, text
+from watcher.model.errors import PermanentError
+
+# OCI image-spec v1.1 "Whiteouts". What else begins with `.wh..wh.` is of AUFS itself.
+_WHITEOUT, _OPAQUE, _AUFS = b".wh.", b".wh..wh..opq", b".wh..wh."
+
+_TEXTS = frozenset(path.encode() for path in TEXTS)
+_TEXT_NAMES = frozenset(path.rpartition(b"/")[2] for path in _TEXTS)
+_NAMES = _TEXT_NAMES.union(*(cataloger.names for cataloger in CATALOGERS))
+_DIRECTORIES: frozenset[bytes] = frozenset().union(*(cataloger.directories for cataloger in CATALOGERS))
+
+# Of 4 KiB each, written as `\xNN` at worst, they fill half a message.
+_REMOVALS = 32
+
+Emit = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """The rules and their compiled database, loaded once and shared by all workers of a zygote."""
+
+    rules: Rules
+    database: hyperscan.Database
+
+
+class _TooLargeError(Exception):
+    """The layer is beyond a limit; what was seen so far stands."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LayerReader:
+    """Reads one layer. Use once."""
+
+    limits: Limits
+    search: Search
+    emit: Emit
+    problems: ProblemList = field(default_factory=ProblemList)
+    _plain: int = 0
+    members: int = 0
+    _rows: list[Row] = field(default_factory=list)
+    _sent: set[str] = field(default_factory=set)
+    _whiteouts: list[str] = field(default_factory=list)
+    _opaque: list[str] = field(default_factory=list)
+
+    def read(self, source: Input) -> None:
+        """Send everything there is to know about the layer, `Done` last. Every byte of the input has then been read.
+
+        What is wrong with the layer becomes a problem; what is raised is a fault of ours, or of the pipe.
+        """
+        secrets = SecretStream(judge=self.search.rules.judge, database=self.search.database, decode=text)
+        unpacked = _Unpacked(plain_pieces(source))
+        pieces = secrets.pieces(self._counted(iter(unpacked)))
+        try:
+            self._walk(TarReader(pieces), secrets)
+            for _ in pieces:  # what lies behind the end of the archive is of interest to nobody but the checksum
+                pass
+        except _TooLargeError as error:
+            self.problems.add(OVER_BUDGET, str(error), ALL)
+        except DamagedTarError as error:
+            self._damaged(error, unpacked)
+        self._compression(unpacked.failure)
+        source.drain()
+        self._send_rows()
+        self._send_removals()
+        if secrets.overflow:
+            found = len(secrets.found)
+            detail = f"stopped after {found} secrets; at most {MAX_SECRETS} are listed and {MAX_HITS} candidates looked at"
+            self.problems.add("too-many-secrets", detail, SECRETS)
+        hits = tuple(secrets.found)
+        for first in range(0, len(hits), 100):
+            self.emit(Secrets(hits=hits[first : first + 100]))
+        if self.problems:
+            self.emit(ProblemsMessage(problems=self.problems.all()))
+        self.emit(Done(compressed_bytes=source.taken, plain_bytes=self._plain))
+
+    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._plain += len(piece)
+            if self._plain > self.limits.plain_bytes:
+                raise _TooLargeError(f"the unpacked layer has more than {self.limits.plain_bytes} bytes")
+            yield piece
+
+    def _walk(self, tar: TarReader, secrets: SecretStream) -> None:
+        # The loop of the whole room: everything in it is paid a hundred thousand times an image.
+        limit = self.limits.files
+        files, rows = secrets.files, self._rows
+        members = 0
+        last_directory, any_name = b"", False
+        wanted: list[Cataloger] = []
+        for member in tar.members():
+            path, kind, owner, size, link, begins, written, content = member
+            if content is not None:
+                self._collected(text(path or b""), content, wanted)
+                continue
+            self.members = members = members + 1
+            if members > limit:
+                raise _TooLargeError(f"the layer has more than {limit} entries")
+            if kind == REGULAR:
+                files.append((begins, begins + size, written if path is None else path))
+            else:
+                size = 0
+                if not path or kind not in KINDS or len(link) > MAX_PATH:
+                    self._odd(member)
+                    continue
+                if kind == HARD_LINK:
+                    # Its target is a path of the archive; a symbolic link's is for the file system to follow.
+                    link = clean_path(link) or link
+            if not path:
+                self._odd(member)
+                continue
+            slash = path.rfind(b"/")
+            name = path[slash + 1 :]
+            if name[:4] == _WHITEOUT:
+                self._removal(path[: slash + 1], name)
+                continue
+            if self._sent and (shown := text(path)) in self._sent:
+                self._sent.discard(shown)
+                self.emit(Forgotten(path=shown))
+            rows.append((path, kind, owner, size, link))
+            if len(rows) >= ROWS:
+                self._send_rows()
+            directory = path[:slash] if slash > 0 else b""
+            if directory != last_directory:
+                last_directory, any_name = directory, directory[directory.rfind(b"/") + 1 :] in _DIRECTORIES
+            if (any_name or name in _NAMES) and kind in (REGULAR, HARD_LINK):
+                wanted = self._wanted(path, name, directory, kind, size, link)
+                tar.keep = bool(wanted) or (kind == REGULAR and path in _TEXTS and size <= MAX_TEXT_BYTES)
+
+    def _odd(self, member: Member) -> None:
+        """An entry that is not listed: the root itself, or one that nothing can be made of."""
+        path, kind, _, _, link, _, written, _ = member
+        if path is None:
+            self.problems.add("unsafe-path", f"an entry leads outside of the image: {text(written[:200])!r}", FILES)
+        elif kind not in KINDS:
+            self.problems.add("unknown-entry", f"an entry of the unknown type {kind}: {text(path[:200])!r}", FILES)
+        elif len(link) > MAX_PATH:
+            self.problems.add("unsafe-path", f"a link with a target of {len(link)} bytes: {text(path[:200])!r}", FILES)
+
+    def _send_rows(self) -> None:
+        if self._rows:
+            for part in row_parts(self._rows):
+                self.emit(part)
+            self._rows.clear()
+
+    def _wanted(self, path: bytes, name: bytes, directory: bytes, kind: int, size: int, link: bytes) -> list[Cataloger]:
+        """The catalogers that need this file's content; what is too large for all of them, and hard links, are dealt with."""
+        shown = text(path)
+        parent = directory[directory.rfind(b"/") + 1 :]
+        asked = [each for each in CATALOGERS if name in each.names or parent in each.directories]
+        if kind == HARD_LINK:
+            if path in _TEXTS or any(each.wants(shown, 0) for each in asked):
+                self._sent.add(shown)
+                self.emit(Alias(path=shown, target=text(link)))
+            return []
+        wanted = [each for each in asked if each.wants(shown, size)]
+        for each in asked:
+            if each not in wanted and each.wants(shown, 0):
+                self.problems.add("database-too-large", f"{shown[:200]} has {size} bytes and was not read", PACKAGES)
+        if path in _TEXTS and size > MAX_TEXT_BYTES:
+            self.problems.add("text-too-large", f"{shown} has {size} bytes and was not read", USERS_AND_DISTRO)
+        return wanted
+
+    def _collected(self, path: str, content: bytes, catalogers: list[Cataloger]) -> None:
+        for cataloger in catalogers:
+            try:
+                database = cataloger.read(path, content)
+            except PermanentError as error:
+                self.problems.add(error.reason, str(error)[:500], PACKAGES)
+                continue
+            if database is not None:
+                self._sent.add(path)
+                for part in database_parts(database):
+                    self.emit(part)
+        if path in TEXTS:
+            self._sent.add(path)
+            for text_part in text_parts(path, content):
+                self.emit(text_part)
+
+    def _removal(self, parent: bytes, name: bytes) -> None:
+        if name == _OPAQUE:
+            self._opaque.append(text(parent.rstrip(b"/")))
+        elif not name.startswith(_AUFS) and name not in (_WHITEOUT, b".wh..", b".wh..."):
+            self._whiteouts.append(text(parent + name.removeprefix(_WHITEOUT)))
+        if len(self._opaque) + len(self._whiteouts) >= _REMOVALS:
+            self._send_removals()
+
+    def _send_removals(self) -> None:
+        if self._opaque or self._whiteouts:
+            self.emit(Removals(whiteouts=self._whiteouts, opaque=self._opaque))
+            self._whiteouts, self._opaque = [], []
+
+    def _damaged(self, error: DamagedTarError, unpacked: "_Unpacked") -> None:
+        if unpacked.failure is not None and not isinstance(unpacked.failure, TrailingBytesError):
+            return  # the archive ends early because its compression does
+        if self.members == 0 and error.offset == 0:
+            self.problems.add("not-a-tar", f"the layer is no tar archive: {error}", ALL, fatal=True)
+        else:
+            self.problems.add("damaged-tar", f"the archive is damaged: {error}; what follows was not looked at", ALL)
+
+    def _compression(self, failure: DamagedLayerError | None) -> None:
+        if isinstance(failure, TrailingBytesError):
+            self.problems.add(failure.reason, str(failure), SECRETS)
+        elif failure is not None:
+            self.problems.add(failure.reason, str(failure), ALL, fatal=self.members == 0)
+
+
+@dataclass(slots=True)
+class _Unpacked:
+    """Pieces that end where unpacking fails, and the failure."""
+
+    pieces: Iterator[bytes]
+    failure: DamagedLayerError | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.pieces
+        except DamagedLayerError as error:
+            self.failure = error

@@ -1,0 +1,247 @@
+"""Walks a tar as it comes by, header by header, in a few microseconds a member. Nothing is kept but what is asked for.
+
+Spec: POSIX.1-2017 pax; GNU tar "Basic Tar Format", sparse members included; read as Go's archive/tar does, since that is what
+unpacks layers.
+"""
+
+from collections.abc import Iterator
+from zlib import adler32
+
+from watcher.inspection.tar_fields import clean_path, has_valid_checksum, number, numbered, pax_records
+
+BLOCK = 512
+_ZERO_BLOCK = bytes(BLOCK)
+_CHECKED = 65521  # see tar_fields
+
+# Go's limit for a long name or a pax header.
+MAX_EXTENSION_BYTES = 1024 * 1024
+# An owner field takes 24 bytes, and an image has a handful of different ones.
+MAX_OWNERS = 4096
+
+REGULAR, HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = 48, 49, 50, 51, 52, 53, 54
+_OLD_REGULAR, _CONTIGUOUS, _GNU_SPARSE = 0, 55, 83
+_PAX, _PAX_SOLARIS, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = 120, 88, 103, 76, 75
+_HEADER_ONLY = frozenset({HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
+_FILES = frozenset({REGULAR, _OLD_REGULAR, _CONTIGUOUS})
+_EXTENSIONS = frozenset({_PAX, _PAX_SOLARIS, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
+
+Owner = tuple[int, int, int]
+"""mode (0o7777), uid, gid"""
+
+Member = tuple[bytes | None, int, Owner, int, bytes, int, bytes, bytes | None]
+"""path (clean; None: it leads outside), type, owner, size, link target, offset of the content in the tar, name as written, and
+its content where it was asked for. A plain tuple: this is made a hundred thousand times an image."""
+
+
+class DamagedTarError(Exception):
+    """From `offset` on it is no tar; what was yielded before stands."""
+
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(f"{what} at byte {offset} of the unpacked layer")
+        self.offset = offset
+
+
+class TarReader:
+    """The members of one tar, whose bytes come in `pieces` of any size.
+
+    Set `keep` while a member is at hand to get it once more with its whole content, before the next one.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.keep = False
+        self._pieces = pieces
+        self._data = b""
+        self._at = 0
+        self._start = 0
+        self._owners: dict[bytes, Owner] = {}
+
+    @property
+    def offset(self) -> int:
+        """How far the tar has been read."""
+        return self._start + self._at
+
+    def members(self) -> Iterator[Member]:
+        """Every member in order, until two zero blocks or the end. What comes after the zero blocks is left unread.
+
+        Raises:
+            DamagedTarError: a header that is none, or an end in the middle of a member.
+        """
+        # Everything per member is in local names on purpose; the rest of the class is for what is rare.
+        name: bytes | None = None
+        link: bytes | None = None
+        records: dict[bytes, bytes] = {}
+        owners = self._owners
+        while True:
+            data, at = self._data, self._at
+            stop = at + BLOCK
+            if stop <= len(data):
+                block = data[at:stop]
+                self._at = stop
+            else:
+                block = self._take(BLOCK)
+                if len(block) < BLOCK:
+                    if block:
+                        raise DamagedTarError(self.offset, "the archive ends within a header")
+                    return
+            field = block[148:156]
+            try:
+                wrong = ((adler32(block) & 0xFFFF) - (adler32(field) & 0xFFFF) + 256 - int(field[:6], 8)) % _CHECKED
+            except ValueError:
+                wrong = 1
+            if wrong and not has_valid_checksum(block):
+                # One zero block is taken for the end as well: GNU tar warns about it, and nothing valid can follow.
+                if block == _ZERO_BLOCK:
+                    return
+                raise DamagedTarError(self.offset - BLOCK, "a header whose checksum is wrong")
+            kind = block[156]
+            try:
+                # As nearly every tar has it: eleven digits and a NUL. int() would take signs and underscores as well.
+                size = int(block[124:135], 8) if block[135] == 0 and block[124:135].isdigit() else number(block[124:136])
+            except ValueError:
+                size = None
+            if size is None:
+                raise DamagedTarError(self.offset - BLOCK, "a header without a valid size")
+            if kind in _EXTENSIONS:
+                extension = self._extension(size)
+                if kind == _LONG_NAME:
+                    name = extension.partition(b"\0")[0]
+                elif kind == _LONG_LINK:
+                    link = extension.partition(b"\0")[0]
+                elif kind != _PAX_GLOBAL:  # nothing that unpacks layers applies global headers
+                    parsed = pax_records(extension)
+                    if parsed is None:
+                        raise DamagedTarError(self.offset, "a pax header that is malformed")
+                    records = parsed
+                continue
+            end = block.find(0)
+            written = block[: min(100, end)]
+            if block[345] and block[257:263] == b"ustar\0":
+                written = block[345:500].partition(b"\0")[0] + b"/" + written
+            target = block[157:257].partition(b"\0")[0] if kind in (HARD_LINK, SYMBOLIC_LINK) else b""
+            key = block[100:124]
+            owner = owners.get(key)
+            if owner is None:
+                owner = self._owner(key)
+            apparent: int | None = None
+            if kind == _GNU_SPARSE:
+                apparent = number(block[483:495])
+                if block[482]:
+                    self._skip_sparse_map()
+                kind = REGULAR
+            if name is not None:
+                written = name
+            if link is not None:
+                target = link
+            if records:
+                written = records.get(b"GNU.sparse.name") or records.get(b"path") or written
+                target = records.get(b"linkpath") or target
+                real = records.get(b"GNU.sparse.realsize") or records.get(b"GNU.sparse.size")
+                apparent = number_or_none(real) if real else apparent
+                size, owner = self._overridden(records, size, owner)
+            if kind in _FILES:
+                kind = DIRECTORY if kind == _OLD_REGULAR and written.endswith(b"/") else REGULAR
+            if kind in _HEADER_ONLY:
+                size = 0
+            # Nearly every name is clean but for a leading `./` and a directory's slash at the end.
+            path: bytes | None = written[2:] if written.startswith(b"./") else written
+            if path and (path[-1] == 47):
+                path = path[:-1]
+            if not path or path[0] in (46, 47) or b"/." in path or b"//" in path or len(path) > 255 or path[-1] == 47:
+                path = clean_path(written)
+            begins = self._start + self._at
+            member = (path, kind, owner, size if apparent is None else apparent, target, begins, written, None)
+            yield member
+            name = link = None
+            if records:
+                records = {}
+            if size:
+                if self.keep:
+                    self.keep = False
+                    content = self._take(size)
+                    if len(content) < size:
+                        raise DamagedTarError(self.offset, "the archive ends within a file")
+                    yield (*member[:7], content)
+                    size = -size % BLOCK
+                else:
+                    size = (size + BLOCK - 1) & -BLOCK
+                self._at += size
+                if self._at > len(self._data):
+                    self._skip()
+            elif self.keep:
+                self.keep = False
+                yield (*member[:7], b"")
+
+    def _take(self, count: int) -> bytes:
+        """The next `count` bytes, fewer only at the end."""
+        parts: list[bytes] = []
+        missing = count
+        while True:
+            part = self._data[self._at : self._at + missing]
+            self._at += len(part)
+            missing -= len(part)
+            parts.append(part)
+            if not missing or not self._next():
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _skip(self) -> None:
+        """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs.
+
+        Raises:
+            DamagedTarError: there is none.
+        """
+        while self._at > len(self._data):
+            beyond = self._at - len(self._data)
+            self._at = len(self._data)
+            if not self._next():
+                raise DamagedTarError(self.offset, "the archive ends within a file")
+            self._at = beyond
+
+    def _next(self) -> bool:
+        """Go on to the next piece, the one at hand having been read."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._start += len(self._data)
+        self._data, self._at = piece, 0
+        return True
+
+    def _extension(self, size: int) -> bytes:
+        if size > MAX_EXTENSION_BYTES:
+            raise DamagedTarError(self.offset, f"an extended header of {size} bytes")
+        content = self._take(size)
+        if len(content) < size:
+            raise DamagedTarError(self.offset, "the archive ends within a header")
+        self._at += -size % BLOCK
+        if self._at > len(self._data):
+            self._skip()
+        return content
+
+    def _skip_sparse_map(self) -> None:
+        """The map goes on in blocks of its own, each of which says whether another follows."""
+        while True:
+            block = self._take(BLOCK)
+            if len(block) < BLOCK:
+                raise DamagedTarError(self.offset, "the archive ends within a header")
+            if not block[504]:
+                return
+
+    def _owner(self, key: bytes) -> Owner:
+        mode, uid, gid = number(key[:8]), number(key[8:16]), number(key[16:])
+        if mode is None or uid is None or gid is None:
+            raise DamagedTarError(self.offset - BLOCK, "a header without a valid mode or owner")
+        if len(self._owners) >= MAX_OWNERS:
+            self._owners.clear()
+        owner = self._owners[key] = (mode & 0o7777, uid, gid)
+        return owner
+
+    def _overridden(self, records: dict[bytes, bytes], size: int, owner: Owner) -> tuple[int, Owner]:
+        new_size = numbered(records, b"size", size)
+        uid, gid = numbered(records, b"uid", owner[1]), numbered(records, b"gid", owner[2])
+        if new_size is None or uid is None or gid is None:
+            raise DamagedTarError(self.offset, "a pax header whose numbers are none")
+        return new_size, (owner[0], uid, gid)
+
+
+def number_or_none(field: bytes) -> int | None:
+    """A sparse file's size as pax has it; it is for show only."""
+    return int(field) if field.isdigit() and len(field) < 19 else None

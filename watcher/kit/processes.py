@@ -1,0 +1,299 @@
+"""Child processes that answer one question at a time, renewed before what they leak matters.
+
+Parent and child speak frames over the child's stdin and stdout: eight bytes of length, one of kind, the content. The first frame
+is what the child needs to begin; it answers that it is ready, or refuses with a sentence.
+"""
+
+import asyncio
+import fcntl
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
+
+_HEADER_BYTES = 9
+_READY, _ANSWER, _REFUSED = b"r", b"a", b"n"
+# A frame is held in memory on both sides; the facts of an image of three million files are about 300 MiB.
+MAX_FRAME_BYTES = 1 << 30
+# Enough for the last lines of a traceback; a child that writes more gets an error for it.
+_STDERR_BYTES = 256 * 1024
+_SHOWN_BYTES = 500
+_REAP_SECONDS = 5.0
+_IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class ChildDiedError(RetryableError):
+    """A child process ended before it answered. The next call starts another."""
+
+    reason = "process-died"
+
+
+class ChildTimedOutError(RetryableError):
+    """A child process took too long and was killed. The next call starts another."""
+
+    reason = "process-timed-out"
+
+
+class ChildRefusedError(ConfigurationError):
+    """A child process cannot work with what it was given to begin with; the text is its own."""
+
+    reason = "process-refused"
+
+
+class FrameTooLargeError(PermanentError):
+    """More than MAX_FRAME_BYTES for one question or answer."""
+
+    reason = "too-large"
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of ours: it crosses to the parent, which raises ChildRefusedError
+    """Raised by what `serve` starts with: the child cannot begin, and this is why."""
+
+
+Answer = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildProgram:
+    """What to run and for how long.
+
+    `module` calls `serve` when run with `-m`; `greeting` is its first frame. A child is replaced after `max_calls` calls, or once
+    it holds `max_growth_bytes` more than when it was ready. Times are in seconds.
+    """
+
+    module: str
+    greeting: bytes
+    call_seconds: float = 60.0
+    start_seconds: float = 30.0
+    max_calls: int = 500
+    max_growth_bytes: int = 128 * 1024 * 1024
+
+
+class ProcessPool:
+    """At most `size` children, started when first needed. Close it in the event loop that used it."""
+
+    def __init__(self, program: ChildProgram, *, size: int = 1) -> None:
+        self._program = program
+        self._idle: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
+        self._alive: set[_Child] = set()
+        self._closed = False
+        for _ in range(size):
+            self._idle.put_nowait(None)
+
+    async def start(self) -> None:
+        """Have one child ready, so that a refusal is known now. Raises as `call` does."""
+        child = await self._free()
+        try:
+            child = child or await self._begin()
+        finally:
+            self._idle.put_nowait(child)
+
+    async def call(self, question: bytes) -> bytes:
+        """Ask one child, waiting for a free one.
+
+        Raises:
+            ChildDiedError, ChildTimedOutError: ask again; that child is gone.
+            ChildRefusedError: no child can begin with this greeting.
+            FrameTooLargeError: the question or its answer.
+        """
+        if len(question) > MAX_FRAME_BYTES:
+            raise FrameTooLargeError(f"a question of {len(question)} bytes: at most {MAX_FRAME_BYTES} are sent")
+        child = await self._free()
+        kept: _Child | None = None
+        try:
+            child = child or await self._begin()
+            answer = await child.ask(question, self._program.call_seconds)
+            if not self._closed and not child.worn(self._program):
+                kept = child
+            return answer
+        finally:
+            # Whatever went wrong, cancellation included: a child that may still owe an answer is never asked again.
+            self._idle.put_nowait(kept)
+            if child is not None and kept is None:
+                await self._end(child)
+
+    async def aclose(self) -> None:
+        """End all children. Calls under way raise ChildDiedError."""
+        self._closed = True
+        for child in tuple(self._alive):
+            await self._end(child)
+
+    async def _free(self) -> "_Child | None":
+        """A place to ask: an idle child, or None where one must be started."""
+        child = await self._idle.get()
+        return None if child is None or child.ended else child
+
+    async def _begin(self) -> "_Child":
+        if self._closed:
+            raise ChildDiedError("the pool is closed")
+        child = await _Child.spawn(self._program)
+        self._alive.add(child)
+        try:
+            await child.greet(self._program)
+        except BaseException:
+            await self._end(child)
+            raise
+        return child
+
+    async def _end(self, child: "_Child") -> None:
+        self._alive.discard(child)
+        await child.end()
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Child:
+    process: asyncio.subprocess.Process
+    stderr: int
+    calls: int = 0
+    ready_bytes: int = 0
+    ended: bool = field(default=False)
+    limit: ClassVar[int] = 2**20
+
+    @classmethod
+    async def spawn(cls, program: ChildProgram) -> "_Child":
+        # A file in memory rather than a pipe: nobody has to read it, so a talkative child cannot block on it. Sealed at its size.
+        stderr = os.memfd_create("stderr", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.truncate(stderr, _STDERR_BYTES)
+            fcntl.fcntl(stderr, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                program.module,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+                # Nothing of ours: no secret that the parent was given in its environment reaches a child.
+                env={"PYTHONPATH": _IMPORT_ROOT, "PYTHONUTF8": "1"},
+                limit=cls.limit,
+            )
+        except OSError as error:
+            os.close(stderr)
+            raise ChildDiedError(f"{program.module} cannot be started: {error.strerror}") from error
+        return cls(process=process, stderr=stderr)
+
+    async def greet(self, program: ChildProgram) -> None:
+        kind, content = await self._exchange(program.greeting, program.start_seconds)
+        if kind == _REFUSED:
+            raise ChildRefusedError(content.decode(errors="replace"))
+        self.ready_bytes = self.resident_bytes()
+
+    async def ask(self, question: bytes, timeout_seconds: float) -> bytes:
+        self.calls += 1
+        _, content = await self._exchange(question, timeout_seconds)
+        return content
+
+    def worn(self, program: ChildProgram) -> bool:
+        return self.calls >= program.max_calls or self.resident_bytes() - self.ready_bytes >= program.max_growth_bytes
+
+    def resident_bytes(self) -> int:
+        """What it holds in memory, 0 when it is gone."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+        return pages * resource.getpagesize()
+
+    async def end(self) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        os.close(self.stderr)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        # Shielded: a cancelled call must not leave a zombie behind.
+        with suppress(TimeoutError):
+            await asyncio.shield(asyncio.wait_for(self.process.wait(), _REAP_SECONDS))
+
+    async def _exchange(self, content: bytes, timeout_seconds: float) -> tuple[bytes, bytes]:
+        stdin, stdout = self.process.stdin, self.process.stdout
+        if stdin is None or stdout is None:
+            raise ChildDiedError("a child without pipes")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                stdin.write(_header(_ANSWER, len(content)))
+                stdin.write(content)
+                await stdin.drain()
+                kind, length = _parsed(await stdout.readexactly(_HEADER_BYTES))
+                if length > MAX_FRAME_BYTES:
+                    raise FrameTooLargeError(f"an answer of {length} bytes: at most {MAX_FRAME_BYTES} are read")
+                return kind, await stdout.readexactly(length)
+        except TimeoutError as error:
+            raise ChildTimedOutError(f"a child process did not answer within {timeout_seconds:g} s") from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise ChildDiedError(f"a child process died: {await self._last_words()}") from error
+
+    async def _last_words(self) -> str:
+        """How it ended and the last line it wrote."""
+        if self.ended:
+            return "it was ended"
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), _REAP_SECONDS)
+        code = self.process.returncode
+        how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        # The file position is shared with the child: it is where its last words end.
+        size = os.lseek(self.stderr, 0, os.SEEK_CUR)
+        lines = (
+            os.pread(self.stderr, min(size, _SHOWN_BYTES), max(0, size - _SHOWN_BYTES))
+            .decode(errors="replace")
+            .strip()
+            .splitlines()
+        )
+        return f"{how}: {lines[-1]}" if lines else how
+
+
+def serve(begin: Callable[[bytes], Answer]) -> None:
+    """The child's side: read the greeting, let `begin` make what answers, answer until stdin ends.
+
+    What `begin` or its answer raises ends the process with a traceback, which the parent sees; only Refusal is an answer.
+    Whatever is printed goes to stderr, since stdout carries the frames.
+    """
+    questions = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Ctrl-C reaches the whole group; the parent ends its children itself once it has drained.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    greeting = _read(questions)
+    if greeting is None:
+        return
+    try:
+        answer = begin(greeting)
+    except Refusal as refusal:
+        _write(answers, _REFUSED, str(refusal).encode())
+        return
+    _write(answers, _READY, b"")
+    while (question := _read(questions)) is not None:
+        _write(answers, _ANSWER, answer(question))
+
+
+def _read(stream: BinaryIO) -> bytes | None:
+    header = stream.read(_HEADER_BYTES)
+    if len(header) < _HEADER_BYTES:
+        return None
+    _, length = _parsed(header)
+    content = stream.read(length)
+    return content if len(content) == length else None
+
+
+def _write(stream: BinaryIO, kind: bytes, content: bytes) -> None:
+    stream.write(_header(kind, len(content)) + content)
+    stream.flush()
+
+
+def _header(kind: bytes, length: int) -> bytes:
+    return kind + length.to_bytes(8, "big")
+
+
+def _parsed(header: bytes) -> tuple[bytes, int]:
+    return header[:1], int.from_bytes(header[1:], "big")

@@ -1,0 +1,187 @@
+"""Logs and metrics of one process."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from structlog.typing import EventDict, WrappedLogger
+
+# From a hit in the cache to the largest images: `push to verdict` has a goal of 1 s and a limit of 10 min.
+SECONDS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+HIDDEN = "***"
+_SECRET_NAME = re.compile(r"(?i)(authorization|password|passwd|secret|token|api_?key|cookie|credential)")
+_SECRET_TEXT = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=:-]+"), r"\1 " + HIDDEN),
+    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{HIDDEN}@"),
+    (re.compile(r"(/hooks/[^/\s?]+/)[^\s?\"']+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(/k8s/(?:admission|imagereview)/)[^\s?\"']+"), rf"\1{HIDDEN}"),
+)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A second lock: secrets are never logged on purpose, and what slips in by mistake does not get out.
+
+    By the name of a field, and inside of texts (tracebacks, messages of libraries) by the forms in which secrets travel.
+    """
+    return {name: HIDDEN if _names_a_secret(name, value) else _redacted(value) for name, value in event.items()}
+
+
+def _names_a_secret(name: str, value: Any) -> bool:
+    # Numbers and booleans (`secrets=3`) count things, they are none.
+    return isinstance(value, (str, bytes)) and _SECRET_NAME.search(name) is not None
+
+
+def _redacted(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    for pattern, replacement in _SECRET_TEXT:
+        value = pattern.sub(replacement, value)
+    return value
+
+
+def configure_logging(*, level: str = "info", stream: TextIO | None = None, as_json: bool | None = None) -> None:
+    """Send everything to `stream` (stderr): columns on a terminal, else one JSON object a line. Ours and libraries' alike.
+
+    Call once per process, before the first line. Repeating it replaces the set-up.
+    """
+    stream = stream or sys.stderr
+    as_json = not stream.isatty() if as_json is None else as_json
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+    ]
+    # Plain tracebacks: the pretty ones print local variables, and those hold secrets.
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
+    last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact, renderer]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # They log one line per request with its URL, or every migration; their warnings are still heard.
+    for name in ("aiohttp.access", "alembic", "botocore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Every metric of docs/reference/metrics.md, in a registry of its own. No label holds a digest, a repository or a CVE id."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    content_type: str = CONTENT_TYPE_LATEST
+    events: Counter = field(init=False)
+    backlog_jobs: Gauge = field(init=False)
+    backlog_oldest_seconds: Gauge = field(init=False)
+    push_to_verdict_seconds: Histogram = field(init=False)
+    inspection_seconds: Histogram = field(init=False)
+    layers: Counter = field(init=False)
+    verdicts: Counter = field(init=False)
+    publications: Counter = field(init=False)
+    registry_requests: Counter = field(init=False)
+    _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        registry = self.registry
+        self.events = Counter(
+            "watcher_events_total",
+            "Events by source, what became of them (accepted, duplicate, ignored, rejected, refused) and why.",
+            ("source", "decision", "reason"),
+            registry=registry,
+        )
+        self.backlog_jobs = Gauge(
+            "watcher_backlog_jobs", "Jobs by lane and state (waiting, leased, dead).", ("lane", "state"), registry=registry
+        )
+        self.backlog_oldest_seconds = Gauge(
+            "watcher_backlog_oldest_seconds", "How long the oldest waiting job of a lane has waited.", ("lane",), registry=registry
+        )
+        self.push_to_verdict_seconds = Histogram(
+            "watcher_push_to_verdict_seconds",
+            "From an event's arrival to its verdict on disk.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.inspection_seconds = Histogram(
+            "watcher_inspection_seconds",
+            "Work on one image: fetch, inspect, evaluate, record.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.layers = Counter(
+            "watcher_layers_total", "Layers by whether their facts were known (hit) or read (miss).", ("result",), registry=registry
+        )
+        self.verdicts = Counter("watcher_verdicts_total", "Verdicts by outcome.", ("outcome",), registry=registry)
+        self.publications = Counter(
+            "watcher_publications_total",
+            "Attempts to publish by publisher and result (published, retried, failed).",
+            ("publisher", "result"),
+            registry=registry,
+        )
+        self.registry_requests = Counter(
+            "watcher_registry_requests_total",
+            "Requests to registries by registry and HTTP status, or `error` when there was none.",
+            ("registry", "status"),
+            registry=registry,
+        )
+
+    def count_event(self, source: str, decision: str, reason: str) -> None:
+        """One more event. On the hot path of intake: looking a child up by its labels costs more than counting."""
+        labels = (source, decision, reason)
+        child = self._events.get(labels)
+        if child is None:
+            child = self._events[labels] = self.events.labels(*labels)
+        child.inc()
+
+    def count_layer(self, result: str) -> None:
+        """One more layer: `hit` or `miss`."""
+        self.layers.labels(result).inc()
+
+    def count_publication(self, publisher: str, result: str) -> None:
+        self.publications.labels(publisher, result).inc()
+
+    def count_registry_request(self, registry: str, status: int) -> None:
+        self.registry_requests.labels(registry, str(status)).inc()
+
+    def count_verdict(self, outcome: str) -> None:
+        self.verdicts.labels(outcome).inc()
+
+    def show_backlog(self, jobs: Mapping[tuple[str, str], int], oldest_seconds: Mapping[str, float]) -> None:
+        """Replace what was shown: a lane that is empty now has no line."""
+        self.forget_backlog()
+        for (lane, state), count in jobs.items():
+            self.backlog_jobs.labels(lane, state).set(count)
+        for lane, seconds in oldest_seconds.items():
+            self.backlog_oldest_seconds.labels(lane).set(seconds)
+
+    def forget_backlog(self) -> None:
+        """Show nothing rather than old numbers."""
+        self.backlog_jobs.clear()
+        self.backlog_oldest_seconds.clear()
+
+    def exposition(self) -> bytes:
+        """The text format of Prometheus."""
+        return generate_latest(self.registry)

@@ -1,0 +1,41 @@
+"""Durations and sizes as people write them: `10m`, `72h`, `20GiB`."""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+SIZE_PATTERN = r"^[0-9]+(B|KiB|MiB|GiB|TiB)$"
+
+Duration = Annotated[str, msgspec.Meta(pattern=DURATION_PATTERN, description="a duration with its unit: 500ms, 30s, 10m, 24h, 7d")]
+Size = Annotated[str, msgspec.Meta(pattern=SIZE_PATTERN, description="a size with its unit: 64KiB, 1MiB, 20GiB")]
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a `Duration`. Raises ValueError for anything that DURATION_PATTERN does not match."""
+    if re.match(DURATION_PATTERN, duration) is None:
+        raise ValueError(f"{duration!r} is not a duration such as 30s or 10m")
+    number = duration.rstrip("mshd")
+    return float(number) * _SECONDS[duration[len(number) :]]
+
+
+def size_bytes(size: str) -> int:
+    """Bytes of a `Size`. Raises ValueError for anything that SIZE_PATTERN does not match."""
+    if re.match(SIZE_PATTERN, size) is None:
+        raise ValueError(f"{size!r} is not a size such as 64KiB or 20GiB")
+    number = size.rstrip("BKMGTi")
+    return int(number) * _BYTES[size[len(number) :]]
+
+
+def human_bytes(count: int) -> str:
+    """`count` for people: `999 B`, `1.5 MiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

@@ -1,0 +1,116 @@
+"""The public JSON form of an inspection (docs/reference/inspection.md)."""
+
+from typing import Any
+
+from watcher.model.inventory import Inventory, Package, Secret
+
+SETUID, SETGID, WORLD_WRITABLE, STICKY = 0o4000, 0o2000, 0o0002, 0o1000
+
+
+def inspection_json(inventory: Inventory) -> dict[str, Any]:
+    """One JSON object; of the files it lists those whose mode matters, and counts the rest."""
+    config = inventory.config
+    return {
+        "digest": inventory.digest,
+        "media_type": inventory.media_type,
+        "platform": inventory.platform,
+        "compressed_bytes": inventory.compressed_bytes,
+        "facts_revision": inventory.facts_revision,
+        "config": {
+            "digest": inventory.config_digest,
+            "created": config.created,
+            "user": config.user,
+            "effective_uid": inventory.effective_uid,
+            "runs_as_root": inventory.effective_uid == 0,
+            "entrypoint": list(config.entrypoint),
+            "cmd": list(config.cmd),
+            "working_dir": config.working_dir,
+            "env": [variable.partition("=")[0] for variable in config.env],
+            "exposed_ports": list(config.exposed_ports),
+            "volumes": list(config.volumes),
+            "labels": sorted(config.labels),
+            "healthcheck": bool(config.healthcheck) and config.healthcheck != ("NONE",),
+        },
+        "distro": {
+            "id": inventory.distro.id,
+            "version": inventory.distro.version,
+            "name": inventory.distro.name,
+            "like": list(inventory.distro.like),
+            "known": inventory.distro.known,
+        },
+        "base": {
+            "known": inventory.base.known,
+            "reference": inventory.base.reference,
+            "digest": inventory.base.digest,
+            "layers": inventory.base.layer_count,
+            "how": inventory.base.how,
+        },
+        "layers": [
+            {
+                "digest": layer.digest,
+                "media_type": layer.media_type,
+                "compressed_bytes": layer.compressed_bytes,
+                "plain_bytes": layer.plain_bytes,
+                "files": layer.files,
+                "created_by": layer.created_by,
+                "state": layer.state,
+                "cached": layer.cached,
+            }
+            for layer in inventory.layers
+        ],
+        "packages": [_package_json(package) for package in inventory.packages],
+        "users": [
+            {"name": user.name, "uid": user.uid, "gid": user.gid, "home": user.home, "shell": user.shell}
+            for user in inventory.users
+        ],
+        "secrets": [_secret_json(secret) for secret in inventory.secrets],
+        "files": {"count": len(inventory.files), "notable": list(_notable_files(inventory))},
+        "sections": {
+            name: {"state": section.state.value, "reason": section.reason, "skipped": list(section.skipped)}
+            for name, section in inventory.sections.items()
+        },
+    }
+
+
+def _package_json(package: Package) -> dict[str, Any]:
+    record = package.record
+    return {
+        "type": record.type,
+        "name": record.name,
+        "version": record.version,
+        "architecture": record.architecture,
+        "source": record.source,
+        "licenses": list(record.licenses),
+        "purl": record.purl,
+        "path": package.path,
+        "layer": package.layer,
+        "from_base": package.from_base,
+    }
+
+
+def _secret_json(secret: Secret) -> dict[str, Any]:
+    hit = secret.hit
+    return {
+        "rule": hit.rule,
+        "title": hit.title,
+        "where": secret.where,
+        "path": hit.path,
+        "line": hit.line,
+        "layer": secret.layer,
+        "layer_digest": secret.layer_digest,
+        "present_in_final": secret.present_in_final,
+        "confidence": hit.confidence,
+        "fingerprint": hit.fingerprint,
+        "preview": hit.preview,
+    }
+
+
+def _notable_files(inventory: Inventory) -> list[dict[str, Any]]:
+    """Set-id files, and files or directories anybody may write to without the sticky bit; links have no mode of their own."""
+    files = inventory.files
+    rows = zip(files.path, files.kind, files.mode, files.uid, files.gid, files.layer, strict=True)
+    return [
+        {"path": path, "kind": kind, "mode": f"{mode:04o}", "uid": uid, "gid": gid, "layer": layer}
+        for path, kind, mode, uid, gid, layer in rows
+        if kind != "l" and ((kind == "f" and mode & (SETUID | SETGID)) or (mode & WORLD_WRITABLE and not mode & STICKY))
+    ]

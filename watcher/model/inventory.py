@@ -1,0 +1,210 @@
+r"""What inspection finds: facts per layer, and the image they make together. No opinion.
+
+Facts of a layer are a function of its bytes and the analyser's version; nothing in them names an image.
+Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF-8 are written as `\xNN`.
+"""
+
+from dataclasses import dataclass, field
+
+from watcher.model.digest import Digest
+from watcher.model.image import ImageConfig
+from watcher.model.verdict import Section
+
+# Kinds of a FileTable row.
+FILE, DIRECTORY, SYMLINK, HARDLINK, DEVICE, FIFO = "f", "d", "l", "h", "b", "p"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTable:
+    """The entries of one layer, or of a merged image, column by column; row *n* is the n-th of every list.
+
+    `kind` is one of FILE DIRECTORY SYMLINK HARDLINK DEVICE FIFO; `mode` holds the permission bits with setuid, setgid and sticky
+    (0o7777); `size` is in bytes; `link` is the target of a link, empty otherwise. `layer` is the index of the layer that brought
+    the row, 0 = base; a layer's own table leaves it empty.
+    """
+
+    path: list[str] = field(default_factory=list)
+    kind: list[str] = field(default_factory=list)
+    mode: list[int] = field(default_factory=list)
+    uid: list[int] = field(default_factory=list)
+    gid: list[int] = field(default_factory=list)
+    size: list[int] = field(default_factory=list)
+    link: list[str] = field(default_factory=list)
+    layer: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRecord:
+    """One package as its database says, with everything that belongs to it and nothing that belongs to its place.
+
+    `type` is the purl type: deb apk rpm pypi npm. `source` is the name advisories are matched on. `licenses` are as written.
+    """
+
+    type: str
+    name: str
+    version: str
+    architecture: str = ""
+    source: str = ""
+    source_version: str = ""
+    licenses: tuple[str, ...] = ()
+    maintainer: str = ""
+    purl: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageDatabase:
+    """The full content of one database file: dpkg status, apk installed, one dist-info, one package.json.
+
+    `system` is true where the file is shared by many packages and is rewritten as a whole by an upper layer.
+    """
+
+    path: str
+    type: str
+    packages: tuple[PackageRecord, ...]
+    system: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretHit:
+    """One secret in one file. The value is nowhere: `fingerprint` is salted per deployment, `preview` has at most four characters.
+
+    `line` counts from 1, None in binary content.
+    """
+
+    rule: str
+    title: str
+    path: str
+    line: int | None
+    fingerprint: str
+    preview: str
+    confidence: str = "high"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something about a layer that limits what can be said. `sections` are those it makes partial or missing."""
+
+    reason: str
+    detail: str
+    sections: tuple[str, ...]
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFacts:
+    """Everything known of one layer, kept per (digest, analyser).
+
+    `whiteouts` are paths removed from below, `opaque` directories whose lower content is hidden. `texts` holds small files that are
+    needed to understand the image (os-release, passwd, group), whole. `problems` is empty for a sound layer.
+    """
+
+    digest: Digest
+    analyser: str
+    compressed_bytes: int
+    plain_bytes: int
+    files: FileTable
+    whiteouts: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+    databases: tuple[PackageDatabase, ...] = ()
+    texts: dict[str, bytes] = field(default_factory=dict)
+    secrets: tuple[SecretHit, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSummary:
+    """One layer of an image, in order. `state` is `inspected`, `skipped` (not an image layer) or `failed`."""
+
+    digest: Digest
+    media_type: str
+    compressed_bytes: int
+    plain_bytes: int = 0
+    files: int = 0
+    created_by: str = ""
+    state: str = "inspected"
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A package that is installed in the final image. `path` is its database, `layer` the index of the layer that brought it."""
+
+    record: PackageRecord
+    path: str
+    layer: int
+    from_base: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A secret somewhere in the image. `where` is `file`, `env`, `label` or `history`; `path` is then the file, the variable, the
+    label or the step. `present_in_final` is false for a file that a later layer deleted: it can still be pulled.
+    """
+
+    hit: SecretHit
+    where: str
+    layer: int | None
+    layer_digest: Digest | None
+    present_in_final: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A line of the final image's /etc/passwd."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distro:
+    """From os-release. `known` is false when the image has none."""
+
+    id: str = ""
+    version: str = ""
+    name: str = ""
+    like: tuple[str, ...] = ()
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The image this one was built on. `how` is `annotation` (its layers were compared), `layers` (seen before) or empty."""
+
+    known: bool = False
+    reference: str = ""
+    digest: Digest | None = None
+    layer_count: int = 0
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """One image of one platform, merged. `effective_uid` is None when the image's own /etc/passwd does not know the user.
+
+    `facts_revision` is the sha256 over (layer digest, analyser) of all layers and the configuration's digest.
+    """
+
+    digest: Digest
+    media_type: str
+    platform: str
+    config_digest: Digest
+    config: ImageConfig
+    annotations: dict[str, str]
+    compressed_bytes: int
+    layers: tuple[LayerSummary, ...]
+    effective_uid: int | None
+    distro: Distro
+    base: Base
+    packages: tuple[Package, ...]
+    files: FileTable
+    users: tuple[User, ...]
+    secrets: tuple[Secret, ...]
+    sections: dict[str, Section]
+    facts_revision: str

@@ -1,0 +1,61 @@
+"""What a registry's event says: the value every dialect produces."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName, Tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A manifest appeared here: a hint until the registry confirms it.
+
+    `digest` is None where the payload has none; the registry must then be asked for the tag. `tag` is None when the manifest was
+    pushed by digest only. `event_id` is the sender's own id, stable over its retries. Times are aware UTC.
+    """
+
+    registry: Host
+    repository: RepositoryName
+    tag: Tag | None = None
+    digest: Digest | None = None
+    media_type: str | None = None
+    actor: str | None = None
+    occurred_at: datetime | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """A manifest was pushed: work."""
+
+    push: Push
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Understood and not for us, with the low-cardinality reason: `pull`, `blob`, `delete`, `published-by-us`."""
+
+    reason: str
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Not understood, with the low-cardinality reason: `invalid-json`, `invalid-digest`, `host-mismatch`."""
+
+    reason: str
+    detail: str = ""
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """The sender asks whether we are who we say; answer with exactly this."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+Decision = Pushed | Ignored | Rejected | Handshake

@@ -1,0 +1,157 @@
+"""What is said about an image, and why. Outcomes and their order are in docs/explanation/outcomes.md."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName, Tag
+
+
+class Outcome(StrEnum):
+    """The five answers. An error is never a pass and never a fail."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not-applicable"
+
+
+# The worst wins, from best to worst.
+_ORDER = (Outcome.NOT_APPLICABLE, Outcome.PASS, Outcome.WARN, Outcome.UNKNOWN, Outcome.FAIL)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The worst of several; NOT_APPLICABLE for none."""
+    return max(outcomes, key=_ORDER.index, default=Outcome.NOT_APPLICABLE)
+
+
+class Action(StrEnum):
+    """What a finding does to the outcome. A note never changes it."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    NOTE = "note"
+    UNKNOWN = "unknown"
+
+
+class Category(StrEnum):
+    SECURITY = "security"
+    COMPLIANCE = "compliance"
+    BEST_PRACTICE = "best-practice"
+
+
+class SectionState(StrEnum):
+    """How much of a section of the inspection can be relied on."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    MISSING = "missing"
+    STALE = "stale"
+    NOT_CONFIGURED = "not-configured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """`reason` is a sentence, empty when complete; `skipped` lists what was not looked at, at most 100 entries."""
+
+    state: SectionState = SectionState.COMPLETE
+    reason: str = ""
+    skipped: tuple[str, ...] = ()
+
+
+# Every verdict says how each of these was covered.
+SECTIONS = ("config", "packages", "files", "secrets", "users", "base", "distro", "vulnerabilities", "provenance", "drift")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Where a finding was seen. None where the notion does not apply; `layer_index` counts from the base, 0 first."""
+
+    layer: Digest | None = None
+    layer_index: int | None = None
+    created_by: str | None = None
+    path: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule's hit on one thing. `rule` is `policy/rule`; `key` names the thing and is what an exception matches."""
+
+    rule: str
+    action: Action
+    message: str
+    key: str = ""
+    title: str = ""
+    category: Category = Category.SECURITY
+    remediation: str = ""
+    excepted_by: str | None = None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a verdict is about. Facts are kept per digest, verdicts per subject. `tags` is sorted."""
+
+    registry: Host
+    repository: RepositoryName
+    digest: Digest
+    tags: tuple[Tag, ...] = ()
+    environment: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`HOST/REPOSITORY@DIGEST`, the subject of CloudEvents."""
+        return f"{self.registry}/{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyName:
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The event that led to a verdict: the source's name and when it was accepted."""
+
+    source: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One judgement of one subject. `to_json` in watcher/model/verdict_json.py is its public form (docs/reference/verdict.md).
+
+    `index_digest` names the index this platform's image was judged under, None when it was judged alone or is the index.
+    `id` is a function of the job and the digest, so that a job that runs twice records once.
+    """
+
+    id: str
+    outcome: Outcome
+    subject: Subject
+    tag: Tag | None
+    media_type: str
+    platform: str | None
+    policies: tuple[PolicyName, ...]
+    policy_revision: str
+    facts_revision: str
+    data_revision: str
+    engine_version: str
+    evaluated_at: datetime
+    findings: tuple[Finding, ...]
+    sections: dict[str, Section]
+    origin: Origin | None = None
+    index_digest: Digest | None = None
+    reason: str = ""
+
+    def count(self, action: Action) -> int:
+        """Findings with this action that no exception covers."""
+        return sum(1 for finding in self.findings if finding.action is action and finding.excepted_by is None)
+
+
+Json = dict[str, Any]

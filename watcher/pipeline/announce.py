@@ -1,0 +1,92 @@
+"""The third loop: outbox → publishers. At least once; a publication that fails waits, its neighbours do not."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from watcher.kit.wakeup import Wakeup
+from watcher.model.errors import PermanentError, RetryableError
+from watcher.publishing.protocol import Publisher
+from watcher.store.protocol import Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
+
+log = structlog.get_logger(__name__)
+
+# Publications are small requests to a handful of destinations; more at once would only queue at the registry.
+CONCURRENCY = 8
+# A publisher has its own shorter limits; this one ends a publisher that forgot.
+PUBLISH_SECONDS = 120.0
+IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcer:
+    """`wakeup` is rung when a verdict was recorded; `counted` is told (publisher, result)."""
+
+    outbox: Outbox
+    verdicts: VerdictStore
+    publishers: Mapping[str, Publisher]
+    wakeup: Wakeup
+    counted: Callable[[str, str], None]
+
+    async def run(self) -> None:
+        """Announce until cancelled. What is under way when cancelled is announced again later."""
+        slots = asyncio.Semaphore(CONCURRENCY)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await slots.acquire()
+                due = await self.outbox.due(1)
+                if not due:
+                    slots.release()
+                    await self.wakeup.wait(IDLE_SECONDS)
+                    continue
+                group.create_task(self._work(due[0], slots), name=f"announce-{due[0].id}")
+
+    async def _work(self, publication: Publication, slots: asyncio.Semaphore) -> None:
+        try:
+            await self.announce(publication)
+        except RetryableError as error:
+            # The lease runs out by itself and the publication is made again, which is harmless.
+            log.warning("publication.unsettled", publisher=publication.publisher, reason=error.reason)
+        finally:
+            slots.release()
+            self.wakeup.ring()
+
+    async def announce(self, publication: Publication) -> None:
+        """Make one publication and settle it."""
+        result = await self._publish(publication)
+        self.counted(publication.publisher, _word(result))
+        await self.outbox.settle(publication, result)
+
+    async def _publish(self, publication: Publication) -> Published | PublishLater | PublishFailed:
+        publisher = self.publishers.get(publication.publisher)
+        if publisher is None:
+            return PublishFailed(reason="no-such-publisher", detail=f"{publication.publisher} is no longer configured")
+        verdict = await self.verdicts.verdict(publication.verdict_id)
+        if verdict is None:
+            return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await publisher.publish(verdict)
+        except RetryableError as error:
+            return PublishLater(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
+        except PermanentError as error:
+            log.error("publication.failed", publisher=publication.publisher, reason=error.reason, detail=str(error))
+            return PublishFailed(reason=error.reason, detail=str(error))
+        except TimeoutError:
+            return PublishLater(reason="timed-out", detail=f"{publication.publisher} took longer than {PUBLISH_SECONDS:.0f} s")
+        except Exception as error:  # the job boundary: one bad verdict must not stop the others
+            log.exception("publication.crashed", publisher=publication.publisher, verdict_id=publication.verdict_id)
+            return PublishLater(reason="internal", detail=type(error).__name__)
+        return Published()
+
+
+def _word(result: Published | PublishLater | PublishFailed) -> str:
+    match result:
+        case Published():
+            return "published"
+        case PublishLater():
+            return "retried"
+        case PublishFailed():
+            return "failed"

@@ -1,0 +1,146 @@
+"""The first loop: delivery → dialect → backlog. When it returns, everything in the delivery is on disk."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import structlog
+
+from watcher.backlog.protocol import Arrival, Backlog, Fate, Receipt
+from watcher.dialects.protocol import Delivery, Dialect
+from watcher.kit.clock import Clock
+from watcher.kit.wakeup import Wakeup
+from watcher.model.image import INDEX_TYPES
+from watcher.model.push import Decision, Handshake, Ignored, Pushed, Rejected
+from watcher.pipeline.gathering import Gathering
+from watcher.publishing.protocol import OwnWrites
+from watcher.sources.protocol import Accepted
+
+log = structlog.get_logger(__name__)
+
+# Clients push the children of an index first, by digest; the index follows within a second and judges them with it.
+WAIT_FOR_INDEX_SECONDS = 5.0
+# Enough of a rejected body for a person to see what it was.
+EXCERPT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """`dialects` is by source. `counted` is told (source, fate, reason); `wakeup` is rung when there is work."""
+
+    dialects: Mapping[str, Dialect]
+    backlog: Backlog
+    own_writes: OwnWrites
+    clock: Clock
+    wakeup: Wakeup
+    counted: Callable[[str, str, str], None]
+    _gathering: Gathering[Arrival, Receipt] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_gathering", Gathering(self._keep))
+
+    async def __call__(self, source: str, delivery: Delivery) -> Accepted:
+        """Take one delivery in.
+
+        Raises:
+            RetryableError: nothing of it may be acknowledged.
+        """
+        arrivals = self._arrivals(source, delivery)
+        receipts = await self._gathering.together(arrivals)
+        fates = dict.fromkeys(Fate, 0)
+        for arrival, receipt in zip(arrivals, receipts, strict=True):
+            fates[receipt.fate] += 1
+            self.counted(source, receipt.fate.value, receipt.reason)
+            if isinstance(arrival.decision, Rejected):
+                log.warning("event.rejected", source=source, reason=arrival.decision.reason, detail=arrival.decision.detail)
+        if fates[Fate.ACCEPTED]:
+            self.wakeup.ring()
+        return Accepted(
+            accepted=fates[Fate.ACCEPTED],
+            ignored=fates[Fate.IGNORED],
+            duplicates=fates[Fate.DUPLICATE],
+            rejected=fates[Fate.REJECTED],
+        )
+
+    def _decide(self, source: str, delivery: Delivery) -> Sequence[Decision]:
+        if delivery.whole_bytes is not None:
+            return [Rejected(reason="too-large", detail=f"a body of {delivery.whole_bytes} bytes or more")]
+        return self.dialects[source].read(delivery)
+
+    def _arrivals(self, source: str, delivery: Delivery) -> Sequence[Arrival]:
+        decisions = self._decide(source, delivery)
+        now = self.clock()
+        excerpt = _excerpt(delivery) if any(isinstance(each, Rejected) for each in decisions) else {}
+        return [
+            Arrival(
+                source=source,
+                decision=decision,
+                delivery_key=key,
+                received_at=now,
+                wait_seconds=_wait_seconds(decision),
+                **(excerpt if isinstance(decision, Rejected) else {}),
+            )
+            for decision, key in zip(decisions, _delivery_keys(delivery, decisions), strict=True)
+        ]
+
+    async def _keep(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
+        """Put on disk what may be of several deliveries, and with it that what we pushed ourselves is no work.
+
+        That is decided by the digests we recorded before pushing, never by a name or an agent.
+        """
+        digests = {each.decision.push.digest for each in arrivals if isinstance(each.decision, Pushed)} - {None}
+        ours = frozenset(await self.own_writes.claimed({digest for digest in digests if digest})) if digests else frozenset()
+        return await self.backlog.put([_ignored(each) if _is_one_of(each, ours) else each for each in arrivals])
+
+
+def _is_one_of(arrival: Arrival, ours: frozenset[str]) -> bool:
+    return isinstance(arrival.decision, Pushed) and arrival.decision.push.digest in ours
+
+
+def _ignored(arrival: Arrival) -> Arrival:
+    event_id = _event_id(arrival.decision)
+    return replace(arrival, decision=Ignored(reason="published-by-us", event_id=event_id), wait_seconds=0.0)
+
+
+def _excerpt(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "excerpt": delivery.body[:EXCERPT_BYTES],
+        "body_sha256": delivery.whole_sha256 or hashlib.sha256(delivery.body).hexdigest(),
+        "body_bytes": len(delivery.body) if delivery.whole_bytes is None else delivery.whole_bytes,
+    }
+
+
+def _wait_seconds(decision: Decision) -> float:
+    """A manifest without a tag may be a child of an index that is about to arrive; an index is not."""
+    if isinstance(decision, Pushed) and decision.push.tag is None and decision.push.media_type not in INDEX_TYPES:
+        return WAIT_FOR_INDEX_SECONDS
+    return 0.0
+
+
+def _delivery_keys(delivery: Delivery, decisions: Sequence[Decision]) -> Sequence[str]:
+    """What makes a repeated delivery recognisable: the sender's id of each event, else the body and the event's place in it."""
+    ids = [_event_id(decision) for decision in decisions]
+    if all(ids):
+        return [event_id for event_id in ids if event_id]
+    body = delivery.whole_sha256 or hashlib.sha256(_canonical(delivery.body)).hexdigest()
+    return [event_id or f"sha256:{body}/{index}" for index, event_id in enumerate(ids)]
+
+
+def _event_id(decision: Decision) -> str | None:
+    match decision:
+        case Pushed(push=push):
+            return push.event_id
+        case Ignored(event_id=event_id) | Rejected(event_id=event_id):
+            return event_id
+        case Handshake():
+            return None
+
+
+def _canonical(body: bytes) -> bytes:
+    """JSON with sorted keys where it is JSON: a sender that repeats itself need not repeat its white space."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return body

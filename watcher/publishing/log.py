@@ -1,0 +1,29 @@
+"""Write verdicts to our own log, for those who collect logs anyway."""
+
+import structlog
+
+from watcher.model.verdict import Action, Verdict
+from watcher.publishing.settings import LogSettings
+
+log = structlog.get_logger(__name__)
+
+
+class LogPublisher:
+    """One line per verdict."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self.name = settings.name
+
+    async def publish(self, verdict: Verdict) -> None:
+        log.info(
+            "verdict.published",
+            outcome=verdict.outcome.value,
+            image=verdict.subject.name,
+            tag=verdict.tag,
+            platform=verdict.platform,
+            verdict_id=verdict.id,
+            fail=verdict.count(Action.FAIL),
+            warn=verdict.count(Action.WARN),
+            unknown=verdict.count(Action.UNKNOWN),
+            rules=sorted({finding.rule for finding in verdict.findings}),
+        )

@@ -1,0 +1,39 @@
+"""What a publisher is: one destination that is told about verdicts, any number of times."""
+
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from watcher.model.digest import Digest
+from watcher.model.verdict import Subject, Verdict
+
+
+class Publisher(Protocol):
+    """One configured destination."""
+
+    name: str
+
+    async def publish(self, verdict: Verdict) -> None:
+        """Tell the destination. Safe to repeat: the second time changes nothing that a reader could see.
+
+        Raises:
+            RetryableError: the outbox tries again later.
+            PermanentError: it never will succeed; the outbox records the reason.
+        """
+        ...
+
+
+class OwnWrites(Protocol):
+    """Digests that we wrote into registries ourselves, so that their events start no work."""
+
+    async def claim(self, digests: Collection[Digest]) -> None:
+        """Record digests *before* they are put. After this returns `claimed` knows them."""
+        ...
+
+    async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
+        """Those of `digests` that are ours."""
+        ...
+
+    def lock(self, subject: Subject) -> AbstractAsyncContextManager[None]:
+        """Hold (registry, repository, digest) so that only one of us edits its referrers."""
+        ...

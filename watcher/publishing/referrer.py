@@ -1,0 +1,150 @@
+"""Attach the verdict to the image, in its registry: one referrer per image, replaced, never appended.
+
+Spec: OCI image-spec v1.1 "subject"; OCI distribution-spec v1.1 "Pushing Manifests with Subject", "Referrers Tag Schema".
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from watcher.kit.clock import iso
+from watcher.model.digest import Digest, digest_of, is_digest
+from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.image import OCI_MANIFEST, Descriptor, Manifest
+from watcher.model.reference import Host, RepositoryName
+from watcher.model.verdict import Action, Verdict
+from watcher.model.verdict_json import verdict_bytes
+from watcher.publishing.protocol import OwnWrites
+from watcher.publishing.settings import ReferrerSettings
+from watcher.registry.access import RegistryAccess
+from watcher.registry.referrers import EMPTY_BLOB, Fallback, build_artifact, listed_descriptor, merge_index
+
+log = structlog.get_logger(__name__)
+
+VERDICT_TYPE = "application/vnd.registry-watcher.verdict.v1+json"
+# Some registries list a referrer a moment after it was put; between these looks it is waited for.
+LOOK_SECONDS = (0.0, 0.2, 0.5)
+# Another client may write the fallback tag between our write and our look; eight rounds outlast any that behaves.
+ROUNDS = 8
+ROUND_SECONDS = 0.1
+# Foreign entries are looked at once to know that the index we write cannot be run as an image; more than that are left unclaimed.
+MAX_FOREIGN = 50
+
+
+class ReferrerLostError(RetryableError):
+    """Our entry is not in the fallback index after every round: others write it faster than we can read it back."""
+
+    reason = "referrers-contended"
+
+
+class ReferrerPublisher:
+    """Publishes into the registry that the image is in."""
+
+    def __init__(self, settings: ReferrerSettings, access: Callable[[Host], RegistryAccess], own_writes: OwnWrites) -> None:
+        self.name = settings.name
+        self._access = access
+        self._own_writes = own_writes
+
+    async def publish(self, verdict: Verdict) -> None:
+        """Attach the verdict.
+
+        1. Upload the verdict, and record the digest of the manifest before putting it, so that its event starts no work.
+        2. Put the manifest; a registry with the Referrers API then lists it, which is the only proof that there is one.
+        3. Else write the fallback index with our entry in place of our last, and read it back.
+        4. Remove what this verdict replaces, where the registry lets us.
+        """
+        subject = verdict.subject
+        access = self._access(subject.registry)
+        async with self._own_writes.lock(subject):
+            image = await access.images.manifest(subject.repository, subject.digest)
+            content = verdict_bytes(verdict)
+            await access.uploads.put_blob(subject.repository, EMPTY_BLOB)
+            layer = await access.uploads.put_blob(subject.repository, content, media_type=VERDICT_TYPE)
+            described = Descriptor(media_type=image.media_type, digest=image.digest, size=len(image.raw))
+            raw = build_artifact(described, VERDICT_TYPE, [layer], annotations(verdict))
+            digest = digest_of(raw)
+            await self._own_writes.claim([digest])
+            await access.uploads.put_manifest(subject.repository, digest, raw, OCI_MANIFEST)
+            replaced: Sequence[Digest]
+            if await self._listed(access, subject.repository, subject.digest, digest):
+                earlier = await access.referrers.list_referrers(subject.repository, subject.digest, VERDICT_TYPE)
+                replaced = [each.digest for each in earlier if each.artifact_type == VERDICT_TYPE and each.digest != digest]
+            else:
+                replaced = await self._fall_back(access, subject.repository, subject.digest, raw, digest)
+            for old in replaced:
+                await _remove(access, subject.repository, old)
+        log.info("referrer.published", image=subject.name, referrer=digest, outcome=verdict.outcome.value, replaced=len(replaced))
+
+    async def _listed(self, access: RegistryAccess, repository: RepositoryName, subject: Digest, digest: Digest) -> bool:
+        for pause in LOOK_SECONDS:
+            await asyncio.sleep(pause)
+            if await access.referrers.listed(repository, subject, digest):
+                return True
+        return False
+
+    async def _fall_back(
+        self, access: RegistryAccess, repository: RepositoryName, subject: Digest, raw: bytes, digest: Digest
+    ) -> Sequence[Digest]:
+        """Have our entry in the index under the fallback tag; the digests of the entries it replaced."""
+        entry = listed_descriptor(raw, digest)
+        replaced: dict[Digest, None] = {}
+        for attempt in range(ROUNDS):
+            await asyncio.sleep(attempt * ROUND_SECONDS)
+            seen = await access.referrers.read_fallback(repository, subject)
+            earlier = [each for each in seen.entries if _is_verdict(each) and each.get("digest") != digest]
+            replaced.update(dict.fromkeys(Digest(str(each["digest"])) for each in earlier))
+            merged = merge_index(seen.entries, entry, _is_verdict)
+            if seen.exists and not earlier and any(each.get("digest") == digest for each in seen.entries):
+                return tuple(replaced)
+            if await self._cannot_run(access, repository, seen):
+                await self._own_writes.claim([digest_of(merged)])
+            await access.referrers.put_fallback(repository, subject, merged, seen=seen)
+        raise ReferrerLostError(f"{repository}@{subject}: our entry in the fallback index was overwritten {ROUNDS} times")
+
+    async def _cannot_run(self, access: RegistryAccess, repository: RepositoryName, seen: Fallback) -> bool:
+        """Whether nothing in an index that we are about to write can run.
+
+        Somebody could plant an image in the fallback index and later give our index, whose events we ignore, another tag.
+        """
+        digests = [str(each.get("digest", "")) for each in seen.entries]
+        if not all(is_digest(digest) for digest in digests):
+            return False
+        ours = set(await self._own_writes.claimed([Digest(digest) for digest in digests]))
+        foreign = [Digest(digest) for digest in digests if digest not in ours]
+        if len(foreign) > MAX_FOREIGN:
+            return False
+        for digest in foreign:
+            try:
+                manifest = await access.images.manifest(repository, digest)
+            except PermanentError:
+                return False
+            if not isinstance(manifest.content, Manifest) or manifest.content.is_runnable:
+                return False
+        return True
+
+
+def annotations(verdict: Verdict) -> dict[str, str]:
+    """What tools show of a referrer without fetching it. Hints: anybody who can push can write them."""
+    evaluated_at = iso(verdict.evaluated_at)
+    return {
+        "io.registry-watcher.outcome": verdict.outcome.value,
+        "io.registry-watcher.policy-revision": verdict.policy_revision,
+        "io.registry-watcher.evaluated-at": evaluated_at,
+        "io.registry-watcher.findings-fail": str(verdict.count(Action.FAIL)),
+        "io.registry-watcher.findings-warn": str(verdict.count(Action.WARN)),
+        "org.opencontainers.image.created": evaluated_at,
+    }
+
+
+def _is_verdict(entry: Mapping[str, Any]) -> bool:
+    return entry.get("artifactType") == VERDICT_TYPE
+
+
+async def _remove(access: RegistryAccess, repository: RepositoryName, digest: Digest) -> None:
+    """Best effort: a registry that does not delete keeps an artefact that nothing lists any more."""
+    try:
+        await access.uploads.delete_manifest(repository, digest)
+    except (PermanentError, RetryableError) as error:
+        log.debug("referrer.kept", repository=repository, digest=digest, reason=error.reason)

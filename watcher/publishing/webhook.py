@@ -1,0 +1,88 @@
+"""POST verdicts as CloudEvents to one URL, signed as Standard Webhooks says.
+
+Spec: standardwebhooks.com v1 (`webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64 HMAC-SHA256>`), CloudEvents HTTP
+protocol binding v1.0.2, structured mode.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+
+import aiohttp
+import structlog
+
+from watcher.kit.clock import Clock, utc_now
+from watcher.kit.secret import Secret, resolve
+from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.verdict import Verdict
+from watcher.publishing.cloudevent import CONTENT_TYPE, verdict_event
+from watcher.publishing.settings import WebhookSettings
+
+log = structlog.get_logger(__name__)
+
+# Receivers are told to answer before they work; ten seconds is what GitHub gives its own.
+TIMEOUT_SECONDS = 10.0
+
+
+class ReceiverRefusedError(PermanentError):
+    """The receiver answered that this request will never be right."""
+
+    reason = "receiver-refused"
+
+
+class ReceiverUnavailableError(RetryableError):
+    """The receiver did not take the message this time."""
+
+    reason = "receiver-unavailable"
+
+
+class WebhookPublisher:
+    """One URL that is told about verdicts."""
+
+    def __init__(self, settings: WebhookSettings, session: aiohttp.ClientSession, clock: Clock = utc_now) -> None:
+        self.name = settings.name
+        self._url = settings.url
+        self._secret = resolve(settings.secret) if settings.secret else None
+        self._session = session
+        self._clock = clock
+
+    async def publish(self, verdict: Verdict) -> None:
+        body = verdict_event(verdict)
+        headers = {"Content-Type": CONTENT_TYPE, **self._signature(verdict.id, body)}
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                status = response.status
+                retry_after = response.headers.get("Retry-After", "")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ReceiverUnavailableError(f"webhook {self.name}: {type(error).__name__}") from error
+        if status < 300:
+            return
+        if status in (408, 425, 429) or status >= 500:
+            wait = float(retry_after) if retry_after.isdecimal() else None
+            raise ReceiverUnavailableError(f"webhook {self.name}: answered {status}", retry_after_seconds=wait)
+        raise ReceiverRefusedError(f"webhook {self.name}: answered {status}")
+
+    def _signature(self, message_id: str, body: bytes) -> dict[str, str]:
+        timestamp = str(int(self._clock().timestamp()))
+        headers = {"webhook-id": message_id, "webhook-timestamp": timestamp}
+        if self._secret is not None:
+            headers["webhook-signature"] = sign(self._secret, message_id, timestamp, body)
+        return headers
+
+
+def sign(secret: Secret, message_id: str, timestamp: str, body: bytes) -> str:
+    """`v1,<base64>` over `id.timestamp.body`. A secret with the prefix `whsec_` is base64, any other is used as it is."""
+    text = secret.reveal()
+    key = text.encode()
+    if text.startswith("whsec_"):
+        try:
+            key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            key = text.encode()
+    signed = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(signed).decode()

@@ -1,0 +1,233 @@
+"""One blob from a registry into a pipe, by a blocking thread: read 256 KiB, hash, write.
+
+A thread and http.client cost less per byte than the event loop, and keep it free for everything that must answer quickly.
+Sizes and digests are checked on this side of the pipe: who parses the bytes never vouches for them.
+"""
+
+import asyncio
+import concurrent.futures
+import hashlib
+import http.client
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from yarl import URL
+
+from watcher.model.errors import (
+    AuthenticationError,
+    DigestMismatchError,
+    ForbiddenAddressError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    WatcherError,
+)
+from watcher.model.image import Descriptor
+from watcher.model.reference import RepositoryName
+from watcher.registry.answers import MAX_ERROR_BYTES, refusal
+from watcher.registry.challenges import scope
+from watcher.registry.client import CONNECT_SECONDS, USER_AGENT, RegistryClient
+from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, dial, run_transfer
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
+
+# In a row and without a byte of progress; a transfer that moves may be cut as often as its deadline allows.
+MAX_FAILURES = 4
+FIRST_WAIT_SECONDS = 0.25
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+async def pour_blob(
+    client: RegistryClient, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float
+) -> None:
+    """`ImageSource.pour` for a registry; see there for what is raised."""
+    scopes = frozenset({scope(repository, "pull")})
+    # The rate limit is waited for here: a thread that only waits is a thread wasted.
+    await client.pace.turn()
+    transfer = BlobTransfer(
+        client=client,
+        loop=asyncio.get_running_loop(),
+        url=client.base_url / "v2" / repository / "blobs" / descriptor.digest,
+        scopes=scopes,
+        authorization=await client.authorization(scopes),
+        descriptor=descriptor,
+        what=f"{client.registry}/{repository} blob {descriptor.digest}",
+    )
+    await run_transfer(transfer.run, sink, what=transfer.what, timeout_seconds=timeout_seconds)
+
+
+class _CutError(Exception):
+    """The connection ended early; what arrived so far is good."""
+
+
+@dataclass(slots=True, kw_only=True)
+class BlobTransfer:
+    """The state of one transfer; `run` is called once, in a thread."""
+
+    client: RegistryClient
+    loop: asyncio.AbstractEventLoop
+    url: URL
+    scopes: frozenset[str]
+    authorization: str | None
+    descriptor: Descriptor
+    what: str
+    position: int = 0
+
+    def run(self, stop: Stop, sink: Sink) -> None:
+        """Move every byte; raises what `ImageSource.pour` lists, and the two internal errors of `pipes`."""
+        digest = hashlib.new(self.descriptor.digest.partition(":")[0])
+        failures = 0
+        while True:
+            begun = self.position
+            try:
+                self._fetch(stop, sink, digest.update)
+                break
+            # OSError: connection, TLS and silence longer than the socket's timeout. A certificate does not get better.
+            except ssl.SSLCertVerificationError as error:
+                raise RegistryUnavailableError(f"{self.what}: the certificate is not trusted; see ca_file") from error
+            except (OSError, http.client.HTTPException, _CutError, RegistryUnavailableError) as error:
+                stop.check()  # a socket that was shut down under us looks like a cut
+                failures = 1 if self.position > begun else failures + 1
+                if failures >= MAX_FAILURES:
+                    if isinstance(error, WatcherError):
+                        raise
+                    reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
+                    raise RegistryUnavailableError(f"{self.what}: {reason} ({type(error).__name__})") from error
+                stop.sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1))
+        actual = f"{digest.name}:{digest.hexdigest()}"
+        if actual != self.descriptor.digest:
+            raise DigestMismatchError(f"{self.what}: the bytes received are {actual}")
+
+    def _fetch(self, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> None:
+        """Ask from `position` on, follow redirects, and move what comes; once more with a new token after a 401."""
+        hop, hops, renewed = Hop(url=self.url, authorized=True), 0, False
+        while True:
+            connection = _Connection(hop.url, self.client.guard, self.client.tls, stop, self.client.timeout_seconds)
+            response: http.client.HTTPResponse | None = None
+            try:
+                connection.request("GET", hop.url.raw_path_qs, headers=self._headers(hop))
+                response = connection.getresponse()
+                self.loop.call_soon_threadsafe(self.client.count, response.status)
+                location = response.headers.get("Location")
+                if response.status in {200, 206}:
+                    self._copy(response, self._skip(response), stop, sink, update)
+                    return
+                if response.status in REDIRECT_STATUSES and location is not None:
+                    hops += 1
+                    if hops > MAX_REDIRECTS:
+                        raise ForbiddenAddressError(f"{self.what}: more than {MAX_REDIRECTS} redirects")
+                    hop = next_hop(hop, location, self.client.guard)
+                elif response.status == 401 and hop.authorized and not renewed:
+                    renewed = True
+                    self.authorization = self._renew(response, stop)
+                else:
+                    headers = {"Retry-After": value} if (value := response.headers.get("Retry-After")) else {}
+                    raise refusal(self.what, response.status, headers, _error_body(response), self.client.clock())
+            finally:
+                stop.forget()
+                if response is not None:
+                    response.close()
+                connection.close()
+
+    def _headers(self, hop: Hop) -> dict[str, str]:
+        headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+        if self.position:
+            headers["Range"] = f"bytes={self.position}-"
+        if hop.authorized and self.authorization:
+            headers["Authorization"] = self.authorization
+        return headers
+
+    def _skip(self, response: http.client.HTTPResponse) -> int:
+        """How many bytes of this answer we already have.
+
+        Raises:
+            DigestMismatchError: it announces another size than the descriptor's.
+            RegistryRefusedError: it is a part, but not the one asked for.
+        """
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise RegistryRefusedError(f"{self.what}: served with a Content-Encoding that was not asked for")
+        skip, total = self.position, response.length
+        if response.status == 206:
+            matched = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+            if matched is None or int(matched[1]) != self.position or not self.position:
+                raise RegistryRefusedError(f"{self.what}: asked from byte {self.position}, got another range")
+            skip, total = 0, None if matched[2] == "*" else int(matched[2])
+        if total is not None and total != self.descriptor.size:
+            raise DigestMismatchError(f"{self.what}: {total} bytes, the manifest says {self.descriptor.size}")
+        return skip
+
+    def _copy(
+        self, response: http.client.HTTPResponse, skip: int, stop: Stop, sink: Sink, update: Callable[[memoryview], None]
+    ) -> None:
+        buffer = memoryview(bytearray(CHUNK_BYTES))
+        size = self.descriptor.size
+        # One byte beyond the end is asked for where no length was announced, to see that there is none.
+        while self.position < size or response.length is None:
+            stop.check()
+            count = response.readinto(buffer[: min(skip, CHUNK_BYTES)] if skip else buffer)
+            if not count:
+                break
+            if skip:
+                skip -= count
+                continue
+            if self.position + count > size:
+                raise DigestMismatchError(f"{self.what}: more than the {size} bytes that the manifest says")
+            piece = buffer[:count]
+            update(piece)
+            sink.write(piece)
+            self.position += count
+        if self.position < size:
+            raise _CutError
+
+    def _renew(self, response: http.client.HTTPResponse, stop: Stop) -> str:
+        """Ask the event loop for another token: the one we have has expired, or there was none yet."""
+        challenges = response.headers.get_all("WWW-Authenticate") or []
+        asking = asyncio.run_coroutine_threadsafe(self.client.answer(challenges, self.scopes, self.authorization), self.loop)
+        try:
+            while not concurrent.futures.wait([asking], timeout=0.2).done:
+                stop.check()
+        except BaseException:
+            asking.cancel()
+            raise
+        try:
+            return asking.result()
+        except (TimeoutError, concurrent.futures.CancelledError) as error:
+            raise AuthenticationError(f"{self.what}: no token in time") from error
+
+
+class _Connection(http.client.HTTPConnection):
+    """http.client over a socket that we dialled: to a checked address, and stoppable while it waits."""
+
+    def __init__(self, url: URL, guard: Guard, tls: ssl.SSLContext, stop: Stop, timeout_seconds: float) -> None:
+        super().__init__(url.raw_host or "", url.port)
+        self._url, self._guard, self._tls, self._stop, self._seconds = url, guard, tls, stop, timeout_seconds
+        if url.scheme == "https":
+            self.default_port = http.client.HTTPS_PORT
+
+    def connect(self) -> None:
+        failure: OSError = ConnectionError("no address")
+        for family, address in self._guard.resolve(self.host, self.port):
+            try:
+                sock = dial(family, address, self._stop, min(CONNECT_SECONDS, self._seconds))
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise failure
+        self.sock = sock
+        sock.settimeout(self._seconds)
+        if self._url.scheme == "https":
+            # Set first, so that a handshake that hangs can be shut down as well.
+            self.sock = self._tls.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self._stop.guard(self.sock)
+            self.sock.do_handshake()
+        else:
+            self._stop.guard(sock)
+
+
+def _error_body(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(MAX_ERROR_BYTES)
+    except (OSError, http.client.HTTPException):
+        return b""  # the status says enough

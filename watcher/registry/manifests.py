@@ -1,0 +1,94 @@
+"""Images of one registry: manifests and small blobs, verified. Layers are poured by `blobs`."""
+
+from watcher.model.digest import Digest, digest_as, digest_of, is_digest
+from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotFoundError, TooLargeError
+from watcher.model.image import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, Descriptor, FetchedManifest, parse_manifest
+from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.blobs import pour_blob
+from watcher.registry.challenges import scope
+from watcher.registry.client import RegistryClient, Response
+
+# One header, so that a registry that converts manifests never has a reason to.
+ACCEPT = ", ".join(ACCEPTED_TYPES)
+
+
+class RegistryImages:
+    """`ImageSource` over a registry."""
+
+    def __init__(self, client: RegistryClient) -> None:
+        self._client = client
+
+    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+        """See `ImageSource.manifest`."""
+        what = f"{self._client.registry}/{repository} {reference}"
+        try:
+            response = await self._request("GET", repository, reference)
+        except TooLargeError as error:
+            raise InvalidManifestError(f"{what}: more than {MAX_MANIFEST_BYTES} bytes are no manifest") from error
+        digest = _verified(response, reference, what)
+        media_type = response.headers.get("Content-Type", "")
+        content = parse_manifest(response.body, media_type)
+        return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)
+
+    async def head(self, repository: RepositoryName, reference: Tag | Digest) -> Digest | None:
+        """The digest a tag has now, None when there is no such manifest. Asks for the body only where the headers are silent.
+
+        Raises as `manifest` does.
+        """
+        try:
+            response = await self._request("HEAD", repository, reference)
+            claimed = response.headers.get("Docker-Content-Digest", "")
+            if not is_digest(claimed):
+                response = await self._request("GET", repository, reference)
+                return _verified(response, reference, f"{self._client.registry}/{repository} {reference}")
+        except NotFoundError:
+            return None
+        return Digest(claimed)
+
+    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+        """See `ImageSource.blob`."""
+        what = f"{self._client.registry}/{repository} blob {descriptor.digest}"
+        if descriptor.size > limit_bytes:
+            raise TooLargeError(f"{what}: {descriptor.size} bytes, at most {limit_bytes} are read")
+        response = await self._client.request(
+            "GET",
+            f"/v2/{repository}/blobs/{descriptor.digest}",
+            scopes=frozenset({scope(repository, "pull")}),
+            limit_bytes=limit_bytes,
+        )
+        if len(response.body) != descriptor.size:
+            raise DigestMismatchError(f"{what}: {len(response.body)} bytes, the manifest says {descriptor.size}")
+        actual = digest_as(response.body, descriptor.digest)
+        if actual != descriptor.digest:
+            raise DigestMismatchError(f"{what}: the bytes received are {actual}")
+        return response.body
+
+    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+        """See `ImageSource.pour`."""
+        await pour_blob(self._client, repository, descriptor, sink, timeout_seconds=timeout_seconds)
+
+    async def _request(self, method: str, repository: RepositoryName, reference: Tag | Digest) -> Response:
+        return await self._client.request(
+            method,
+            f"/v2/{repository}/manifests/{reference}",
+            scopes=frozenset({scope(repository, "pull")}),
+            headers={"Accept": ACCEPT},
+            limit_bytes=MAX_MANIFEST_BYTES,
+        )
+
+
+def _verified(response: Response, reference: Tag | Digest, what: str) -> Digest:
+    """The digest of the body, checked against what was asked for and what the registry says it sent.
+
+    A `Docker-Content-Digest` under an algorithm we do not know says nothing and is passed over.
+    """
+    if is_digest(reference):
+        actual = digest_as(response.body, Digest(reference))
+        if actual != reference:
+            raise DigestMismatchError(f"{what}: the bytes received are {actual}")
+    claimed = response.headers.get("Docker-Content-Digest", "")
+    if is_digest(claimed) and digest_as(response.body, Digest(claimed)) != claimed:
+        raise DigestMismatchError(f"{what}: the registry says {claimed}, the bytes received are {digest_of(response.body)}")
+    if is_digest(reference):
+        return Digest(reference)
+    return Digest(claimed) if is_digest(claimed) else digest_of(response.body)

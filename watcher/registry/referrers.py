@@ -1,0 +1,254 @@
+"""Artefacts attached to an image: the Referrers API, and the tag that stands in for it where it is missing.
+
+Mechanical only. Which of the two a registry has is decided by reading back what was put: the `OCI-Subject` header has been
+seen without the API and the API without the header. Who may edit an image's referrers at a time is the caller's business.
+
+Spec: OCI distribution-spec v1.1 "Listing Referrers", "Pushing Manifests with Subject", "Referrers Tag Schema".
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from watcher.model.digest import Digest
+from watcher.model.errors import (
+    NotFoundError,
+    RegistryRefusedError,
+    RetryableError,
+    TooLargeError,
+)
+from watcher.model.image import (
+    MAX_MANIFEST_BYTES,
+    OCI_EMPTY,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    Index,
+    parse_manifest,
+)
+from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.challenges import scope
+from watcher.registry.client import RegistryClient
+from watcher.registry.manifests import ACCEPT
+from watcher.registry.redirects import Hop, next_hop
+from watcher.registry.uploads import PutManifest, put_answer
+
+EMPTY_BLOB = b"{}"
+"""Has to be uploaded too, although everybody knows what is in it."""
+EMPTY_DESCRIPTOR = Descriptor(
+    media_type=OCI_EMPTY,
+    digest=Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+    size=len(EMPTY_BLOB),
+)
+
+# Kyverno refuses images with more than 50 referrers; twenty pages of any size are beyond every sane image.
+MAX_PAGES = 20
+
+
+class FallbackChangedError(RetryableError):
+    """Somebody else wrote the fallback tag since we read it: read it again and merge again."""
+
+    reason = "referrers-changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """The index under an image's fallback tag. `entries` are its descriptors exactly as they were, ours and foreign ones.
+
+    `etag` is None when there was no such tag.
+    """
+
+    entries: tuple[Mapping[str, Any], ...] = ()
+    etag: str | None = None
+    exists: bool = False
+
+
+def fallback_tag(subject: Digest) -> Tag:
+    """`sha256:<hex>` becomes `sha256-<hex>`, with at most 64 characters of hex."""
+    algorithm, _, encoded = subject.partition(":")
+    return Tag(f"{algorithm[:32]}-{encoded[:64]}")
+
+
+def build_artifact(subject: Descriptor, artifact_type: str, layers: Sequence[Descriptor], annotations: Mapping[str, str]) -> bytes:
+    """The manifest of an artefact attached to `subject`, as canonical JSON: same arguments, same digest.
+
+    `subject` must say media type and size as the registry serves it. Without layers the empty blob is the only one.
+
+    Spec: OCI image-spec v1.1 "Guidelines for Artifact Usage".
+    """
+    manifest: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": _described(EMPTY_DESCRIPTOR),
+        "layers": [_described(layer) for layer in layers or (EMPTY_DESCRIPTOR,)],
+        "subject": _described(subject),
+        "annotations": dict(annotations),
+    }
+    return msgspec.json.encode(manifest, order="deterministic")
+
+
+def listed_descriptor(manifest: bytes, digest: Digest) -> dict[str, Any]:
+    """How an artefact's manifest appears in an index of referrers: with its artifactType and a copy of all annotations."""
+    body = msgspec.json.decode(manifest)
+    entry: dict[str, Any] = {"mediaType": body["mediaType"], "digest": digest, "size": len(manifest)}
+    entry["artifactType"] = body.get("artifactType") or body["config"]["mediaType"]
+    if body.get("annotations"):
+        entry["annotations"] = body["annotations"]
+    return entry
+
+
+def merge_index(entries: Sequence[Mapping[str, Any]], add: Mapping[str, Any], remove: Callable[[Mapping[str, Any]], bool]) -> bytes:
+    """The index with `add` in it once and what `remove` picks out of it; every other entry as it was, in its order.
+
+    Canonical JSON: merging again changes nothing, so a repeated publication has the same digest.
+    """
+    kept = [dict(entry) for entry in entries if entry.get("digest") != add["digest"] and not remove(entry)]
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*kept, dict(add)]}
+    return msgspec.json.encode(index, order="deterministic")
+
+
+class Referrers:
+    """The referrers of images in one registry."""
+
+    def __init__(self, client: RegistryClient) -> None:
+        self._client = client
+
+    async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool:
+        """Whether the Referrers API lists `digest` under `subject`: the only proof that the API works.
+
+        Raises:
+            ThrottledError, RegistryUnavailableError, AuthenticationError
+        """
+        entries = await self._api(repository, subject, None)
+        return entries is not None and any(entry.get("digest") == digest for entry in entries)
+
+    async def list_referrers(
+        self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
+    ) -> tuple[Descriptor, ...]:
+        """Every artefact attached to `subject`, from the API or the fallback tag, of one type when that is given.
+
+        A descriptor without an artifactType may be of any type (older clients left it out) and is always returned.
+
+        Raises:
+            InvalidManifestError: an entry is malformed. Those of `read_fallback`.
+        """
+        entries = await self._api(repository, subject, artifact_type)
+        if not entries:
+            # An API that is there but empty may stand beside a fallback tag from before it was.
+            entries = list((await self.read_fallback(repository, subject)).entries)
+        index = parse_manifest(msgspec.json.encode({"mediaType": OCI_INDEX, "manifests": entries}), OCI_INDEX)
+        assert isinstance(index, Index)
+        return tuple(entry for entry in index.manifests if not artifact_type or entry.artifact_type in {None, "", artifact_type})
+
+    async def read_fallback(self, repository: RepositoryName, subject: Digest) -> Fallback:
+        """What the fallback tag holds now; empty when it does not exist.
+
+        Raises:
+            RegistryRefusedError: something else than an image index has that tag. It must be left alone.
+            RegistryUnavailableError: among others while another client is writing the tag; retried already.
+            ThrottledError, AuthenticationError
+        """
+        tag = fallback_tag(subject)
+        try:
+            response = await self._client.request(
+                "GET",
+                f"/v2/{repository}/manifests/{tag}",
+                scopes=frozenset({scope(repository, "pull")}),
+                headers={"Accept": ACCEPT},
+                limit_bytes=MAX_MANIFEST_BYTES,
+            )
+        except NotFoundError:
+            return Fallback()
+        except TooLargeError as error:
+            raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is too large to be edited") from error
+        entries = _entries(response.body, response.headers.get("Content-Type", ""))
+        if entries is None:
+            raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is not an image index; it is left alone")
+        return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), exists=True)
+
+    async def put_fallback(self, repository: RepositoryName, subject: Digest, raw: bytes, *, seen: Fallback) -> PutManifest:
+        """Replace the fallback index, on the condition that it is still the one that was `seen`.
+
+        The condition helps where a registry honours it; distribution ignores it, so read back what you have written.
+
+        Raises:
+            FallbackChangedError: it is not. Those of `Uploads.put_manifest`.
+        """
+        conditions = {"If-None-Match": "*"} if not seen.exists else {"If-Match": seen.etag} if seen.etag else {}
+        response = await self._client.request(
+            "PUT",
+            f"/v2/{repository}/manifests/{fallback_tag(subject)}",
+            scopes=frozenset({scope(repository, "pull", "push")}),
+            headers={**conditions, "Content-Type": OCI_INDEX},
+            data=raw,
+            accept=frozenset({200, 201, 202, 412}),
+        )
+        if response.status == 412:
+            raise FallbackChangedError(f"{self._client.registry}/{repository}:{fallback_tag(subject)} was changed meanwhile")
+        return put_answer(response, raw, fallback_tag(subject))
+
+    async def _api(self, repository: RepositoryName, subject: Digest, artifact_type: str | None) -> list[Mapping[str, Any]] | None:
+        """Every page of the Referrers API; None where there is none, or what answers is not it."""
+        path = f"/v2/{repository}/referrers/{subject}"
+        url = self._client.base_url.joinpath(path.lstrip("/"))
+        if artifact_type:
+            url = url.with_query({"artifactType": artifact_type})
+        hop, entries = Hop(url=url, authorized=True), list[Mapping[str, Any]]()
+        for page in range(MAX_PAGES):
+            response = await self._client.request(
+                "GET",
+                hop.url,
+                scopes=frozenset({scope(repository, "pull")}),
+                headers={"Accept": OCI_INDEX},
+                limit_bytes=MAX_MANIFEST_BYTES,
+                accept=frozenset({200, 400, 404, 405, 406}),
+            )
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+            found = (
+                _entries(response.body, response.headers.get("Content-Type", ""))
+                if response.status == 200 and media_type == OCI_INDEX
+                else None
+            )
+            if found is None:
+                return None if page == 0 else entries
+            entries += found
+            following = next_link(response.headers.get("Link"))
+            if following is None:
+                break
+            hop = next_hop(Hop(url=response.url, authorized=True), following, self._client.guard)
+        return entries
+
+
+def next_link(header: str | None) -> str | None:
+    """The target of `rel="next"` in a `Link` header (RFC 8288), None when there is none."""
+    for target, parameters in re.findall(r"<([^<>]*)>((?:\s*;[^,<>]*)*)", header or ""):
+        if re.search(r';\s*rel\s*=\s*"?next"?\s*(;|$)', parameters, re.IGNORECASE):
+            return str(target)
+    return None
+
+
+def _entries(body: bytes, content_type: str) -> list[Mapping[str, Any]] | None:
+    """The descriptors of an OCI index as they stand in its JSON; None when it is none."""
+    try:
+        index = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    if not isinstance(index, dict) or index.get("mediaType", content_type.partition(";")[0].strip()) != OCI_INDEX:
+        return None
+    manifests = index.get("manifests") or []
+    if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
+        return None
+    return manifests
+
+
+def _described(descriptor: Descriptor) -> dict[str, Any]:
+    entry: dict[str, Any] = {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
+    if descriptor.artifact_type:
+        entry["artifactType"] = descriptor.artifact_type
+    if descriptor.annotations:
+        entry["annotations"] = descriptor.annotations
+    return entry

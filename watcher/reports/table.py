@@ -1,0 +1,89 @@
+"""A verdict for people at a terminal, as rich renderables."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from watcher.model.verdict import Action, Finding, Outcome, SectionState, Verdict
+
+OUTCOME_STYLES = {
+    Outcome.PASS: "bold green",
+    Outcome.WARN: "bold yellow",
+    Outcome.FAIL: "bold red",
+    Outcome.UNKNOWN: "bold magenta",
+    Outcome.NOT_APPLICABLE: "bold cyan",
+}
+ACTION_STYLES = {Action.FAIL: "red", Action.WARN: "yellow", Action.UNKNOWN: "magenta", Action.NOTE: "cyan"}
+# What stops an image comes first, whatever its category.
+_ACTION_ORDER = (Action.FAIL, Action.UNKNOWN, Action.WARN, Action.NOTE)
+# Past this a terminal only scrolls; JSON has everything.
+MAX_LISTED = 25
+
+
+def verdict_block(verdict: Verdict, *, name: str | None = None) -> RenderableType:
+    """One block: the outcome and the image, its findings by category, and what was not looked at."""
+    lines: list[RenderableType] = [_headline(verdict, name)]
+    if verdict.reason and not verdict.findings:
+        lines.append(Padding(Text(printable(verdict.reason), style="dim"), (0, 0, 0, 2)))
+    for category, group in groupby(_ordered(verdict.findings), key=lambda finding: finding.category):
+        found = list(group)
+        lines.append(Padding(Text(category.value.replace("-", " "), style="dim"), (0, 0, 0, 2)))
+        lines.extend(_finding(finding) for finding in found[:MAX_LISTED])
+        if len(found) > MAX_LISTED:
+            lines.append(Padding(Text(f"… and {len(found) - MAX_LISTED} more; -o json lists all", style="dim"), (0, 0, 0, 4)))
+    lines.extend(_gaps(verdict))
+    return Group(*lines)
+
+
+def printable(text: str) -> str:
+    """Untrusted text for a terminal: control characters, which could rewrite the screen, become visible escapes."""
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def _headline(verdict: Verdict, name: str | None) -> Text:
+    subject = verdict.subject
+    shown = name or f"{subject.registry}/{subject.repository}" + (f":{verdict.tag}" if verdict.tag else "")
+    headline = Text()
+    headline.append(f" {verdict.outcome.value.upper():^7} ", style=f"reverse {OUTCOME_STYLES[verdict.outcome]}")
+    headline.append(f" {printable(shown)}", style="bold")
+    if verdict.platform:
+        headline.append(f"  {printable(verdict.platform)}", style="dim")
+    headline.append(f"  {subject.digest[:19]}", style="dim")
+    return headline
+
+
+def _ordered(findings: Sequence[Finding]) -> list[Finding]:
+    worst_first = {action: place for place, action in enumerate(_ACTION_ORDER)}
+    worst_of: dict[str, int] = {}
+    for finding in findings:
+        place = worst_first[finding.action]
+        worst_of[finding.category.value] = min(place, worst_of.get(finding.category.value, place))
+    return sorted(
+        findings,
+        key=lambda each: (worst_of[each.category.value], each.category.value, worst_first[each.action], each.rule, each.key),
+    )
+
+
+def _finding(finding: Finding) -> RenderableType:
+    text = Text()
+    text.append(f"{finding.action.value:<8}", style=ACTION_STYLES[finding.action])
+    text.append(printable(finding.message or finding.title))
+    text.append(f"  {finding.rule}", style="dim")
+    evidence = finding.evidence
+    if evidence is not None and evidence.created_by:
+        text.append(f"\n        in layer {evidence.layer_index}: {printable(evidence.created_by)[:100]}", style="dim")
+    if finding.remediation:
+        text.append(f"\n        → {printable(finding.remediation.strip())}", style="dim")
+    return Padding(text, (0, 0, 0, 4))
+
+
+def _gaps(verdict: Verdict) -> list[RenderableType]:
+    quiet = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
+    return [
+        Padding(Text(f"{name}: {section.state.value}: {printable(section.reason)[:200]}", style="magenta dim"), (0, 0, 0, 2))
+        for name, section in verdict.sections.items()
+        if section.state not in quiet
+    ]

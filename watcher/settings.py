@@ -1,0 +1,128 @@
+"""The configuration file: read once, at the top, into frozen structs; every room sees its own slice.
+
+Reference: docs/reference/settings.md; the JSON Schema is config/schemas/watcher.schema.json.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from watcher.api.settings import AdmissionSettings, ServerSettings
+from watcher.dialects.catalog import DIALECTS
+from watcher.evaluation.settings import PolicySettings
+from watcher.inspection.settings import InspectionSettings
+from watcher.kit.yaml_source import YamlSource, parse_yaml
+from watcher.model.errors import ConfigurationError, WatcherError
+from watcher.model.reference import parse_host
+from watcher.pipeline.environments import EnvironmentSettings
+from watcher.publishing.settings import PublisherSettings
+from watcher.registry.settings import RegistrySettings
+from watcher.sources.webhook import WebhookSettings
+from watcher.store.settings import StoreSettings
+
+DEFAULT_PATHS = (Path("watcher.yaml"), Path("/etc/watcher/watcher.yaml"))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file. Every part has defaults; the shortest useful file names a registry, a source and a publisher."""
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    registries: tuple[RegistrySettings, ...] = ()
+    environments: tuple[EnvironmentSettings, ...] = ()
+    sources: tuple[WebhookSettings, ...] = ()
+    inspection: InspectionSettings = InspectionSettings()
+    policies: PolicySettings = PolicySettings()
+    publish: tuple[PublisherSettings, ...] = ()
+    admission: AdmissionSettings | None = None
+
+
+def find(explicit: Path | None) -> Path:
+    """The file to read: the one named, else `./watcher.yaml`, else `/etc/watcher/watcher.yaml`.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    for path in (explicit,) if explicit is not None else DEFAULT_PATHS:
+        if path.is_file():
+            return path
+    if explicit is not None:
+        raise ConfigurationError(f"{explicit}: no such file")
+    raise ConfigurationError(
+        "no configuration: neither ./watcher.yaml nor /etc/watcher/watcher.yaml exists; `watcher init` writes one"
+    )
+
+
+def load(path: Path) -> Settings:
+    """Read and check a configuration file. Secrets are not resolved here: `config check` needs none of them.
+
+    Raises:
+        ConfigurationError: `file:line:column: what`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error!s:.200}") from error
+    documents = parse_yaml(text, str(path))
+    if len(documents) > 1:
+        raise ConfigurationError(f"{path}: one document is expected, {len(documents)} found")
+    source = documents[0] if documents else YamlSource(file=str(path), value={}, positions={})
+    try:
+        settings = msgspec.convert(source.value or {}, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(source.at_msgspec(str(error))) from error
+    return _completed(settings, source)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors and checks."""
+    built: dict[str, Any] = msgspec.json.schema(Settings)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Registry Watcher configuration", **built}
+
+
+def _completed(settings: Settings, source: YamlSource) -> Settings:
+    """Fill in what follows from the rest, and refuse what cannot work."""
+    registries: dict[str, RegistrySettings] = {}
+    for index, registry in enumerate(settings.registries):
+        where = source.at(("registries", index, "host"))
+        try:
+            host = parse_host(registry.host)
+        except WatcherError as error:
+            raise ConfigurationError(f"{where}: {error}") from error
+        if host in registries:
+            raise ConfigurationError(f"{where}: registry {host} is listed twice")
+        registries[host] = msgspec.structs.replace(registry, host=host)
+    sources: dict[str, WebhookSettings] = {}
+    for index, hook in enumerate(settings.sources):
+        named = _completed_source(hook, tuple(registries), source, index)
+        if named.name in sources:
+            raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
+        sources[named.name] = named
+    names: set[str] = set()
+    for index, publisher in enumerate(settings.publish):
+        if publisher.name in names:
+            raise ConfigurationError(
+                f"{source.at(('publish', index))}: two publishers are named {publisher.name!r}; give one a name"
+            )
+        names.add(publisher.name)
+    return msgspec.structs.replace(settings, registries=tuple(registries.values()), sources=tuple(sources.values()))
+
+
+def _completed_source(hook: WebhookSettings, hosts: tuple[str, ...], source: YamlSource, index: int) -> WebhookSettings:
+    where = source.at(("sources", index))
+    if hook.dialect not in DIALECTS:
+        known = ", ".join(sorted(DIALECTS))
+        raise ConfigurationError(f"{source.at(('sources', index, 'dialect'))}: no dialect {hook.dialect!r}; there are: {known}")
+    host = hook.registry
+    if not host:
+        if len(hosts) != 1:
+            raise ConfigurationError(
+                f"{where}: `registry` says whose events these are; it may be left out only with exactly one registry"
+            )
+        host = hosts[0]
+    try:
+        host = parse_host(host)
+    except WatcherError as error:
+        raise ConfigurationError(f"{where}: {error}") from error
+    return msgspec.structs.replace(hook, registry=host, name=hook.name or hook.dialect)

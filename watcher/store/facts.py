@@ -1,0 +1,106 @@
+"""Facts of layers by content, and the images seen before that others may be built on."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, func, select
+
+from watcher.model.digest import Digest
+from watcher.model.inventory import FileTable, LayerFacts, Problem, SecretHit
+from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.store.chain import chain_ids
+from watcher.store.statements import Transactions, insert_new, pack, unpack
+from watcher.store.tables import image, layer, layer_files, reference
+
+# A base is recognised by where it was first seen. More places than this for one chain of layers do not make it better known,
+# and the oldest come first, so that copies pushed later cannot crowd out the place the base came from.
+PLACES_PER_BASE = 32
+
+
+class LayerStore:
+    """`LayerCache` of watcher/inspection/protocol.py."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
+        """The facts kept for exactly this analyser version, else None."""
+        statement = (
+            select(layer.c.facts, layer.c.secrets, layer.c.sections, layer_files.c.blob)
+            .join(layer_files, layer_files.c.layer_id == layer.c.id)
+            .where(layer.c.digest == digest, layer.c.analyser_version == analyser)
+        )
+
+        def read(connection: Connection) -> LayerFacts | None:
+            row = connection.execute(statement).one_or_none()
+            if row is None:
+                return None
+            return replace(
+                unpack(row.facts, LayerFacts),
+                files=unpack(row.blob, FileTable),
+                secrets=unpack(row.secrets, tuple[SecretHit, ...]),
+                problems=unpack(row.sections, tuple[Problem, ...]),
+            )
+
+        return await self._database.read(read)
+
+    async def keep_layer(self, facts: LayerFacts) -> None:
+        """After this returns `layer(facts.digest, facts.analyser)` gives an equal value. Repeating it changes nothing."""
+        # A list of a million files takes a second to pack: neither on the loop nor in the one writer thread.
+        row, files = await asyncio.to_thread(_packed, facts)
+
+        def write(connection: Connection) -> None:
+            insert_new(connection, layer, [row])
+            same = (layer.c.digest == facts.digest, layer.c.analyser_version == facts.analyser)
+            layer_id = connection.execute(select(layer.c.id).where(*same)).scalar_one()
+            insert_new(connection, layer_files, [{"layer_id": layer_id, **files}])
+
+        await self._database.write(write)
+
+    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
+        """Images whose layers are a true prefix of `layers`, longest first, then in the order they were first seen."""
+        lengths = {chain_id: length for length, chain_id in enumerate(chain_ids(layers)[:-1], start=1)}
+        if not lengths:
+            return ()
+        rank = func.row_number().over(partition_by=image.c.chain_id, order_by=reference.c.id).label("rank")
+        ranked = (
+            select(
+                image.c.chain_id,
+                image.c.digest,
+                reference.c.id,
+                reference.c.registry,
+                reference.c.repository,
+                reference.c.tag,
+                rank,
+            )
+            .join(reference, reference.c.image_id == image.c.id)
+            .where(image.c.chain_id.in_(list(lengths)))
+            .subquery()
+        )
+        statement = select(ranked).where(ranked.c.rank <= PLACES_PER_BASE).order_by(ranked.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        found = [
+            (
+                lengths[row.chain_id],
+                Reference(
+                    registry=Host(row.registry),
+                    repository=RepositoryName(row.repository),
+                    tag=Tag(row.tag) if row.tag else None,
+                    digest=Digest(row.digest),
+                ),
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda base: -base[0])
+
+
+def _packed(facts: LayerFacts) -> tuple[dict[str, object], dict[str, object]]:
+    row: dict[str, object] = {
+        "digest": facts.digest,
+        "analyser_version": facts.analyser,
+        "facts": pack(replace(facts, files=FileTable(), secrets=(), problems=())),
+        "secrets": pack(facts.secrets),
+        "sections": pack(facts.problems),
+    }
+    return row, {"rows": len(facts.files), "blob": pack(facts.files)}

@@ -1,0 +1,90 @@
+"""What the API and the command line ask about images."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from watcher.model.digest import Digest
+from watcher.model.inspection_json import inspection_json
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Outcome, Verdict
+from watcher.store.protocol import ImageRow
+from watcher.store.recording import StoredImage
+from watcher.store.statements import Transactions, unpack
+from watcher.store.tables import image, reference, verdict
+from watcher.store.verdicts import image_id_of, verdict_of, verdict_rows
+
+
+class StoredImages:
+    """`ImageReader` of watcher/store/protocol.py."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    async def images(self, *, after: str | None = None, limit: int = 100) -> Sequence[ImageRow]:
+        """In order of digest, beginning after `after`.
+
+        One row per digest, registry and repository. `limit` counts digests, so that a page never ends within one.
+        """
+        page = select(image.c.id).order_by(image.c.digest).limit(limit)
+        if after is not None:
+            page = page.where(image.c.digest > after)
+
+        def run(connection: Connection) -> Sequence[ImageRow]:
+            ids = connection.execute(page).scalars().all()
+            return _rows(connection, ids)
+
+        return await self._database.read(run)
+
+    async def inspection(self, digest: Digest) -> bytes | None:
+        """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
+        statement = select(image.c.config).where(image.c.digest == digest)
+
+        def run(connection: Connection) -> bytes | None:
+            blob = connection.execute(statement).scalar_one_or_none()
+            if blob is None:
+                return None
+            stored = unpack(blob, StoredImage)
+            return msgspec.json.encode(inspection_json(stored.inventory) | {"files": stored.files})
+
+        return await self._database.read(run)
+
+    async def verdicts(self, digest: Digest, *, limit: int = 100) -> Sequence[Verdict]:
+        """Newest first."""
+        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest)).order_by(verdict.c.id.desc()).limit(limit)
+        return await self._database.read(lambda connection: [verdict_of(row) for row in connection.execute(statement)])
+
+
+def _rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:
+    tags: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    seen = select(image.c.digest, reference.c.registry, reference.c.repository, reference.c.tag).join(
+        reference, reference.c.image_id == image.c.id
+    )
+    for digest, registry, repository, tag in connection.execute(seen.where(image.c.id.in_(ids))):
+        tags[digest, registry, repository].update([tag] if tag else [])
+    newest = (
+        select(func.max(verdict.c.id))
+        .where(verdict.c.image_id.in_(ids))
+        .group_by(verdict.c.image_id, verdict.c.registry, verdict.c.repository)
+    )
+    said = {
+        (row.digest, row.registry, row.repository): row
+        for row in connection.execute(
+            select(verdict.c.digest, verdict.c.registry, verdict.c.repository, verdict.c.outcome, verdict.c.evaluated_at).where(
+                verdict.c.id.in_(newest)
+            )
+        )
+    }
+    return [
+        ImageRow(
+            digest=Digest(place[0]),
+            registry=Host(place[1]),
+            repository=RepositoryName(place[2]),
+            tags=tuple(Tag(tag) for tag in sorted(tags[place])),
+            outcome=Outcome(said[place].outcome) if place in said else None,
+            evaluated_at=said[place].evaluated_at if place in said else None,
+        )
+        for place in sorted(tags)
+    ]

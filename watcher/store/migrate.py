@@ -1,0 +1,72 @@
+"""Bring a database to the tables that this version knows, or refuse it."""
+
+from pathlib import Path
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from watcher.kit.sqlite import connect, sqlite_engine
+from watcher.model.errors import ConfigurationError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(path: Path) -> None:
+    """Create or upgrade the tables, in one transaction: killed in the middle, nothing has happened. Repeating it changes nothing.
+
+    Raises:
+        ConfigurationError: the database was written by a newer version, is another program's, or cannot be written.
+    """
+    engine = sqlite_engine(path)
+    try:
+        with connect(engine, path) as connection, connection.begin():
+            config = _config()
+            if not _is_current(connection, config, path):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise ConfigurationError(f"store {path}: its tables cannot be upgraded: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def require_current(path: Path) -> None:
+    """Refuse tables that this version cannot read, without touching them: for a reader beside the daemon.
+
+    Raises:
+        ConfigurationError: older or newer tables, or none.
+    """
+    engine = sqlite_engine(path, read_only=True)
+    try:
+        with connect(engine, path) as connection, connection.begin():
+            if not _is_current(connection, _config(), path):
+                raise ConfigurationError(f"store {path}: its tables are of an older version: `watcher run` upgrades them")
+    except DBAPIError as error:
+        raise ConfigurationError(f"store {path}: cannot be read: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _is_current(connection: Connection, config: Config, path: Path) -> bool:
+    found = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(config)
+    if found is None:
+        strangers = sqlalchemy.inspect(connection).get_table_names()
+        if strangers:
+            raise ConfigurationError(
+                f"store {path} holds the tables of another program ({', '.join(strangers[:3])}): name another file"
+            )
+    elif found not in {script.revision for script in scripts.walk_revisions()}:
+        raise ConfigurationError(f"store {path} was written by a newer version (tables {found!r}): run that version or a later one")
+    return found == scripts.get_current_head()

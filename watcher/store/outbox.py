@@ -1,0 +1,115 @@
+"""Publications that are still to be made: at least once, in order per publisher and subject."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, exists, select, update
+
+from watcher.kit.clock import Clock
+from watcher.store.protocol import Publication, Published, PublishFailed, PublishLater
+from watcher.store.statements import Transactions
+from watcher.store.tables import publication
+
+# Longer than any publisher may take (two minutes), so that a lease runs out only under one that died.
+LEASE = timedelta(minutes=3)
+FIRST_DELAY_SECONDS = 2.0
+# A receiver that comes back is told within this time.
+LONGEST_DELAY_SECONDS = 900.0
+# Together with the delays, about a day: a destination that is down for longer needs a person, who finds it listed as failed.
+MAX_ATTEMPTS = 100
+OPEN = ("waiting", "leased")
+
+
+class StoredOutbox:
+    """`Outbox` of watcher/store/protocol.py. `jitter` gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        database: Transactions,
+        clock: Clock,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._jitter = jitter
+
+    async def recover(self) -> int:
+        """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
+        now = self._clock()
+        statement = update(publication).where(publication.c.state == "leased").values(state="waiting", due_at=now, lease_until=None)
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def due(self, limit: int) -> Sequence[Publication]:
+        """Take at most `limit` publications whose time has come; each is leased and returns by itself if never settled."""
+        now = self._clock()
+
+        def run(connection: Connection) -> Sequence[Publication]:
+            connection.execute(
+                update(publication)
+                .where(publication.c.state == "leased", publication.c.lease_until <= now)
+                .values(state="waiting", due_at=publication.c.lease_until, lease_until=None)
+            )
+            # Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once.
+            older = publication.alias()
+            held_back = exists().where(
+                older.c.subject == publication.c.subject,
+                older.c.publisher == publication.c.publisher,
+                older.c.state.in_(OPEN),
+                older.c.id < publication.c.id,
+            )
+            statement = (
+                select(publication)
+                .where(publication.c.state == "waiting", publication.c.due_at <= now, ~held_back)
+                .order_by(publication.c.due_at, publication.c.id)
+                .limit(limit)
+            )
+            taken = [
+                Publication(id=row.id, verdict_id=row.verdict_id, publisher=row.publisher, attempt=row.attempts + 1)
+                for row in connection.execute(statement)
+            ]
+            if taken:
+                connection.execute(
+                    update(publication)
+                    .where(publication.c.id.in_([each.id for each in taken]))
+                    .values(state="leased", attempts=publication.c.attempts + 1, lease_until=now + LEASE)
+                )
+            return taken
+
+        return await self._database.write(run)
+
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
+        """Close or release a publication. One whose lease has passed to another attempt is left alone."""
+        values = self._settled(publication, result, self._clock())
+        await self._database.write(lambda connection: _settle(connection, publication, values))
+
+    def _settled(
+        self, publication: Publication, result: Published | PublishLater | PublishFailed, now: datetime
+    ) -> Mapping[str, Any]:
+        match result:
+            case Published():
+                return {"state": "published", "reason": "", "detail": ""}
+            case PublishLater(reason=reason, detail=detail) if publication.attempt < self._max_attempts:
+                due_at = now + timedelta(seconds=self._delay(publication.attempt, result.delay_seconds))
+                return {"state": "waiting", "due_at": due_at, "reason": reason, "detail": detail}
+            case PublishLater(reason=reason, detail=detail) | PublishFailed(reason=reason, detail=detail):
+                return {"state": "failed", "reason": reason, "detail": detail}
+
+    def _delay(self, attempt: int, asked_seconds: float | None) -> float:
+        if asked_seconds is not None:
+            return min(asked_seconds, LONGEST_DELAY_SECONDS)
+        # The exponent is capped so that the number stays a float; jitter parts those that failed together.
+        seconds: float = min(FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20), LONGEST_DELAY_SECONDS)
+        return seconds * (0.75 + self._jitter() / 2)
+
+
+def _settle(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> None:
+    connection.execute(
+        update(publication)
+        .where(publication.c.id == taken.id, publication.c.state == "leased", publication.c.attempts == taken.attempt)
+        .values(lease_until=None, **values)
+    )

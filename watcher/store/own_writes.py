@@ -1,0 +1,75 @@
+"""Digests that we wrote into registries ourselves, so that the events of our own writes start no work."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy import Connection, delete, select, update
+
+from watcher.kit.clock import Clock
+from watcher.model.digest import Digest
+from watcher.model.verdict import Subject
+from watcher.store.statements import Transactions, insert_new, parts
+from watcher.store.tables import own_write
+
+# Senders repeat an event for a week at most; a month also covers a queue that was stopped. An older one of ours that is
+# announced again is still found not to be an image, only later, by looking at it.
+KEPT = timedelta(days=30)
+
+
+class OwnWriteStore:
+    """`OwnWrites` of watcher/publishing/protocol.py. Its locks hold within one process, and a store has one daemon."""
+
+    def __init__(self, database: Transactions, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        # Only subjects that somebody holds or waits for are in here.
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def claim(self, digests: Collection[Digest]) -> None:
+        """Record digests *before* they are put. After this returns `claimed` knows them."""
+        now = self._clock()
+        rows = [{"digest": digest, "claimed_at": now} for digest in sorted(digests)]
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(own_write).where(own_write.c.claimed_at < now - KEPT))
+            for part in parts(rows):
+                again = own_write.c.digest.in_([row["digest"] for row in part])
+                connection.execute(update(own_write).where(again).values(claimed_at=now))
+            insert_new(connection, own_write, rows)
+
+        await self._database.write(write)
+
+    async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
+        """Those of `digests` that are ours."""
+        asked = sorted(digests)
+        if not asked:
+            return frozenset()
+
+        def read(connection: Connection) -> frozenset[Digest]:
+            return frozenset(
+                Digest(digest)
+                for part in parts(asked)
+                for digest in connection.execute(select(own_write.c.digest).where(own_write.c.digest.in_(part))).scalars()
+            )
+
+        return await self._database.read(read)
+
+    def lock(self, subject: Subject) -> AbstractAsyncContextManager[None]:
+        """Hold (registry, repository, digest) so that only one of us edits its referrers."""
+        return self._locked(subject.name)
+
+    @asynccontextmanager
+    async def _locked(self, name: str) -> AsyncIterator[None]:
+        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
+        self._locks[name] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            users = self._locks[name][1] - 1
+            if users:
+                self._locks[name] = (lock, users)
+            else:
+                del self._locks[name]

@@ -1,0 +1,130 @@
+"""What we know: images, verdicts per subject, and what is still to be told to whom.
+
+The store also keeps the facts of layers (`LayerCache`, watcher/inspection/protocol.py) and the digests of our own writes
+(`OwnWrites`, watcher/publishing/protocol.py): those Protocols live with the rooms that ask for them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from watcher.model.digest import Digest
+from watcher.model.inventory import Inventory
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Outcome, Subject, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One verdict with the facts it rests on; `inventory` is None for an index and where nothing could be inspected."""
+
+    verdict: Verdict
+    inventory: Inventory | None = None
+
+
+class VerdictStore(Protocol):
+    """Verdicts, recorded together with what must be published about them."""
+
+    async def record(self, judged: Sequence[Judged], publishers: Mapping[str, Sequence[str]]) -> None:
+        """Record verdicts, images and one outbox row per verdict and publisher, in one transaction.
+
+        `publishers` maps a verdict's id to the names of the publishers it goes to. After this returns all of it is on disk.
+        A verdict whose id is already recorded is left as it is, with its publications.
+        A newer verdict of the same subject supersedes publications of older ones that were not yet attempted.
+        """
+        ...
+
+    async def verdict(self, verdict_id: str) -> Verdict | None: ...
+
+    async def latest(
+        self,
+        digest: Digest,
+        *,
+        registry: Host | None = None,
+        repository: RepositoryName | None = None,
+        environment: str | None = None,
+    ) -> Verdict | None:
+        """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
+        ...
+
+    async def previous_outcome(self, subject: Subject, before: Verdict) -> Outcome | None:
+        """The outcome of the verdict of the same registry, repository and digest that `before` replaced."""
+        ...
+
+    async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
+        """Every tag an event has ever named this digest by."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One verdict on its way to one publisher. `attempt` counts from 1."""
+
+    id: int
+    verdict_id: str
+    publisher: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The destination has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishLater:
+    """Try again; None lets the outbox's own backoff decide. After the last attempt it becomes failed."""
+
+    reason: str
+    detail: str
+    delay_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishFailed:
+    """Give up; it stays listed with its reason."""
+
+    reason: str
+    detail: str
+
+
+class Outbox(Protocol):
+    """Publications that are still to be made. At least once; in order per publisher and subject."""
+
+    async def due(self, limit: int) -> Sequence[Publication]:
+        """Take at most `limit` publications whose time has come; each is leased and returns by itself if never settled.
+
+        Never two of one (publisher, subject) at a time.
+        """
+        ...
+
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """One image as lists show it."""
+
+    digest: Digest
+    registry: Host
+    repository: RepositoryName
+    tags: tuple[Tag, ...]
+    outcome: Outcome | None
+    evaluated_at: datetime | None
+
+
+class ImageReader(Protocol):
+    """What the API and the command line ask."""
+
+    async def images(self, *, after: str | None = None, limit: int = 100) -> Sequence[ImageRow]:
+        """In order of digest, beginning after `after`."""
+        ...
+
+    async def inspection(self, digest: Digest) -> bytes | None:
+        """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
+        ...
+
+    async def verdicts(self, digest: Digest, *, limit: int = 100) -> Sequence[Verdict]:
+        """Newest first."""
+        ...

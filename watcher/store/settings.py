@@ -1,0 +1,33 @@
+"""Where everything durable is kept."""
+
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from watcher.kit.secret import resolve
+from watcher.model.errors import ConfigurationError
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`url` is `sqlite:///PATH` (four slashes for an absolute path), or `env:NAME` of a variable that holds such a URL."""
+
+    url: str = "sqlite:///watcher.db"  # beside the process, which a container mounts as its one volume
+
+    def sqlite_path(self) -> Path:
+        """The file that `url` names.
+
+        Raises:
+            ConfigurationError: not the URL of a SQLite file. The text does not repeat it: such URLs can hold a password.
+        """
+        text = resolve(self.url).reveal() if self.url.startswith("env:") else self.url
+        try:
+            url = make_url(text)
+        except ArgumentError as error:
+            raise ConfigurationError("store.url: expected sqlite:///PATH or env:NAME") from error
+        if url.get_backend_name() != "sqlite":
+            raise ConfigurationError(f"store.url: {url.get_backend_name()} is not supported by this version; use sqlite:///PATH")
+        if url.database in {None, "", ":memory:"} or url.query or url.host:
+            raise ConfigurationError("store.url: expected sqlite:///PATH with the path of a file, nothing else")
+        return Path(str(url.database))

@@ -1,0 +1,60 @@
+"""What every store needs of a database, and the little that differs between SQLite and PostgreSQL."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import zstandard
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+T = TypeVar("T")
+
+# SQLite's limit of variables in a statement is 32 766, but long lists make it choose scans.
+IN_LIST = 500
+
+
+class Transactions(Protocol):
+    """A database: functions of a connection, run in a thread, each in a transaction of its own."""
+
+    async def write(self, run: Callable[[Connection], T]) -> T:
+        """After this returns, what `run` did is on disk. Raises RetryableError when nothing of it was kept."""
+        ...
+
+    async def read(self, run: Callable[[Connection], T]) -> T:
+        """Sees everything that `write` has returned from."""
+        ...
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, leaving those alone that any unique constraint says are there already.
+
+    Sort rows that other writers may insert too: PostgreSQL takes their locks in this order.
+    """
+    if rows:
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def ids_of(connection: Connection, table: Table, digests: Collection[Any]) -> dict[Any, int]:
+    """The ids of those rows of `table` whose `digest` is among `digests`."""
+    found: dict[Any, int] = {}
+    for part in parts(list(digests)):
+        rows = connection.execute(select(table.c.digest, table.c.id).where(table.c.digest.in_(part)))
+        found.update((digest, number) for digest, number in rows)
+    return found
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """`values` in lists short enough for IN."""
+    for start in range(0, len(values), IN_LIST):
+        yield values[start : start + IN_LIST]
+
+
+def pack(value: Any) -> bytes:
+    """Msgpack under zstd."""
+    return zstandard.compress(msgspec.msgpack.encode(value))
+
+
+def unpack(blob: bytes, kind: type[T]) -> T:
+    return msgspec.msgpack.decode(zstandard.decompress(blob), type=kind)

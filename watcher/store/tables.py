@@ -1,0 +1,263 @@
+"""The tables of facts, verdicts and publications. The migrations create them; a test holds both equal.
+
+Packages are kept once by content, and images share *sets* of them: what survives of one layer in one image. Ten thousand images
+then need a ninth of the rows that one row per image and package would.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite keeps no zone, so it is put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - TypeDecorator's
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - TypeDecorator's
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+metadata = MetaData()
+
+# `digest` is the sha256 of every intrinsic field, never of the purl: two records with one purl and other licences differ.
+# `source` is the name that advisories are matched on; `detail` is the whole record as msgpack.
+package = Table(
+    "package",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("ecosystem", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("purl", Text, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Index("ix_package_name", "name", "ecosystem", "version"),
+    Index("ix_package_source", "ecosystem", "source"),
+    Index("ix_package_purl", "purl"),
+)
+
+# `digest` is the sha256 of the sorted digests of its packages.
+package_set = Table(
+    "package_set",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("size", Integer, nullable=False),
+)
+
+set_package = Table(
+    "set_package",
+    metadata,
+    Column("package_id", Id, ForeignKey("package.id"), primary_key=True),
+    Column("set_id", Id, ForeignKey("package_set.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# One row per layer and analyser version. `sections` holds the problems found, `facts` everything but files and secrets.
+layer = Table(
+    "layer",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(140), nullable=False),
+    Column("analyser_version", Text, nullable=False),
+    Column("sections", LargeBinary, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    UniqueConstraint("digest", "analyser_version"),
+)
+
+# Apart from `layer`, so that scans of layers stay small.
+layer_files = Table(
+    "layer_files",
+    metadata,
+    Column("layer_id", Id, ForeignKey("layer.id"), primary_key=True),
+    Column("rows", Integer, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+# Derived: which files of a layer the file rules of a policy revision hit. May be deleted at any time.
+layer_judgement = Table(
+    "layer_judgement",
+    metadata,
+    Column("layer_id", Id, ForeignKey("layer.id"), primary_key=True),
+    Column("file_rules_digest", String(140), nullable=False),
+    Column("hits", LargeBinary, nullable=False),
+)
+
+# Everything that was ever judged: images, and indexes and artefacts, whose `config` is NULL as that of an image that could not
+# be read. `chain_id` names the layers in their order (watcher/store/chain.py).
+image = Table(
+    "image",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(140), nullable=False, unique=True),
+    Column("media_type", Text, nullable=False),
+    Column("facts_revision", Text, nullable=False),
+    Column("chain_id", String(140)),
+    Column("config", LargeBinary),
+    Index("ix_image_chain", "chain_id"),
+)
+
+# Where an image was seen, and by which names: '' where it has no tag or no environment. Nothing is removed when a tag moves.
+reference = Table(
+    "reference",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("image_id", Id, ForeignKey("image.id"), nullable=False),
+    Column("registry", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    UniqueConstraint("image_id", "registry", "repository", "tag", "environment"),
+)
+
+# `layer_id` is evidence: which layer brought the set. NULL where that layer's facts were not kept.
+image_set = Table(
+    "image_set",
+    metadata,
+    Column("set_id", Id, ForeignKey("package_set.id"), primary_key=True),
+    Column("image_id", Id, ForeignKey("image.id"), primary_key=True),
+    Column("layer_id", Id, ForeignKey("layer.id")),
+    Column("from_base", Boolean, nullable=False),
+    Index("ix_image_set_image", "image_id", "set_id"),
+    sqlite_with_rowid=False,
+)
+
+# A layer without facts (skipped, failed) has no row: its position is a gap. `hidden` lists the rows of its files and secrets
+# that do not survive in the image; NULL where that has not been worked out.
+image_layer = Table(
+    "image_layer",
+    metadata,
+    Column("image_id", Id, ForeignKey("image.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("layer_id", Id, ForeignKey("layer.id"), nullable=False),
+    Column("hidden", LargeBinary),
+    Index("ix_image_layer_layer", "layer_id", "image_id"),
+)
+
+# `sets` is what the chain's layers merge to: msgpack [[layer index, digest of the package set], …].
+chain = Table(
+    "chain",
+    metadata,
+    Column("chain_id", String(140), primary_key=True),
+    Column("layers", Integer, nullable=False),
+    Column("sets", LargeBinary, nullable=False),
+)
+
+# A function of package and advisory data, so no fact of an image.
+match = Table(
+    "match",
+    metadata,
+    Column("package_id", Id, ForeignKey("package.id"), primary_key=True),
+    Column("advisory", String(255), primary_key=True),
+    Column("severity", Text, nullable=False),
+    Column("fixed", Text, nullable=False),
+    Column("kev", Boolean, nullable=False),
+    Column("epss", Float),
+    Column("data_revision", Text, nullable=False),
+    Index("ix_match_advisory", "advisory"),
+)
+
+# By content: an unchanged judgement of an image is not written again. zstd JSON of findings, sections and policies.
+findings = Table(
+    "findings",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+# `id` is the order of recording; `verdict_id` is the verdict's own. '' stands for no tag and no environment; `tags` are
+# separated by spaces, which no tag contains.
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("verdict_id", String(80), nullable=False, unique=True),
+    Column("image_id", Id, ForeignKey("image.id"), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("registry", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("digest", String(140), nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("platform", Text),
+    Column("media_type", Text, nullable=False),
+    Column("policy_revision", Text, nullable=False),
+    Column("facts_revision", Text, nullable=False),
+    Column("data_revision", Text, nullable=False),
+    Column("engine_version", Text, nullable=False),
+    Column("evaluated_at", UtcTime, nullable=False),
+    Column("origin_source", Text),
+    Column("origin_received_at", UtcTime),
+    Column("index_digest", String(140)),
+    Column("reason", Text, nullable=False),
+    Column("findings_digest", LargeBinary(32), ForeignKey("findings.digest"), nullable=False),
+    Index("ix_verdict_image", "image_id", "id"),
+)
+
+# The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting
+# `due_at` is when to try, while leased `lease_until` is when it comes back.
+publication = Table(
+    "publication",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("verdict_id", String(80), ForeignKey("verdict.verdict_id"), nullable=False),
+    Column("publisher", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("lease_until", UtcTime),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    UniqueConstraint("verdict_id", "publisher"),
+    Index("ix_publication_due", "state", "due_at"),
+    Index("ix_publication_subject", "subject", "publisher", "state"),
+)
+
+# Digests that we wrote into registries ourselves, recorded before they were put.
+own_write = Table(
+    "own_write",
+    metadata,
+    Column("digest", String(140), primary_key=True),
+    Column("claimed_at", UtcTime, nullable=False),
+    Index("ix_own_write_claimed", "claimed_at"),
+)
+
+# One row a name: what belongs to this deployment and is made once.
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

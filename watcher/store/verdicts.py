@@ -1,0 +1,181 @@
+"""Verdicts, recorded together with what must be published about them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import zstandard
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from watcher.kit.clock import Clock
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Origin, Outcome, Subject, Verdict
+from watcher.store.protocol import Judged
+from watcher.store.recording import FindingsBlob, Prepared, prepare, write
+from watcher.store.statements import Transactions, insert_new
+from watcher.store.tables import findings, image, publication, reference, verdict
+
+
+class StoredVerdicts:
+    """`VerdictStore` of watcher/store/protocol.py; `clock` says when a publication is first due."""
+
+    def __init__(self, database: Transactions, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def record(self, judged: Sequence[Judged], publishers: Mapping[str, Sequence[str]]) -> None:
+        """Record verdicts, images and one outbox row per verdict and publisher, in one transaction."""
+        # Packing an inventory of thousands of packages takes milliseconds: neither on the loop nor in the one writer thread.
+        ready = await asyncio.to_thread(lambda: [prepare(each) for each in judged])
+        now = self._clock()
+
+        def run(connection: Connection) -> None:
+            for each in ready:
+                if write(connection, each):
+                    _supersede(connection, each)
+                    insert_new(connection, publication, _publications(each.verdict, publishers.get(each.verdict.id, ()), now))
+
+        await self._database.write(run)
+
+    async def verdict(self, verdict_id: str) -> Verdict | None:
+        return await self._one(verdict_rows().where(verdict.c.verdict_id == verdict_id))
+
+    async def latest(
+        self,
+        digest: Digest,
+        *,
+        registry: Host | None = None,
+        repository: RepositoryName | None = None,
+        environment: str | None = None,
+    ) -> Verdict | None:
+        """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
+        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest)).order_by(verdict.c.id.desc()).limit(1)
+        if registry is not None:
+            statement = statement.where(verdict.c.registry == registry)
+        if repository is not None:
+            statement = statement.where(verdict.c.repository == repository)
+        if environment is not None:
+            statement = statement.where(verdict.c.environment == environment)
+        return await self._one(statement)
+
+    async def previous_outcome(self, subject: Subject, before: Verdict) -> Outcome | None:
+        """The outcome of the verdict of the same registry, repository and digest that `before` replaced.
+
+        None when it is the first. When `before` is not recorded (yet), the newest there is.
+        """
+        this = select(verdict.c.id).where(verdict.c.verdict_id == before.id).scalar_subquery()
+        statement = (
+            select(verdict.c.outcome)
+            .where(
+                verdict.c.image_id == image_id_of(subject.digest),
+                verdict.c.registry == subject.registry,
+                verdict.c.repository == subject.repository,
+                verdict.c.id < func.coalesce(this, select(func.max(verdict.c.id) + 1).scalar_subquery()),
+            )
+            .order_by(verdict.c.id.desc())
+            .limit(1)
+        )
+        word = await self._database.read(lambda connection: connection.execute(statement).scalar_one_or_none())
+        return None if word is None else Outcome(word)
+
+    async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
+        """Every tag an event has ever named this digest by, sorted."""
+        statement = (
+            select(reference.c.tag)
+            .distinct()
+            .where(
+                reference.c.image_id == image_id_of(digest),
+                reference.c.registry == registry,
+                reference.c.repository == repository,
+                reference.c.tag != "",
+            )
+            .order_by(reference.c.tag)
+        )
+        found = await self._database.read(lambda connection: connection.execute(statement).scalars().all())
+        return tuple(Tag(tag) for tag in found)
+
+    async def _one(self, statement: Select[Any]) -> Verdict | None:
+        def run(connection: Connection) -> Verdict | None:
+            row = connection.execute(statement).one_or_none()
+            return None if row is None else verdict_of(row)
+
+        return await self._database.read(run)
+
+
+def verdict_rows() -> Select[Any]:
+    """Verdicts with their findings, as `verdict_of` reads them."""
+    return select(verdict, findings.c.blob).join(findings, findings.c.digest == verdict.c.findings_digest)
+
+
+def image_id_of(digest: Digest) -> Any:
+    return select(image.c.id).where(image.c.digest == digest).scalar_subquery()
+
+
+def verdict_of(row: Row[Any]) -> Verdict:
+    """The very verdict that was recorded."""
+    said = msgspec.json.decode(zstandard.decompress(row.blob), type=FindingsBlob)
+    return Verdict(
+        id=row.verdict_id,
+        outcome=Outcome(row.outcome),
+        subject=Subject(
+            registry=Host(row.registry),
+            repository=RepositoryName(row.repository),
+            digest=Digest(row.digest),
+            tags=tuple(Tag(tag) for tag in row.tags.split()),
+            environment=row.environment or None,
+        ),
+        tag=Tag(row.tag) if row.tag else None,
+        media_type=row.media_type,
+        platform=row.platform,
+        policies=said.policies,
+        policy_revision=row.policy_revision,
+        facts_revision=row.facts_revision,
+        data_revision=row.data_revision,
+        engine_version=row.engine_version,
+        evaluated_at=row.evaluated_at,
+        findings=said.findings,
+        sections=said.sections,
+        origin=Origin(source=row.origin_source, received_at=row.origin_received_at) if row.origin_source is not None else None,
+        index_digest=Digest(row.index_digest) if row.index_digest else None,
+        reason=row.reason,
+    )
+
+
+def _supersede(connection: Connection, prepared: Prepared) -> None:
+    """Take back what nobody was told yet of older verdicts of this subject. Its tags may have grown since."""
+    subject = prepared.verdict.subject
+    older = select(verdict.c.verdict_id).where(
+        verdict.c.image_id == image_id_of(subject.digest),
+        verdict.c.registry == subject.registry,
+        verdict.c.repository == subject.repository,
+        verdict.c.environment == (subject.environment or ""),
+        verdict.c.verdict_id != prepared.verdict.id,
+    )
+    connection.execute(
+        update(publication)
+        .where(
+            publication.c.subject == subject.name,
+            publication.c.state == "waiting",
+            publication.c.attempts == 0,
+            publication.c.verdict_id.in_(older),
+        )
+        .values(state="superseded", reason="superseded", detail=f"by verdict {prepared.verdict.id}")
+    )
+
+
+def _publications(said: Verdict, publishers: Sequence[str], now: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "verdict_id": said.id,
+            "publisher": publisher,
+            "subject": said.subject.name,
+            "state": "waiting",
+            "attempts": 0,
+            "due_at": now,
+            "reason": "",
+            "detail": "",
+        }
+        for publisher in sorted(set(publishers))
+    ]
