@@ -31,13 +31,13 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 def row_parts(rows: list[Row]) -> Iterator[Rows]:
     """The rows column by column, in as few messages as they fit in. Each row's type is one of KINDS."""
+    paths, types, owners, sizes, links = zip(*rows, strict=True)
     # A byte that is no UTF-8 is written as four characters.
-    if len(rows) > 1 and 4 * sum(len(row[0]) + len(row[4]) for row in rows) > MAX_PART_BYTES:
+    if len(rows) > 1 and 4 * (sum(map(len, paths)) + sum(map(len, links))) > MAX_PART_BYTES:
         middle = len(rows) // 2
         yield from row_parts(rows[:middle])
         yield from row_parts(rows[middle:])
         return
-    paths, types, owners, sizes, links = zip(*rows, strict=True)
     modes, uids, gids = zip(*owners, strict=True)
     yield Rows(
         path=[path.decode("utf-8", "backslashreplace") for path in paths],

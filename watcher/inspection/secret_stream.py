@@ -18,6 +18,9 @@ MAX_HITS = 100_000
 _TEXT_PROBE_BYTES = 8000
 _HISTORY_BYTES = WINDOW_BEFORE_BYTES + WINDOW_AFTER_BYTES
 
+# What of an unfinished text file is kept to count its lines if it comes to that; beyond it they are counted anyway.
+_KEPT_BYTES = 8 * 1024 * 1024
+
 Judge = Callable[[int, str, bytes, int, int | None], SecretHit | None]
 """(rule, path, window, end of the hit within it, line of that end) → the secret, if it is one."""
 
@@ -40,7 +43,10 @@ def compile_rules(rules: Rules) -> hyperscan.Database:
 
 @dataclass(slots=True, eq=False)
 class _File:
-    """A file within the unpacked layer, from offset `begins` to before `ends`. `lines` are the breaks before `counted`."""
+    """A file within the unpacked layer, from offset `begins` to before `ends`.
+
+    `lines` are the line breaks before `counted`, without those in `kept`: parts that nobody has asked about yet.
+    """
 
     begins: int
     ends: int
@@ -48,6 +54,20 @@ class _File:
     is_text: bool
     counted: int
     lines: int = 0
+    kept: list[tuple[bytes, int, int]] = field(default_factory=list)
+    kept_bytes: int = 0
+
+    def keep(self, piece: bytes, low: int, high: int) -> None:
+        """Put off counting `piece[low:high]`: most files never have a hit, and the pieces are in memory anyway."""
+        self.kept.append((piece, low, high))
+        self.kept_bytes += len(piece)
+        if self.kept_bytes > _KEPT_BYTES:
+            self.settle()
+
+    def settle(self) -> None:
+        self.lines += sum(piece.count(b"\n", low, high) for piece, low, high in self.kept)
+        self.kept.clear()
+        self.kept_bytes = 0
 
 
 @dataclass(slots=True)
@@ -134,8 +154,10 @@ class SecretStream:
                 self._open = self._opened(last, piece)
             self.files.clear()
         still_open = self._open
-        if still_open is not None and still_open.is_text:
-            self._count(still_open, min(stop, still_open.ends), piece)
+        if still_open is not None and still_open.is_text and still_open.ends > stop:
+            low = max(still_open.begins, still_open.counted) - self._start
+            still_open.keep(piece, max(0, low), len(piece))
+            still_open.counted = stop
 
     def _judge_waiting(self, piece: bytes) -> None:
         for rule, end, holder in self._waiting:
@@ -165,6 +187,7 @@ class SecretStream:
 
     def _count(self, holder: _File, upto: int, piece: bytes) -> None:
         """Count the line breaks before `upto`; a hit that waited may lie behind what was counted since."""
+        holder.settle()
         if upto >= holder.counted:
             holder.lines += piece.count(b"\n", max(0, holder.counted - self._start), max(0, upto - self._start))
             if holder.counted < self._start:

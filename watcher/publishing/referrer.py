@@ -80,8 +80,9 @@ class ReferrerPublisher:
     async def _listed(self, access: RegistryAccess, repository: RepositoryName, subject: Digest, digest: Digest) -> bool:
         for pause in LOOK_SECONDS:
             await asyncio.sleep(pause)
-            if await access.referrers.listed(repository, subject, digest):
-                return True
+            listed = await access.referrers.listed(repository, subject, digest)
+            if listed is not False:
+                return bool(listed)
         return False
 
     async def _fall_back(

@@ -117,14 +117,14 @@ class Referrers:
     def __init__(self, client: RegistryClient) -> None:
         self._client = client
 
-    async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool:
-        """Whether the Referrers API lists `digest` under `subject`: the only proof that the API works.
+    async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
+        """Whether the Referrers API lists `digest` under `subject`: the only proof that the API works. None where there is none.
 
         Raises:
             ThrottledError, RegistryUnavailableError, AuthenticationError
         """
         entries = await self._api(repository, subject, None)
-        return entries is not None and any(entry.get("digest") == digest for entry in entries)
+        return None if entries is None else any(entry.get("digest") == digest for entry in entries)
 
     async def list_referrers(
         self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
