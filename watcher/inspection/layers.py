@@ -85,7 +85,9 @@ class LayerInspection:
             self.counted("hit" if cached else "miss")
             if facts is None:
                 async with self.slots:
-                    facts = await self._read(source, repository, layer, limits, begin)
+                    facts, shared = await self._read(source, repository, layer, limits, begin)
+                if not shared:
+                    return KnownLayer(facts=facts, cached=False)
             promise.set_result(facts)
             return KnownLayer(facts=facts, cached=cached)
         finally:
@@ -94,17 +96,18 @@ class LayerInspection:
 
     async def _read(
         self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, begin: Begin
-    ) -> LayerFacts:
+    ) -> tuple[LayerFacts, bool]:
+        """The facts, and whether they are of the layer alone: what failed for one image's budget may do for another's."""
         try:
             facts = await self._poured(source, repository, layer, limits, begin(layer))
         except NotFoundError:
             raise
         except PermanentError as error:
             log.warning("layer.failed", layer=layer.digest, reason=error.reason, error=str(error))
-            return failed_facts(layer.digest, ANALYSER_VERSION, layer.size, error.reason, str(error))
+            return failed_facts(layer.digest, ANALYSER_VERSION, layer.size, error.reason, str(error)), False
         if not PASSING.intersection(problem.reason for problem in facts.problems):
             await self.cache.keep_layer(facts)
-        return facts
+        return facts, True
 
     async def _poured(
         self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, timeout_seconds: float
@@ -135,8 +138,7 @@ class LayerInspection:
                     verified = pouring.done()
                     if not verified:
                         pouring.cancel()
-                        await asyncio.wait({pouring})  # its thread still has the pipe
-                    await asyncio.wait({pouring})
+                    await asyncio.wait({pouring})  # its thread has the pipe until then
                     descriptors.close()
                     ended = await asyncio.shield(worker.ended)
             except TimeoutError as error:

@@ -16,7 +16,7 @@ from watcher.inspection.messages import Problems as ProblemsMessage
 from watcher.inspection.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.secret_stream import MAX_HITS, MAX_SECRETS, Rules, SecretStream
-from watcher.inspection.tar import HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
+from watcher.inspection.tar import BLOCK, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
 from watcher.inspection.tar_fields import MAX_PATH, clean_path, text
 from watcher.model.errors import PermanentError
 
@@ -55,7 +55,6 @@ class LayerReader:
     emit: Emit
     problems: ProblemList = field(default_factory=ProblemList)
     _plain: int = 0
-    members: int = 0
     _rows: list[Row] = field(default_factory=list)
     _sent: set[str] = field(default_factory=set)
     _whiteouts: list[str] = field(default_factory=list)
@@ -111,7 +110,7 @@ class LayerReader:
             if content is not None:
                 self._collected(text(path or b""), content, wanted)
                 continue
-            self.members = members = members + 1
+            members += 1
             if members > limit:
                 raise _TooLargeError(f"the layer has more than {limit} entries")
             if kind == REGULAR:
@@ -129,7 +128,7 @@ class LayerReader:
                 continue
             slash = path.rfind(b"/")
             name = path[slash + 1 :]
-            if name[:4] == _WHITEOUT:
+            if name[0] == 46 and name.startswith(_WHITEOUT):
                 self._removal(path[: slash + 1], name)
                 continue
             if self._sent and (shown := text(path)) in self._sent:
@@ -211,7 +210,7 @@ class LayerReader:
     def _damaged(self, error: DamagedTarError, unpacked: "_Unpacked") -> None:
         if unpacked.failure is not None and not isinstance(unpacked.failure, TrailingBytesError):
             return  # the archive ends early because its compression does
-        if self.members == 0 and error.offset == 0:
+        if error.offset == 0:
             self.problems.add("not-a-tar", f"the layer is no tar archive: {error}", ALL, fatal=True)
         else:
             self.problems.add("damaged-tar", f"the archive is damaged: {error}; what follows was not looked at", ALL)
@@ -220,7 +219,7 @@ class LayerReader:
         if isinstance(failure, TrailingBytesError):
             self.problems.add(failure.reason, str(failure), SECRETS)
         elif failure is not None:
-            self.problems.add(failure.reason, str(failure), ALL, fatal=self.members == 0)
+            self.problems.add(failure.reason, str(failure), ALL, fatal=self._plain < BLOCK)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ unpacks layers.
 from collections.abc import Iterator
 from zlib import adler32
 
-from watcher.inspection.tar_fields import clean_path, has_valid_checksum, number, numbered, pax_records
+from watcher.inspection.tar_fields import clean_path, decimal, has_valid_checksum, number, numbered, pax_records
 
 BLOCK = 512
 _ZERO_BLOCK = bytes(BLOCK)
@@ -22,8 +22,9 @@ REGULAR, HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = 48
 _OLD_REGULAR, _CONTIGUOUS, _GNU_SPARSE = 0, 55, 83
 _PAX, _PAX_SOLARIS, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = 120, 88, 103, 76, 75
 _HEADER_ONLY = frozenset({HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
-_FILES = frozenset({REGULAR, _OLD_REGULAR, _CONTIGUOUS})
 _EXTENSIONS = frozenset({_PAX, _PAX_SOLARIS, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
+# A dot may be a file of its own; a slash leads to the root.
+_NEEDS_CLEANING = b"./"
 
 Owner = tuple[int, int, int]
 """mode (0o7777), uid, gid"""
@@ -66,19 +67,23 @@ class TarReader:
         Raises:
             DamagedTarError: a header that is none, or an end in the middle of a member.
         """
-        # Everything per member is in local names on purpose; the rest of the class is for what is rare.
+        # Everything per member is in local names on purpose, and what is rare comes last; `_data` and `_at` are brought up to date
+        # before anything else of this class is called.
         name: bytes | None = None
         link: bytes | None = None
         records: dict[bytes, bytes] = {}
+        extended = False
         owners = self._owners
+        data, at, end = self._data, self._at, len(self._data)
         while True:
-            data, at = self._data, self._at
             stop = at + BLOCK
-            if stop <= len(data):
+            if stop <= end:
                 block = data[at:stop]
-                self._at = stop
+                at = stop
             else:
+                self._at = at
                 block = self._take(BLOCK)
+                data, at, end = self._data, self._at, len(self._data)
                 if len(block) < BLOCK:
                     if block:
                         raise DamagedTarError(self.offset, "the archive ends within a header")
@@ -86,90 +91,95 @@ class TarReader:
             field = block[148:156]
             try:
                 wrong = ((adler32(block) & 0xFFFF) - (adler32(field) & 0xFFFF) + 256 - int(field[:6], 8)) % _CHECKED
+                # As nearly every tar has them: eleven digits and a NUL.
+                size: int | None = int(block[124:135], 8) if not block[135] else number(block[124:136])
             except ValueError:
-                wrong = 1
+                wrong, size = 1, number(block[124:136])
             if wrong and not has_valid_checksum(block):
+                self._at = at
                 # One zero block is taken for the end as well: GNU tar warns about it, and nothing valid can follow.
                 if block == _ZERO_BLOCK:
                     return
                 raise DamagedTarError(self.offset - BLOCK, "a header whose checksum is wrong")
-            kind = block[156]
-            try:
-                # As nearly every tar has it: eleven digits and a NUL. int() would take signs and underscores as well.
-                size = int(block[124:135], 8) if block[135] == 0 and block[124:135].isdigit() else number(block[124:136])
-            except ValueError:
-                size = None
-            if size is None:
+            if size is None or size < 0:
+                self._at = at
                 raise DamagedTarError(self.offset - BLOCK, "a header without a valid size")
+            kind = block[156]
             if kind in _EXTENSIONS:
+                self._at = at
                 extension = self._extension(size)
+                data, at, end = self._data, self._at, len(self._data)
                 if kind == _LONG_NAME:
-                    name = extension.partition(b"\0")[0]
+                    name, extended = extension.partition(b"\0")[0], True
                 elif kind == _LONG_LINK:
-                    link = extension.partition(b"\0")[0]
+                    link, extended = extension.partition(b"\0")[0], True
                 elif kind != _PAX_GLOBAL:  # nothing that unpacks layers applies global headers
                     parsed = pax_records(extension)
                     if parsed is None:
                         raise DamagedTarError(self.offset, "a pax header that is malformed")
-                    records = parsed
+                    records, extended = parsed, True
                 continue
-            end = block.find(0)
-            written = block[: min(100, end)]
+            stop = block.find(0)
+            written = block[:100] if stop > 100 else block[:stop]
             if block[345] and block[257:263] == b"ustar\0":
                 written = block[345:500].partition(b"\0")[0] + b"/" + written
-            target = block[157:257].partition(b"\0")[0] if kind in (HARD_LINK, SYMBOLIC_LINK) else b""
             key = block[100:124]
             owner = owners.get(key)
             if owner is None:
+                self._at = at
                 owner = self._owner(key)
-            apparent: int | None = None
-            if kind == _GNU_SPARSE:
-                apparent = number(block[483:495])
-                if block[482]:
-                    self._skip_sparse_map()
-                kind = REGULAR
-            if name is not None:
-                written = name
-            if link is not None:
-                target = link
-            if records:
-                written = records.get(b"GNU.sparse.name") or records.get(b"path") or written
-                target = records.get(b"linkpath") or target
+            target = b""
+            stored = apparent = size
+            if kind != REGULAR:
+                if kind in (SYMBOLIC_LINK, HARD_LINK):
+                    target = block[157:257].partition(b"\0")[0]
+                elif kind == _GNU_SPARSE:
+                    apparent = number(block[483:495]) or 0
+                    kind = REGULAR
+                    if block[482]:
+                        self._at = at
+                        self._skip_sparse_map()
+                        data, at, end = self._data, self._at, len(self._data)
+                elif kind == _OLD_REGULAR:
+                    kind = DIRECTORY if written.endswith(b"/") else REGULAR
+                elif kind == _CONTIGUOUS:
+                    kind = REGULAR
+            if extended:
+                written = records.get(b"GNU.sparse.name") or records.get(b"path") or (written if name is None else name)
+                target = records.get(b"linkpath") or (target if link is None else link)
+                self._at = at
+                stored, owner = self._overridden(records, stored, owner)
                 real = records.get(b"GNU.sparse.realsize") or records.get(b"GNU.sparse.size")
-                apparent = number_or_none(real) if real else apparent
-                size, owner = self._overridden(records, size, owner)
-            if kind in _FILES:
-                kind = DIRECTORY if kind == _OLD_REGULAR and written.endswith(b"/") else REGULAR
+                if real is not None:
+                    apparent = decimal(real) or 0
+                elif b"size" in records:
+                    apparent = stored
+                name, link, records, extended = None, None, {}, False
             if kind in _HEADER_ONLY:
-                size = 0
+                stored = 0
             # Nearly every name is clean but for a leading `./` and a directory's slash at the end.
-            path: bytes | None = written[2:] if written.startswith(b"./") else written
-            if path and (path[-1] == 47):
+            path: bytes | None = written[2:] if written[:2] == b"./" else written
+            if kind == DIRECTORY and path and path[-1] == 47:
                 path = path[:-1]
-            if not path or path[0] in (46, 47) or b"/." in path or b"//" in path or len(path) > 255 or path[-1] == 47:
+            if not path or path[0] in _NEEDS_CLEANING or path[-1] == 47 or b"/." in path or b"//" in path or len(path) > 256:
                 path = clean_path(written)
-            begins = self._start + self._at
-            member = (path, kind, owner, size if apparent is None else apparent, target, begins, written, None)
+            member = (path, kind, owner, apparent, target, self._start + at, written, None)
+            self._at = at
             yield member
-            name = link = None
-            if records:
-                records = {}
-            if size:
-                if self.keep:
-                    self.keep = False
-                    content = self._take(size)
-                    if len(content) < size:
-                        raise DamagedTarError(self.offset, "the archive ends within a file")
-                    yield (*member[:7], content)
-                    size = -size % BLOCK
-                else:
-                    size = (size + BLOCK - 1) & -BLOCK
-                self._at += size
-                if self._at > len(self._data):
-                    self._skip()
-            elif self.keep:
+            if self.keep:
                 self.keep = False
-                yield (*member[:7], b"")
+                content = self._take(stored)
+                data, at, end = self._data, self._at, len(self._data)
+                if len(content) < stored:
+                    raise DamagedTarError(self.offset, "the archive ends within a file")
+                yield (*member[:7], content)
+                at += -stored % BLOCK
+            else:
+                at += (stored + 511) & -512
+            if at > end:
+                self._at = at
+                self._skip()
+                data, at, end = self._data, self._at, len(self._data)
 
     def _take(self, count: int) -> bytes:
         """The next `count` bytes, fewer only at the end."""
@@ -240,8 +250,3 @@ class TarReader:
         if new_size is None or uid is None or gid is None:
             raise DamagedTarError(self.offset, "a pax header whose numbers are none")
         return new_size, (owner[0], uid, gid)
-
-
-def number_or_none(field: bytes) -> int | None:
-    """A sparse file's size as pax has it; it is for show only."""
-    return int(field) if field.isdigit() and len(field) < 19 else None

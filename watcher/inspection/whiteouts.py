@@ -40,22 +40,20 @@ class Tree:
             if kind == SYMLINK:
                 self._symlinks[lower.entry(paths[row])] = files.link[row]
         self.links = Links(dict(self._symlinks))
-        # 3. Where its entries really are.
-        if self._symlinks:
+        # 3. Where its entries really are. Hardly any layer writes through a link, so that is found out first.
+        parents = _parents(paths)
+        if not self._symlinks.keys().isdisjoint(parents):
             entry = self.links.entry
             paths = [entry(path) for path in paths]
+            parents = _parents(paths)
         # 4. What is not a directory hides everything below a directory of the same path.
-        parents = self._parents
         rows = zip(paths, files.kind, strict=True)
-        self._remove_below([path for path, kind in rows if kind != DIRECTORY and path in parents])
+        below = self._parents
+        self._remove_below([path for path, kind in rows if kind != DIRECTORY and path in below])
         first = len(self._all)
         self._rows.update(zip(paths, range(first, first + len(paths)), strict=True))
         self._append(files, paths, layer)
-        for path in {path.rpartition("/")[0] for path in paths}:
-            parent = path
-            while parent and parent not in self._parents:
-                self._parents.add(parent)
-                parent = parent.rpartition("/")[0]
+        self._parents |= parents
 
     def layer_of(self, path: str) -> int | None:
         """The layer that brought what is at this path now, None when nothing is. Directories of it are not followed."""
@@ -115,3 +113,14 @@ class Tree:
         everything.size.extend(files.size)
         everything.link.extend(files.link)
         everything.layer.extend([layer] * len(paths))
+
+
+def _parents(paths: Iterable[str]) -> set[str]:
+    """Every directory that something in `paths` lies below, the root left out."""
+    parents: set[str] = set()
+    for directory in {path.rpartition("/")[0] for path in paths}:
+        parent = directory
+        while parent and parent not in parents:
+            parents.add(parent)
+            parent = parent.rpartition("/")[0]
+    return parents

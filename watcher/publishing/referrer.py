@@ -12,7 +12,7 @@ import structlog
 from watcher.kit.clock import iso
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import PermanentError, RetryableError
-from watcher.model.image import OCI_MANIFEST, Descriptor, Manifest
+from watcher.model.image import OCI_MANIFEST, Manifest
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes
@@ -58,12 +58,11 @@ class ReferrerPublisher:
         subject = verdict.subject
         access = self._access(subject.registry)
         async with self._own_writes.lock(subject):
-            image = await access.images.manifest(subject.repository, subject.digest)
+            image = await access.images.describe(subject.repository, subject.digest)
             content = verdict_bytes(verdict)
             await access.uploads.put_blob(subject.repository, EMPTY_BLOB)
             layer = await access.uploads.put_blob(subject.repository, content, media_type=VERDICT_TYPE)
-            described = Descriptor(media_type=image.media_type, digest=image.digest, size=len(image.raw))
-            raw = build_artifact(described, VERDICT_TYPE, [layer], annotations(verdict))
+            raw = build_artifact(image, VERDICT_TYPE, [layer], annotations(verdict))
             digest = digest_of(raw)
             await self._own_writes.claim([digest])
             await access.uploads.put_manifest(subject.repository, digest, raw, OCI_MANIFEST)

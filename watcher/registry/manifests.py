@@ -30,6 +30,16 @@ class RegistryImages:
         content = parse_manifest(response.body, media_type)
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)
 
+    async def describe(self, repository: RepositoryName, digest: Digest) -> Descriptor:
+        """The descriptor of a manifest as the registry serves it, verified but not read: of one we refuse to parse as well.
+
+        Raises as `manifest` does.
+        """
+        response = await self._request("GET", repository, digest)
+        _verified(response, digest, f"{self._client.registry}/{repository} {digest}")
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
+
     async def head(self, repository: RepositoryName, reference: Tag | Digest) -> Digest | None:
         """The digest a tag has now, None when there is no such manifest. Asks for the body only where the headers are silent.
 

@@ -157,3 +157,13 @@ async def test_the_artefact_holds_the_verdict(bench: Bench) -> None:
     assert digest_of(content) == layer["digest"]
     assert json.loads(content)["outcome"] == "fail"
     assert layer["mediaType"] == VERDICT_TYPE
+
+
+async def test_an_image_that_we_refuse_to_read_has_a_verdict_all_the_same(bench: Bench) -> None:
+    """Its manifest is named by type and size, which need no reading."""
+    layer = build_layer({"a": "b"})
+    endless = build_image([layer] * 600)
+    put_image(bench.registry, REPOSITORY, endless, "endless")
+    await bench.publisher.publish(bench.verdict(endless, outcome=Outcome.UNKNOWN, findings=()))
+    held = bench.registry.content.existing(REPOSITORY)
+    assert [each.subject for each in held.manifests.values() if each.subject] == [endless.digest]

@@ -1,0 +1,119 @@
+"""Images in memory as an `ImageSource`, poured as a registry's are, and tars of whatever shape a test needs."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watcher.inspection.messages import Limits
+from watcher.model.digest import Digest, digest_of, is_digest
+from watcher.model.errors import DigestMismatchError, NotFoundError
+from watcher.model.image import Descriptor, FetchedManifest, parse_manifest
+from watcher.model.inventory import LayerFacts
+from watcher.model.reference import Reference, RepositoryName, Tag
+from watcher.registry.pipes import Sink, Stop, run_transfer
+from watcher.testing.images import BuiltImage
+
+REPOSITORY = RepositoryName("team/app")
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+LIMITS = Limits(plain_bytes=1 << 30, files=100_000, memory_bytes=1 << 28, cpu_seconds=20)
+
+
+@dataclass(slots=True)
+class MemoryImages:
+    """`poured` counts how often each blob was asked for; `lies` replaces the bytes that are really poured."""
+
+    blobs: dict[Digest, bytes] = field(default_factory=dict)
+    media_types: dict[Digest, str] = field(default_factory=dict)
+    poured: list[Digest] = field(default_factory=list)
+    lies: dict[Digest, bytes] = field(default_factory=dict)
+
+    def add(self, image: BuiltImage) -> FetchedManifest:
+        self.blobs.update(image.blobs)
+        self.blobs[image.digest] = image.raw
+        self.media_types[image.digest] = image.media_type
+        for child in image.children:
+            self.add(child)
+        return FetchedManifest(
+            digest=image.digest, media_type=image.media_type, raw=image.raw, content=parse_manifest(image.raw, image.media_type)
+        )
+
+    def add_layer(self, raw: bytes, media_type: str = LAYER_TYPE) -> Descriptor:
+        digest = digest_of(raw)
+        self.blobs[digest] = raw
+        return Descriptor(media_type=media_type, digest=digest, size=len(raw))
+
+    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+        if not is_digest(reference) or reference not in self.blobs:
+            raise NotFoundError(f"{repository} {reference}")
+        digest = Digest(reference)
+        raw, media_type = self.blobs[digest], self.media_types[digest]
+        return FetchedManifest(digest=digest, media_type=media_type, raw=raw, content=parse_manifest(raw, media_type))
+
+    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+        if descriptor.digest not in self.blobs:
+            raise NotFoundError(f"{repository} blob {descriptor.digest}")
+        return self.blobs[descriptor.digest][:limit_bytes]
+
+    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+        self.poured.append(descriptor.digest)
+        if descriptor.digest not in self.blobs:
+            raise NotFoundError(f"{repository} blob {descriptor.digest}")
+        raw = self.lies.get(descriptor.digest, self.blobs[descriptor.digest])
+
+        def work(stop: Stop, pipe: Sink) -> None:
+            for first in range(0, len(raw), 65536):
+                stop.check()
+                pipe.write(memoryview(raw[first : first + 65536]))
+            if "sha256:" + hashlib.sha256(raw).hexdigest() != descriptor.digest:
+                raise DigestMismatchError(f"{descriptor.digest}: other bytes")
+
+        await run_transfer(work, sink, what=descriptor.digest, timeout_seconds=timeout_seconds)
+
+
+@dataclass(slots=True)
+class MemoryCache:
+    """A `LayerCache`; `seen` is what `bases` answers."""
+
+    kept: dict[tuple[Digest, str], LayerFacts] = field(default_factory=dict)
+    seen: Sequence[tuple[int, Reference]] = ()
+
+    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
+        return self.kept.get((digest, analyser))
+
+    async def keep_layer(self, facts: LayerFacts) -> None:
+        self.kept[facts.digest, facts.analyser] = facts
+
+    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
+        return [(length, reference) for length, reference in self.seen if length < len(layers)]
+
+
+def tar_of(*members: tarfile.TarInfo | tuple[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+    """A tar of `(path, content)` files and of members without content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for each in members:
+            if isinstance(each, tarfile.TarInfo):
+                archive.addfile(each)
+            else:
+                member = tarfile.TarInfo(each[0])
+                member.size = len(each[1])
+                archive.addfile(member, io.BytesIO(each[1]))
+    return buffer.getvalue()
+
+
+def entry(path: str, kind: bytes, link: str = "", mode: int = 0o755) -> tarfile.TarInfo:
+    """A member that has no content: a link, a directory, a device."""
+    member = tarfile.TarInfo(path)
+    member.type, member.linkname, member.mode = kind, link, mode
+    return member
+
+
+def gzipped(plain: bytes) -> bytes:
+    return gzip.compress(plain, mtime=0)
+
+
+def layer_tar(files: Mapping[str, bytes]) -> bytes:
+    return gzipped(tar_of(*files.items()))
