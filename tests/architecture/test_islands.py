@@ -16,6 +16,7 @@ SHARED: dict[str, dict[str, str]] = {
     },
     "watcher.backlog": {
         "protocol": "what every backlog implements",
+        "rows": "events and jobs as public JSON",
         "tables": "what is on disk, which the migrations of the store are compared with",
     },
     "watcher.publishing": {

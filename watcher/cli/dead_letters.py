@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import click
 import msgspec
@@ -12,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.backlog.protocol import JobRow
+from watcher.backlog.rows import job_json
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.stored import opened_store
-from watcher.kit.clock import iso, utc_now
+from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
 from watcher.settings import Settings
@@ -40,7 +40,7 @@ def list_(output: str, limit: int) -> None:
     rows = asyncio.run(_listed(settings, limit))
     if output == "json":
         for row in rows:
-            click.echo(msgspec.json.encode(_json(row)))
+            click.echo(msgspec.json.encode(job_json(row)))
     elif rows:
         Console(highlight=False).print(_table(rows))
     else:
@@ -94,20 +94,3 @@ def _table(rows: Sequence[JobRow]) -> Table:
         # Text objects, so that nothing an image's author wrote is markup.
         table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
-
-
-def _json(row: JobRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "lane": row.lane,
-        "state": row.state,
-        "registry": row.registry,
-        "repository": row.repository,
-        "tag": row.tag or None,
-        "digest": row.digest or None,
-        "attempts": row.attempts,
-        "reason": row.reason,
-        "detail": row.detail,
-        "received_at": iso(row.received_at),
-        "settled_at": iso(row.settled_at) if row.settled_at else None,
-    }

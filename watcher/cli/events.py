@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.backlog.protocol import EventRow
+from watcher.backlog.rows import event_json
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.stored import opened_store
@@ -63,7 +64,7 @@ def list_(output: str, limit: int) -> None:
     rows = asyncio.run(_listed(settings, limit))
     if output == "json":
         for row in rows:
-            click.echo(msgspec.json.encode(_row_json(row)))
+            click.echo(msgspec.json.encode(event_json(row)))
     elif rows:
         Console(highlight=False).print(_table(rows))
     else:
@@ -161,18 +162,3 @@ def _table(rows: Sequence[EventRow]) -> Table:
         # Text objects, so that nothing a sender wrote is markup.
         table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
-
-
-def _row_json(row: EventRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "source": row.source,
-        "received_at": iso(row.received_at),
-        "decision": row.fate,
-        "reason": row.reason,
-        "registry": row.registry or None,
-        "repository": row.repository or None,
-        "tag": row.tag or None,
-        "digest": row.digest or None,
-        "job_id": row.job_id,
-    }
