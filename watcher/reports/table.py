@@ -5,6 +5,7 @@ from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from watcher.model.verdict import Action, Finding, Outcome, SectionState, Verdict
@@ -31,7 +32,7 @@ def verdict_block(verdict: Verdict, *, name: str | None = None) -> RenderableTyp
     for category, group in groupby(_ordered(verdict.findings), key=lambda finding: finding.category):
         found = list(group)
         lines.append(Padding(Text(category.value.replace("-", " "), style="dim"), (0, 0, 0, 2)))
-        lines.extend(_finding(finding) for finding in found[:MAX_LISTED])
+        lines.append(Padding(_findings(found[:MAX_LISTED]), (0, 0, 0, 4)))
         if len(found) > MAX_LISTED:
             lines.append(Padding(Text(f"… and {len(found) - MAX_LISTED} more; -o json lists all", style="dim"), (0, 0, 0, 4)))
     lines.extend(_gaps(verdict))
@@ -67,17 +68,22 @@ def _ordered(findings: Sequence[Finding]) -> list[Finding]:
     )
 
 
-def _finding(finding: Finding) -> RenderableType:
-    text = Text()
-    text.append(f"{finding.action.value:<8}", style=ACTION_STYLES[finding.action])
-    text.append(printable(finding.message or finding.title))
-    text.append(f"  {finding.rule}", style="dim")
-    evidence = finding.evidence
-    if evidence is not None and evidence.created_by:
-        text.append(f"\n        in layer {evidence.layer_index}: {printable(evidence.created_by)[:100]}", style="dim")
-    if finding.remediation:
-        text.append(f"\n        → {printable(finding.remediation.strip())}", style="dim")
-    return Padding(text, (0, 0, 0, 4))
+def _findings(found: Sequence[Finding]) -> RenderableType:
+    """What was found, rule by rule; how to fix it is said once for each rule."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for rule, group in groupby(found, key=lambda finding: finding.rule):
+        hits = list(group)
+        for finding in hits:
+            text = Text(printable(finding.message or finding.title))
+            evidence = finding.evidence
+            if evidence is not None and evidence.created_by:
+                text.append(f"\nin layer {evidence.layer_index}: {printable(evidence.created_by)[:100]}", style="dim")
+            grid.add_row(Text(finding.action.value, style=ACTION_STYLES[finding.action]), text)
+        remediation = printable(hits[0].remediation.strip())
+        grid.add_row("", Text(f"{rule}: {remediation}" if remediation else rule, style="dim"))
+    return grid
 
 
 def _gaps(verdict: Verdict) -> list[RenderableType]:
