@@ -32,6 +32,7 @@ from watcher.testing.registry import MemoryRegistry, serve_registry
 # A cold start compiles policies and secret rules; the three verdicts then take less than a second.
 VERDICT_SECONDS = 60.0
 HOOK = "/hooks/demo"
+OWN_WRITE = "published-by-us"
 
 CONFIGURATION = """\
 # Written by `watcher demo`. The registry lives in the demo's memory, so this works only while it runs.
@@ -139,14 +140,16 @@ def _announce(console: Console, registry: MemoryRegistry, case: Case) -> None:
 
 
 async def _print_events(console: Console, daemon: Daemon) -> None:
-    """One line per event about a manifest, as the inbox has it."""
-    last = 0
+    """One line per event about a manifest, as the inbox has it; the artefact and the index of one verdict share theirs."""
+    last, previous = 0, ""
     while True:
         rows = [row for row in await daemon.backlog.events(limit=100) if row.id > last]
         for row in reversed(rows):
             last = max(last, row.id)
-            if row.reason not in _QUIET:
-                console.print(_event_line(row))
+            if row.reason in _QUIET or row.reason == previous == OWN_WRITE:
+                continue
+            previous = row.reason
+            console.print(_event_line(row))
         await asyncio.sleep(0.02)
 
 
@@ -158,7 +161,7 @@ def _event_line(row: EventRow) -> Text:
     line = Text(f"{row.received_at.astimezone():%H:%M:%S}  ", style="dim")
     if row.fate == "accepted":
         return line.append(f"push of {row.repository}:{row.tag}, now on disk", style="default not dim")
-    if row.reason == "published-by-us":
+    if row.reason == OWN_WRITE:
         return line.append("our own referrer came back as an event: no new work")
     return line.append(f"{row.fate}: {row.reason}")
 
