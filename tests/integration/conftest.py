@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from watcher.testing import docker_registry as real
-from watcher.testing.docker_registry import RunningRegistry
+from tests.doubles import docker_registry as real
+from tests.doubles.docker_registry import RunningRegistry
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError
 from watcher.model.image import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Index, Manifest
@@ -18,7 +19,6 @@ from watcher.registry.manifests import RegistryImages
 from watcher.registry.referrers import EMPTY_BLOB, Referrers, build_artifact, listed_descriptor, merge_index
 from watcher.registry.settings import AnonymousAuth, BasicAuth, RegistrySettings
 from watcher.registry.uploads import Uploads
-from watcher.testing.docker_registry import PASSWORD, USERNAME, RunningRegistry
 from watcher.testing.images import build_image, build_index, build_layer, push_image
 
 APP = RepositoryName("team/app")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.doubles.daemon import RunningDaemon, eventually
+from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.pushing import skopeo_push, write_layout
 from watcher.model.digest import Digest
-from watcher.testing.docker_registry import RunningRegistry
 from watcher.testing.images import build_image, build_layer
 
 CONFIG = """\

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually, free_port
+from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
 from watcher.model.digest import Digest
-from watcher.testing.docker_registry import RunningRegistry
 from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_index, build_layer
 
 DEBIAN = 'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n'

@@ -150,16 +150,16 @@ class Collector:
 
     def _resolve_aliases(self) -> None:
         """A hard link has what its target has, provided that was kept; else what it holds is not known."""
-        unread = ProblemList()
+        databases, texts = ProblemList(), ProblemList()
         for path, target in self._aliases.items():
             if target in self._databases:
                 self._databases[path] = replace(self._databases[target], path=path)
             elif path in TEXTS and target in self._texts:
                 self._texts[path] = self._texts[target]
             else:
-                sections = USERS_AND_DISTRO if path in TEXTS else PACKAGES
-                unread.add("hard-link-unread", f"{path[:200]} is a hard link to {target[:200]}, which was not kept", sections)
-        self._problems += unread.all()
+                told, sections = (texts, USERS_AND_DISTRO) if path in TEXTS else (databases, PACKAGES)
+                told.add("hard-link-unread", f"{path[:200]} is a hard link to {target[:200]}, which was not kept", sections)
+        self._problems += (*databases.all(), *texts.all())
 
 
 def failed_facts(digest: Digest, analyser: str, compressed_bytes: int, reason: str, detail: str) -> LayerFacts:

@@ -1,7 +1,8 @@
 """What one image may cost in all, asked before each of its layers is read."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from watcher.inspection.layers import KnownLayer
 from watcher.model.errors import TimedOutError, TooLargeError
@@ -11,7 +12,16 @@ from watcher.model.image import Descriptor
 class ImageBudget:
     """Time runs from the first layer that is read, so that waiting for a free worker costs nothing."""
 
-    def __init__(self, *, layers: Sequence[Descriptor], image_bytes: int, layer_bytes: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        layers: Sequence[Descriptor],
+        image_bytes: int,
+        layer_bytes: int,
+        timeout_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._compressed = sum(layer.size for layer in layers)
         self._image_bytes = image_bytes
         self._layer_bytes = layer_bytes
@@ -31,7 +41,7 @@ class ImageBudget:
         if max(self._compressed, self._plain) > self._image_bytes:
             found = max(self._compressed, self._plain)
             raise TooLargeError(f"the image has {found} bytes and more, inspection.max_image is {self._image_bytes}")
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if self._deadline is None:
             self._deadline = now + self._timeout_seconds
         if now >= self._deadline:

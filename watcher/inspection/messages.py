@@ -151,6 +151,11 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Message)
 
 
+def encoded(message: Message) -> bytes:
+    """The content of a frame."""
+    return _ENCODER.encode(message)
+
+
 def send(descriptor: int, message: Message) -> None:
     """Write one frame, waiting for the reader.
 
@@ -158,7 +163,7 @@ def send(descriptor: int, message: Message) -> None:
         ValueError: the message is too large; whoever makes it knows how to make two of it.
         OSError: nobody reads any more.
     """
-    content = _ENCODER.encode(message)
+    content = encoded(message)
     if len(content) > MAX_MESSAGE_BYTES:
         raise ValueError(f"a message of {len(content)} bytes")
     frame = memoryview(len(content).to_bytes(_HEADER_BYTES, "big") + content)

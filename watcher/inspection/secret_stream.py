@@ -155,9 +155,8 @@ class SecretStream:
             self.files.clear()
         still_open = self._open
         if still_open is not None and still_open.is_text and still_open.ends > stop:
-            low = max(still_open.begins, still_open.counted) - self._start
-            still_open.keep(piece, max(0, low), len(piece))
-            still_open.counted = stop
+            still_open.keep(piece, max(0, still_open.counted - self._start), len(piece))
+            still_open.counted = max(stop, still_open.begins)
 
     def _judge_waiting(self, piece: bytes) -> None:
         for rule, end, holder in self._waiting:
@@ -171,10 +170,7 @@ class SecretStream:
         self._judged += 1
         low = max(holder.begins, end - WINDOW_BEFORE_BYTES)
         window = self._bytes(low, min(holder.ends, end + WINDOW_AFTER_BYTES), piece)
-        line = None
-        if holder.is_text:
-            self._count(holder, end, piece)
-            line = 1 + holder.lines
+        line = self._line(holder, end, piece) if holder.is_text else None
         hit = self.judge(rule, self.decode(holder.path), window, end - low, line)
         if hit is not None:
             self.found[hit] = None
@@ -185,16 +181,15 @@ class SecretStream:
         is_text = piece.find(b"\0", max(probe, 0), min(max(probe, 0) + _TEXT_PROBE_BYTES, ends - self._start)) < 0
         return _File(begins=begins, ends=ends, path=path, is_text=is_text, counted=begins)
 
-    def _count(self, holder: _File, upto: int, piece: bytes) -> None:
-        """Count the line breaks before `upto`; a hit that waited may lie behind what was counted since."""
+    def _line(self, holder: _File, end: int, piece: bytes) -> int:
+        """The line that ends with or behind `end`, counted from 1."""
         holder.settle()
-        if upto >= holder.counted:
-            holder.lines += piece.count(b"\n", max(0, holder.counted - self._start), max(0, upto - self._start))
-            if holder.counted < self._start:
-                holder.lines += self._bytes(holder.counted, min(upto, self._start), b"").count(b"\n")
-        else:
-            holder.lines -= self._bytes(upto, holder.counted, piece).count(b"\n")
-        holder.counted = upto
+        if end < holder.counted:
+            # A hit that waited for this piece: all of the pieces before have been counted since.
+            return 1 + holder.lines - self._bytes(end, holder.counted, piece).count(b"\n")
+        holder.lines += piece.count(b"\n", holder.counted - self._start, end - self._start)
+        holder.counted = end
+        return 1 + holder.lines
 
     def _bytes(self, low: int, high: int, piece: bytes) -> bytes:
         """The bytes from offset `low` to before `high`, as far as they are still at hand."""

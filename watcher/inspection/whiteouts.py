@@ -43,13 +43,21 @@ class Tree:
         # 3. Where its entries really are. Hardly any layer writes through a link, so that is found out first.
         parents = _parents(paths)
         if not self._symlinks.keys().isdisjoint(parents):
-            entry = self.links.entry
-            paths = [entry(path) for path in paths]
+            paths = [self.links.entry(path) for path in files.path]
+            # Written through one link, an entry may have taken the place of another, which its neighbours then do not follow.
+            rows = zip(paths, files.kind, strict=True)
+            if replaced := {path for path, kind in rows if kind != SYMLINK and path in self._symlinks}:
+                for path in replaced:
+                    del self._symlinks[path]
+                self.links = Links(dict(self._symlinks))
+                paths = [self.links.entry(path) for path in files.path]
             parents = _parents(paths)
         # 4. What is not a directory hides everything below a directory of the same path.
         rows = zip(paths, files.kind, strict=True)
-        below = self._parents
+        below, links = self._parents, len(self._symlinks)
         self._remove_below([path for path, kind in rows if kind != DIRECTORY and path in below])
+        if len(self._symlinks) < links:
+            self.links = Links(dict(self._symlinks))
         first = len(self._all)
         self._rows.update(zip(paths, range(first, first + len(paths)), strict=True))
         self._append(files, paths, layer)

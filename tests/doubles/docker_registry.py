@@ -15,7 +15,7 @@ import yaml
 from watcher.model.reference import Host
 
 USERNAME = "watcher"
-PASSWORD = "s3cret"  # noqa: S105  the password of a registry that lives as long as one test
+PASSWORD = "s3cret"
 # bcrypt of PASSWORD at cost 4, the least there is: the registry checks it on every request.
 _HTPASSWD = f"{USERNAME}:$2b$04$M6RcXo9kY4YsPWOJk9aoveCC8dFTb9vnfHqI/NXbwLVd1k8Gy5ZTS\n"
 
