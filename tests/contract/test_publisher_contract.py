@@ -1,0 +1,133 @@
+"""What every publisher promises, over all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
+
+from tests.doubles.databases import open_database
+from tests.doubles.verdicts import MOMENT, a_verdict
+from watcher.model.errors import RetryableError
+from watcher.model.reference import RepositoryName
+from watcher.model.verdict import Verdict
+from watcher.publishing.catalog import build_publisher
+from watcher.publishing.protocol import Publisher
+from watcher.publishing.settings import LogSettings, ReferrerSettings, WebhookSettings
+from watcher.registry.access import Registries
+from watcher.registry.referrers import fallback_tag
+from watcher.store.own_writes import OwnWriteStore
+from watcher.testing.faults import Fault
+from watcher.testing.images import build_image, build_layer, put_image
+from watcher.testing.registry import serve_registry
+
+pytestmark = pytest.mark.enable_socket
+
+
+@dataclass(kw_only=True)
+class Destination:
+    """A publisher, a verdict it can publish, what a reader then sees, and how to take the destination away."""
+
+    publisher: Publisher
+    verdict: Verdict
+    seen: Callable[[], object]
+    leave: Callable[[], Awaitable[None]] | None
+
+
+async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
+    database = await stack.enter_async_context(open_database(folder / "w.db"))
+    registry = await stack.enter_async_context(serve_registry())
+    registries = await stack.enter_async_context(Registries.of([]))
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    repository, image = RepositoryName("team/app"), build_image([build_layer({"a": "b"})])
+    put_image(registry, repository, image, "v1")
+    verdict = a_verdict()
+    subject = replace(verdict.subject, registry=registry.host, repository=repository, digest=image.digest)
+
+    async def leave() -> None:
+        registry.faults.add(Fault(status=403, times=1000))
+
+    return Destination(
+        publisher=build_publisher(ReferrerSettings(), registries.access, OwnWriteStore(database, lambda: MOMENT), session),
+        verdict=replace(verdict, subject=subject),
+        seen=lambda: registry.content.existing(repository).tags[fallback_tag(image.digest)],
+        leave=leave,
+    )
+
+
+async def _webhook(stack: AsyncExitStack, folder: Path) -> Destination:
+    events: dict[str, bytes] = {}
+
+    async def take(request: web.Request) -> web.Response:
+        # A consumer that drops repeats by id, as CloudEvents asks of it.
+        events.setdefault(request.headers["webhook-id"], await request.read())
+        return web.Response(status=202)
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    server = await stack.enter_async_context(TestServer(app))
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    database = await stack.enter_async_context(open_database(folder / "w.db"))
+    registries = await stack.enter_async_context(Registries.of([]))
+    settings = WebhookSettings(url=str(server.make_url("/")))
+    return Destination(
+        publisher=build_publisher(settings, registries.access, OwnWriteStore(database, lambda: MOMENT), session),
+        verdict=a_verdict(),
+        seen=lambda: dict(events),
+        leave=server.close,
+    )
+
+
+async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
+    lines = stack.enter_context(capture_logs())
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    database = await stack.enter_async_context(open_database(folder / "w.db"))
+    registries = await stack.enter_async_context(Registries.of([]))
+    structlog.get_logger().debug("ready")
+    return Destination(
+        publisher=build_publisher(LogSettings(), registries.access, OwnWriteStore(database, lambda: MOMENT), session),
+        verdict=a_verdict(),
+        seen=lambda: {line["verdict_id"]: line["outcome"] for line in lines if line["event"] == "verdict.published"},
+        leave=None,
+    )
+
+
+@pytest.fixture(params=[_referrer, _webhook, _log], ids=["referrer", "webhook", "log"])
+async def destination(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Destination]:
+    async with AsyncExitStack() as stack:
+        yield await request.param(stack, tmp_path)
+
+
+async def test_a_publisher_is_named_as_configured(destination: Destination) -> None:
+    """The outbox finds it by its name."""
+    assert destination.publisher.name in {"referrer", "webhook", "log"}
+
+
+async def test_publishing_is_seen(destination: Destination) -> None:
+    """After it returned, the destination has it."""
+    await destination.publisher.publish(destination.verdict)
+    assert destination.seen()
+
+
+async def test_publishing_again_changes_nothing_that_a_reader_sees(destination: Destination) -> None:
+    """The outbox delivers at least once, and after a crash once more."""
+    await destination.publisher.publish(destination.verdict)
+    before = destination.seen()
+    await asyncio.gather(*(destination.publisher.publish(destination.verdict) for _ in range(3)))
+    assert destination.seen() == before
+
+
+async def test_a_destination_that_is_gone_is_tried_again(destination: Destination) -> None:
+    """Its being away is never the verdict's fault."""
+    if destination.leave is None:
+        return  # our own log is where we are
+    await destination.leave()
+    with pytest.raises(RetryableError):
+        await destination.publisher.publish(destination.verdict)
