@@ -137,7 +137,7 @@ async def inspection(image: Reference) -> Run:
     configure_logging(level="warning")
     async with (
         RegistryClient(RegistrySettings(host=image.registry, scheme="http")) as client,
-        Inspector(InspectionSettings(), cache=NoCache(), salt=b"bench") as inspector,
+        Inspector(InspectionSettings(workers=1), cache=NoCache(), salt=b"bench") as inspector,
     ):
         source = RegistryImages(client)
         manifest = await source.manifest(image.repository, image.digest or image.tag or Tag("latest"))

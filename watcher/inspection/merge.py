@@ -8,6 +8,7 @@ from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.paths import Links
 from watcher.inspection.whiteouts import Tree
 from watcher.model.inventory import (
+    HARDLINK,
     Distro,
     FileTable,
     LayerFacts,
@@ -73,9 +74,9 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
                 where="file",
                 layer=layer,
                 layer_digest=digests[layer],
-                present_in_final=tree.layer_of(path) == layer,
+                present_in_final=any(tree.layer_of(path) == layer for path in paths),
             )
-            for hit, path, layer in contents.secrets
+            for hit, paths, layer in contents.secrets
         ),
     )
 
@@ -104,7 +105,8 @@ class _Contents:
 
     databases: dict[str, _Owned] = field(default_factory=dict)
     texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    secrets: list[tuple[SecretHit, str, int]] = field(default_factory=list)
+    # With every path of the file: its own, and those of its hard links.
+    secrets: list[tuple[SecretHit, tuple[str, ...], int]] = field(default_factory=list)
 
     def add(self, facts: LayerFacts, layer: int, links: Links, owners: dict[str, int | None]) -> None:
         """`owners` says which layer each database path was of before this one."""
@@ -117,7 +119,12 @@ class _Contents:
             self.databases[path] = _Owned(database=database, layer=layer, records=records)
         for path, content in facts.texts.items():
             self.texts[links.entry(path)] = (layer, content)
-        self.secrets += [(hit, links.entry(hit.path), layer) for hit in facts.secrets]
+        if facts.secrets:
+            paths = {hit.path: [hit.path] for hit in facts.secrets}
+            for path, kind, target in zip(facts.files.path, facts.files.kind, facts.files.link, strict=True):
+                if kind == HARDLINK and target in paths:
+                    paths[target].append(path)
+            self.secrets += [(hit, tuple(map(links.entry, paths[hit.path])), layer) for hit in facts.secrets]
 
 
 def _final_texts(tree: Tree, contents: _Contents) -> tuple[dict[str, bytes], tuple[str, ...]]:

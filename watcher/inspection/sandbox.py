@@ -125,7 +125,9 @@ def _limit(budget: Budget) -> None:
         for name, limit in limits.items():
             hard = resource.getrlimit(name)[1]
             low = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-            resource.setrlimit(name, (low, low))
+            # At the soft limit of processor time comes SIGXCPU, which says why; at the hard one SIGKILL, which says nothing.
+            high = low + 1 if name == resource.RLIMIT_CPU and (hard == resource.RLIM_INFINITY or hard > low) else low
+            resource.setrlimit(name, (low, high))
     except (OSError, ValueError) as error:
         raise SandboxError(f"rlimits: {error}") from error
 

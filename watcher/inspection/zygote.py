@@ -250,7 +250,7 @@ class Zygote:
         os.close(input_end)
         output, sink = os.pipe()
         try:
-            await self.fork(PROBE, empty, sink)
+            worker = await self.fork(PROBE, empty, sink)
         except BaseException:
             os.close(output)
             raise
@@ -260,6 +260,7 @@ class Zygote:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await receive(output, heard.append)
+                await worker.ended
         except TimeoutError as error:
             raise ZygoteLostError(f"a worker did not confine itself within {START_SECONDS:.0f} s") from error
         for message in heard:

@@ -5,8 +5,8 @@ import tarfile
 from collections.abc import Iterator
 
 import pytest
-from tests.doubles.image_sources import entry, tar_of
 
+from tests.doubles.image_sources import entry, tar_of
 from watcher.inspection.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, DamagedTarError, Member, TarReader
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -126,7 +126,7 @@ def test_paths_are_relative_to_the_root(name: bytes, path: bytes | None) -> None
 
 
 def test_a_prefix_comes_before_the_name() -> None:
-    """ustar splits a long path at a slash."""
+    """Ustar splits a long path at a slash."""
     assert paths(header(b"name", prefix=b"some/where") + END) == [b"some/where/name"]
 
 

@@ -1,0 +1,145 @@
+"""What an inspection says of each section, what an image may cost, and which step made which layer."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from watcher.inspection.image_budget import ImageBudget
+from watcher.inspection.layers import KnownLayer
+from watcher.inspection.problems import ProblemList
+from watcher.inspection.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
+from watcher.inspection.settings import InspectionSettings
+from watcher.inspection.steps import layer_steps
+from watcher.model.digest import digest_of
+from watcher.model.errors import TimedOutError, TooLargeError
+from watcher.model.image import Descriptor, HistoryEntry, ImageConfig
+from watcher.model.inventory import FileTable, LayerFacts, Problem
+from watcher.model.verdict import SECTIONS, Section, SectionState
+
+GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def layer(size: int = 100, media_type: str = GZIP) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=digest_of(str(size).encode()), size=size)
+
+
+def test_every_section_has_a_state() -> None:
+    """Complete what was looked at, not configured what later rooms bring, with what to do about it."""
+    sections = sections_of([], inspected=True, base=Section())
+    assert tuple(sections) == SECTIONS
+    complete = {name for name, section in sections.items() if section.state is SectionState.COMPLETE}
+    assert complete == {"config", "packages", "files", "secrets", "users", "distro", "base"}
+    assert sections["vulnerabilities"] == Section(state=SectionState.NOT_CONFIGURED, reason="run: watcher advisories update")
+
+
+def test_a_shortfall_makes_its_sections_partial_or_missing() -> None:
+    """Partial while anything was read, missing when nothing was; what was skipped is listed, up to a hundred."""
+    lack = [Shortfall(sections=("files",), what=f"w{number}", reason=f"r{number}") for number in range(150)]
+    partial = sections_of(lack, inspected=True, base=Section())
+    assert partial["packages"].state is SectionState.COMPLETE
+    assert partial["files"].state is SectionState.PARTIAL
+    assert partial["files"].reason == "r0 (and 149 more)"
+    assert len(partial["files"].skipped) == 100
+    assert sections_of(lack[:1], inspected=False, base=Section())["files"].state is SectionState.MISSING
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        (GZIP, None),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", None),
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "non-distributable"),
+        ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "non-distributable"),
+        ("application/vnd.example.model", "'application/vnd.example.model'"),
+    ],
+)
+def test_layers_that_are_not_read_are_named(media_type: str, expected: str | None) -> None:
+    """With the reason: what no registry holds, and what is no layer of a root file system."""
+    skipped = skipped_layer(3, layer(media_type=media_type))
+    assert (skipped is None) == (expected is None)
+    if skipped is not None and expected is not None:
+        assert expected in skipped.reason
+        assert skipped.what.startswith("layer 3 (")
+
+
+def test_problems_of_a_layer_name_the_layer() -> None:
+    """A problem that limits nothing is none for the image."""
+    problems = [
+        Problem(reason="damaged-tar", detail="at byte 7", sections=("files",)),
+        Problem(reason="odd", detail="", sections=()),
+    ]
+    (found,) = layer_shortfalls(2, layer(), problems)
+    assert found.sections == ("files",)
+    assert found.reason.endswith(": at byte 7")
+    assert found.what.endswith(": damaged-tar")
+
+
+def test_problems_are_counted_by_reason() -> None:
+    """The first one's text, and how many more; texts have a limit."""
+    problems = ProblemList()
+    assert not problems
+    for number in range(3):
+        problems.add("same", f"detail {number} " + "x" * 5000, ("files",))
+    (problem,) = problems.all()
+    assert problem.detail.startswith("detail 0")
+    assert problem.detail.endswith("(and 2 more)")
+    assert len(problem.detail) < 1100
+
+
+async def known(plain: int) -> KnownLayer:
+    facts = LayerFacts(digest=digest_of(b""), analyser="1", compressed_bytes=1, plain_bytes=plain, files=FileTable())
+    return KnownLayer(facts=facts, cached=False)
+
+
+def budget(*sizes: int, clock: Callable[[], float] = lambda: 0.0) -> ImageBudget:
+    layers = [layer(size) for size in sizes]
+    return ImageBudget(layers=layers, image_bytes=1000, layer_bytes=500, timeout_seconds=60, clock=clock)
+
+
+def test_a_layer_larger_than_it_may_be_unpacked_is_not_read() -> None:
+    """Its stored size alone says so."""
+    with pytest.raises(TooLargeError, match="max_layer"):
+        budget(501).begin(layer(501))
+    with pytest.raises(TooLargeError, match="max_image"):
+        budget(400, 400, 400).begin(layer(400))
+
+
+async def test_an_image_that_has_grown_too_large_is_not_read_further() -> None:
+    """Unpacked bytes of the layers before count; a layer that failed adds nothing."""
+    spending = budget(10, 10, 10)
+    assert spending.begin(layer(10)) == 60
+    task = asyncio.create_task(known(1001))
+    await task
+    spending.read(task)
+    with pytest.raises(TooLargeError, match="1001 bytes"):
+        spending.begin(layer(10))
+
+
+def test_time_runs_from_the_first_layer() -> None:
+    """Waiting for a worker costs nothing; once the time is over, no layer begins."""
+    times = iter([100.0, 130.0, 160.0])
+    spending = budget(10, clock=lambda: next(times))
+    assert spending.begin(layer(10)) == 60
+    assert spending.begin(layer(10)) == 30
+    with pytest.raises(TimedOutError, match="nothing is left"):
+        spending.begin(layer(10))
+
+
+def test_steps_belong_to_the_layers_they_made() -> None:
+    """Steps that made no layer are passed over; where the numbers differ, nothing is said rather than something wrong."""
+    history = (
+        HistoryEntry(created_by="FROM"),
+        HistoryEntry(created_by="ENV A=b", empty_layer=True),
+        HistoryEntry(created_by="COPY"),
+    )
+    config = ImageConfig(history=history)
+    assert layer_steps(config, 2) == ("FROM", "COPY")
+    assert layer_steps(config, 3) == ("", "", "")
+    assert layer_steps(ImageConfig(history=(HistoryEntry(created_by="x" * 5000),)), 1) == ("x" * 1000,)
+
+
+def test_workers_are_as_many_as_processors_unless_said() -> None:
+    """`auto` counts those this process may use."""
+    assert InspectionSettings().worker_count >= 1
+    assert InspectionSettings(workers=3).worker_count == 3
