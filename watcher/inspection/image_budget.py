@@ -52,3 +52,12 @@ class ImageBudget:
         """Hear of a layer that has been read, as the callback of the task that did."""
         if not task.cancelled() and task.exception() is None:
             self._plain += task.result().facts.plain_bytes
+
+    def overdrawn(self) -> str:
+        """Why the image is beyond its budget although its layers have been read, empty when it is not.
+
+        Layers are read at the same time, so that which of them still found the budget open is chance; what is said is not.
+        """
+        if self._plain <= self._image_bytes:
+            return ""
+        return f"the image has {self._plain} bytes unpacked, inspection.max_image is {self._image_bytes}"

@@ -14,7 +14,7 @@ from watcher.inspection.image_secrets import image_secrets
 from watcher.inspection.layers import KnownLayer, LayerInspection, gravest
 from watcher.inspection.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
 from watcher.inspection.messages import Limits
-from watcher.inspection.problems import FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
+from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.protocol import LayerCache
 from watcher.inspection.secrets import SecretRules
 from watcher.inspection.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
@@ -111,6 +111,8 @@ class Inspector:
         for index, (layer, each) in enumerate(zip(manifest.layers, known, strict=True)):
             if each is not None:
                 shortfalls += layer_shortfalls(index, layer, each.facts.problems)
+        if overdrawn := budget.overdrawn():
+            shortfalls.append(Shortfall(sections=ALL, what=OVER_BUDGET, reason=overdrawn))
         return known
 
     def _assembled(

@@ -1,0 +1,331 @@
+"""Layers through the real zygote and confined workers: facts, failures of every kind, and who waits for whom."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
+from watcher.inspection.layers import ANALYSER_VERSION, KnownLayer, LayerInspection
+from watcher.inspection.messages import Limits
+from watcher.inspection.sandbox import REQUIRED
+from watcher.inspection.zygote import Zygote, ZygoteLostError
+from watcher.model.errors import AuthenticationError, NotFoundError, TooLargeError
+from watcher.model.image import Descriptor
+from watcher.model.inventory import LayerFacts
+from watcher.model.reference import RepositoryName
+
+pytestmark = pytest.mark.timeout(60)
+
+STATUS = b"Package: openssl\nStatus: install ok installed\nVersion: 3.0.11-1\nArchitecture: amd64\n\n"
+KEY = b"AKIA" + b"XGAI3MCJB5MCVSQO"  # made up, and split so that no scanner takes this file for a leak
+
+
+@dataclass
+class Bench:
+    """Everything around one `LayerInspection`."""
+
+    zygote: Zygote
+    images: MemoryImages = field(default_factory=MemoryImages)
+    cache: MemoryCache = field(default_factory=MemoryCache)
+    counted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.layers = LayerInspection(zygote=self.zygote, cache=self.cache, slots=asyncio.Semaphore(2), counted=self.counted.append)
+
+    async def read(
+        self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30, images: MemoryImages | None = None
+    ) -> KnownLayer:
+        return await self.layers.facts(images or self.images, REPOSITORY, layer, limits, lambda _: seconds)
+
+    async def problem(self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30) -> tuple[str, str]:
+        """The one problem of a layer that could not be read; nothing is kept of it."""
+        facts = (await self.read(layer, limits, seconds=seconds)).facts
+        (problem,) = facts.problems
+        assert problem.fatal
+        assert len(facts.files) == 0
+        assert not self.cache.kept
+        return problem.reason, problem.detail
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with Zygote(b"salt") as zygote:
+        yield Bench(zygote)
+
+
+def workers(zygote: Zygote) -> list[int]:
+    process = zygote._process
+    assert process is not None
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process does; there is nothing to await."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_layer_becomes_facts_and_is_kept(bench: Bench) -> None:
+    """Entries, packages, texts and secrets; the second time nothing is read."""
+    files = {"var/lib/dpkg/status": STATUS, "etc/os-release": b"ID=debian\n", "root/key": KEY}
+    layer = bench.images.add_layer(layer_tar(files))
+    known = await bench.read(layer)
+    facts = known.facts
+    assert not known.cached
+    assert (facts.digest, facts.analyser, facts.compressed_bytes) == (layer.digest, ANALYSER_VERSION, layer.size)
+    assert facts.files.path == list(files)
+    assert [package.name for package in facts.databases[0].packages] == ["openssl"]
+    assert facts.texts == {"etc/os-release": b"ID=debian\n"}
+    assert [(hit.rule, hit.path, hit.line) for hit in facts.secrets] == [("aws-access-key-id", "root/key", 1)]
+    assert facts.problems == ()
+    again = await bench.read(layer)
+    assert again == KnownLayer(facts=facts, cached=True)
+    assert (bench.images.poured, bench.counted) == ([layer.digest], ["miss", "hit"])
+
+
+async def test_workers_are_confined_and_say_so() -> None:
+    """What holds is logged once, when the zygote is ready."""
+    with structlog.testing.capture_logs() as logs:
+        async with Zygote(b"salt"):
+            pass
+    (checked,) = [entry for entry in logs if entry["event"] == "sandbox.checked"]
+    assert set(checked["held"]) >= REQUIRED
+
+
+async def test_a_zygote_has_no_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the daemon's environment reaches it, and so no worker."""
+    monkeypatch.setenv("REGISTRY_PASSWORD", "hunter2")
+    await bench.read(bench.images.add_layer(layer_tar({"a": b""})))
+    process = bench.zygote._process
+    assert process is not None
+    assert environment(process.pid) == b""
+
+
+async def test_a_layer_of_zeros_costs_time_and_no_memory(bench: Bench) -> None:
+    """Half a gibibyte of zeros in half a megabyte is read whole; the worker stays small."""
+    member = tar_of(("zeros", b""))[:512]
+    size = 1 << 29
+    header = bytearray(member)
+    header[124:136] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    raw = gzipped(bytes(header)) + gzipped(bytes(1 << 24)) * 32 + gzipped(bytes(1024))
+    layer = bench.images.add_layer(raw)
+    with structlog.testing.capture_logs() as logs:
+        facts = (await bench.read(layer)).facts
+    assert (facts.files.size, facts.problems) == ([size], ())
+    (done,) = [entry for entry in logs if entry["event"] == "layer.read"]
+    assert done["peak_bytes"] < 128 * 1024 * 1024
+
+
+async def test_wrong_bytes_leave_no_facts(bench: Bench) -> None:
+    """The worker has read them, but they are not those of the digest."""
+    layer = bench.images.add_layer(layer_tar({"good": b""}))
+    bench.images.lies[layer.digest] = layer_tar({"evil": b""})
+    assert (await bench.problem(layer))[0] == "digest-mismatch"
+
+
+async def test_what_the_source_cannot_give_is_raised(bench: Bench) -> None:
+    """A blob that is not there, and a registry that refuses: not the layer's fault."""
+    layer = bench.images.add_layer(layer_tar({"a": b""}))
+    del bench.images.blobs[layer.digest]
+    with pytest.raises(NotFoundError):
+        await bench.read(layer)
+
+    class Refusing(MemoryImages):
+        async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+            raise AuthenticationError("refused")
+
+    with pytest.raises(AuthenticationError):
+        await bench.read(layer, images=Refusing())
+    assert not bench.cache.kept
+    assert not bench.layers._running
+
+
+async def test_a_worker_without_enough_memory_says_so(bench: Bench) -> None:
+    """The budget is on top of what it starts with."""
+    layer = bench.images.add_layer(layer_tar({"var/lib/dpkg/status": STATUS * 200_000}))
+    tight = Limits(plain_bytes=1 << 30, files=1000, memory_bytes=8 << 20, cpu_seconds=20)
+    reason, detail = await bench.problem(layer, tight)
+    assert reason == "over-memory"
+    assert "worker_memory" in detail
+
+
+async def test_a_worker_without_enough_time_says_so(bench: Bench) -> None:
+    """Processor time by the kernel, time on the wall by the daemon."""
+    header = tar_of(("a", b""))[:512]
+    layer = bench.images.add_layer(gzipped(header * 10_000) * 100)
+    slow = Limits(plain_bytes=1 << 40, files=10_000_000, memory_bytes=1 << 28, cpu_seconds=1)
+    reason, detail = await bench.problem(layer, slow)
+    assert reason == "timed-out"
+    assert "processor time" in detail
+    reason, detail = await bench.problem(layer, seconds=0.05)
+    assert reason == "timed-out"
+
+
+async def test_a_budget_that_is_spent_reads_nothing(bench: Bench) -> None:
+    """The image's budget is asked when it is the layer's turn; another image may still have one."""
+    layer = bench.images.add_layer(layer_tar({"a": b""}))
+
+    def spent(_: Descriptor) -> float:
+        raise TooLargeError("nothing left")
+
+    facts = (await bench.layers.facts(bench.images, REPOSITORY, layer, LIMITS, spent)).facts
+    assert [problem.reason for problem in facts.problems] == ["too-large"]
+    assert bench.images.poured == []
+    assert (await bench.read(layer)).facts.problems == ()
+
+
+async def test_facts_cut_short_by_a_limit_are_not_kept(bench: Bench) -> None:
+    """They say what we were ready to spend, and tomorrow that may be more."""
+    layer = bench.images.add_layer(layer_tar({str(number): b"" for number in range(20)}))
+    few = Limits(plain_bytes=1 << 30, files=10, memory_bytes=1 << 28, cpu_seconds=20)
+    facts = (await bench.read(layer, few)).facts
+    assert [problem.reason for problem in facts.problems] == ["over-budget"]
+    assert not bench.cache.kept
+    assert (await bench.read(layer)).facts.problems == ()
+
+
+class SlowImages(MemoryImages):
+    """Pours nothing until told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+        self.poured.append(descriptor.digest)
+        await self.go.wait()
+        os.write(sink, self.blobs[descriptor.digest])
+
+
+async def test_a_worker_that_is_killed_is_said_to_be(bench: Bench) -> None:
+    """By the kernel or by anybody: the layer is unknown with the signal's name, and the next one is read."""
+    images = SlowImages()
+    layer = images.add_layer(layer_tar({"a": b""}))
+    reading = asyncio.create_task(bench.read(layer, images=images))
+    await until(lambda: len(workers(bench.zygote)) == 1)
+    os.kill(workers(bench.zygote)[0], signal.SIGSEGV)
+    facts = (await reading).facts
+    assert [problem.reason for problem in facts.problems] == ["worker-failed"]
+    assert "SIGSEGV" in facts.problems[0].detail
+    images.go.set()
+    assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
+
+
+async def test_a_cancelled_layer_leaves_nothing_behind(bench: Bench) -> None:
+    """No worker, no descriptor, nobody who waits; the next request reads it anew."""
+    images = SlowImages()
+    layer = images.add_layer(layer_tar({"a": b""}))
+    before = open_descriptors()
+    reading = asyncio.create_task(bench.read(layer, images=images))
+    await until(lambda: len(workers(bench.zygote)) == 1)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await until(lambda: workers(bench.zygote) == [])
+    assert open_descriptors() == before
+    assert not bench.layers._running
+    images.go.set()
+    assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
+
+
+async def test_two_images_that_share_a_layer_read_it_once(bench: Bench) -> None:
+    """The second waits for the first."""
+    images = SlowImages()
+    layer = images.add_layer(layer_tar({"a": b""}))
+    async with asyncio.TaskGroup() as group:
+        first, second = (group.create_task(bench.read(layer, images=images)) for _ in range(2))
+        await until(lambda: len(images.poured) == 1)
+        images.go.set()
+    assert first.result().facts is second.result().facts
+    assert (first.result().cached, second.result().cached) == (False, True)
+    assert images.poured == [layer.digest]
+
+
+async def test_whoever_waits_takes_over_from_one_that_gave_up(bench: Bench) -> None:
+    """Because it was cancelled, or because its source failed."""
+    images = SlowImages()
+    layer = images.add_layer(layer_tar({"a": b""}))
+    first = asyncio.create_task(bench.read(layer, images=images))
+    await until(lambda: len(images.poured) == 1)
+    second = asyncio.create_task(bench.read(layer, images=images))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    images.go.set()
+    assert (await second).facts.files.path == ["a"]
+    assert len(images.poured) == 2
+
+
+async def test_a_zygote_that_dies_is_replaced(bench: Bench) -> None:
+    """Who was reading tries again later; its workers die with it; the next layer gets a new one."""
+    images = SlowImages()
+    layer = images.add_layer(layer_tar({"a": b""}))
+    reading = asyncio.create_task(bench.read(layer, images=images))
+    await until(lambda: len(workers(bench.zygote)) == 1)
+    worker = workers(bench.zygote)[0]
+    process = bench.zygote._process
+    assert process is not None
+    process.kill()
+    with pytest.raises(ZygoteLostError):
+        await reading
+    await until(lambda: not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text())
+    images.go.set()
+    assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
+    assert bench.zygote._process is not process
+
+
+async def test_a_closed_zygote_reads_nothing(bench: Bench) -> None:
+    """Whoever is late hears so; closing twice is closing once."""
+    await bench.zygote.aclose()
+    await bench.zygote.aclose()
+    with pytest.raises(ZygoteLostError, match="closed"):
+        await bench.read(bench.images.add_layer(layer_tar({"a": b""})))
+
+
+async def test_signals_of_the_terminal_do_not_end_it(bench: Bench) -> None:
+    """Ctrl-C and systemd reach every process; the daemon drains first."""
+    process = bench.zygote._process
+    assert process is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+    assert (await bench.read(bench.images.add_layer(layer_tar({"a": b""})))).facts.files.path == ["a"]
+    assert bench.zygote._process is process
+
+
+async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: Bench) -> None:
+    """Two slots, so of four layers two wait for their turn."""
+    images = SlowImages()
+    layers = [images.add_layer(layer_tar({str(number): b""})) for number in range(4)]
+    async with asyncio.TaskGroup() as group:
+        reading = [group.create_task(bench.read(layer, images=images)) for layer in layers]
+        await until(lambda: len(workers(bench.zygote)) == 2)
+        assert len(images.poured) == 2
+        images.go.set()
+    assert [task.result().facts.files.path for task in reading] == [["0"], ["1"], ["2"], ["3"]]
+
+
+async def test_damaged_layers_are_facts_as_well(bench: Bench) -> None:
+    """Their bytes are what the digest says, so what is wrong with them is known for good."""
+    layer = bench.images.add_layer(gzipped(b"not a tar" * 100))
+    facts: LayerFacts = (await bench.read(layer)).facts
+    assert [(problem.reason, problem.fatal) for problem in facts.problems] == [("not-a-tar", True)]
+    assert (await bench.read(layer)).cached
+    assert bench.cache.kept[layer.digest, ANALYSER_VERSION] == facts
