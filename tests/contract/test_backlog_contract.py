@@ -418,17 +418,6 @@ async def test_a_job_shows_the_tag_that_joined_it(bench: Bench) -> None:
     assert await bench.backlog.job("no-such-job") is None
 
 
-async def test_waiting_ends_when_something_is_put(bench: Bench) -> None:
-    """Whoever waits for work is woken by it; what was put before waiting counts."""
-    await bench.put(A)
-    await bench.backlog.wait(60)
-    waiter = asyncio.ensure_future(bench.backlog.wait(60))
-    await asyncio.sleep(0)
-    await bench.put(B)
-    await waiter
-    await bench.backlog.wait(0.001)
-
-
 async def test_many_producers_lose_and_double_nothing(bench: Bench) -> None:
     """Events put at the same time each have their own receipt and their own job."""
     arrivals = [bench.arrival(Digest(f"sha256:{number:064x}")) for number in range(300)]

@@ -177,20 +177,6 @@ async def test_the_latest_verdict_can_be_narrowed(bench: Bench) -> None:
     assert await bench.verdicts.latest(OTHER) is None
 
 
-async def test_the_previous_outcome_is_that_of_the_verdict_before(bench: Bench) -> None:
-    """Compared within one registry, repository and digest; the first verdict has none before it."""
-    await bench.record("v-1", outcome=Outcome.FAIL)
-    await bench.record("x", subject=replace(SUBJECT, repository=RepositoryName("other")), outcome=Outcome.WARN)
-    await bench.record("v-2", outcome=Outcome.PASS)
-    await bench.record("v-3", outcome=Outcome.UNKNOWN)
-
-    async def before(verdict_id: str) -> Outcome | None:
-        return await bench.verdicts.previous_outcome(SUBJECT, a_verdict(id=verdict_id))
-
-    assert [await before(name) for name in ("v-1", "v-2", "v-3", "not-yet")] == [None, "fail", "pass", "unknown"]
-    assert await bench.verdicts.previous_outcome(replace(SUBJECT, digest=OTHER), a_verdict(id="y")) is None
-
-
 async def test_every_tag_of_a_digest_is_remembered(bench: Bench) -> None:
     """Tags of all verdicts of one place, sorted; an image without any has none."""
     await bench.record("v-1", subject=replace(SUBJECT, tags=(Tag("v1"),)))

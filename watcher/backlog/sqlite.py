@@ -112,10 +112,6 @@ class SqliteBacklog:
         self._jitter = jitter
         self._prune_at = 0.0  # only the writer thread looks at it
 
-    async def wait(self, timeout_seconds: float) -> None:
-        """Return when something was put or replayed since the last call, or after `timeout_seconds`."""
-        await self._wakeup.wait(timeout_seconds)
-
     async def recover(self) -> int:
         """Take back every lease, at the start of the file's one owner: whoever held them is dead. Gives their number."""
 

@@ -29,13 +29,3 @@ def size_bytes(size: str) -> int:
         raise ValueError(f"{size!r} is not a size such as 64KiB or 20GiB")
     number = size.rstrip("BKMGTi")
     return int(number) * _BYTES[size[len(number) :]]
-
-
-def human_bytes(count: int) -> str:
-    """`count` for people: `999 B`, `1.5 MiB`."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"

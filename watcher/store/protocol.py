@@ -12,7 +12,7 @@ from typing import Protocol
 from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Outcome, Subject, Verdict
+from watcher.model.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,6 @@ class VerdictStore(Protocol):
         environment: str | None = None,
     ) -> Verdict | None:
         """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
-        ...
-
-    async def previous_outcome(self, subject: Subject, before: Verdict) -> Outcome | None:
-        """The outcome of the verdict of the same registry, repository and digest that `before` replaced."""
         ...
 
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:

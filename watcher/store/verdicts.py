@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
@@ -59,26 +59,6 @@ class StoredVerdicts:
         if environment is not None:
             statement = statement.where(verdict.c.environment == environment)
         return await self._one(statement)
-
-    async def previous_outcome(self, subject: Subject, before: Verdict) -> Outcome | None:
-        """The outcome of the verdict of the same registry, repository and digest that `before` replaced.
-
-        None when it is the first. When `before` is not recorded (yet), the newest there is.
-        """
-        this = select(verdict.c.id).where(verdict.c.verdict_id == before.id).scalar_subquery()
-        statement = (
-            select(verdict.c.outcome)
-            .where(
-                verdict.c.image_id == image_id_of(subject.digest),
-                verdict.c.registry == subject.registry,
-                verdict.c.repository == subject.repository,
-                verdict.c.id < func.coalesce(this, select(func.max(verdict.c.id) + 1).scalar_subquery()),
-            )
-            .order_by(verdict.c.id.desc())
-            .limit(1)
-        )
-        word = await self._database.read(lambda connection: connection.execute(statement).scalar_one_or_none())
-        return None if word is None else Outcome(word)
 
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
         """Every tag an event has ever named this digest by, sorted."""
