@@ -1,5 +1,6 @@
 """Searches an unpacked layer for credentials as it comes by: hyperscan over the raw tar, then each hit within its own file."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ MAX_HITS = 100_000
 # Git's rule: a file with a zero among its first bytes has no lines.
 _TEXT_PROBE_BYTES = 8000
 _HISTORY_BYTES = WINDOW_BEFORE_BYTES + WINDOW_AFTER_BYTES
+
+_ONE_BLOCK = bytes(128)
 
 # What of an unfinished text file is kept to count its lines if it comes to that; beyond it they are counted anyway.
 _KEPT_BYTES = 8 * 1024 * 1024
@@ -38,7 +41,18 @@ def compile_rules(rules: Rules) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_STREAM)
     ids, expressions, flags = zip(*rules.patterns(), strict=True)
     database.compile(expressions=expressions, ids=ids, flags=flags)
+    clear_vector_registers()  # OpenSSL looks for an algorithm at its first use, when a confined worker no longer could
     return database
+
+
+def clear_vector_registers() -> None:
+    """Make hyperscan nearly twice as fast after isal, on processors with AVX.
+
+    isal's checksum leaves the upper halves of the vector registers in use, and with those every SSE instruction of hyperscan's
+    portable build waits for the one before: 2.2 GB/s instead of 3.9. OpenSSL's SHA-512 of a whole block ends with the instruction
+    that clears them (vzeroupper), which Python has no other way to. It takes a microsecond, and elsewhere it does no harm.
+    """
+    hashlib.sha512(_ONE_BLOCK)
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +116,7 @@ class SecretStream:
         with self.database.stream(match_event_handler=matched) as stream:
             for piece in pieces:
                 if not self.overflow:
+                    clear_vector_registers()
                     try:
                         stream.scan(piece)
                     except hyperscan.ScanTerminated:

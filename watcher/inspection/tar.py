@@ -7,16 +7,17 @@ unpacks layers.
 from collections.abc import Iterator
 from zlib import adler32
 
-from watcher.inspection.tar_fields import clean_path, decimal, has_valid_checksum, number, numbered, pax_records
+from watcher.inspection.tar_fields import ADLER_PRIME, clean_path, decimal, has_valid_checksum, number, numbered, pax_records
 
 BLOCK = 512
 _ZERO_BLOCK = bytes(BLOCK)
-_CHECKED = 65521  # see tar_fields
 
 # Go's limit for a long name or a pax header.
 MAX_EXTENSION_BYTES = 1024 * 1024
 # An owner field takes 24 bytes, and an image has a handful of different ones.
 MAX_OWNERS = 4096
+# Sums of headers lie between 3 000 and 20 000, so that nearly every one has been seen before.
+MAX_SUMS = 32768
 
 REGULAR, HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = 48, 49, 50, 51, 52, 53, 54
 _OLD_REGULAR, _CONTIGUOUS, _GNU_SPARSE = 0, 55, 83
@@ -55,6 +56,7 @@ class TarReader:
         self._at = 0
         self._start = 0
         self._owners: dict[bytes, Owner] = {}
+        self._sums: dict[bytes, int] = {}
 
     @property
     def offset(self) -> int:
@@ -73,7 +75,7 @@ class TarReader:
         link: bytes | None = None
         records: dict[bytes, bytes] = {}
         extended = False
-        owners = self._owners
+        owners, sums = self._owners, self._sums
         data, at, end = self._data, self._at, len(self._data)
         while True:
             stop = at + BLOCK
@@ -89,13 +91,15 @@ class TarReader:
                         raise DamagedTarError(self.offset, "the archive ends within a header")
                     return
             field = block[148:156]
+            expected = sums.get(field)
+            if expected is None:
+                expected = self._expected(field)
             try:
-                wrong = ((adler32(block) & 0xFFFF) - (adler32(field) & 0xFFFF) + 256 - int(field[:6], 8)) % _CHECKED
-                # As nearly every tar has them: eleven digits and a NUL.
+                # As nearly every tar has it: eleven digits and a NUL.
                 size: int | None = int(block[124:135], 8) if not block[135] else number(block[124:136])
             except ValueError:
-                wrong, size = 1, number(block[124:136])
-            if wrong and not has_valid_checksum(block):
+                size = number(block[124:136])
+            if (adler32(block) & 0xFFFF) != expected and not has_valid_checksum(block):
                 self._at = at
                 # One zero block is taken for the end as well: GNU tar warns about it, and nothing valid can follow.
                 if block == _ZERO_BLOCK:
@@ -234,6 +238,17 @@ class TarReader:
                 raise DamagedTarError(self.offset, "the archive ends within a header")
             if not block[504]:
                 return
+
+    def _expected(self, field: bytes) -> int:
+        """What adler32's low half of a header with this checksum is: one more than the sum of its bytes, modulo a prime."""
+        if len(self._sums) >= MAX_SUMS:
+            self._sums.clear()
+        try:
+            value = int(field[:6], 8)
+        except ValueError:
+            value = 0  # has_valid_checksum has the last word
+        expected = self._sums[field] = (1 + value + sum(field) - 8 * 32) % ADLER_PRIME
+        return expected
 
     def _owner(self, key: bytes) -> Owner:
         mode, uid, gid = number(key[:8]), number(key[8:16]), number(key[16:])

@@ -13,7 +13,7 @@ MAX_PATH = 4096
 MAX_NUMBER = 2**62
 
 # adler32's low half is one more than the sum of the bytes, modulo this prime. It is ten times as fast as `sum`.
-_ADLER_PRIME = 65521
+ADLER_PRIME = 65521
 
 
 def number(field: bytes) -> int | None:
@@ -48,10 +48,10 @@ def has_valid_checksum(block: bytes) -> bool:
     if expected is None:
         return False
     plain: int = (adler32(block) & 0xFFFF) - (adler32(field) & 0xFFFF) + 8 * 32
-    if (plain - expected) % _ADLER_PRIME == 0:
+    if (plain - expected) % ADLER_PRIME == 0:
         return True
     negative = 256 * sum(byte > 127 for byte in (*block[:148], *block[156:]))
-    return bool((plain - negative - expected) % _ADLER_PRIME == 0)
+    return bool((plain - negative - expected) % ADLER_PRIME == 0)
 
 
 def pax_records(content: bytes) -> dict[bytes, bytes] | None:
