@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from watcher.inspection.messages import Limits
+from watcher.inspection.workers.messages import Limits
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import DigestMismatchError, NotFoundError
 from watcher.model.image import Descriptor, FetchedManifest, parse_manifest

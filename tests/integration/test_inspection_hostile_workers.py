@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages
-from watcher.inspection import zygote as zygote_module
 from watcher.inspection.layers import LayerInspection
-from watcher.inspection.zygote import SandboxUnavailableError, Zygote, ZygoteLostError
+from watcher.inspection.workers import zygote as zygote_module
+from watcher.inspection.workers.zygote import SandboxUnavailableError, Zygote, ZygoteLostError
 from watcher.model.inventory import Problem
 
 pytestmark = pytest.mark.timeout(60)
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.timeout(60)
 PROGRAM = """
 import sys; sys.path[:] = sys.argv[1:]
 import os, time
-import watcher.inspection.sandbox as sandbox, watcher.inspection.worker as worker
-from watcher.inspection.messages import *
-from watcher.inspection.stream import LayerReader
+import watcher.inspection.confined.sandbox as sandbox, watcher.inspection.confined.worker as worker
+from watcher.inspection.workers.messages import *
+from watcher.inspection.confined.layer_reader import LayerReader
 honest = LayerReader.read
 {}
-from watcher.inspection.zygote_process import main; main()
+from watcher.inspection.confined.zygote_process import main; main()
 """
 
 DONE = "send(1, Done(compressed_bytes=SIZE, plain_bytes=1))"

@@ -11,10 +11,10 @@ import pytest
 import structlog
 
 from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
+from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.layers import ANALYSER_VERSION, KnownLayer, LayerInspection
-from watcher.inspection.messages import Limits
-from watcher.inspection.sandbox import REQUIRED
-from watcher.inspection.zygote import Zygote, ZygoteLostError
+from watcher.inspection.workers.messages import Limits
+from watcher.inspection.workers.zygote import Zygote, ZygoteLostError
 from watcher.model.errors import AuthenticationError, NotFoundError, TooLargeError
 from watcher.model.image import Descriptor
 from watcher.model.inventory import LayerFacts

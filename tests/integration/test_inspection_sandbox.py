@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from watcher.inspection.sandbox import MECHANISMS, REQUIRED
-from watcher.inspection.seccomp import ARCHITECTURES, filter_program
+from watcher.inspection.confined.sandbox import REQUIRED
+from watcher.inspection.confined.seccomp import ARCHITECTURES, filter_program
+from watcher.inspection.workers.messages import MECHANISMS
 
 PROJECT = str(Path(__file__).parents[2])
 
 PROGRAM = """
 import ctypes, json, mmap, os, resource, signal, socket, sys, threading, time
 import subprocess  # loaded before the filter, as everything a worker needs is
-from watcher.inspection import sandbox
+from watcher.inspection.confined import sandbox
 
 secret = open("/etc/hostname", "rb")
 parent = os.getpid()

@@ -13,13 +13,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.inspection.collector import Collector
-from watcher.inspection.decompress import Input
-from watcher.inspection.merge import merge
-from watcher.inspection.messages import Done, Limits, Message
-from watcher.inspection.secret_stream import compile_rules
-from watcher.inspection.secrets import SecretRules
-from watcher.inspection.stream import LayerReader, Search
+from watcher.inspection.confined.decompress import Input
+from watcher.inspection.confined.layer_reader import LayerReader, Search
+from watcher.inspection.confined.secret_stream import compile_rules
+from watcher.inspection.image.merge import merge
+from watcher.inspection.secrets.rules import SecretRules
+from watcher.inspection.workers.collector import Collector
+from watcher.inspection.workers.messages import Done, Limits, Message
 from watcher.model.digest import digest_of
 from watcher.model.inventory import LayerFacts
 from watcher.testing.images import Entry, build_layer

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.inspection.image_secrets import image_secrets
-from watcher.inspection.secrets import SecretRules
+from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.errors import TooLargeError
 from watcher.model.image import HistoryEntry, ImageConfig
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.inspection.decompress import DamagedLayerError, Input, plain_pieces
-from watcher.inspection.tar import REGULAR, DamagedTarError, TarReader
-from watcher.inspection.tar_fields import clean_path, decimal, number, pax_records
+from watcher.inspection.confined.decompress import DamagedLayerError, Input, plain_pieces
+from watcher.inspection.confined.tar import REGULAR, DamagedTarError, TarReader
+from watcher.inspection.confined.tar_fields import clean_path, decimal, number, pax_records
 
 NAMES = st.lists(st.text(alphabet="abcé.-_ \n", min_size=1, max_size=40), min_size=1, max_size=12).map("/".join)
 FORMATS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

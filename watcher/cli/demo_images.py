@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from watcher.inspection.base_image import BASE_DIGEST, BASE_NAME
+from watcher.inspection.image.base_image import BASE_DIGEST, BASE_NAME
 from watcher.model.reference import Host
 from watcher.model.verdict import Outcome
 from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_layer

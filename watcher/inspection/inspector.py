@@ -6,21 +6,21 @@ from contextlib import AsyncExitStack
 from hashlib import sha256
 from typing import Self
 
-from watcher.inspection.base_image import BaseFinder, FetchBase, Trusted
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import GROUPS_PATH, USERS_PATH, parse_group, parse_passwd, resolve_user
+from watcher.inspection.image.base_image import BaseFinder, FetchBase, Trusted
+from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
+from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
+from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.image_budget import ImageBudget
-from watcher.inspection.image_secrets import image_secrets
 from watcher.inspection.layers import KnownLayer, LayerInspection, gravest
-from watcher.inspection.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
-from watcher.inspection.messages import Limits
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.protocol import LayerCache
-from watcher.inspection.secrets import SecretRules
-from watcher.inspection.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
+from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.settings import InspectionSettings
-from watcher.inspection.steps import layer_steps
-from watcher.inspection.zygote import Zygote
+from watcher.inspection.workers.messages import Limits
+from watcher.inspection.workers.zygote import Zygote
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.digest import Digest
 from watcher.model.errors import InvalidManifestError, TooLargeError

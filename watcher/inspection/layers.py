@@ -10,12 +10,12 @@ from typing import Any
 
 import structlog
 
-from watcher.inspection.collector import Collector, failed_facts
-from watcher.inspection.messages import Ended, Limits, receive
 from watcher.inspection.problems import PASSING
 from watcher.inspection.protocol import LayerCache
-from watcher.inspection.worker import DONE, OVER_MEMORY
-from watcher.inspection.zygote import Zygote
+from watcher.inspection.workers.collector import Collector, failed_facts
+from watcher.inspection.workers.hearing import receive
+from watcher.inspection.workers.messages import DONE, OVER_MEMORY, Ended, Limits
+from watcher.inspection.workers.zygote import Zygote
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RetryableError, TimedOutError, WatcherError, WorkerFailedError
 from watcher.model.image import Descriptor

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.doubles.image_sources import MemoryCache
-from watcher.inspection.base_image import BASE_DIGEST, BASE_NAME, BaseFinder
+from watcher.inspection.image.base_image import BASE_DIGEST, BASE_NAME, BaseFinder
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, RegistryUnavailableError
 from watcher.model.image import FetchedManifest, Manifest, parse_manifest

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from watcher.inspection.collector import Collector, failed_facts
-from watcher.inspection.messages import (
+from watcher.inspection.workers.collector import Collector, failed_facts
+from watcher.inspection.workers.hearing import receive
+from watcher.inspection.workers.messages import (
     MAX_MESSAGE_BYTES,
     Alias,
     Confined,
@@ -21,7 +22,6 @@ from watcher.inspection.messages import (
     Rows,
     Secrets,
     Text,
-    receive,
     send,
 )
 from watcher.model.digest import digest_of

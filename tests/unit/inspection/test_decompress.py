@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from tests.doubles.image_sources import gzipped
-from watcher.inspection.decompress import MAX_OUTPUT_BYTES, DamagedLayerError, Input, TrailingBytesError, plain_pieces
+from watcher.inspection.confined.decompress import MAX_OUTPUT_BYTES, DamagedLayerError, Input, TrailingBytesError, plain_pieces
 
 PLAIN = random.Random(1).randbytes(100_000) + b"text " * 100_000
 ZSTD = zstandard.ZstdCompressor(write_checksum=True)

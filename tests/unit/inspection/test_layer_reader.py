@@ -9,12 +9,12 @@ import hyperscan
 import pytest
 
 from tests.doubles.image_sources import LIMITS, entry, gzipped, tar_of
-from watcher.inspection.collector import Collector
-from watcher.inspection.decompress import Input
-from watcher.inspection.messages import MAX_MESSAGE_BYTES, Alias, Limits, Message, Problems, Rows, encoded
-from watcher.inspection.secret_stream import compile_rules
-from watcher.inspection.secrets import SecretRules
-from watcher.inspection.stream import LayerReader, Search
+from watcher.inspection.confined.decompress import Input
+from watcher.inspection.confined.layer_reader import LayerReader, Search
+from watcher.inspection.confined.secret_stream import compile_rules
+from watcher.inspection.secrets.rules import SecretRules
+from watcher.inspection.workers.collector import Collector
+from watcher.inspection.workers.messages import MAX_MESSAGE_BYTES, Alias, Limits, Message, Problems, Rows, encoded
 from watcher.model.digest import digest_of
 from watcher.model.inventory import LayerFacts, Problem
 

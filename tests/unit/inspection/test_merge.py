@@ -2,8 +2,8 @@
 
 import pytest
 
-from watcher.inspection.merge import MergedImage, merge, packages_of
-from watcher.inspection.paths import Links
+from watcher.inspection.image.links import Links
+from watcher.inspection.image.merge import MergedImage, merge, packages_of
 from watcher.model.digest import digest_of
 from watcher.model.inventory import Distro, FileTable, LayerFacts, PackageDatabase, PackageRecord, SecretHit
 

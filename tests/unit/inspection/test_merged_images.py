@@ -2,8 +2,8 @@
 
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_group, parse_passwd, resolve_user
-from watcher.inspection.merge import MergedImage, merge, packages_of
-from watcher.inspection.paths import Links
+from watcher.inspection.image.links import Links
+from watcher.inspection.image.merge import MergedImage, merge, packages_of
 from watcher.model.digest import digest_of
 from watcher.model.inventory import (
     DIRECTORY,

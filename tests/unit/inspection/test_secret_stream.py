@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import hyperscan
 import pytest
 
-from watcher.inspection import secret_stream
-from watcher.inspection.secret_stream import SecretStream, compile_rules
+from watcher.inspection.confined import secret_stream
+from watcher.inspection.confined.secret_stream import SecretStream, compile_rules
 from watcher.model.inventory import SecretHit
 
 

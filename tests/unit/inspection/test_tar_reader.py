@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.doubles.image_sources import entry, tar_of
-from watcher.inspection.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, DamagedTarError, Member, TarReader
+from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, DamagedTarError, Member, TarReader
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 

@@ -5,9 +5,9 @@ import string
 
 import pytest
 
-from watcher.inspection import image_secrets as module
-from watcher.inspection.image_secrets import image_secrets
-from watcher.inspection.secrets import SecretRules
+from watcher.inspection.image import config_secrets as module
+from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.errors import TooLargeError
 from watcher.model.image import HistoryEntry, ImageConfig
 

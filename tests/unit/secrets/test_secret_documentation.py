@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from watcher.inspection.image_secrets import VARIABLE_RULE, VARIABLE_TITLE
-from watcher.inspection.secrets import SecretRules
+from watcher.inspection.image.config_secrets import VARIABLE_RULE, VARIABLE_TITLE
+from watcher.inspection.secrets.rules import SecretRules
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "secrets.md"
 

@@ -6,9 +6,9 @@ import re
 import msgspec
 import pytest
 
-from watcher.inspection import secrets
-from watcher.inspection.secret_values import entropy, is_documented, is_example_path, is_package_path, is_placeholder, unwrapped
-from watcher.inspection.secrets import SecretRules
+from watcher.inspection.secrets import rules as secrets
+from watcher.inspection.secrets.rules import SecretRules
+from watcher.inspection.secrets.values import entropy, is_documented, is_example_path, is_package_path, is_placeholder, unwrapped
 from watcher.kit.yaml_source import YamlSource
 from watcher.model.errors import ConfigurationError
 
@@ -162,7 +162,7 @@ def test_paths_of_packages() -> None:
 def test_a_damaged_rule_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the place in the file, for whoever edits it."""
     monkeypatch.setattr(secrets, "parse_yaml", lambda _text, file: list(_one_rule(file)))
-    with pytest.raises(ConfigurationError, match=r"secret_rules\.yaml:1:1.*title"):
+    with pytest.raises(ConfigurationError, match=r"secrets/rules\.yaml:1:1.*title"):
         SecretRules.load(b"salt")
 
 

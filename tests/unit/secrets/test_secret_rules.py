@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import hyperscan
 import pytest
 
-from watcher.inspection.secrets import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES, SecretRules
+from watcher.inspection.secrets.rules import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES, SecretRules
 from watcher.model.inventory import SecretHit
 
 RULES = SecretRules.load(b"salt of the tests")

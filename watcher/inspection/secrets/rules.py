@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from watcher.inspection.secret_values import (
+from watcher.inspection.secrets.values import (
     entropy,
     is_documented,
     is_example_path,
@@ -27,7 +27,7 @@ from watcher.kit.yaml_source import parse_yaml
 from watcher.model.errors import ConfigurationError
 from watcher.model.inventory import SecretHit
 
-RULES_FILE = "secret_rules.yaml"
+RULES_FILE = "rules.yaml"
 
 # What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
 # 512 characters of a private key and its line breaks.
@@ -93,8 +93,8 @@ class SecretRules:
     @classmethod
     def load(cls, salt: bytes) -> "SecretRules":
         """Read the rules that come with the package. `salt` keys the fingerprints: equal values are equal within a deployment."""
-        text = resources.files("watcher.inspection").joinpath(RULES_FILE).read_text(encoding="utf-8")
-        (source,) = parse_yaml(text, RULES_FILE)
+        text = resources.files("watcher.inspection.secrets").joinpath(RULES_FILE).read_text(encoding="utf-8")
+        (source,) = parse_yaml(text, f"secrets/{RULES_FILE}")
         try:
             rules = cls(msgspec.convert(source.value, tuple[SecretRule, ...]), salt)
         except msgspec.ValidationError as error:

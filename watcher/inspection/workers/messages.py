@@ -1,21 +1,31 @@
 """What the daemon asks of a worker and what it hears back: frames of msgpack, each at most MAX_MESSAGE_BYTES.
 
-The worker is not believed: types are checked as a frame is decoded, counts and sizes by whoever collects them.
+The worker is not believed: types are checked as a frame is decoded, counts and sizes by whoever collects them. This is all that
+the two sides of the sandbox know of each other, so what both must agree on stands here.
 """
 
-import asyncio
 import os
-from collections.abc import Callable
 
 import msgspec
 
-from watcher.model.errors import WorkerFailedError
 from watcher.model.inventory import PackageRecord, Problem, SecretHit
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-_HEADER_BYTES = 4
+HEADER_BYTES = 4
 # Texts and package lists are cut at this, which leaves room for what surrounds them.
 MAX_PART_BYTES = 512 * 1024
+
+# As much of a path, or of a link's target, as Linux takes.
+MAX_PATH = 4096
+# More credentials than that in one layer are a list of them; the rest would tell nobody anything new.
+MAX_SECRETS = 1000
+
+# How a worker ends; anything else is a signal.
+DONE, OVER_MEMORY, CRASHED, REFUSED = 0, 70, 71, 72
+
+# What a worker is confined by, each held or not on the machine it runs on.
+NAMESPACES, RLIMITS, USER, NO_NEW_PRIVS, LANDLOCK, SECCOMP = "namespaces", "rlimits", "user", "no-new-privs", "landlock", "seccomp"
+MECHANISMS = (NAMESPACES, RLIMITS, USER, NO_NEW_PRIVS, LANDLOCK, SECCOMP)
 
 
 class _Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="message"):
@@ -29,6 +39,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     files: int
     memory_bytes: int
     cpu_seconds: int
+
+
+# Started with these limits a worker only says what holds of its sandbox.
+PROBE = Limits(plain_bytes=0, files=0, memory_bytes=256 * 1024 * 1024, cpu_seconds=10)
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,7 +82,7 @@ ZygoteAnswer = Ready | Ended
 
 
 class Confined(_Frame, frozen=True, kw_only=True, tag="confined"):
-    """The first message of every worker: what holds of `sandbox.MECHANISMS`."""
+    """The first message of every worker: what holds of MECHANISMS."""
 
     held: tuple[str, ...]
 
@@ -144,11 +158,7 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
 
 Message = Confined | Refused | Rows | Removals | Database | Text | Alias | Forgotten | Secrets | Problems | Done
 
-# What is read ahead; the pipe itself holds 64 KiB.
-_BUFFER_BYTES = 256 * 1024
-
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Message)
 
 
 def encoded(message: Message) -> bytes:
@@ -166,34 +176,6 @@ def send(descriptor: int, message: Message) -> None:
     content = encoded(message)
     if len(content) > MAX_MESSAGE_BYTES:
         raise ValueError(f"a message of {len(content)} bytes")
-    frame = memoryview(len(content).to_bytes(_HEADER_BYTES, "big") + content)
+    frame = memoryview(len(content).to_bytes(HEADER_BYTES, "big") + content)
     while frame:
         frame = frame[os.write(descriptor, frame) :]
-
-
-async def receive(descriptor: int, consume: Callable[[Message], None]) -> None:
-    """Hand every frame of a pipe to `consume`, until its end or the end of this task; the pipe is closed then.
-
-    Raises:
-        WorkerFailedError: a frame that is too large, or no message.
-    """
-    # A chunk of entries takes a millisecond to decode: not worth a thread, and a thread that reads a pipe cannot be cancelled.
-    reader = asyncio.StreamReader(limit=_BUFFER_BYTES)
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    try:
-        while True:
-            length = int.from_bytes(await reader.readexactly(_HEADER_BYTES), "big")
-            if length > MAX_MESSAGE_BYTES:
-                raise WorkerFailedError(f"a worker sent a frame of {length} bytes")
-            content = await reader.readexactly(length)
-            try:
-                message = _DECODER.decode(content)
-            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                # Not the library's text: it could quote what a layer made the worker say.
-                raise WorkerFailedError(f"a worker sent something that is no message ({type(error).__name__})") from None
-            consume(message)
-    except asyncio.IncompleteReadError:
-        return  # how the worker ended says whether it was done
-    finally:
-        transport.close()

@@ -11,7 +11,10 @@ from typing import Self
 import msgspec
 import structlog
 
-from watcher.inspection.messages import (
+from watcher.inspection.workers.hearing import receive
+from watcher.inspection.workers.messages import (
+    MECHANISMS,
+    PROBE,
     Confined,
     Ended,
     ForkRequest,
@@ -21,10 +24,7 @@ from watcher.inspection.messages import (
     Message,
     Refused,
     ZygoteAnswer,
-    receive,
 )
-from watcher.inspection.sandbox import MECHANISMS
-from watcher.inspection.worker import PROBE
 from watcher.model.errors import ConfigurationError, RetryableError
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 # It imports for 100 ms and compiles rules for 200; a busy machine gets fifty times that.
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from watcher.inspection.zygote_process import main; main()"
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from watcher.inspection.confined.zygote_process import main; main()"
 _MAX_ANSWER_BYTES = 4096
 _LAST_WORDS_BYTES = 64 * 1024
 
@@ -89,7 +89,7 @@ class Zygote:
         await self.aclose()
 
     async def start(self) -> tuple[str, ...]:
-        """Have it ready, and say which of `sandbox.MECHANISMS` hold for its workers here.
+        """Have it ready, and say which of MECHANISMS hold for its workers here.
 
         Raises:
             SandboxUnavailableError: less than what is required.

@@ -8,11 +8,10 @@ from typing import Protocol
 
 import hyperscan
 
-from watcher.inspection.secrets import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES
+from watcher.inspection.secrets.rules import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES
+from watcher.inspection.workers.messages import MAX_SECRETS
 from watcher.model.inventory import SecretHit
 
-# More credentials than that in one layer are a list of them; the rest would tell nobody anything new.
-MAX_SECRETS = 1000
 # Of what hyperscan finds most is judged to be nothing. A hit costs about 20 us, so that a layer made of them costs 2 s.
 MAX_HITS = 100_000
 # Git's rule: a file with a zero among its first bytes has no lines.

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from watcher.inspection.messages import Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
-from watcher.inspection.secret_stream import compile_rules
-from watcher.inspection.secrets import SecretRules
-from watcher.inspection.stream import Search
-from watcher.inspection.worker import CRASHED, work
+from watcher.inspection.confined.layer_reader import Search
+from watcher.inspection.confined.secret_stream import compile_rules
+from watcher.inspection.confined.worker import work
+from watcher.inspection.secrets.rules import SecretRules
+from watcher.inspection.workers.messages import CRASHED, Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
 
 MAX_REQUEST_BYTES = 4096
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from watcher.inspection.image.sections import COMPLETE
 from watcher.inspection.protocol import LayerCache
-from watcher.inspection.sections import COMPLETE
 from watcher.model.digest import Digest, is_digest
 from watcher.model.errors import InvalidReferenceError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index, Manifest

@@ -5,18 +5,23 @@ import gc
 import os
 import traceback
 
-from watcher.inspection.decompress import Input
-from watcher.inspection.messages import Confined, ForkRequest, Limits, Message, Refused, send
-from watcher.inspection.sandbox import Budget, SandboxError, enter, keep_descriptors
-from watcher.inspection.stream import LayerReader, Search
+from watcher.inspection.confined.decompress import Input
+from watcher.inspection.confined.layer_reader import LayerReader, Search
+from watcher.inspection.confined.sandbox import Budget, SandboxError, enter, keep_descriptors
+from watcher.inspection.workers.messages import (
+    CRASHED,
+    DONE,
+    OVER_MEMORY,
+    PROBE,
+    REFUSED,
+    Confined,
+    ForkRequest,
+    Message,
+    Refused,
+    send,
+)
 
 _INPUT, _OUTPUT = 0, 1
-
-# Exit codes; anything else is a signal.
-DONE, OVER_MEMORY, CRASHED, REFUSED = 0, 70, 71, 72
-
-# Started with these limits a worker only says what holds of its sandbox.
-PROBE = Limits(plain_bytes=0, files=0, memory_bytes=256 * 1024 * 1024, cpu_seconds=10)
 
 
 def work(request: ForkRequest, descriptors: tuple[int, int], search: Search, *, zygote: int) -> int:

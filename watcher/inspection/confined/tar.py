@@ -7,7 +7,15 @@ unpacks layers.
 from collections.abc import Iterator
 from zlib import adler32
 
-from watcher.inspection.tar_fields import ADLER_PRIME, clean_path, decimal, has_valid_checksum, number, numbered, pax_records
+from watcher.inspection.confined.tar_fields import (
+    ADLER_PRIME,
+    clean_path,
+    decimal,
+    has_valid_checksum,
+    number,
+    numbered,
+    pax_records,
+)
 
 BLOCK = 512
 _ZERO_BLOCK = bytes(BLOCK)

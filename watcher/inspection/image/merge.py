@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from watcher.inspection.catalogers.catalog import TEXTS
 from watcher.inspection.catalogers.purl import with_distro
-from watcher.inspection.paths import Links
-from watcher.inspection.whiteouts import Tree
+from watcher.inspection.image.links import Links
+from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
     Distro,

@@ -6,8 +6,8 @@ None of them needs a file of the image, and none can be deleted by a later layer
 import re
 from collections.abc import Iterator
 
-from watcher.inspection.secret_values import entropy, is_mixed, is_placeholder
-from watcher.inspection.secrets import SecretRules
+from watcher.inspection.secrets.rules import SecretRules
+from watcher.inspection.secrets.values import entropy, is_mixed, is_placeholder
 from watcher.model.errors import TooLargeError
 from watcher.model.image import ImageConfig
 from watcher.model.inventory import Secret, SecretHit

@@ -13,11 +13,10 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from watcher.inspection.seccomp import filter_program, own_architecture
+from watcher.inspection.confined.seccomp import filter_program, own_architecture
+from watcher.inspection.workers.messages import LANDLOCK, NAMESPACES, NO_NEW_PRIVS, RLIMITS, SECCOMP, USER
 
-NAMESPACES, RLIMITS, USER, NO_NEW_PRIVS, LANDLOCK, SECCOMP = "namespaces", "rlimits", "user", "no-new-privs", "landlock", "seccomp"
 REQUIRED = frozenset({RLIMITS, NO_NEW_PRIVS, SECCOMP})
-MECHANISMS = (NAMESPACES, RLIMITS, USER, NO_NEW_PRIVS, LANDLOCK, SECCOMP)
 
 _CLOSE_RANGE, _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 436, 444, 446  # the same numbers on every architecture
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38

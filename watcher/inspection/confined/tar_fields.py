@@ -6,8 +6,7 @@ Spec: POSIX.1-2017 pax "ustar Interchange Format" and "pax Header Block"; GNU ta
 from collections.abc import Mapping
 from zlib import adler32
 
-# As much of a path, or of a link's target, as Linux takes.
-MAX_PATH = 4096
+from watcher.inspection.workers.messages import MAX_PATH
 
 # A tar of more has no file system that could hold it; it keeps every sum below 2^63.
 MAX_NUMBER = 2**62

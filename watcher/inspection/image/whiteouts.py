@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TypeVar
 
-from watcher.inspection.paths import Links
+from watcher.inspection.image.links import Links
 from watcher.model.inventory import DIRECTORY, SYMLINK, FileTable, LayerFacts
 
 _Value = TypeVar("_Value")

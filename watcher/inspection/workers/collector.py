@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, MAX_TEXT_BYTES, TEXTS
-from watcher.inspection.messages import (
+from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.workers.messages import (
+    MAX_PATH,
+    MAX_SECRETS,
     Alias,
     Confined,
     Database,
@@ -23,9 +26,6 @@ from watcher.inspection.messages import (
     Secrets,
     Text,
 )
-from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
-from watcher.inspection.secret_stream import MAX_SECRETS
-from watcher.inspection.tar_fields import MAX_PATH
 from watcher.model import inventory
 from watcher.model.digest import Digest
 from watcher.model.errors import WorkerFailedError

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from watcher.inspection import tar
-from watcher.inspection.messages import MAX_PART_BYTES, Database, Rows, Text
-from watcher.inspection.tar import Owner
+from watcher.inspection.confined import tar
+from watcher.inspection.confined.tar import Owner
+from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Rows, Text
 from watcher.model import inventory
 from watcher.model.inventory import PackageDatabase, PackageRecord
 

@@ -10,14 +10,14 @@ import hyperscan
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.catalogers.protocol import Cataloger
-from watcher.inspection.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
-from watcher.inspection.messages import Alias, Done, Forgotten, Limits, Message, Removals, Secrets
-from watcher.inspection.messages import Problems as ProblemsMessage
-from watcher.inspection.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
+from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
+from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
+from watcher.inspection.confined.secret_stream import MAX_HITS, Rules, SecretStream
+from watcher.inspection.confined.tar import BLOCK, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
+from watcher.inspection.confined.tar_fields import clean_path, text
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
-from watcher.inspection.secret_stream import MAX_HITS, MAX_SECRETS, Rules, SecretStream
-from watcher.inspection.tar import BLOCK, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
-from watcher.inspection.tar_fields import MAX_PATH, clean_path, text
+from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Alias, Done, Forgotten, Limits, Message, Removals, Secrets
+from watcher.inspection.workers.messages import Problems as ProblemsMessage
 from watcher.model.errors import PermanentError
 
 # OCI image-spec v1.1 "Whiteouts". What else begins with `.wh..wh.` is of AUFS itself.
