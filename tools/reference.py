@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.evaluation.schemas import policy_schema, policy_test_schema
+from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
 from watcher.settings import Settings, schema
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ from watcher.backlog.sqlite import SqliteBacklog
 from watcher.dialects.catalog import DIALECTS
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
-from watcher.evaluation.sources import load_settings
+from watcher.evaluation.policies.loading import load_settings
 from watcher.inspection.inspector import Inspector
 from watcher.kit.clock import utc_now
 from watcher.kit.glob import glob_any

@@ -8,9 +8,9 @@ import msgspec
 
 from watcher import settings
 from watcher.api.settings import AdmissionSettings, ServerSettings
-from watcher.evaluation.evaluate import PolicySet
+from watcher.evaluation.policies.loading import load_policies
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.evaluation.settings import PolicySettings
-from watcher.evaluation.sources import load_policies
 from watcher.inspection.settings import InspectionSettings
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from watcher import settings as configuration
 from watcher.cli.options import config_option, given_config, optional_settings
-from watcher.evaluation.evaluate import PolicySet
-from watcher.evaluation.schemas import policy_schema, policy_test_schema
+from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
+from watcher.evaluation.policies.loading import PolicySources, load_policies, load_settings
+from watcher.evaluation.policy_tests import TestReport, run_tests
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.evaluation.settings import PolicySettings
-from watcher.evaluation.sources import PolicySources, load_policies, load_settings
-from watcher.evaluation.testing import TestReport, run_tests
 from watcher.model.errors import PolicyError
 from watcher.reports.table import printable
 

@@ -18,7 +18,7 @@ from rich.markup import escape
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
 from watcher.cli.options import config_option, optional_settings
 from watcher.cli.policy import chosen_policies
-from watcher.evaluation.sources import PolicySources
+from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.version import VERSION

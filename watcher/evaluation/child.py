@@ -4,9 +4,9 @@ import resource
 
 import msgspec
 
+from watcher.evaluation.policies.loading import PolicySources, PolicyText, from_texts
 from watcher.evaluation.protocol import Case
 from watcher.evaluation.settings import OnNoMatch
-from watcher.evaluation.sources import PolicySources, PolicyText, from_texts
 from watcher.kit.processes import Answer, Refusal, serve
 from watcher.model.errors import PolicyError
 
@@ -34,7 +34,7 @@ def begin(greeting: bytes) -> Answer:
         Refusal: they are wrong; the text is that of the PolicyError.
     """
     # Imported here so that the parent, which only needs `greeting_of`, does not load the CEL library.
-    from watcher.evaluation.evaluate import PolicySet
+    from watcher.evaluation.rules.policy_set import PolicySet
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
     given = msgspec.msgpack.decode(greeting, type=Greeting)

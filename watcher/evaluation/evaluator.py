@@ -6,8 +6,8 @@ from typing import Self
 import msgspec
 
 from watcher.evaluation.child import greeting_of
+from watcher.evaluation.policies.loading import PolicySources
 from watcher.evaluation.protocol import Case, Judgement
-from watcher.evaluation.sources import PolicySources
 from watcher.kit.processes import ChildProgram, ChildRefusedError, ProcessPool
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import PolicyName

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from watcher.evaluation.documents import read_documents
-from watcher.evaluation.evaluate import PolicySet
+from watcher.evaluation.policies.reading import read_documents
 from watcher.evaluation.protocol import Case
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.evaluation.settings import OnNoMatch
 from watcher.model.digest import Digest
 from watcher.model.image import OCI_MANIFEST, ImageConfig

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.unit.evaluation.conftest import Policies
-from watcher.evaluation.compile import compile_policies
-from watcher.evaluation.documents import read_documents
+from watcher.evaluation.policies.reading import read_documents
+from watcher.evaluation.rules.compile import compile_policies
 from watcher.model.errors import PolicyError
 
 HEAD = "apiVersion: watcher/v1\nkind: Policy\nmetadata: {name: p}\nlists: {a: [x]}\nrules:\n"

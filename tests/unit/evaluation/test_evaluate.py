@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.evaluation.conftest import BASE_LAYER, TOP_LAYER, Cases, Policies
-from watcher.evaluation.run import MAX_FINDINGS
+from watcher.evaluation.rules.run import MAX_FINDINGS
 from watcher.model.image import HistoryEntry, ImageConfig
 from watcher.model.inventory import Base, FileTable, Package, PackageRecord, Secret, SecretHit, User
 from watcher.model.verdict import Action, Category, Evidence, Finding, Outcome, Section, SectionState

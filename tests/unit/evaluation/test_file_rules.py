@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.evaluation.conftest import TOP_LAYER, Cases, Policies
-from watcher.evaluation.files import TableFiles
+from watcher.evaluation.document.files import TableFiles
 from watcher.model.inventory import FileTable
 from watcher.model.verdict import Evidence
 

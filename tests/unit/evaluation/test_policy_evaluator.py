@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.unit.evaluation.conftest import Cases
-from watcher.evaluation.evaluate import PolicySet
 from watcher.evaluation.evaluator import ProcessEvaluator
+from watcher.evaluation.policies.loading import load_policies
 from watcher.evaluation.protocol import Evaluator
-from watcher.evaluation.sources import load_policies
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.model.errors import PolicyError, RetryableError
 from watcher.model.inventory import FileTable
 from watcher.model.verdict import Outcome, Section, SectionState
@@ -79,7 +79,7 @@ async def test_many_cases_at_once_are_all_judged(evaluator: ProcessEvaluator, ma
 def test_the_parent_does_not_load_the_cel_library() -> None:
     """It would cost the daemon memory for nothing."""
     program = (
-        "import sys, watcher.evaluation.evaluator, watcher.evaluation.sources as s; s.load_policies();"
+        "import sys, watcher.evaluation.evaluator, watcher.evaluation.policies.loading as s; s.load_policies();"
         "print([name for name in sys.modules if name.startswith(('cel_expr_python', 'google.protobuf'))])"
     )
     done: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from watcher.evaluation.places import Places
-from watcher.evaluation.template import Part, TemplateError, line_and_column, split_template
+from watcher.evaluation.policies.places import Places
+from watcher.evaluation.policies.template import Part, TemplateError, line_and_column, split_template
 from watcher.kit.yaml_source import parse_yaml
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.evaluation.fields import COLLECTIONS, MESSAGES, SEVERITIES, VARIABLES, Field
-from watcher.evaluation.shapes import PolicyDocument, PolicyTestDocument, RuleDocument
+from watcher.evaluation.document.fields import COLLECTIONS, MESSAGES, SEVERITIES, VARIABLES, Field
+from watcher.evaluation.policies.shapes import PolicyDocument, PolicyTestDocument, RuleDocument
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.evaluation.conftest import Policies
-from watcher.evaluation.documents import read_documents
-from watcher.evaluation.evaluate import PolicySet
-from watcher.evaluation.testing import DEFAULT_NOW, TestReport, case_document, merge, run_tests
+from watcher.evaluation.policies.reading import read_documents
+from watcher.evaluation.policy_tests import DEFAULT_NOW, TestReport, case_document, merge, run_tests
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.model.errors import PolicyError
 
 RULES = (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from watcher.evaluation.schemas import policy_schema, policy_test_schema
+from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
 from watcher.kit.yaml_source import parse_yaml
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from watcher.evaluation.policies.loading import load_policies, load_settings, pack_names
 from watcher.evaluation.settings import PolicySettings
-from watcher.evaluation.sources import load_policies, load_settings, pack_names
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import PolicyName
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from watcher.evaluation.documents import list_files_of, read_documents
-from watcher.evaluation.fields import COLLECTIONS
+from watcher.evaluation.document.fields import COLLECTIONS
+from watcher.evaluation.policies.reading import list_files_of, read_documents
 from watcher.model.errors import PolicyError
 
 HEAD = "apiVersion: watcher/v1\nkind: Policy\nmetadata: {name: p}\n"

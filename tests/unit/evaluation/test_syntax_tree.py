@@ -2,8 +2,8 @@
 
 import pytest
 
-from watcher.evaluation.schema import environment, sections_of
-from watcher.evaluation.syntax_tree import Reads, reads
+from watcher.evaluation.document.types import environment, sections_of
+from watcher.evaluation.rules.syntax_tree import Reads, reads
 
 
 def read_by(text: str, collection: str | None = "files", variable: str = "f") -> Reads:

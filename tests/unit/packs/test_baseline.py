@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from watcher.evaluation.evaluate import PolicySet
+from watcher.evaluation.policies.loading import load_policies
+from watcher.evaluation.policy_tests import run_tests
 from watcher.evaluation.protocol import Case
-from watcher.evaluation.sources import load_policies
-from watcher.evaluation.testing import run_tests
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.model.digest import Digest
 from watcher.model.image import OCI_MANIFEST, ImageConfig
 from watcher.model.inventory import Base, Distro, FileTable, Inventory, LayerSummary

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from watcher.evaluation.files import MAX_INT64
+from watcher.evaluation.document.files import MAX_INT64
 
 
 def clean(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.evaluation.shapes import PolicyDocument, PolicyTestDocument
+from watcher.evaluation.policies.shapes import PolicyDocument, PolicyTestDocument
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from watcher.evaluation.clean_text import clean, clean_all, int64
-from watcher.evaluation.fields import COLLECTIONS, EFFECTIVE_USER, NOT_PRODUCED, VARIABLES
-from watcher.evaluation.files import FileRows, MessageFiles, TableFiles
-from watcher.evaluation.image_document import image_message
+from watcher.evaluation.document.clean_text import clean, clean_all, int64
+from watcher.evaluation.document.fields import COLLECTIONS, EFFECTIVE_USER, NOT_PRODUCED, VARIABLES
+from watcher.evaluation.document.files import FileRows, MessageFiles, TableFiles
+from watcher.evaluation.document.image import image_message
+from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
-from watcher.evaluation.schema import message_class
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.inventory import Base, Inventory, Package, Secret
 from watcher.model.reference import parse_reference

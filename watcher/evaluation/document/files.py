@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
-from watcher.evaluation.schema import message_class
+from watcher.evaluation.document.types import message_class
 from watcher.model.inventory import DEVICE, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, FileTable
 
 SETUID, SETGID, STICKY, WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002

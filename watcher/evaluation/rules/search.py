@@ -8,9 +8,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from watcher.evaluation.compile import Program, Rule
-from watcher.evaluation.expressions import Failure, Truth, decision, truth
-from watcher.evaluation.files import FileRows
+from watcher.evaluation.document.files import FileRows
+from watcher.evaluation.rules.compile import Program, Rule
+from watcher.evaluation.rules.expressions import Failure, Truth, decision, truth
 from watcher.kit.glob import glob_expression
 
 # One by one an element costs 6.4 µs, in lists of 64 to 128 it costs 1.6 to 1.9; beyond that it grows again.

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from watcher.evaluation.compile import Policy, compile_policies
-from watcher.evaluation.document import Document, document_of
-from watcher.evaluation.documents import PolicySource
-from watcher.evaluation.expressions import Failure
+from watcher.evaluation.document.case import Document, document_of
+from watcher.evaluation.policies.reading import PolicySource
 from watcher.evaluation.protocol import Case, Judgement
-from watcher.evaluation.run import Run
+from watcher.evaluation.rules.compile import Policy, compile_policies
+from watcher.evaluation.rules.expressions import Failure
+from watcher.evaluation.rules.run import Run
 from watcher.evaluation.settings import OnNoMatch
 from watcher.model.verdict import SECTIONS, Action, Category, Finding, Outcome, PolicyName, worst
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from watcher.evaluation.compile import Program, Rule
+from watcher.evaluation.rules.compile import Program, Rule
 from watcher.kit.clock import iso
 
 MAX_REASON = 200

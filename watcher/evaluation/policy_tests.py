@@ -9,14 +9,14 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from watcher.evaluation.document import Document, with_effective_user
-from watcher.evaluation.documents import PolicyTestSource
-from watcher.evaluation.evaluate import PolicySet
-from watcher.evaluation.fields import COLLECTIONS, NOT_PRODUCED, VARIABLES
-from watcher.evaluation.files import MessageFiles, file_message
+from watcher.evaluation.document.case import Document, with_effective_user
+from watcher.evaluation.document.fields import COLLECTIONS, NOT_PRODUCED, VARIABLES
+from watcher.evaluation.document.files import MessageFiles, file_message
+from watcher.evaluation.document.types import message_class
+from watcher.evaluation.policies.reading import PolicyTestSource
+from watcher.evaluation.policies.shapes import CaseDocument
 from watcher.evaluation.protocol import Judgement
-from watcher.evaluation.schema import message_class
-from watcher.evaluation.shapes import CaseDocument
+from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.kit.glob import glob_match
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import SECTIONS, Action, Finding, Section, SectionState

@@ -7,6 +7,13 @@ them, and a test holds that page to this table.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+Path = tuple[str, ...]
+"""What an expression reads: names from a variable downwards."""
+ELEMENT = "*"
+"""Stands in a path for any element of a list or map: `("base", "froms", "*", "ref")`."""
+LENGTH = "#"
+"""Ends the path of a list of which only the number of its elements matters."""
+
 # Things rules can name that nothing of ours finds out yet. They are missing, never empty: a rule that reads one is undecided.
 NOT_PRODUCED: Mapping[str, str] = {
     "dockerfile": "the Dockerfile is not part of an image",

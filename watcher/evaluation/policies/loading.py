@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.evaluation.documents import Documents, PolicySource, list_files_of, read_documents
+from watcher.evaluation.policies.reading import Documents, PolicySource, list_files_of, read_documents
 from watcher.evaluation.settings import OnNoMatch, PolicySettings
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import PolicyName

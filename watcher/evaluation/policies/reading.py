@@ -6,10 +6,10 @@ Reference: docs/reference/policy.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.evaluation.conversion import convert
-from watcher.evaluation.fields import NAMES
-from watcher.evaluation.places import Places
-from watcher.evaluation.shapes import API_VERSION, ListFile, PolicyDocument, PolicyTestDocument
+from watcher.evaluation.document.fields import NAMES
+from watcher.evaluation.policies.conversion import convert
+from watcher.evaluation.policies.places import Places
+from watcher.evaluation.policies.shapes import API_VERSION, ListFile, PolicyDocument, PolicyTestDocument
 from watcher.kit.yaml_source import YamlSource, parse_yaml
 from watcher.model.errors import ConfigurationError, PolicyError
 

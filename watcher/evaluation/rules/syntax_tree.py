@@ -11,11 +11,7 @@ from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
-Path = tuple[str, ...]
-ELEMENT = "*"
-"""Stands in a path for any element of a list or map: `("base", "froms", "*", "ref")`."""
-LENGTH = "#"
-"""Ends the path of a list of which only the number of its elements matters."""
+from watcher.evaluation.document.fields import ELEMENT, LENGTH, Path
 
 _INT64, _BOOL, _STRING, _MESSAGE = 3, 8, 9, 11
 _TREE: Mapping[str, tuple[tuple[str, int, int, str, bool], ...]] = {

@@ -6,12 +6,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from watcher.evaluation.compile import Policy, Rule
-from watcher.evaluation.document import Document
-from watcher.evaluation.expressions import Failure, decision, message_of, text, truth
-from watcher.evaluation.fields import COLLECTIONS, EFFECTIVE_USER, LISTS, NOW, VARIABLES
-from watcher.evaluation.schema import environment
-from watcher.evaluation.search import Found, search_files, search_items
+from watcher.evaluation.document.case import Document
+from watcher.evaluation.document.fields import COLLECTIONS, EFFECTIVE_USER, LISTS, NOW, VARIABLES
+from watcher.evaluation.document.types import environment
+from watcher.evaluation.rules.compile import Policy, Rule
+from watcher.evaluation.rules.expressions import Failure, decision, message_of, text, truth
+from watcher.evaluation.rules.search import Found, search_files, search_items
 from watcher.model.digest import Digest
 from watcher.model.verdict import Action, Evidence, Finding, Section, SectionState
 

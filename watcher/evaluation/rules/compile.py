@@ -7,14 +7,14 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from watcher.evaluation.diagnostics import PRINTABLE, complaints_of, pattern_problem, type_name
-from watcher.evaluation.documents import PolicySource
-from watcher.evaluation.fields import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, MESSAGES, NOW, VARIABLES
-from watcher.evaluation.places import Places
-from watcher.evaluation.schema import environment, sections_of
-from watcher.evaluation.shapes import RuleDocument
-from watcher.evaluation.syntax_tree import Reads, reads
-from watcher.evaluation.template import TemplateError, line_and_column, split_template
+from watcher.evaluation.document.fields import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, MESSAGES, NOW, VARIABLES
+from watcher.evaluation.document.types import environment, sections_of
+from watcher.evaluation.policies.places import Places
+from watcher.evaluation.policies.reading import PolicySource
+from watcher.evaluation.policies.shapes import RuleDocument
+from watcher.evaluation.policies.template import TemplateError, line_and_column, split_template
+from watcher.evaluation.rules.diagnostics import PRINTABLE, complaints_of, pattern_problem, type_name
+from watcher.evaluation.rules.syntax_tree import Reads, reads
 from watcher.kit.yaml_source import Path
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import Action, Category

@@ -6,8 +6,8 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from watcher.evaluation.fields import COLLECTIONS
-from watcher.evaluation.shapes import Expect, RuleDocument
+from watcher.evaluation.document.fields import COLLECTIONS
+from watcher.evaluation.policies.shapes import Expect, RuleDocument
 from watcher.kit.yaml_source import Path, YamlSource
 
 _T = TypeVar("_T")
