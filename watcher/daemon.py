@@ -127,6 +127,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         own_writes, layers = OwnWriteStore(database, utc_now), LayerStore(database)
         released = await backlog.recover(), await outbox.recover()
         registries = await stack.enter_async_context(Registries.of(settings.registries, on_response=metrics.count_registry_request))
+        registries.open_configured()
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
         inspector = await stack.enter_async_context(

@@ -9,8 +9,9 @@ from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference
 from watcher.registry.client import OnResponse, RegistryClient
 from watcher.registry.manifests import RegistryImages
+from watcher.registry.mirrors import Mirror, Mirrors
 from watcher.registry.referrers import Referrers
-from watcher.registry.settings import RegistrySettings
+from watcher.registry.settings import RegistrySettings, parse_mirror
 from watcher.registry.uploads import Uploads
 
 
@@ -29,7 +30,8 @@ class Registries:
     def __init__(self, settings: Sequence[RegistrySettings], on_response: OnResponse | None) -> None:
         self._settings = {each.registry: each for each in settings}
         self._on_response = on_response
-        self._clients: dict[Host, tuple[RegistryClient, RegistryAccess]] = {}
+        self._clients: dict[Host, RegistryClient] = {}
+        self._accesses: dict[Host, RegistryAccess] = {}
 
     @classmethod
     @asynccontextmanager
@@ -39,7 +41,7 @@ class Registries:
         try:
             yield registries
         finally:
-            for client, _ in registries._clients.values():
+            for client in registries._clients.values():
                 await client.close()
 
     @property
@@ -47,13 +49,24 @@ class Registries:
         """The configured ones."""
         return tuple(self._settings)
 
+    def open_configured(self) -> None:
+        """Make the clients of all configured registries now, so that what is wrong with them is said at the start.
+
+        Raises:
+            ConfigurationError: a certificate, a secret or a setting that is not there.
+        """
+        for host in self._settings:
+            self.access(host)
+
     def access(self, host: Host) -> RegistryAccess:
-        if host not in self._clients:
-            settings = self._settings.get(host) or RegistrySettings(host=host)
-            client = RegistryClient(settings, on_response=self._on_response)
-            access = RegistryAccess(images=RegistryImages(client), uploads=Uploads(client), referrers=Referrers(client))
-            self._clients[host] = (client, access)
-        return self._clients[host][1]
+        if host not in self._accesses:
+            client = self._client(host)
+            self._accesses[host] = RegistryAccess(
+                images=RegistryImages(client, self._mirrors(client)),
+                uploads=Uploads(client),
+                referrers=Referrers(client),
+            )
+        return self._accesses[host]
 
     def images(self, host: Host) -> RegistryImages:
         return self.access(host).images
@@ -64,3 +77,14 @@ class Registries:
         if reference.registry not in self._settings or wanted is None:
             return None
         return await self.images(reference.registry).manifest(reference.repository, wanted)
+
+    def _client(self, host: Host) -> RegistryClient:
+        if host not in self._clients:
+            settings = self._settings.get(host) or RegistrySettings(host=host)
+            self._clients[host] = RegistryClient(settings, on_response=self._on_response)
+        return self._clients[host]
+
+    def _mirrors(self, client: RegistryClient) -> Mirrors:
+        """A mirror is a registry like any other: what `registries` says of it holds, and its own pace and credentials."""
+        places = [parse_mirror(text) for text in client.settings.mirrors]
+        return Mirrors([Mirror(client=self._client(host), of=client.registry, prefix=prefix) for host, prefix in places])

@@ -15,30 +15,34 @@ from watcher.model.errors import (
     ThrottledError,
     WatcherError,
 )
+from watcher.registry.pace import pause_seconds
 
 # An error's body is read for its first sentence only.
 MAX_ERROR_BYTES = 64 * 1024
 RETRIED_STATUSES = frozenset({408, 429})
-# A registry that wants to be left alone for longer than a day is broken, not busy.
-MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Read `Retry-After`: whole seconds or an HTTP date. None when absent or unreadable; never negative, never above a day."""
+    """Read `Retry-After`: whole seconds or an HTTP date, as a pause that makes sense. None when absent or unreadable."""
     if value is None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:9]), MAX_RETRY_AFTER_SECONDS)
+        return pause_seconds(float(text[:9]))
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER_SECONDS)
+    return pause_seconds((moment - now).total_seconds())
+
+
+def is_throttle(status: int, asked_seconds: float | None) -> bool:
+    """Whether an answer means that we ask too fast; `asked_seconds` is its Retry-After. A 503 without one is an outage."""
+    return status == 429 or (status == 503 and asked_seconds is not None)
 
 
 def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> WatcherError:
@@ -48,11 +52,11 @@ def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes, now
     if detail:
         sentence = f"{sentence}, {detail}"
     wait = retry_after_seconds(headers.get("Retry-After"), now)
-    if status == 429 or (status == 503 and wait is not None):
+    if is_throttle(status, wait):
         return ThrottledError(sentence, retry_after_seconds=wait)
     if status >= 500 or status in RETRIED_STATUSES:
         return RegistryUnavailableError(sentence, retry_after_seconds=wait)
-    if status in {401, 403}:
+    if status in {401, 403, 407}:
         return AuthenticationError(sentence)
     if status == 404:
         return NotFoundError(sentence)

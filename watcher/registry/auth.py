@@ -6,62 +6,26 @@ Spec: distribution "Token Authentication Specification" and "OAuth2 Token Authen
 import asyncio
 import base64
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 from yarl import URL
 
-from watcher.kit.secret import Secret, resolve
-from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
+from watcher.kit.secret import Secret
+from watcher.model.errors import AuthenticationError, PermanentError, RegistryUnavailableError
 from watcher.model.reference import Host
 from watcher.registry.challenges import Challenge, union
-from watcher.registry.docker_config import Credentials, default_path, read_docker_config
+from watcher.registry.credentials import REFRESH_AT, CredentialProvider, Credentials, Fetch
 from watcher.registry.redirects import check_realm
-from watcher.registry.settings import AnonymousAuth, BasicAuth, DockerConfigAuth, RegistrySettings
-
-log = structlog.get_logger(__name__)
 
 CLIENT_ID = "registry-watcher"
 # The specification's default, and the least it lets a service issue.
 DEFAULT_EXPIRES_SECONDS = 60.0
 MAX_EXPIRES_SECONDS = 86_400.0
-# Renewed before it ends, so that a token never expires between here and the registry.
-REFRESH_AT = 0.8
 # One entry per repository and action; a fleet of ten thousand repositories fits, a runaway does not.
 MAX_TOKENS = 20_000
-
-# `await fetch(method, url, headers, form)` gives the body of a 200; raises one of our errors for anything else.
-Fetch = Callable[[str, URL, Mapping[str, str], Mapping[str, str] | None], Awaitable[bytes]]
-
-
-def credentials_of(settings: RegistrySettings) -> Credentials | None:
-    """Read what `auth` refers to; None is anonymous. Blocking: small files.
-
-    Raises:
-        ConfigurationError: a secret that is not there, or credentials kept by a helper program, which is not run.
-    """
-    match settings.auth:
-        case AnonymousAuth():
-            return None
-        case BasicAuth(username=username, password=reference):
-            return Credentials(username=username, password=resolve(reference))
-        case DockerConfigAuth(path=path):
-            where = Path(path) if path else default_path()
-            config = read_docker_config(where, settings.registry)
-            if config.credentials is None:
-                found = f"asks the program {config.helper}, which is not run" if config.helper else "has nothing"
-                hint = "use auth: {type: basic}"
-                raise ConfigurationError(f"registry {settings.registry}: {where} {found} for this registry; {hint}")
-            return config.credentials
-        case _:
-            config = read_docker_config(default_path(), settings.registry)
-            if config.helper:
-                log.warning("credentials.skipped", registry=settings.registry, helper=config.helper, reason="helpers are not run")
-            return config.credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +46,7 @@ class Authorizer:
         self,
         registry: Host,
         base_url: URL,
-        credentials: Credentials | None,
+        provider: CredentialProvider,
         fetch: Fetch,
         *,
         token_hosts: Sequence[str] = (),
@@ -90,7 +54,7 @@ class Authorizer:
     ) -> None:
         self._registry = registry
         self._base_url = base_url
-        self._credentials = credentials
+        self._provider = provider
         self._fetch = fetch
         self._token_hosts = tuple(token_hosts)
         self._clock = clock
@@ -103,13 +67,17 @@ class Authorizer:
         """The header for a request that needs `scopes`; None before the first challenge.
 
         Raises:
-            AuthenticationError, ForbiddenAddressError, ThrottledError, RegistryUnavailableError: no token was to be had.
+            AuthenticationError, ThrottledError, RegistryUnavailableError: no token was to be had.
         """
         if self._challenge is None:
             return None
         if self._challenge.scheme == "basic":
-            return self._basic()
+            return await self.password_header()
         return await self._bearer(self._challenge, self._widened.get(scopes, scopes))
+
+    async def password_header(self) -> str | None:
+        """Basic credentials, for an API beside the registry's that never asks; None when there are none. Raises as `header`."""
+        return _basic(await self._provider.credentials())
 
     async def answer(self, challenges: Sequence[Challenge], scopes: frozenset[str], sent: str | None) -> str:
         """A new header after a 401. `sent` is the one that was refused, if there was one.
@@ -118,7 +86,7 @@ class Authorizer:
         and so does every later request of the same kind.
 
         Raises:
-            AuthenticationError: there is nothing better to offer. ForbiddenAddressError: the token service is a stranger.
+            AuthenticationError: there is nothing better to offer, or the token service is a stranger. Those of `header`.
         """
         bearer = next((challenge for challenge in challenges if challenge.scheme == "bearer"), None)
         basic = next((challenge for challenge in challenges if challenge.scheme == "basic"), None)
@@ -131,59 +99,79 @@ class Authorizer:
             # Another request may have replaced the refused token meanwhile; only that very token is thrown away.
             if known is not None and sent == f"Bearer {known.value.reveal()}":
                 del self._tokens[wider]
-            header = await self._bearer(bearer, wider)
-        elif basic is not None:
+            return await self._better(bearer, wider, sent)
+        if basic is not None:
             self._challenge = basic
-            basic_header = self._basic()
-            if basic_header is None:
-                raise AuthenticationError(f"{self._registry}: asks for a user name and password; none is configured (auth)")
-            header = basic_header
-        else:
-            offered = ", ".join(challenge.scheme[:20] for challenge in challenges) or "nothing"
-            raise AuthenticationError(f"{self._registry}: asks for authentication we cannot give: {offered}")
+            return await self._better(basic, scopes, sent)
+        offered = ", ".join(challenge.scheme[:20] for challenge in challenges) or "nothing"
+        raise AuthenticationError(f"{self._registry}: asks for authentication we cannot give: {offered}")
+
+    async def _better(self, challenge: Challenge, scopes: frozenset[str], sent: str | None) -> str:
+        """A header that is not `sent`; credentials that are refused may have been replaced at their source."""
+        header = await self._give(challenge, scopes)
+        if header in {None, sent}:
+            shown = await self._provider.credentials()
+            if await self._provider.renew(shown) is not shown:
+                header = await self._give(challenge, scopes)
+        if header is None:
+            raise AuthenticationError(f"{self._registry}: asks for a user name and password; none is configured (auth)")
         if header == sent:
             raise AuthenticationError(f"{self._registry}: the configured credentials are refused")
         return header
 
-    def _basic(self) -> str | None:
-        if self._credentials is None or self._credentials.password is None:
-            return None
-        pair = f"{self._credentials.username}:{self._credentials.password.reveal()}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
+    async def _give(self, challenge: Challenge, scopes: frozenset[str]) -> str | None:
+        return await self.password_header() if challenge.scheme == "basic" else await self._bearer(challenge, scopes)
 
     async def _bearer(self, challenge: Challenge, scopes: frozenset[str]) -> str:
-        if self._credentials is not None and self._credentials.registry_token is not None:
-            return f"Bearer {self._credentials.registry_token.reveal()}"
-        async with self._fetching:
-            token = self._tokens.get(scopes)
-            if token is None or token.refresh_at <= self._clock():
-                token = await self._fetch_token(challenge, scopes)
-                while len(self._tokens) >= MAX_TOKENS:
-                    del self._tokens[next(iter(self._tokens))]
-                self._tokens[scopes] = token
+        token = self._tokens.get(scopes)
+        if token is None or token.refresh_at <= self._clock():
+            credentials = await self._provider.credentials()
+            if credentials is not None and credentials.registry_token is not None:
+                return f"Bearer {credentials.registry_token.reveal()}"
+            async with self._fetching:
+                token = self._tokens.get(scopes)
+                if token is None or token.refresh_at <= self._clock():
+                    token = await self._fetch_token(challenge, scopes, credentials)
+                    while len(self._tokens) >= MAX_TOKENS:
+                        del self._tokens[next(iter(self._tokens))]
+                    self._tokens[scopes] = token
         return f"Bearer {token.value.reveal()}"
 
-    async def _fetch_token(self, challenge: Challenge, scopes: frozenset[str]) -> Token:
+    async def _fetch_token(self, challenge: Challenge, scopes: frozenset[str], shown: Credentials | None) -> Token:
+        """With newer credentials once more when these are refused."""
+        try:
+            return await self._token_for(challenge, scopes, shown)
+        except AuthenticationError:
+            fresh = await self._provider.renew(shown)
+            if fresh is shown:
+                raise
+            return await self._token_for(challenge, scopes, fresh)
+
+    async def _token_for(self, challenge: Challenge, scopes: frozenset[str], credentials: Credentials | None) -> Token:
+        started = self._clock()
+        try:
+            body = await self._ask(challenge, union(scopes), credentials)
+        except PermanentError as error:
+            # Whatever is wrong with a token service (a stranger, a 404, a body without end) says nothing about the image.
+            raise AuthenticationError(f"{self._registry}: no token: {error}") from error
+        return self._read_token(body, started)
+
+    async def _ask(self, challenge: Challenge, scopes: Sequence[str], credentials: Credentials | None) -> bytes:
         url = check_realm(challenge.parameters.get("realm", ""), self._base_url, token_hosts=self._token_hosts)
         service = challenge.parameters.get("service", "")
-        asked = union(scopes)
-        started = self._clock()
-        if self._credentials is not None and self._credentials.identity_token is not None:
+        if credentials is not None and credentials.identity_token is not None:
             form = {
                 "grant_type": "refresh_token",
                 "service": service,
-                "scope": " ".join(asked),
+                "scope": " ".join(scopes),
                 "client_id": CLIENT_ID,
-                "refresh_token": self._credentials.identity_token.reveal(),
+                "refresh_token": credentials.identity_token.reveal(),
             }
-            body = await self._fetch("POST", url, {}, form)
-        else:
-            query = [("service", service)] if service else []
-            query += [("scope", scope) for scope in asked]
-            basic = self._basic()
-            headers = {"Authorization": basic} if basic else {}
-            body = await self._fetch("GET", url.extend_query(query), headers, None)
-        return self._read_token(body, started)
+            return await self._fetch("POST", url, {}, form)
+        query = [("service", service)] if service else []
+        query += [("scope", scope) for scope in scopes]
+        basic = _basic(credentials)
+        return await self._fetch("GET", url.extend_query(query), {"Authorization": basic} if basic else {}, None)
 
     def _read_token(self, body: bytes, started: float) -> Token:
         try:
@@ -198,3 +186,10 @@ class Authorizer:
         known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0
         seconds = min(float(lifetime), MAX_EXPIRES_SECONDS) if known and lifetime is not None else DEFAULT_EXPIRES_SECONDS
         return Token(value=Secret(value), refresh_at=started + REFRESH_AT * seconds)
+
+
+def _basic(credentials: Credentials | None) -> str | None:
+    if credentials is None or credentials.password is None:
+        return None
+    pair = f"{credentials.username}:{credentials.password.reveal()}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()

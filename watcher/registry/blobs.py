@@ -10,8 +10,10 @@ import hashlib
 import http.client
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from yarl import URL
 
@@ -21,6 +23,7 @@ from watcher.model.errors import (
     ForbiddenAddressError,
     RegistryRefusedError,
     RegistryUnavailableError,
+    RetryableError,
     WatcherError,
 )
 from watcher.model.image import Descriptor
@@ -28,8 +31,11 @@ from watcher.model.reference import RepositoryName
 from watcher.registry.answers import MAX_ERROR_BYTES, refusal
 from watcher.registry.challenges import scope
 from watcher.registry.client import CONNECT_SECONDS, USER_AGENT, RegistryClient
+from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, dial, run_transfer
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
+
+T = TypeVar("T")
 
 # In a row and without a byte of progress; a transfer that moves may be cut as often as its deadline allows.
 MAX_FAILURES = 4
@@ -39,18 +45,42 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 async def pour_blob(
-    client: RegistryClient, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float
+    client: RegistryClient,
+    repository: RepositoryName,
+    descriptor: Descriptor,
+    sink: int,
+    *,
+    timeout_seconds: float,
+    mirrors: Mirrors,
 ) -> None:
     """`ImageSource.pour` for a registry; see there for what is raised."""
-    scopes = frozenset({scope(repository, "pull")})
-    # The rate limit is waited for here: a thread that only waits is a thread wasted.
-    await client.pace.turn()
+    origins: list[Origin] = []
+    for mirror in mirrors.ready():
+        scopes = mirror.scopes(repository)
+        try:
+            authorization = await mirror.client.authorization(scopes)
+            if not origins:
+                await mirror.client.pace.turn()
+        except WatcherError as error:
+            mirror.failed(error)
+            continue
+        url = mirror.url(repository, "blobs", descriptor.digest)
+        origins.append(Origin(client=mirror.client, url=url, scopes=scopes, authorization=authorization, mirror=mirror))
+    scopes, authorization = frozenset({scope(repository, "pull")}), None
+    try:
+        authorization = await client.authorization(scopes)
+        if not origins:
+            # The rate limit is waited for here: a thread that only waits is a thread wasted.
+            await client.pace.turn()
+    except RetryableError:
+        # With a mirror to ask there is perhaps no need for it; else it is asked for again, by its 401.
+        if not origins:
+            raise
+    url = client.base_url / "v2" / repository / "blobs" / descriptor.digest
+    origins.append(Origin(client=client, url=url, scopes=scopes, authorization=authorization))
     transfer = BlobTransfer(
-        client=client,
+        origins=origins,
         loop=asyncio.get_running_loop(),
-        url=client.base_url / "v2" / repository / "blobs" / descriptor.digest,
-        scopes=scopes,
-        authorization=await client.authorization(scopes),
         descriptor=descriptor,
         what=f"{client.registry}/{repository} blob {descriptor.digest}",
     )
@@ -62,27 +92,68 @@ class _CutError(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class BlobTransfer:
-    """The state of one transfer; `run` is called once, in a thread."""
+class Origin:
+    """Where a blob may come from: a mirror, or, last of all, the registry itself."""
 
     client: RegistryClient
-    loop: asyncio.AbstractEventLoop
     url: URL
     scopes: frozenset[str]
     authorization: str | None
+    mirror: Mirror | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class BlobTransfer:
+    """The state of one transfer; `run` is called once, in a thread, and its first request has had its turn already."""
+
+    origins: Sequence[Origin]
+    loop: asyncio.AbstractEventLoop
     descriptor: Descriptor
     what: str
     position: int = 0
+    requests: int = 0
 
     def run(self, stop: Stop, sink: Sink) -> None:
         """Move every byte; raises what `ImageSource.pour` lists, and the two internal errors of `pipes`."""
         digest = hashlib.new(self.descriptor.digest.partition(":")[0])
+        mixed: list[Mirror] = []
+        for origin in self.origins:
+            begun = self.position
+            if origin.mirror is None:
+                self._from_registry(origin, stop, sink, digest.update)
+            elif not self._from_mirror(origin, origin.mirror, stop, sink, digest.update):
+                mixed += [origin.mirror] if self.position > begun else []
+                continue
+            else:
+                mixed.append(origin.mirror)
+            break
+        actual = f"{digest.name}:{digest.hexdigest()}"
+        if actual == self.descriptor.digest:
+            return
+        wrong = DigestMismatchError(f"{self.what}: the bytes received are {actual}")
+        if not mixed:
+            raise wrong
+        # Perhaps none of them was the registry's: that says nothing about the blob, and next time it is asked alone.
+        for mirror in mixed:
+            self.loop.call_soon_threadsafe(partial(mirror.failed, wrong, rest_seconds=DISTRUSTED_SECONDS))
+        raise RegistryUnavailableError(f"{self.what}: the bytes that came from a mirror are {actual}")
+
+    def _from_mirror(self, origin: Origin, mirror: Mirror, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> bool:
+        """Whether it gave the rest. What it gave before it failed is kept; the next one goes on from there."""
+        try:
+            self._fetch(origin, stop, sink, update)
+        except (OSError, http.client.HTTPException, _CutError, WatcherError) as error:
+            stop.check()
+            self.loop.call_soon_threadsafe(mirror.failed, error)
+            return False
+        return True
+
+    def _from_registry(self, origin: Origin, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> None:
         failures = 0
         while True:
             begun = self.position
             try:
-                self._fetch(stop, sink, digest.update)
-                break
+                self._fetch(origin, stop, sink, update)
             # OSError: connection, TLS and silence longer than the socket's timeout. A certificate does not get better.
             except ssl.SSLCertVerificationError as error:
                 raise RegistryUnavailableError(f"{self.what}: the certificate is not trusted; see ca_file") from error
@@ -95,20 +166,27 @@ class BlobTransfer:
                     reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
                     raise RegistryUnavailableError(f"{self.what}: {reason} ({type(error).__name__})") from error
                 stop.sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1))
-        actual = f"{digest.name}:{digest.hexdigest()}"
-        if actual != self.descriptor.digest:
-            raise DigestMismatchError(f"{self.what}: the bytes received are {actual}")
+            else:
+                return
 
-    def _fetch(self, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> None:
-        """Ask from `position` on, follow redirects, and move what comes; once more with a new token after a 401."""
-        hop, hops, renewed = Hop(url=self.url, authorized=True), 0, False
+    def _fetch(self, origin: Origin, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> None:
+        """Ask from `position` on, follow redirects, and move what comes.
+
+        Once more with a new token after a 401, and once more from the beginning after a 403 from where we were sent: the URL
+        was signed for a while, and that is over.
+        """
+        client = origin.client
+        if self.requests:
+            self._on_loop(client.pace.turn(), stop)
+        self.requests += 1
+        hop, hops, renewed, sent_again = Hop(url=origin.url, authorized=True), 0, False, False
         while True:
-            connection = _Connection(hop.url, self.client.guard, self.client.tls, stop, self.client.timeout_seconds)
+            connection = _Connection(hop.url, client.guard, client.tls_of(hop.url), stop, client.timeout_seconds)
             response: http.client.HTTPResponse | None = None
             try:
-                connection.request("GET", hop.url.raw_path_qs, headers=self._headers(hop))
+                connection.request("GET", hop.url.raw_path_qs, headers=self._headers(hop, origin.authorization))
                 response = connection.getresponse()
-                self.loop.call_soon_threadsafe(self.client.count, response.status)
+                self.loop.call_soon_threadsafe(client.heard, response.status, response.headers.get("Retry-After"))
                 location = response.headers.get("Location")
                 if response.status in {200, 206}:
                     self._copy(response, self._skip(response), stop, sink, update)
@@ -117,25 +195,28 @@ class BlobTransfer:
                     hops += 1
                     if hops > MAX_REDIRECTS:
                         raise ForbiddenAddressError(f"{self.what}: more than {MAX_REDIRECTS} redirects")
-                    hop = next_hop(hop, location, self.client.guard)
+                    hop = next_hop(hop, location, client.guard)
                 elif response.status == 401 and hop.authorized and not renewed:
                     renewed = True
-                    self.authorization = self._renew(response, stop)
+                    origin.authorization = self._renew(origin, response, stop)
+                elif response.status == 403 and not hop.authorized and not sent_again:
+                    sent_again = True
+                    hop, hops = Hop(url=origin.url, authorized=True), 0
                 else:
                     headers = {"Retry-After": value} if (value := response.headers.get("Retry-After")) else {}
-                    raise refusal(self.what, response.status, headers, _error_body(response), self.client.clock())
+                    raise refusal(self.what, response.status, headers, _error_body(response), client.clock())
             finally:
                 stop.forget()
                 if response is not None:
                     response.close()
                 connection.close()
 
-    def _headers(self, hop: Hop) -> dict[str, str]:
+    def _headers(self, hop: Hop, authorization: str | None) -> dict[str, str]:
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
         if self.position:
             headers["Range"] = f"bytes={self.position}-"
-        if hop.authorized and self.authorization:
-            headers["Authorization"] = self.authorization
+        if hop.authorized and authorization:
+            headers["Authorization"] = authorization
         return headers
 
     def _skip(self, response: http.client.HTTPResponse) -> int:
@@ -180,20 +261,24 @@ class BlobTransfer:
         if self.position < size:
             raise _CutError
 
-    def _renew(self, response: http.client.HTTPResponse, stop: Stop) -> str:
-        """Ask the event loop for another token: the one we have has expired, or there was none yet."""
+    def _renew(self, origin: Origin, response: http.client.HTTPResponse, stop: Stop) -> str:
+        """Another token: the one we have has expired, or there was none yet."""
         challenges = response.headers.get_all("WWW-Authenticate") or []
-        asking = asyncio.run_coroutine_threadsafe(self.client.answer(challenges, self.scopes, self.authorization), self.loop)
+        try:
+            return self._on_loop(origin.client.answer(challenges, origin.scopes, origin.authorization), stop)
+        except (TimeoutError, concurrent.futures.CancelledError) as error:
+            raise AuthenticationError(f"{self.what}: no token in time") from error
+
+    def _on_loop(self, question: Coroutine[Any, Any, T], stop: Stop) -> T:
+        """Ask the event loop, and wait for it no longer than until we are stopped."""
+        asking = asyncio.run_coroutine_threadsafe(question, self.loop)
         try:
             while not concurrent.futures.wait([asking], timeout=0.2).done:
                 stop.check()
         except BaseException:
             asking.cancel()
             raise
-        try:
-            return asking.result()
-        except (TimeoutError, concurrent.futures.CancelledError) as error:
-            raise AuthenticationError(f"{self.what}: no token in time") from error
+        return asking.result()
 
 
 class _Connection(http.client.HTTPConnection):

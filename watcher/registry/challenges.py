@@ -62,6 +62,7 @@ def union(scopes: frozenset[str]) -> list[str]:
     """
     merged: dict[str, set[str]] = {}
     for item in scopes:
-        name, _, actions = item.rpartition(":")
-        merged.setdefault(name, set()).update(actions.split(","))
-    return sorted(f"{name}:{','.join(sorted(actions))}" for name, actions in merged.items())
+        name, colon, actions = item.rpartition(":")
+        merged.setdefault(name + colon, set()).update(actions.split(","))
+    # Some are not of this form and stay as they are: the public gallery of AWS asks for `aws`.
+    return sorted(f"{name}{','.join(sorted(actions))}" for name, actions in merged.items())

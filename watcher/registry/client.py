@@ -22,27 +22,28 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
 from watcher.model.errors import (
-    ConfigurationError,
     ForbiddenAddressError,
     RegistryRefusedError,
     RegistryUnavailableError,
     RetryableError,
     ThrottledError,
-    TooLargeError,
 )
 from watcher.model.reference import Host
-from watcher.registry.answers import MAX_ERROR_BYTES, refusal
-from watcher.registry.auth import Authorizer, credentials_of
+from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle, refusal, retry_after_seconds
+from watcher.registry.auth import Authorizer
+from watcher.registry.bodies import read_body
 from watcher.registry.challenges import parse_challenges
-from watcher.registry.pace import Pace
+from watcher.registry.credential_sources import source_of
+from watcher.registry.credentials import CredentialProvider
+from watcher.registry.pace import LONGEST_WAIT_SECONDS, Pace
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
 from watcher.registry.settings import RegistrySettings
+from watcher.registry.tls import own_context, server_context
 
 USER_AGENT = f"registry-watcher/{VERSION}"
 MAX_TOKEN_BYTES = 1024 * 1024
 # Five tries over about four seconds ride out a restart; whatever lasts longer is for the backlog, not for a waiting worker.
 ATTEMPTS = 5
-LONGEST_WAIT_SECONDS = 60.0
 # More at once only queue up in the registry; layers have their own connections.
 CONNECTIONS = 16
 CONNECT_SECONDS = 10.0
@@ -75,21 +76,20 @@ class RegistryClient:
         clock: Clock = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Reads the credentials and authorities that the settings name. Raises ConfigurationError."""
+        """Reads the authorities and certificates that the settings name. Raises ConfigurationError."""
         self.settings = settings
         self.registry = settings.registry
         self.base_url = settings.base_url
         self.timeout_seconds = seconds(settings.timeout)
         self.guard = Guard(own=self.base_url, private_redirects=settings.private_redirects)
-        self.tls = _tls(settings)
-        self.pace = Pace(settings.requests_per_second)
+        self._tls = server_context(settings)
+        self._own_tls = self._tls if settings.client_cert is None else own_context(settings)
+        self.pace = Pace(settings.requests_per_second, sleep=sleep)
         self.clock = clock
         self._on_response = on_response
         self._sleep = sleep
-        credentials = credentials_of(settings)
-        self._authorizer = Authorizer(
-            self.registry, self.base_url, credentials, self._fetch_token, token_hosts=settings.token_hosts
-        )
+        provider = CredentialProvider(self.registry, source_of(settings, self._fetch_token))
+        self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,11 +114,13 @@ class RegistryClient:
         limit_bytes: int = MAX_ERROR_BYTES,
         accept: frozenset[int] = frozenset({200}),
         attempts: int = ATTEMPTS,
+        password: bool = False,
     ) -> Response:
         """Send a request until it is answered with one of the statuses in `accept`, and read at most `limit_bytes` of it.
 
         `target` is a path of this registry, or a URL it gave us. Refusals that may pass (408, 429, 5xx, connection errors) are
-        retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects.
+        retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects. `password` is for an API
+        beside the registry's own, which takes user name and password, if we have one, and never asks.
 
         Raises:
             ThrottledError: with what the registry asked for, when that is longer than a minute or did not help.
@@ -135,7 +137,7 @@ class RegistryClient:
         )
         async for attempt in retrying:
             with attempt:
-                response = await self._authorized(method, url, scopes, dict(headers or {}), data, limit_bytes)
+                response = await self._authorized(method, url, scopes, dict(headers or {}), data, limit_bytes, password=password)
                 if response.status not in accept:
                     what = f"{method} {url.authority}{url.path}"
                     raise refusal(what, response.status, response.headers, response.body, self.clock())
@@ -151,22 +153,44 @@ class RegistryClient:
         async with asyncio.timeout(self.timeout_seconds):
             return await self._authorizer.answer(parse_challenges(www_authenticate), scopes, sent)
 
-    def count(self, status: int) -> None:
-        """Tell the metrics about one answer."""
+    def heard(self, status: int, retry_after: str | None) -> None:
+        """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
         if self._on_response is not None:
             self._on_response(self.registry, status)
+        asked_seconds = retry_after_seconds(retry_after, self.clock())
+        if is_throttle(status, asked_seconds):
+            self.pace.refused(asked_seconds)
+
+    def tls_of(self, url: URL) -> ssl.SSLContext:
+        """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
+        return self._own_tls if url.raw_host == self.base_url.raw_host else self._tls
 
     async def _authorized(
-        self, method: str, url: URL, scopes: frozenset[str], headers: dict[str, str], data: bytes | None, limit_bytes: int
+        self,
+        method: str,
+        url: URL,
+        scopes: frozenset[str],
+        headers: dict[str, str],
+        data: bytes | None,
+        limit_bytes: int,
+        *,
+        password: bool,
     ) -> Response:
         """One attempt, repeated exactly once with better credentials when the registry asks for them."""
         own = url.origin() == self.base_url.origin()
         if not own:
             self.guard.check_literal(url.host or "")
-        sent = await self._authorizer.header(scopes) if own else None
+        if not own:
+            sent = None
+        else:
+            sent = await (self._authorizer.password_header() if password else self._authorizer.header(scopes))
         response = await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
         # Only the registry itself may ask: a blob store that a redirect led to gets nothing.
-        if response.status == 401 and own and response.url.origin() == self.base_url.origin():
+        away = response.url.origin() != self.base_url.origin()
+        if response.status == 403 and own and away:
+            # The signature of the URL we were sent to has run out; the registry writes a new one.
+            return await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
+        if response.status == 401 and own and not away and not password:
             asked = response.headers
             challenges = asked.getall("WWW-Authenticate", []) if isinstance(asked, CIMultiDictProxy) else []
             better = await self._authorizer.answer(parse_challenges(challenges), scopes, sent)
@@ -205,11 +229,13 @@ class RegistryClient:
         try:
             async with (
                 asyncio.timeout(self.timeout_seconds),
-                self._open().request(method, url, headers=headers, data=body_sent, allow_redirects=False) as response,
+                self._open().request(
+                    method, url, headers=headers, data=body_sent, allow_redirects=False, ssl=self.tls_of(url)
+                ) as response,
             ):
-                self.count(response.status)
+                self.heard(response.status, response.headers.get("Retry-After"))
                 failed = response.status >= 400
-                body = await _read(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
+                body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
                 return Response(status=response.status, headers=response.headers, body=body, url=url)
         except TimeoutError as error:
             raise RegistryUnavailableError(f"{what}: no answer within {self.timeout_seconds:g} s") from error
@@ -232,7 +258,7 @@ class RegistryClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self.tls, limit=CONNECTIONS, resolver=_GuardedResolver(self.guard))
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS, resolver=_GuardedResolver(self.guard))
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -270,23 +296,10 @@ def _passes(error: BaseException) -> bool:
 
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, ThrottledError):
+        return 0.0  # the next attempt waits for its turn like everybody else's
     asked = error.retry_after_seconds if isinstance(error, RetryableError) else None
     return _backoff(state) if asked is None else asked
-
-
-async def _read(response: aiohttp.ClientResponse, what: str, limit_bytes: int, *, cut: bool) -> bytes:
-    """At most `limit_bytes` of a body; more is an error unless `cut`."""
-    length = response.content_length
-    if length is not None and length > limit_bytes and not cut and response.method != "HEAD":
-        raise TooLargeError(f"{what}: {length} bytes, at most {limit_bytes} are read")
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit_bytes:
-            if not cut:
-                raise TooLargeError(f"{what}: more than {limit_bytes} bytes")
-            return bytes(body[:limit_bytes])
-    return bytes(body)
 
 
 def _cause(error: Exception) -> str:
@@ -295,10 +308,3 @@ def _cause(error: Exception) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return f"connection failed ({type(inner).__name__})"
-
-
-def _tls(settings: RegistrySettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"registry {settings.registry}: ca_file {settings.ca_file} cannot be read as PEM") from error

@@ -1,7 +1,4 @@
-"""Credentials that `docker login` left in its configuration file.
-
-Only what stands in the file itself: programs that docker asks for credentials (`credsStore`, `credHelpers`) are not run.
-"""
+"""Docker's configuration file: the credentials that `docker login` left in it, or the program that keeps them."""
 
 import base64
 import binascii
@@ -15,24 +12,15 @@ import msgspec
 from watcher.kit.secret import Secret
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import DOCKER_HUB, DOCKER_HUB_ALIASES, Host
+from watcher.registry.credentials import Credentials
 
 # A file of a hundred registries is below 64 KiB.
 MAX_CONFIG_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What one registry may be shown: a user name with its password, an identity token, or a finished bearer token."""
-
-    username: str = ""
-    password: Secret | None = None
-    identity_token: Secret | None = None
-    registry_token: Secret | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DockerConfig:
-    """`helper` is the program that would have to be asked, where the file names one and holds nothing itself."""
+    """What the file says about one registry. `helper` is the program to ask, where the file has one instead of credentials."""
 
     credentials: Credentials | None = None
     helper: str | None = None
@@ -66,13 +54,15 @@ def parse_docker_config(raw: bytes, registry: Host, where: str) -> DockerConfig:
         document = msgspec.json.decode(raw)
         entries = _by_host(document.get("auths") or {})
         helpers = _by_host(document.get("credHelpers") or {})
-        credentials = _credentials(entries.get(registry) or {})
+        helper, store = _text(helpers.get(registry)), _text(document.get("credsStore"))
+        # docker's order, but for one thing: what stands in the file itself is not passed over for a `credsStore`.
+        credentials = None if helper else _credentials(entries.get(registry) or {})
     # The cause is left out: its text could quote the file.
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, AttributeError, TypeError, ValueError):
         raise ConfigurationError(f"{where}: not a docker configuration, or its entry for {registry} is malformed") from None
-    helper = helpers.get(registry) or document.get("credsStore")
-    if credentials is None and isinstance(helper, str):
-        return DockerConfig(helper=f"docker-credential-{helper}")
+    program = helper or store
+    if credentials is None and program:
+        return DockerConfig(helper=f"docker-credential-{program}")
     return DockerConfig(credentials=credentials)
 
 

@@ -7,7 +7,9 @@ from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.blobs import pour_blob
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient, Response
+from watcher.registry.mirrors import Mirror, Mirrors
 
+NO_MIRRORS = Mirrors()
 # One header, so that a registry that converts manifests never has a reason to.
 ACCEPT = ", ".join(ACCEPTED_TYPES)
 
@@ -15,17 +17,17 @@ ACCEPT = ", ".join(ACCEPTED_TYPES)
 class RegistryImages:
     """`ImageSource` over a registry."""
 
-    def __init__(self, client: RegistryClient) -> None:
+    def __init__(self, client: RegistryClient, mirrors: Mirrors = NO_MIRRORS) -> None:
         self._client = client
+        self._mirrors = mirrors
 
     async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
         """See `ImageSource.manifest`."""
-        what = f"{self._client.registry}/{repository} {reference}"
         try:
-            response = await self._request("GET", repository, reference)
+            response, digest = await self._fetch(repository, reference)
         except TooLargeError as error:
+            what = f"{self._client.registry}/{repository} {reference}"
             raise InvalidManifestError(f"{what}: more than {MAX_MANIFEST_BYTES} bytes are no manifest") from error
-        digest = _verified(response, reference, what)
         media_type = response.headers.get("Content-Type", "")
         content = parse_manifest(response.body, media_type)
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)
@@ -35,13 +37,14 @@ class RegistryImages:
 
         Raises as `manifest` does.
         """
-        response = await self._request("GET", repository, digest)
-        _verified(response, digest, f"{self._client.registry}/{repository} {digest}")
+        response, _ = await self._fetch(repository, digest)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
 
     async def head(self, repository: RepositoryName, reference: Tag | Digest) -> Digest | None:
         """The digest a tag has now, None when there is no such manifest. Asks for the body only where the headers are silent.
+
+        Whether something is there is the registry's own to say: no mirror is asked.
 
         Raises as `manifest` does.
         """
@@ -60,22 +63,48 @@ class RegistryImages:
         what = f"{self._client.registry}/{repository} blob {descriptor.digest}"
         if descriptor.size > limit_bytes:
             raise TooLargeError(f"{what}: {descriptor.size} bytes, at most {limit_bytes} are read")
+
+        async def from_mirror(mirror: Mirror) -> bytes:
+            url = mirror.url(repository, "blobs", descriptor.digest)
+            scopes = mirror.scopes(repository)
+            response = await mirror.client.request("GET", url, scopes=scopes, limit_bytes=limit_bytes, attempts=1)
+            return _whole(response, descriptor, what)
+
+        mirrored = await self._mirrors.first(from_mirror)
+        if mirrored is not None:
+            return mirrored
         response = await self._client.request(
             "GET",
             f"/v2/{repository}/blobs/{descriptor.digest}",
             scopes=frozenset({scope(repository, "pull")}),
             limit_bytes=limit_bytes,
         )
-        if len(response.body) != descriptor.size:
-            raise DigestMismatchError(f"{what}: {len(response.body)} bytes, the manifest says {descriptor.size}")
-        actual = digest_as(response.body, descriptor.digest)
-        if actual != descriptor.digest:
-            raise DigestMismatchError(f"{what}: the bytes received are {actual}")
-        return response.body
+        return _whole(response, descriptor, what)
 
     async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """See `ImageSource.pour`."""
-        await pour_blob(self._client, repository, descriptor, sink, timeout_seconds=timeout_seconds)
+        await pour_blob(self._client, repository, descriptor, sink, timeout_seconds=timeout_seconds, mirrors=self._mirrors)
+
+    async def _fetch(self, repository: RepositoryName, reference: Tag | Digest) -> tuple[Response, Digest]:
+        """The bytes of a manifest and their digest, from a mirror where they are named by digest and one has them."""
+        what = f"{self._client.registry}/{repository} {reference}"
+
+        async def from_mirror(mirror: Mirror) -> tuple[Response, Digest]:
+            found = await mirror.client.request(
+                "GET",
+                mirror.url(repository, "manifests", reference),
+                scopes=mirror.scopes(repository),
+                headers={"Accept": ACCEPT},
+                limit_bytes=MAX_MANIFEST_BYTES,
+                attempts=1,
+            )
+            return found, _verified(found, reference, what)
+
+        mirrored = await self._mirrors.first(from_mirror) if is_digest(reference) else None
+        if mirrored is not None:
+            return mirrored
+        response = await self._request("GET", repository, reference)
+        return response, _verified(response, reference, what)
 
     async def _request(self, method: str, repository: RepositoryName, reference: Tag | Digest) -> Response:
         return await self._client.request(
@@ -85,6 +114,15 @@ class RegistryImages:
             headers={"Accept": ACCEPT},
             limit_bytes=MAX_MANIFEST_BYTES,
         )
+
+
+def _whole(response: Response, descriptor: Descriptor, what: str) -> bytes:
+    if len(response.body) != descriptor.size:
+        raise DigestMismatchError(f"{what}: {len(response.body)} bytes, the manifest says {descriptor.size}")
+    actual = digest_as(response.body, descriptor.digest)
+    if actual != descriptor.digest:
+        raise DigestMismatchError(f"{what}: the bytes received are {actual}")
+    return response.body
 
 
 def _verified(response: Response, reference: Tag | Digest, what: str) -> Digest:

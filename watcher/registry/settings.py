@@ -1,6 +1,7 @@
 """How one registry is reached: the block under `registries` in the configuration."""
 
 import ipaddress
+import re
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,7 @@ from yarl import URL
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration
 from watcher.model.errors import InvalidReferenceError
-from watcher.model.reference import DOCKER_HUB, Host, parse_host
+from watcher.model.reference import DOCKER_HUB, Host, parse_host, parse_repository
 
 Kind = Literal["distribution", "harbor", "ecr", "acr", "gar", "quay", "artifactory", "zot", "ghcr", "dockerhub"]
 
@@ -30,6 +31,12 @@ _WELL_KNOWN: tuple[tuple[str, Kind], ...] = (
 )
 
 
+# Account and region of a private registry: `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, and its FIPS and dual-stack names.
+ECR_HOST = re.compile(
+    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)"
+)
+
+
 class AnonymousAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="anonymous"):
     """Send no credentials, whatever the machine has."""
 
@@ -38,18 +45,66 @@ class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A user name and password, or a robot account and its token; also sent to the registry's token service."""
 
     username: str
-    password: SecretReference
+    password: SecretReference  # read again when the registry refuses it, and once an hour
 
 
 class DockerConfigAuth(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="docker-config"
 ):
-    """What `docker login` left behind. `path` None is `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`."""
+    """What `docker login` left behind, or what the credential helper named there (`credHelpers`, `credsStore`) says.
 
-    path: str | None = None
+    A helper is run as `docker-credential-NAME get`, without a shell, with the daemon's environment, for ten seconds at most.
+    """
+
+    path: str | None = None  # None: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`
 
 
-Auth = AnonymousAuth | BasicAuth | DockerConfigAuth
+class EcrAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="ecr"):
+    """A token of Amazon ECR, from the AWS chain of this machine: environment, profile, web identity, task or instance role."""
+
+    region: str | None = None  # None: from the host; `public.ecr.aws` is always asked in us-east-1
+    role_arn: str | None = None  # the role to assume first, for a registry of another account
+    external_id: str | None = None  # what that role's trust policy asks for
+    endpoint_url: str | None = None  # asked instead of ECR and STS; AWS_ENDPOINT_URL_ECR and its like are honoured as well
+
+
+class GcpAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="gcp"):
+    """Google's Application Default Credentials, as an access token: workload identity, metadata service, or a file."""
+
+    key_file: str | None = None  # a service account's JSON key, sent as it is (`_json_key`) instead of a token
+
+
+class AcrAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="acr"):
+    """A Microsoft Entra identity with AcrPull (AcrPush to publish referrers), exchanged for the registry's own tokens.
+
+    With `client_secret` it is an application; else a workload identity where there is a federated token; else the managed
+    identity of this machine.
+    """
+
+    tenant: str | None = None  # id or domain; None: AZURE_TENANT_ID
+    client_id: str | None = None  # the application, or a user-assigned managed identity; None: AZURE_CLIENT_ID
+    client_secret: SecretReference | None = None  # of the application
+    federated_token_file: str | None = None  # of a workload identity; None: AZURE_FEDERATED_TOKEN_FILE
+    authority: str = "https://login.microsoftonline.com"  # of another cloud: https://login.chinacloudapi.cn
+    identity_endpoint: str = "http://169.254.169.254"  # where the machine's managed identity is asked for
+    audience: str = "https://containerregistry.azure.net"  # whom the Entra token is for; older clouds: their management endpoint
+
+    def __post_init__(self) -> None:
+        if self.client_secret is not None and not self.client_id:
+            raise ValueError("client_secret needs client_id: they belong to one application")
+        for name, value in (("authority", self.authority), ("audience", self.audience)):
+            if not _is_https(value):
+                raise ValueError(f"{name} must be an https URL")
+
+
+Auth = AnonymousAuth | BasicAuth | DockerConfigAuth | EcrAuth | GcpAuth | AcrAuth
+
+
+class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What we show a registry that asks for a certificate. Shown to its own host only, not where it redirects to."""
+
+    cert: str  # PEM, with the intermediate certificates if there are any
+    key: str  # PEM, not encrypted
 
 
 class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,13 +114,22 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     kind: Kind | None = None  # None: from the host where it is well known, else distribution
     scheme: Literal["https", "http"] | None = None  # None: https, but plain HTTP for loopback hosts, as docker does
     ca_file: str | None = None  # PEM; added to nothing: it replaces the system's authorities for this registry
-    requests_per_second: float | None = None  # None: as fast as the registry answers
+    client_cert: ClientCertificate | None = None  # for a registry that asks for one
+    # Pull-through caches, `HOST[:PORT][/PREFIX]`: manifests and blobs named by digest are fetched there first, in this order; tags
+    # are always asked of the registry itself. One that fails is left alone for a minute. Listed under `registries` as well, it is
+    # reached as written there.
+    mirrors: tuple[str, ...] = ()
+    # Shared by everything this process asks of the registry. None: as fast as it answers. Either way it is slowed down when it
+    # says that this is too fast.
+    requests_per_second: float | None = None
     timeout: Duration = "30s"  # for one request, and the longest silence inside a blob
     # Redirects (to a blob store, say) may go to public addresses, and to private ones when the registry itself has one.
     # True allows private and loopback addresses always; link-local ones (cloud metadata) never.
     private_redirects: bool = False
     token_hosts: tuple[str, ...] = ()  # hosts beside the registry's own domain whose token service may see the credentials
-    auth: Auth | None = None  # None: the docker configuration if it knows the host, else anonymous
+    # None: the docker configuration if it knows the host; else, for the well-known hosts of AWS, Google and Azure, what the machine
+    # has there; else anonymous
+    auth: Auth | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -74,6 +138,13 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(str(error)) from error
         if self.requests_per_second is not None and self.requests_per_second <= 0:
             raise ValueError("requests_per_second must be above 0")
+        for mirror in self.mirrors:
+            try:
+                host, _ = parse_mirror(mirror)
+            except InvalidReferenceError as error:
+                raise ValueError(f"mirrors: {error}") from error
+            if host == self.registry:
+                raise ValueError(f"mirrors: {mirror} is the registry itself")
 
     @property
     def registry(self) -> Host:
@@ -91,13 +162,23 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return URL(f"{scheme}://{DOCKER_HUB_API if self.registry == DOCKER_HUB else self.registry}")
 
 
+def parse_mirror(text: str) -> tuple[Host, str]:
+    """`HOST[:PORT][/PREFIX]` as host and prefix; the prefix is the beginning of a repository name, or empty.
+
+    Raises:
+        InvalidReferenceError: either breaks the grammar.
+    """
+    host, slash, prefix = text.partition("/")
+    return parse_host(host), parse_repository(prefix) if slash else ""
+
+
 def kind_of(host: Host) -> Kind:
     """What is known to run at a well-known host; `distribution`, the common ground, for any other."""
     name = host_name(host)
     for suffix, kind in _WELL_KNOWN:
         if name == suffix or name.endswith("." + suffix):
             return kind
-    if ".dkr.ecr" in name and name.endswith((".amazonaws.com", ".amazonaws.com.cn", ".on.aws")):
+    if ECR_HOST.fullmatch(name):
         return "ecr"
     return "distribution"
 
@@ -118,3 +199,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_https(text: str) -> bool:
+    """Whether this is an https URL, or plain http to this machine."""
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    return bool(url.host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host or "")))

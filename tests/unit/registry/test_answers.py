@@ -15,7 +15,8 @@ from watcher.model.errors import (
     ThrottledError,
     WatcherError,
 )
-from watcher.registry.answers import MAX_RETRY_AFTER_SECONDS, refusal, registry_message, retry_after_seconds
+from watcher.registry.answers import refusal, registry_message, retry_after_seconds
+from watcher.registry.pace import LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
@@ -27,9 +28,11 @@ NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
         ("7", 7.0),
         (" 120 ", 120.0),
         ("Wed, 25 Nov 2026 12:00:30 GMT", 30.0),
-        ("Wed, 25 Nov 2026 11:00:00 GMT", 0.0),
-        ("99999999999999999999", MAX_RETRY_AFTER_SECONDS),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS),
+        ("0", 1.0),
+        ("900", 300.0),
+        ("Wed, 25 Nov 2026 11:00:00 GMT", 1.0),
+        ("99999999999999999999", LONGEST_PAUSE_SECONDS),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE_SECONDS),
         ("-5", None),
         ("1.5", None),
         ("soon", None),
@@ -37,7 +40,7 @@ NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_retry_after(value: str | None, expected: float | None) -> None:
-    """Seconds and HTTP dates are read, never negative and never beyond a day; nonsense is as good as absent."""
+    """Seconds and HTTP dates are read, a second at least and five minutes at most; nonsense is as good as absent."""
     assert retry_after_seconds(value, NOW) == expected
 
 
@@ -45,7 +48,7 @@ def test_retry_after(value: str | None, expected: float | None) -> None:
 def test_any_retry_after_is_bounded(value: str) -> None:
     """No header makes us wait for ever."""
     wait = retry_after_seconds(value, NOW)
-    assert wait is None or 0 <= wait <= MAX_RETRY_AFTER_SECONDS
+    assert wait is None or SHORTEST_PAUSE_SECONDS <= wait <= LONGEST_PAUSE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,7 @@ def test_any_retry_after_is_bounded(value: str) -> None:
     [
         (401, {}, AuthenticationError),
         (403, {}, AuthenticationError),
+        (407, {}, AuthenticationError),
         (404, {}, NotFoundError),
         (408, {}, RegistryUnavailableError),
         (412, {}, RegistryRefusedError),

@@ -8,11 +8,11 @@ import pytest
 from yarl import URL
 
 from watcher.kit.secret import Secret
-from watcher.model.errors import AuthenticationError, ForbiddenAddressError, RegistryUnavailableError
+from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError
 from watcher.model.reference import Host
 from watcher.registry.auth import MAX_EXPIRES_SECONDS, Authorizer
 from watcher.registry.challenges import Challenge, parse_challenges
-from watcher.registry.docker_config import Credentials
+from watcher.registry.credentials import RENEW_SECONDS, CredentialProvider, Credentials
 
 PULL = frozenset({"repository:a:pull"})
 PUSH = frozenset({"repository:a:pull,push"})
@@ -34,6 +34,18 @@ class TokenService:
         return self.body or json.dumps({"token": f"t{len(self.asked)}", **self.extra}).encode()
 
 
+class Kept:
+    """A source that gives what it holds, and counts how often it was asked."""
+
+    def __init__(self, credentials: Credentials | None) -> None:
+        self.credentials = credentials
+        self.asked = 0
+
+    async def fetch(self) -> Credentials | None:
+        self.asked += 1
+        return self.credentials
+
+
 class Time:
     now = 1000.0
 
@@ -41,9 +53,15 @@ class Time:
         return self.now
 
 
-def authorizer(service: TokenService, credentials: Credentials | None = USER, clock: Time | None = None) -> Authorizer:
-    host = Host("registry.example.com")
-    return Authorizer(host, URL("https://registry.example.com"), credentials, service.fetch, clock=clock or Time())
+def authorizer(
+    service: TokenService,
+    credentials: Credentials | Kept | None = USER,
+    clock: Time | None = None,
+    url: str = "https://registry.example.com",
+) -> Authorizer:
+    host, clock = Host("registry.example.com"), clock or Time()
+    source = credentials if isinstance(credentials, Kept) else Kept(credentials)
+    return Authorizer(host, URL(url), CredentialProvider(host, source, clock=clock), service.fetch, clock=clock)
 
 
 def challenge(**parameters: str) -> list[Challenge]:
@@ -167,10 +185,10 @@ async def test_other_schemes_are_named() -> None:
 
 
 async def test_a_stranger_gets_no_credentials() -> None:
-    """A realm on another domain is never asked."""
+    """A realm on another domain is never asked; that is the registry's trouble, and no image's."""
     service = TokenService()
     stranger = parse_challenges(['Bearer realm="https://evil.test/token"'])
-    with pytest.raises(ForbiddenAddressError, match=r"evil\.test"):
+    with pytest.raises(AuthenticationError, match=r"evil\.test"):
         await authorizer(service).answer(stranger, PULL, None)
     assert service.asked == []
 
@@ -192,3 +210,59 @@ async def test_answers_that_hold_no_token(body: bytes, kind: type[Exception]) ->
     with pytest.raises(kind) as caught:
         await authorizer(service).answer(challenge(), PULL, None)
     assert "evil" not in str(caught.value)
+
+
+async def test_a_service_that_is_not_there_is_trouble_of_the_registry() -> None:
+    """A 404 of the token service says nothing about an image."""
+
+    class Missing(TokenService):
+        async def fetch(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
+            raise NotFoundError("token service: answered 404")
+
+    with pytest.raises(AuthenticationError, match="404"):
+        await authorizer(Missing()).answer(challenge(), PULL, None)
+
+
+class RefusesOld(TokenService):
+    """Knows one password only."""
+
+    async def fetch(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
+        body = await super().fetch(method, url, headers, form)
+        if headers.get("Authorization") != "Basic dXNlcjpuZXc=":
+            raise AuthenticationError("token service: answered 401")
+        return body
+
+
+async def test_a_password_that_was_replaced_is_looked_up_again() -> None:
+    """The token service refuses the old one; what the source has now is tried, once."""
+    kept, clock = Kept(USER), Time()
+    ready = authorizer(RefusesOld(), kept, clock)
+    with pytest.raises(AuthenticationError):
+        await ready.answer(challenge(), PULL, None)
+    assert kept.asked == 1
+    clock.now += RENEW_SECONDS
+    kept.credentials = Credentials(username="user", password=Secret("new"))
+    assert (await ready.answer(challenge(), PULL, None)).startswith("Bearer t")
+    assert kept.asked == 2
+
+
+async def test_a_basic_password_that_was_replaced_is_looked_up_again() -> None:
+    """Likewise where the registry itself takes it: Amazon's is good for twelve hours."""
+    kept, clock = Kept(USER), Time()
+    ready = authorizer(TokenService(), kept, clock)
+    basic = parse_challenges(['Basic realm="x"'])
+    header = await ready.answer(basic, PULL, None)
+    clock.now += RENEW_SECONDS
+    kept.credentials = Credentials(username="user", password=Secret("new"))
+    assert await ready.answer(basic, PULL, header) == "Basic dXNlcjpuZXc="
+    with pytest.raises(AuthenticationError, match="refused"):
+        await ready.answer(basic, PULL, "Basic dXNlcjpuZXc=")
+
+
+async def test_the_public_gallery_s_scope() -> None:
+    """A scope that is one word is asked for as it is."""
+    service = TokenService()
+    await authorizer(service, url="https://public.ecr.aws").answer(
+        parse_challenges(['Bearer realm="https://public.ecr.aws/token/",service="public.ecr.aws",scope="aws"']), PULL, None
+    )
+    assert service.asked[0][1].query.getall("scope") == ["aws", "repository:a:pull"]

@@ -4,21 +4,13 @@ import asyncio
 import os
 import select
 import socket
-import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import (
@@ -329,42 +321,40 @@ async def test_answers_that_were_not_asked_for(status: int, headers: dict[str, s
             await drain(images, APP, BLOB)
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key beside it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "ca.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.with_name("key.pem").write_bytes(private)
-    return path
-
-
-async def test_tls_with_an_own_authority(authority: Path, connect: Connect, drain: Drain) -> None:
-    """With `ca_file` a private authority is trusted, by both ways of fetching; without it, by neither."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(authority, authority.with_name("key.pem"))
-    async with serve_registry(tls=context) as registry:
+async def test_a_token_that_ends_in_the_middle_of_a_layer(connect: Connect, drain: Drain) -> None:
+    """The connection is cut and the token is over: a new one is fetched, and only the rest is asked for."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
         hold(registry)
-        client = connect(registry, ca_file=str(authority))
-        await client.request("GET", "/v2/")
-        assert await drain(RegistryImages(client), APP, BLOB) == CONTENT
-        stranger = connect(registry)
-        with pytest.raises(RegistryUnavailableError, match="not trusted"):
-            await stranger.request("GET", "/v2/")
-        with pytest.raises(RegistryUnavailableError, match="not trusted"):
-            await drain(RegistryImages(stranger), APP, BLOB)
+        images = RegistryImages(connect(registry, auth=AUTH))
+        registry.faults.add(Fault(path=BLOBS, status=401, headers={"WWW-Authenticate": f'Bearer realm="{registry.url}/token"'}))
+        registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
+
+        async def end_tokens() -> None:
+            while not any(seen.path == "/token" for seen in registry.seen):
+                await registry.arrived.wait()
+                registry.arrived.clear()
+            while sum("/blobs/" in seen.path for seen in registry.seen) < 2:
+                await registry.arrived.wait()
+                registry.arrived.clear()
+            registry.gate.tokens.clear()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(end_tokens(), name="end-tokens")
+            assert await drain(images, APP, BLOB) == CONTENT
+        assert registry.gate.issued == 2
+        assert ranges(registry)[-1] == "bytes=1000000-"
+
+
+async def test_a_signed_address_that_has_run_out_is_asked_for_again(connect: Connect, drain: Drain) -> None:
+    """403 from the store that the registry sent us to: it writes a new address, once."""
+    async with serve_registry() as store, serve_registry() as registry:
+        hold(store)
+        location = f"{store.url}/v2/team/app/blobs/{BLOB.digest}?sig=x"
+        registry.faults.add(Fault(path=BLOBS, status=307, headers={"Location": location}, times=9))
+        store.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
+        store.faults.add(Fault(path=BLOBS, status=403))
+        assert await drain(RegistryImages(connect(registry)), APP, BLOB) == CONTENT
+        assert (len(registry.seen), len(store.seen)) == (3, 3)
+        store.faults.add(Fault(path=BLOBS, status=403, times=9))
+        with pytest.raises(AuthenticationError):
+            await drain(RegistryImages(connect(registry)), APP, BLOB)

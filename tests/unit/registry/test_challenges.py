@@ -37,3 +37,8 @@ def test_union_merges_the_actions_of_one_repository() -> None:
     assert scope("team/app", "pull", "push") == "repository:team/app:pull,push"
     asked = frozenset({"repository:b:pull", "repository:a:push", "repository:a:pull", "repository:a:pull,delete"})
     assert union(asked) == ["repository:a:delete,pull,push", "repository:b:pull"]
+
+
+def test_a_scope_of_another_form_stays_as_it_is() -> None:
+    """The public gallery of AWS asks for `aws`."""
+    assert union(frozenset({"aws"})) == ["aws"]

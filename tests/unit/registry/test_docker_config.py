@@ -2,15 +2,18 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import DOCKER_HUB, Host
-from watcher.registry.auth import credentials_of
+from watcher.registry.credential_sources import source_of
+from watcher.registry.credentials import Credentials
 from watcher.registry.docker_config import parse_docker_config
 from watcher.registry.settings import AnonymousAuth, BasicAuth, DockerConfigAuth, RegistrySettings
 
@@ -47,13 +50,17 @@ def test_tokens() -> None:
     assert read({"auths": {HOST: {"registrytoken": "bearer"}}}) == ("", "", "", "bearer")
 
 
-def test_a_helper_is_named_not_run() -> None:
-    """Where a program keeps the credentials, its name is all we learn."""
+def test_a_helper_is_named() -> None:
+    """The registry's own before the one for all; what stands in the file itself before the one for all, and not before its own."""
     document = {"auths": {HOST: {}}, "credsStore": "desktop", "credHelpers": {HOST: "ecr-login"}}
     found = parse_docker_config(json.dumps(document).encode(), HOST, "x")
     assert (found.credentials, found.helper) == (None, "docker-credential-ecr-login")
     other = parse_docker_config(json.dumps(document).encode(), Host("other.example.com"), "x")
     assert other.helper == "docker-credential-desktop"
+    written = {"auths": {HOST: {"auth": encoded("u:p")}}, "credsStore": "desktop"}
+    assert parse_docker_config(json.dumps(written).encode(), HOST, "x").helper is None
+    written["credHelpers"] = {HOST: "ecr-login"}
+    assert parse_docker_config(json.dumps(written).encode(), HOST, "x").helper == "docker-credential-ecr-login"
 
 
 @pytest.mark.parametrize(
@@ -85,28 +92,45 @@ def test_any_file_is_read_or_refused(raw: bytes) -> None:
         return
 
 
-def test_credentials_of_settings(docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def nothing(method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
+    raise AssertionError(f"{method} {url}: nothing is asked")
+
+
+async def credentials_of(settings: RegistrySettings) -> Credentials | None:
+    return await source_of(settings, nothing).fetch()
+
+
+def log_in(docker_config: Path) -> None:
+    docker_config.parent.mkdir()
+    docker_config.write_text(json.dumps({"auths": {HOST: {"auth": encoded("u:p")}}}))
+
+
+async def test_credentials_of_settings(docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without `auth` the docker configuration is asked and may have nothing; with it, what is written must be there."""
     monkeypatch.setenv("REGISTRY_PASSWORD", "p")
-    assert credentials_of(RegistrySettings(host=HOST)) is None
-    basic = credentials_of(RegistrySettings(host=HOST, auth=BasicAuth(username="u", password="env:REGISTRY_PASSWORD")))
+    assert await credentials_of(RegistrySettings(host=HOST)) is None
+    basic = await credentials_of(RegistrySettings(host=HOST, auth=BasicAuth(username="u", password="env:REGISTRY_PASSWORD")))
     assert basic is not None
     assert basic.username == "u"
     with pytest.raises(ConfigurationError, match="has nothing for this registry"):
-        credentials_of(RegistrySettings(host=HOST, auth=DockerConfigAuth()))
-    docker_config.parent.mkdir()
-    docker_config.write_text(json.dumps({"auths": {HOST: {"auth": encoded("u:p")}}, "credsStore": "desktop"}))
-    ambient = credentials_of(RegistrySettings(host=HOST))
+        await credentials_of(RegistrySettings(host=HOST, auth=DockerConfigAuth()))
+    log_in(docker_config)
+    ambient = await credentials_of(RegistrySettings(host=HOST))
     assert ambient is not None
     assert ambient.username == "u"
     assert "p" not in repr(ambient.password)
-    assert credentials_of(RegistrySettings(host=HOST, auth=AnonymousAuth())) is None
-    assert credentials_of(RegistrySettings(host="other.example.com")) is None
-    with pytest.raises(ConfigurationError, match="docker-credential-desktop, which is not run"):
-        credentials_of(RegistrySettings(host="other.example.com", auth=DockerConfigAuth(path=str(docker_config))))
+    assert await credentials_of(RegistrySettings(host=HOST, auth=AnonymousAuth())) is None
+    assert await credentials_of(RegistrySettings(host="other.example.com")) is None
 
 
-def test_an_unreadable_file_is_said_so(tmp_path: Path) -> None:
+async def test_a_secret_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at the first push."""
+    monkeypatch.delenv("REGISTRY_PASSWORD", raising=False)
+    with pytest.raises(ConfigurationError, match="REGISTRY_PASSWORD"):
+        source_of(RegistrySettings(host=HOST, auth=BasicAuth(username="u", password="env:REGISTRY_PASSWORD")), nothing)
+
+
+async def test_an_unreadable_file_is_said_so(tmp_path: Path) -> None:
     """A directory where a file should be is the operator's to fix."""
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        credentials_of(RegistrySettings(host=HOST, auth=DockerConfigAuth(path=str(tmp_path))))
+        await credentials_of(RegistrySettings(host=HOST, auth=DockerConfigAuth(path=str(tmp_path))))

@@ -1,5 +1,8 @@
 """The rate limit of one registry, on a clock that only sleeping moves."""
 
+import pytest
+
+from watcher.model.errors import ThrottledError
 from watcher.registry.pace import Pace
 
 
@@ -50,3 +53,98 @@ async def test_a_pause_is_not_saved_up() -> None:
     for _ in range(3):
         await pace.turn()
     assert time.now - started == 0.5
+
+
+def a_pace(per_second: float | None = None) -> tuple[Time, Pace]:
+    time = Time()
+    return time, Pace(per_second, clock=time, sleep=time.sleep)
+
+
+async def paused(pace: Pace, time: Time) -> float:
+    started = time.now
+    await pace.turn()
+    return time.now - started
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 1.0), (0.2, 1.0), (17.0, 17.0), (60.0, 60.0)])
+async def test_everybody_pauses_for_as_long_as_was_asked(asked: float, pause: float) -> None:
+    """A second at least: less is no pause."""
+    time, pace = a_pace()
+    pace.refused(asked)
+    assert await paused(pace, time) == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(61.0, 61.0), (300.0, 300.0), (900.0, 300.0), (1e9, 300.0)])
+async def test_nobody_waits_for_longer_than_a_minute(asked: float, pause: float) -> None:
+    """Who comes is sent back to the queue, with the time to return: five minutes at most."""
+    _, pace = a_pace()
+    pace.refused(asked)
+    with pytest.raises(ThrottledError) as caught:
+        await pace.turn()
+    assert caught.value.retry_after_seconds == pytest.approx(pause)
+
+
+async def test_without_a_word_the_pauses_double() -> None:
+    """1, 2, 4 … and a minute at most."""
+    time, pace = a_pace()
+    pauses = []
+    for _ in range(8):
+        pace.refused(None)
+        pauses.append(await paused(pace, time))
+    expected = [1, 2, 4, 8, 16, 32, 54, 54]
+    assert all(least <= pause <= least * 1.1 for least, pause in zip(expected, pauses, strict=True))
+
+
+async def test_answers_to_what_was_sent_before_a_pause_count_once() -> None:
+    """Thirty requests were under way: that is one refusal, not thirty."""
+    time, pace = a_pace()
+    for _ in range(30):
+        pace.refused(None)
+    assert await paused(pace, time) < 1.2
+    pace.refused(None)
+    assert await paused(pace, time) < 2.3
+
+
+async def test_the_way_back_is_slow() -> None:
+    """Four a second at first, doubled every five seconds, and then as before."""
+    time, pace = a_pace()
+    pace.refused(1.0)
+    await pace.turn()
+    started, count = time.now, 0
+    while time.now - started < 5:
+        await pace.turn()
+        count += 1
+    assert 15 <= count <= 35
+    time.now += 30
+    moment = time.now
+    for _ in range(100):
+        await pace.turn()
+    assert time.now == moment
+
+
+async def test_a_limit_of_the_operator_holds_on_the_way_back_too() -> None:
+    """Recovering is never faster than what is allowed."""
+    time, pace = a_pace(per_second=2)
+    pace.refused(1.0)
+    await pace.turn()
+    started = time.now
+    for _ in range(10):
+        await pace.turn()
+    assert time.now - started >= 4.5
+
+
+async def test_who_waits_when_a_pause_begins_waits_for_its_end() -> None:
+    """All lanes share one pace: a refusal of one holds back the others."""
+    time = Time()
+    slept: list[float] = []
+
+    async def sleep(duration_seconds: float) -> None:
+        slept.append(duration_seconds)
+        if len(slept) == 1:
+            pace.refused(10.0)
+        time.now += duration_seconds
+
+    pace = Pace(1, clock=time, sleep=sleep)
+    await pace.turn()
+    await pace.turn()
+    assert time.now - 100.0 >= 10.0

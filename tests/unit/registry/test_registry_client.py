@@ -118,11 +118,11 @@ async def test_a_token_service_elsewhere_gets_nothing(connect: Connect) -> None:
     """A challenge that names a stranger ends the request."""
     gate = Gate(access=Access.TOKEN, realm="https://evil.test/token")
     async with serve_registry(gate=gate) as registry:
-        with pytest.raises(ForbiddenAddressError, match=r"evil\.test"):
+        with pytest.raises(AuthenticationError, match=r"evil\.test"):
             await connect(registry, auth=AUTH).request("GET", "/v2/")
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
 async def test_passing_refusals_are_retried(status: int, registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
     """The next attempt succeeds after a growing wait."""
     registry.faults.add(Fault(status=status, times=2))
@@ -131,11 +131,19 @@ async def test_passing_refusals_are_retried(status: int, registry: MemoryRegistr
     assert 0.2 <= waits[0] < 0.5 <= waits[1] < 1
 
 
+async def test_too_fast_is_slowed_down(registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
+    """429 without a Retry-After: everybody waits a second, and the attempt waits with them."""
+    registry.faults.add(Fault(status=429))
+    await connect(registry).request("GET", "/v2/")
+    assert len(registry.seen) == 2
+    assert 1.0 <= sum(waits) < 1.2
+
+
 async def test_retry_after_is_honoured(registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
     """Up to a minute the call itself waits as long as it was told."""
     registry.faults.add(Fault(status=429, headers={"Retry-After": "17"}))
     await connect(registry).request("GET", "/v2/")
-    assert waits == [17.0]
+    assert waits == [0.0, pytest.approx(17.0, abs=0.5)]
 
 
 async def test_a_long_retry_after_goes_back_to_the_queue(registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
@@ -143,7 +151,7 @@ async def test_a_long_retry_after_goes_back_to_the_queue(registry: MemoryRegistr
     registry.faults.add(Fault(status=429, headers={"Retry-After": "900"}))
     with pytest.raises(ThrottledError) as caught:
         await connect(registry).request("GET", "/v2/")
-    assert (caught.value.retry_after_seconds, waits) == (900, [])
+    assert (caught.value.retry_after_seconds, waits) == (300, [])
 
 
 async def test_attempts_end(registry: MemoryRegistry, connect: Connect) -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from watcher.model.reference import Host
-from watcher.registry.settings import BasicAuth, DockerConfigAuth, RegistrySettings, is_loopback, kind_of
+from watcher.registry.settings import BasicAuth, DockerConfigAuth, RegistrySettings, is_loopback, kind_of, parse_mirror
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from watcher.registry.settings import BasicAuth, DockerConfigAuth, RegistrySetti
         ("team.azurecr.io", "acr"),
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "ecr"),
         ("public.ecr.aws", "ecr"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "ecr"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "ecr"),
+        ("123456789012.dkr-ecr.eu-west-1.on.aws", "ecr"),
+        ("x.dkr.ecr.evil.example.com", "distribution"),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.test", "distribution"),
         ("team.jfrog.io", "artifactory"),
         ("registry.example.com:5000", "distribution"),
         ("evilghcr.io", "distribution"),
@@ -70,6 +75,14 @@ def test_a_written_scheme_wins() -> None:
         {"host": "r.example.com", "auth": {"type": "basic", "username": "a", "password": "plain"}},
         {"host": "r.example.com", "auth": {"type": "basic", "username": "a"}},
         {"host": "r.example.com", "pasword": "x"},
+        {"host": "r.example.com", "mirrors": ["https://cache.example.com"]},
+        {"host": "r.example.com", "mirrors": ["cache.example.com/UPPER"]},
+        {"host": "r.example.com", "mirrors": ["R.example.com"]},
+        {"host": "r.example.com", "client_cert": {"cert": "a.pem"}},
+        {"host": "r.example.com", "auth": {"type": "acr", "client_secret": "env:S"}},
+        {"host": "r.example.com", "auth": {"type": "acr", "authority": "http://login.example.com"}},
+        {"host": "r.example.com", "auth": {"type": "acr", "audience": "registry"}},
+        {"host": "r.example.com", "auth": {"type": "gcp", "key": "x"}},
     ],
 )
 def test_mistakes_are_refused_when_read(document: dict[str, object]) -> None:
@@ -86,6 +99,12 @@ def test_auth_is_told_apart_by_type() -> None:
     assert basic.auth == BasicAuth(username="a", password="env:P")
     docker = msgspec.convert({"host": "r.example.com", "auth": {"type": "docker-config"}}, RegistrySettings)
     assert docker.auth == DockerConfigAuth()
+
+
+def test_a_mirror_is_a_host_and_perhaps_a_prefix() -> None:
+    """The beginning of a repository's name follows the slash."""
+    assert parse_mirror("cache.example.com:5000/proxy/hub") == ("cache.example.com:5000", "proxy/hub")
+    assert parse_mirror("cache.example.com") == ("cache.example.com", "")
 
 
 def test_loopback_is_decided_by_name_or_address() -> None:

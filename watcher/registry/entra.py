@@ -1,0 +1,130 @@
+"""Access tokens of Microsoft Entra: for an application, a workload identity, or the managed identity of this machine."""
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from watcher.kit.secret import Secret, resolve
+from watcher.kit.version import VERSION
+from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
+from watcher.registry.bodies import read_body
+from watcher.registry.settings import AcrAuth
+
+ANSWER_SECONDS = 10.0
+# The metadata service is on this machine's own link: it answers at once, or there is none.
+CONNECT_SECONDS = 2.0
+MAX_ANSWER_BYTES = 256 * 1024
+IDENTITY_API_VERSION = "2018-02-01"
+PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
+
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_CODE = re.compile(r"[A-Za-z0-9_]{1,60}")
+
+
+class NoIdentityError(AuthenticationError):
+    """This machine has no identity: nothing is configured, and no managed identity answers."""
+
+
+async def entra_token(settings: AcrAuth) -> Secret:
+    """An access token for `settings.audience`.
+
+    Raises:
+        NoIdentityError, AuthenticationError, RegistryUnavailableError
+        ConfigurationError: what the settings name is not there.
+    """
+    environment = os.environ
+    client_id = settings.client_id or environment.get("AZURE_CLIENT_ID") or ""
+    file = settings.federated_token_file
+    secret: Secret | None = None
+    if settings.client_secret is not None:
+        secret = await asyncio.to_thread(resolve, settings.client_secret)
+    elif file is None:
+        # The environment's secret is that of the environment's application.
+        if environment.get("AZURE_CLIENT_SECRET") and client_id and client_id == environment.get("AZURE_CLIENT_ID"):
+            secret = Secret(environment["AZURE_CLIENT_SECRET"])
+        file = environment.get("AZURE_FEDERATED_TOKEN_FILE") or None
+    form = {"grant_type": "client_credentials", "client_id": client_id, "scope": f"{settings.audience}/.default"}
+    if secret is not None:
+        return await _of_application(settings, {**form, "client_secret": secret.reveal()})
+    if file is not None:
+        if not client_id:
+            raise ConfigurationError("auth: {type: acr}: a workload identity needs client_id, or AZURE_CLIENT_ID")
+        # Kubernetes replaces it every hour or so.
+        assertion = await asyncio.to_thread(resolve, f"file:{file}")
+        proof = {"client_assertion_type": _ASSERTION, "client_assertion": assertion.reveal()}
+        return await _of_application(settings, {**form, **proof})
+    return await _of_machine(settings, client_id)
+
+
+def tenant_of(settings: AcrAuth) -> str | None:
+    return settings.tenant or os.environ.get("AZURE_TENANT_ID") or None
+
+
+async def _of_application(settings: AcrAuth, form: Mapping[str, str]) -> Secret:
+    tenant = tenant_of(settings)
+    if tenant is None or re.fullmatch(r"[A-Za-z0-9.-]+", tenant) is None:
+        raise ConfigurationError("auth: {type: acr}: an application needs tenant, or AZURE_TENANT_ID")
+    authority = settings.authority
+    if authority == PUBLIC_AUTHORITY:
+        authority = os.environ.get("AZURE_AUTHORITY_HOST") or authority
+    status, answer = await _call("POST", f"{authority.rstrip('/')}/{tenant}/oauth2/v2.0/token", {}, form, {})
+    return _token(status, answer, "Microsoft Entra")
+
+
+async def _of_machine(settings: AcrAuth, client_id: str) -> Secret:
+    query = {"api-version": IDENTITY_API_VERSION, "resource": settings.audience}
+    if client_id:
+        query["client_id"] = client_id
+    url = f"{settings.identity_endpoint.rstrip('/')}/metadata/identity/oauth2/token"
+    try:
+        status, answer = await _call("GET", url, {"Metadata": "true"}, None, query)
+    except RegistryUnavailableError as error:
+        raise NoIdentityError(f"no managed identity answers on this machine ({error})") from error
+    # Another cloud's metadata service answers 404 or 401, Azure's 400 where no identity is assigned.
+    if status in {400, 401, 403, 404, 405}:
+        raise NoIdentityError(f"this machine has no managed identity (answered {status})")
+    return _token(status, answer, "the managed identity")
+
+
+def _token(status: int, answer: dict[str, Any], who: str) -> Secret:
+    """Raises AuthenticationError, RegistryUnavailableError; with Entra's word for it, and nothing else of its answer."""
+    if status == 429 or status >= 500:
+        raise RegistryUnavailableError(f"{who}: answered {status}")
+    token = answer.get("access_token")
+    if status != 200 or not isinstance(token, str) or not token:
+        said = answer.get("error")
+        code = said if isinstance(said, str) and _CODE.fullmatch(said) else "no token"
+        raise AuthenticationError(f"{who}: answered {status}, {code}")
+    return Secret(token)
+
+
+async def _call(
+    method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, query: Mapping[str, str]
+) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object of one answer; an empty object for anything else. Redirects are answers."""
+    try:
+        async with (
+            asyncio.timeout(ANSWER_SECONDS),
+            aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": f"registry-watcher/{VERSION}"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            ) as session,
+            session.request(method, url, headers=headers, data=form, params=query, allow_redirects=False) as response,
+        ):
+            body = await read_body(response, "token", MAX_ANSWER_BYTES, cut=True)
+            status = response.status
+    except TimeoutError as error:
+        raise RegistryUnavailableError(f"{url}: no answer") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise RegistryUnavailableError(f"{url}: cannot be reached") from error
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        answer = None
+    return status, answer if isinstance(answer, dict) else {}
