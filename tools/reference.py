@@ -110,7 +110,13 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def _comments(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The comment beside each field, or the lines of comment right above it."""
+    """What is said of each field, where it is declared."""
+    bases = [base for base in struct.__mro__ if base is not msgspec.Struct and issubclass(base, msgspec.Struct)]
+    return {name: comment for base in reversed(bases) for name, comment in _comments_in(base).items()}
+
+
+def _comments_in(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """The comment beside each field of a class, or the lines of comment right above it."""
     source = textwrap.dedent(inspect.getsource(struct))
     beside: dict[int, str] = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

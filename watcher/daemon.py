@@ -34,10 +34,13 @@ from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.intake import Intake
-from watcher.pipeline.judge import Judge, Route
+from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.routing import Route
 from watcher.publishing.catalog import build_publisher
+from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
+from watcher.publishing.settings import MessageSettings
 from watcher.registry.access import Registries
 from watcher.settings import Settings
 from watcher.sources.webhook import WebhookSource
@@ -141,9 +144,19 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             )
         )
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        publishers = {each.name: build_publisher(each, registries.access, own_writes, session) for each in settings.publish}
+        context = PublisherContext(access=registries.access, own_writes=own_writes, session=session, clock=utc_now)
+        publishers = {each.name: build_publisher(each, context) for each in settings.publish}
         publishers.update(extra or {})
-        routes = [Route(publisher=each.name, outcomes=each.outcomes) for each in settings.publish]
+        for publisher in publishers.values():
+            stack.push_async_callback(publisher.aclose)
+        routes = [
+            Route(
+                publisher=each.name,
+                outcomes=each.outcomes,
+                only_changes=isinstance(each, MessageSettings) and each.when == "changed",
+            )
+            for each in settings.publish
+        ]
         routes += [Route(publisher=name, outcomes=tuple(Outcome)) for name in extra or ()]
 
         def recorded(job: Job, judged: Sequence[Judged], seconds: float) -> None:

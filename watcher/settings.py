@@ -16,7 +16,7 @@ from watcher.kit.yaml_source import YamlSource, parse_yaml
 from watcher.model.errors import ConfigurationError, WatcherError
 from watcher.model.reference import parse_host
 from watcher.pipeline.environments import EnvironmentSettings
-from watcher.publishing.settings import PublisherSettings
+from watcher.publishing.settings import AnyPublisherSettings
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.webhook import WebhookSettings
 from watcher.store.settings import StoreSettings
@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sources: tuple[WebhookSettings, ...] = ()
     inspection: InspectionSettings = InspectionSettings()
     policies: PolicySettings = PolicySettings()
-    publish: tuple[PublisherSettings, ...] = ()
+    publish: tuple[AnyPublisherSettings, ...] = ()
     admission: AdmissionSettings | None = None
 
 

@@ -22,6 +22,7 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.publishing": {
         "protocol": "what every publisher implements",
         "settings": "the fields all destinations share, and the union that the configuration is read into",
+        "context": "what every publisher may need of the daemon",
         "cloudevent": "the one message format of every destination that sends messages",
     },
     "watcher.inspection.catalogers": {

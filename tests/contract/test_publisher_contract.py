@@ -1,29 +1,27 @@
 """What every publisher promises, over all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
-import aiohttp
 import pytest
 import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
-from tests.doubles.databases import open_database
-from tests.doubles.verdicts import MOMENT, a_verdict
+from tests.doubles.publishing import publisher_context
+from tests.doubles.verdicts import a_verdict
 from watcher.model.errors import RetryableError
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Verdict
-from watcher.publishing.catalog import build_publisher
+from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.protocol import Publisher
-from watcher.publishing.settings import LogSettings, ReferrerSettings, WebhookSettings
-from watcher.registry.access import Registries
+from watcher.publishing.settings import AnyPublisherSettings, LogSettings, PublisherSettings, ReferrerSettings, WebhookSettings
 from watcher.registry.referrers import fallback_tag
-from watcher.store.own_writes import OwnWriteStore
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import serve_registry
@@ -42,10 +40,7 @@ class Destination:
 
 
 async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
-    database = await stack.enter_async_context(open_database(folder / "w.db"))
     registry = await stack.enter_async_context(serve_registry())
-    registries = await stack.enter_async_context(Registries.of([]))
-    session = await stack.enter_async_context(aiohttp.ClientSession())
     repository, image = RepositoryName("team/app"), build_image([build_layer({"a": "b"})])
     put_image(registry, repository, image, "v1")
     verdict = a_verdict()
@@ -55,9 +50,9 @@ async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
         registry.faults.add(Fault(status=403, times=1000))
 
     return Destination(
-        publisher=build_publisher(ReferrerSettings(), registries.access, OwnWriteStore(database, lambda: MOMENT), session),
+        publisher=build_publisher(ReferrerSettings(), await stack.enter_async_context(publisher_context(folder / "w.db"))),
         verdict=replace(verdict, subject=subject),
-        seen=lambda: registry.content.existing(repository).tags[fallback_tag(image.digest)],
+        seen=lambda: registry.content.existing(repository).tags.get(fallback_tag(image.digest)),
         leave=leave,
     )
 
@@ -73,12 +68,9 @@ async def _webhook(stack: AsyncExitStack, folder: Path) -> Destination:
     app = web.Application()
     app.router.add_post("/", take)
     server = await stack.enter_async_context(TestServer(app))
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    database = await stack.enter_async_context(open_database(folder / "w.db"))
-    registries = await stack.enter_async_context(Registries.of([]))
     settings = WebhookSettings(url=str(server.make_url("/")))
     return Destination(
-        publisher=build_publisher(settings, registries.access, OwnWriteStore(database, lambda: MOMENT), session),
+        publisher=build_publisher(settings, await stack.enter_async_context(publisher_context(folder / "w.db"))),
         verdict=a_verdict(),
         seen=lambda: dict(events),
         leave=server.close,
@@ -87,27 +79,43 @@ async def _webhook(stack: AsyncExitStack, folder: Path) -> Destination:
 
 async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
     lines = stack.enter_context(capture_logs())
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    database = await stack.enter_async_context(open_database(folder / "w.db"))
-    registries = await stack.enter_async_context(Registries.of([]))
     structlog.get_logger().debug("ready")
     return Destination(
-        publisher=build_publisher(LogSettings(), registries.access, OwnWriteStore(database, lambda: MOMENT), session),
+        publisher=build_publisher(LogSettings(), await stack.enter_async_context(publisher_context(folder / "w.db"))),
         verdict=a_verdict(),
         seen=lambda: {line["verdict_id"]: line["outcome"] for line in lines if line["event"] == "verdict.published"},
         leave=None,
     )
 
 
-@pytest.fixture(params=[_referrer, _webhook, _log], ids=["referrer", "webhook", "log"])
+DESTINATIONS: Mapping[type[PublisherSettings], Callable[[AsyncExitStack, Path], Awaitable[Destination]]] = {
+    ReferrerSettings: _referrer,
+    WebhookSettings: _webhook,
+    LogSettings: _log,
+}
+
+
+@pytest.fixture(params=DESTINATIONS, ids=lambda settings: settings.__struct_config__.tag)
 async def destination(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Destination]:
     async with AsyncExitStack() as stack:
-        yield await request.param(stack, tmp_path)
+        yield await DESTINATIONS[request.param](stack, tmp_path)
+
+
+def test_everything_that_can_be_configured_is_held_to_this_suite() -> None:
+    """A publisher that is not named here could publish nothing, and nobody would know."""
+    assert set(DESTINATIONS) == set(PUBLISHERS) == set(get_args(AnyPublisherSettings))
 
 
 async def test_a_publisher_is_named_as_configured(destination: Destination) -> None:
     """The outbox finds it by its name."""
     assert destination.publisher.name in {"referrer", "webhook", "log"}
+
+
+async def test_opening_publishes_nothing(destination: Destination) -> None:
+    """It only says whether the destination is there."""
+    before = destination.seen()
+    await destination.publisher.open()
+    assert destination.seen() == before
 
 
 async def test_publishing_is_seen(destination: Destination) -> None:

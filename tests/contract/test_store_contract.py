@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +12,14 @@ import pytest
 from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, layer_facts, layers
+from tests.doubles.routes import nobody, sending
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.inspection.protocol import LayerCache
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_json
 from watcher.model.inventory import FileTable
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
-from watcher.model.verdict import Outcome, Section, SectionState, Subject
+from watcher.model.verdict import Outcome, Section, SectionState, Subject, Verdict
 from watcher.publishing.protocol import OwnWrites
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
@@ -45,7 +46,7 @@ class Bench:
 
     async def record(self, verdict_id: str, *publishers: str, subject: Subject = SUBJECT, outcome: Outcome = Outcome.PASS) -> None:
         said = a_verdict(id=verdict_id, subject=subject, outcome=outcome)
-        await self.verdicts.record([Judged(verdict=said)], {verdict_id: publishers})
+        await self.verdicts.record([Judged(verdict=said)], sending({verdict_id: publishers}))
 
     async def due(self) -> list[tuple[str, str]]:
         return [(each.verdict_id, each.publisher) for each in await self.outbox.due(99)]
@@ -98,7 +99,7 @@ async def test_bases_are_true_prefixes_longest_first(bench: Bench) -> None:
         subject = replace(SUBJECT, digest=digest, repository=RepositoryName(f"base/{number}"), tags=(Tag("v1"),))
         inventory = an_inventory(digest=digest, layers=layers(*chain), packages=())
         said = a_verdict(id=f"v-{number}", subject=subject, tag=None)
-        await bench.verdicts.record([Judged(verdict=said, inventory=inventory)], {})
+        await bench.verdicts.record([Judged(verdict=said, inventory=inventory)], nobody)
     one = Reference(registry=HOST, repository=RepositoryName("base/0"), tag=Tag("v1"), digest=IMAGE)
     two = Reference(registry=HOST, repository=RepositoryName("base/1"), tag=Tag("v1"), digest=OTHER)
     assert list(await bench.facts.bases((BOTTOM, TOP, third))) == [(2, two), (1, one)]
@@ -115,7 +116,7 @@ async def test_copies_of_a_base_do_not_crowd_out_where_it_was_first_seen(bench: 
         judged = Judged(
             verdict=a_verdict(id=f"v-{number}", subject=subject, tag=None), inventory=an_inventory(layers=layers(BOTTOM))
         )
-        await bench.verdicts.record([judged], {})
+        await bench.verdicts.record([judged], nobody)
     found = await bench.facts.bases((BOTTOM, TOP))
     assert found[0] == (1, Reference(registry=HOST, repository=RepositoryName("copy/0"), digest=IMAGE))
     assert len(found) == 32
@@ -141,7 +142,7 @@ async def test_a_verdict_comes_back_equal(bench: Bench) -> None:
         reason="not-found: gone",
         evaluated_at=MOMENT + timedelta(microseconds=1),
     )
-    await bench.verdicts.record([Judged(verdict=plain), Judged(verdict=bare)], {})
+    await bench.verdicts.record([Judged(verdict=plain), Judged(verdict=bare)], nobody)
     assert await bench.verdicts.verdict("v-1") == plain
     assert await bench.verdicts.verdict("v-2") == bare
     assert await bench.verdicts.verdict("v-3") is None
@@ -190,7 +191,7 @@ async def test_of_an_index_all_verdicts_are_recorded_or_none(bench: Bench) -> No
     """One call is one transaction: a record that fails half-way leaves nothing."""
     broken = a_verdict(id="v-2", outcome="no outcome")
     with pytest.raises(AttributeError):
-        await bench.verdicts.record([Judged(verdict=a_verdict()), Judged(verdict=broken)], {"v-1": ["log"]})
+        await bench.verdicts.record([Judged(verdict=a_verdict()), Judged(verdict=broken)], sending({"v-1": ["log"]}))
     assert await bench.verdicts.verdict("v-1") is None
     assert await bench.due() == []
 
@@ -273,7 +274,7 @@ async def test_a_newer_verdict_supersedes_what_nobody_was_told(bench: Bench) -> 
     await bench.outbox.settle(await bench.take(), PublishLater(reason="refused", detail="", delay_seconds=1.0))
     await bench.record("v-2", "log", "webhook")
     await bench.record("v-3", "log", subject=staging)
-    await bench.record("v-4", "log")
+    await bench.record("v-4", "log", outcome=Outcome.FAIL)
     bench.clock.advance(1)
     said = []
     while taken := await bench.outbox.due(99):
@@ -283,13 +284,35 @@ async def test_a_newer_verdict_supersedes_what_nobody_was_told(bench: Bench) -> 
     assert said == [("v-1", "log"), ("v-3", "log"), ("v-4", "log")]
 
 
+async def test_a_repetition_takes_nothing_back_from_who_does_not_hear_it(bench: Bench) -> None:
+    """Who is told of changes only still has to be told of the first verdict when the next one says the same."""
+    await bench.record("v-1", "log", "webhook")
+    await bench.record("v-2", "log")
+    assert await bench.due() == [("v-1", "webhook"), ("v-2", "log")]
+
+
+async def test_routing_knows_the_verdict_before(bench: Bench) -> None:
+    """Of the same registry, repository, digest and environment, whatever its tags; None for the first."""
+    asked: list[tuple[str, str | None]] = []
+
+    def routing(verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
+        asked.append((verdict.id, earlier.id if earlier else None))
+        return ()
+
+    one, other = a_verdict(), a_verdict(id="w-1", subject=replace(SUBJECT, environment="staging"))
+    tagged = a_verdict(id="v-2", subject=replace(SUBJECT, tags=(Tag("latest"), Tag("v1"))))
+    await bench.verdicts.record([Judged(verdict=one), Judged(verdict=other), Judged(verdict=tagged)], routing)
+    await bench.verdicts.record([Judged(verdict=tagged), Judged(verdict=a_verdict(id="v-3"))], routing)
+    assert asked == [("v-1", None), ("w-1", None), ("v-2", "v-1"), ("v-3", "v-2")]
+
+
 # Images
 
 
 async def test_an_inspection_comes_back_as_its_public_json(bench: Bench) -> None:
     """The stored inspection is the document that the inspection itself would give, its file list counted and not repeated."""
     inventory = an_inventory()
-    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=inventory)], {})
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=inventory)], nobody)
     stored = await bench.images.inspection(IMAGE)
     assert stored is not None
     assert json.loads(stored) == json.loads(json.dumps(inspection_json(inventory)))
@@ -316,7 +339,7 @@ async def test_a_long_list_of_notable_files_is_cut(bench: Bench) -> None:
         link=[""] * many,
         layer=[0] * many,
     )
-    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory(files=files))], {})
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory(files=files))], nobody)
     document = json.loads(await bench.images.inspection(IMAGE) or b"")["files"]
     assert (document["count"], len(document["notable"]), document["notable_omitted"]) == (many, 10_000, 100)
 
@@ -326,7 +349,7 @@ async def test_images_are_listed_in_order_of_digest(bench: Bench) -> None:
     copy = replace(SUBJECT, registry=Host("a.example.com"), tags=())
     await bench.record("v-1", outcome=Outcome.FAIL)
     await bench.record("v-2", subject=replace(SUBJECT, tags=(Tag("latest"),)), outcome=Outcome.WARN)
-    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-3", subject=copy, tag=None))], {})
+    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-3", subject=copy, tag=None))], nobody)
     await bench.record("v-4", subject=replace(SUBJECT, digest=OTHER))
     rows = await bench.images.images(limit=1)
     assert [(row.digest, row.registry, row.tags, row.outcome) for row in rows] == [
@@ -348,9 +371,9 @@ async def test_verdicts_of_a_digest_are_listed_newest_first(bench: Bench) -> Non
 async def test_a_new_inspection_replaces_the_old_one(bench: Bench) -> None:
     """What a newer analyser says of an image is what is kept of it."""
     await bench.facts.keep_layer(layer_facts())
-    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], {})
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], nobody)
     newer = an_inventory(facts_revision="sha256:" + "5" * 64, packages=(a_package("only", licenses=("MIT",)),))
-    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-2"), inventory=newer)], {})
+    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-2"), inventory=newer)], nobody)
     document = json.loads(await bench.images.inspection(IMAGE) or b"")
     assert [package["name"] for package in document["packages"]] == ["only"]
 

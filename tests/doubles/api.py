@@ -12,6 +12,7 @@ import aiohttp
 from tests.doubles.databases import open_database
 from tests.doubles.evaluators import WrittenEvaluator
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.routes import nobody
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext, Hook
@@ -64,7 +65,7 @@ class RunningApi:
 
     async def record(self, **changes: Any) -> Verdict:
         verdict = a_verdict(**{"evaluated_at": self.clock(), **changes})
-        await self.verdicts.record([Judged(verdict=verdict)], {})
+        await self.verdicts.record([Judged(verdict=verdict)], nobody)
         return verdict
 
     async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:

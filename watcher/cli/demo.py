@@ -55,6 +55,12 @@ class DemoPublisher:
         self.outcomes: dict[str, Outcome] = {}
         self.arrived = asyncio.Condition()
 
+    async def open(self) -> None:
+        """A terminal is there."""
+
+    async def aclose(self) -> None:
+        """And stays."""
+
     async def publish(self, verdict: Verdict) -> None:
         self._console.print()
         self._console.print(verdict_block(verdict))

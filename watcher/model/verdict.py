@@ -153,5 +153,13 @@ class Verdict:
         """Findings with this action that no exception covers."""
         return sum(1 for finding in self.findings if finding.action is action and finding.excepted_by is None)
 
+    def repeats(self, earlier: "Verdict") -> bool:
+        """Whether it says of its subject what `earlier` said: the same outcome for the same findings, however they are worded."""
+        found, before = (
+            frozenset((each.rule, each.key, each.action, each.excepted_by is None) for each in verdict.findings)
+            for verdict in (self, earlier)
+        )
+        return self.outcome is earlier.outcome and found == before
+
 
 Json = dict[str, Any]

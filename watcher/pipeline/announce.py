@@ -34,6 +34,8 @@ class Announcer:
         """Announce until cancelled. What is under way when cancelled is announced again later."""
         slots = asyncio.Semaphore(CONCURRENCY)
         async with asyncio.TaskGroup() as group:
+            for publisher in self.publishers.values():
+                group.create_task(_open(publisher), name=f"open-{publisher.name}")
             while True:
                 await slots.acquire()
                 due = await self.outbox.due(1)
@@ -80,6 +82,21 @@ class Announcer:
             log.exception("publication.crashed", publisher=publication.publisher, verdict_id=publication.verdict_id)
             return PublishLater(reason="internal", detail=type(error).__name__)
         return Published()
+
+
+async def _open(publisher: Publisher) -> None:
+    """Say of a destination how it is, once. What has to be published waits for nobody's answer, and is tried in any case."""
+    try:
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            await publisher.open()
+    except (RetryableError, PermanentError) as error:
+        log.warning("publisher.unavailable", publisher=publisher.name, reason=error.reason, detail=str(error))
+    except TimeoutError:
+        log.warning("publisher.unavailable", publisher=publisher.name, reason="timed-out")
+    except Exception:
+        log.exception("publisher.unavailable", publisher=publisher.name, reason="internal")
+    else:
+        log.info("publisher.ready", publisher=publisher.name)
 
 
 def _word(result: Published | PublishLater | PublishFailed) -> str:

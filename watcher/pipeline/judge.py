@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -15,9 +16,10 @@ from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Action, Origin, Outcome, Subject
+from watcher.model.verdict import Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Task
+from watcher.pipeline.routing import Route, publishers_of
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged, VerdictStore
 
@@ -30,14 +32,6 @@ LOOKS_BEFORE_GONE = 3
 
 # Of every five slots one is kept for CI and two are closed to bulk work: a push never waits behind a sweep.
 SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0.6, Lane.SWEEP: 0.4}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One publisher and the outcomes it wants to hear of."""
-
-    publisher: str
-    outcomes: Collection[Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +140,7 @@ class Judge:
             self.covered.difference_update(covering)
 
     async def _record(self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...]) -> Settlement:
-        publishers = {
-            each.verdict.id: [route.publisher for route in self.routes if each.verdict.outcome in route.outcomes] for each in judged
-        }
-        await self.verdicts.record(judged, publishers)
+        await self.verdicts.record(judged, partial(publishers_of, self.routes))
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)
         verdict = judged[-1].verdict

@@ -1,26 +1,26 @@
-"""Settings → publisher, one line each."""
+"""Every publisher, by the settings that ask for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import aiohttp
-
-from watcher.model.reference import Host
+from watcher.publishing.context import PublisherContext
 from watcher.publishing.log import LogPublisher
-from watcher.publishing.protocol import OwnWrites, Publisher
+from watcher.publishing.protocol import Publisher
 from watcher.publishing.referrer import ReferrerPublisher
-from watcher.publishing.settings import LogSettings, PublisherSettings, ReferrerSettings, WebhookSettings
+from watcher.publishing.settings import AnyPublisherSettings, LogSettings, PublisherSettings, ReferrerSettings, WebhookSettings
 from watcher.publishing.webhook import WebhookPublisher
-from watcher.registry.access import RegistryAccess
+
+PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], Publisher]] = {
+    LogSettings: LogPublisher,
+    ReferrerSettings: ReferrerPublisher,
+    WebhookSettings: WebhookPublisher,
+}
 
 
-def build_publisher(
-    settings: PublisherSettings, access: Callable[[Host], RegistryAccess], own_writes: OwnWrites, session: aiohttp.ClientSession
-) -> Publisher:
-    """Raises ConfigurationError when a secret cannot be read."""
-    match settings:
-        case ReferrerSettings():
-            return ReferrerPublisher(settings, access, own_writes)
-        case WebhookSettings():
-            return WebhookPublisher(settings, session)
-        case LogSettings():
-            return LogPublisher(settings)
+def build_publisher(settings: AnyPublisherSettings, context: PublisherContext) -> Publisher:
+    """The publisher as configured, not open yet.
+
+    Raises:
+        ConfigurationError: a secret cannot be read.
+    """
+    return PUBLISHERS[type(settings)](settings, context)

@@ -3,6 +3,7 @@
 import structlog
 
 from watcher.model.verdict import Action, Verdict
+from watcher.publishing.context import PublisherContext
 from watcher.publishing.settings import LogSettings
 
 log = structlog.get_logger(__name__)
@@ -11,8 +12,11 @@ log = structlog.get_logger(__name__)
 class LogPublisher:
     """One line per verdict."""
 
-    def __init__(self, settings: LogSettings) -> None:
+    def __init__(self, settings: LogSettings, context: PublisherContext) -> None:  # noqa: ARG002  as every publisher
         self.name = settings.name
+
+    async def open(self) -> None:
+        """Our own log is where we are."""
 
     async def publish(self, verdict: Verdict) -> None:
         log.info(
@@ -27,3 +31,6 @@ class LogPublisher:
             unknown=verdict.count(Action.UNKNOWN),
             rules=sorted({finding.rule for finding in verdict.findings}),
         )
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

@@ -13,6 +13,17 @@ class Publisher(Protocol):
 
     name: str
 
+    async def open(self) -> None:
+        """Connect, as far as that means anything, and find out whether the destination can be reached. Publishes nothing.
+
+        Asked once, at start; `publish` works whatever came of it, and connects again by itself.
+
+        Raises:
+            RetryableError: not now.
+            PermanentError: never, unless somebody changes something.
+        """
+        ...
+
     async def publish(self, verdict: Verdict) -> None:
         """Tell the destination. Safe to repeat: the second time changes nothing that a reader could see.
 
@@ -20,6 +31,10 @@ class Publisher(Protocol):
             RetryableError: the outbox tries again later.
             PermanentError: it never will succeed; the outbox records the reason.
         """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what `open` and `publish` hold."""
         ...
 
 

@@ -4,7 +4,7 @@ Spec: OCI image-spec v1.1 "subject"; OCI distribution-spec v1.1 "Pushing Manifes
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,10 +13,10 @@ from watcher.kit.clock import iso
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.image import OCI_MANIFEST, Manifest
-from watcher.model.reference import Host, RepositoryName
+from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes
-from watcher.publishing.protocol import OwnWrites
+from watcher.publishing.context import PublisherContext
 from watcher.publishing.settings import ReferrerSettings
 from watcher.registry.access import RegistryAccess
 from watcher.registry.referrers import EMPTY_BLOB, Fallback, build_artifact, listed_descriptor, merge_index
@@ -42,10 +42,13 @@ class ReferrerLostError(RetryableError):
 class ReferrerPublisher:
     """Publishes into the registry that the image is in."""
 
-    def __init__(self, settings: ReferrerSettings, access: Callable[[Host], RegistryAccess], own_writes: OwnWrites) -> None:
+    def __init__(self, settings: ReferrerSettings, context: PublisherContext) -> None:
         self.name = settings.name
-        self._access = access
-        self._own_writes = own_writes
+        self._access = context.access
+        self._own_writes = context.own_writes
+
+    async def open(self) -> None:
+        """Whether we may write is a matter of each repository, so that it shows with the first verdict of one."""
 
     async def publish(self, verdict: Verdict) -> None:
         """Attach the verdict.
@@ -75,6 +78,9 @@ class ReferrerPublisher:
             for old in replaced:
                 await _remove(access, subject.repository, old)
         log.info("referrer.published", image=subject.name, referrer=digest, outcome=verdict.outcome.value, replaced=len(replaced))
+
+    async def aclose(self) -> None:
+        """The clients of registries belong to the daemon."""
 
     async def _listed(self, access: RegistryAccess, repository: RepositoryName, subject: Digest, digest: Digest) -> bool:
         for pause in LOOK_SECONDS:

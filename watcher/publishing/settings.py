@@ -1,6 +1,6 @@
-"""What all publishers share: which verdicts a destination wants."""
+"""What publishers share in the configuration, and the settings of each."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,27 +12,38 @@ from watcher.model.verdict import Outcome
 DEFAULT_OUTCOMES = (Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.UNKNOWN)
 
 
-class ReferrerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="referrer"):
+class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """Which verdicts a destination wants."""
+
+    name: str = ""  # what logs, metrics and lists call it; empty: its type
+    outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES  # verdicts with another outcome are not sent there
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            msgspec.structs.force_setattr(self, "name", self.__struct_config__.tag)
+
+
+class MessageSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A destination that is told of verdicts, where a referrer is a verdict."""
+
+    # `changed`: only a verdict that differs from the one before it of the same image, in outcome or findings. That an image has
+    # left the outcomes listed is told as well.
+    when: Literal["always", "changed"] = "always"
+
+
+class ReferrerSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="referrer"):
     """Attach the verdict to the image, in its registry."""
 
-    name: str = "referrer"
-    outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES
 
-
-class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"):
+class WebhookSettings(MessageSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
     """POST a CloudEvent, signed as Standard Webhooks says when there is a secret."""
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+")]
     secret: SecretReference | None = None
-    name: str = "webhook"
-    outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES
 
 
-class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="log"):
+class LogSettings(MessageSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):
     """Write one line per verdict to our own log."""
 
-    name: str = "log"
-    outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES
 
-
-PublisherSettings = ReferrerSettings | WebhookSettings | LogSettings
+AnyPublisherSettings = ReferrerSettings | WebhookSettings | LogSettings

@@ -12,12 +12,13 @@ import hmac
 
 import aiohttp
 import structlog
+from yarl import URL
 
-from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.verdict import Verdict
 from watcher.publishing.cloudevent import CONTENT_TYPE, verdict_event
+from watcher.publishing.context import PublisherContext
 from watcher.publishing.settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
@@ -41,12 +42,22 @@ class ReceiverUnavailableError(RetryableError):
 class WebhookPublisher:
     """One URL that is told about verdicts."""
 
-    def __init__(self, settings: WebhookSettings, session: aiohttp.ClientSession, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: WebhookSettings, context: PublisherContext) -> None:
         self.name = settings.name
-        self._url = settings.url
+        self._url = URL(settings.url)
         self._secret = resolve(settings.secret) if settings.secret else None
-        self._session = session
-        self._clock = clock
+        self._session = context.session
+        self._clock = context.clock
+
+    async def open(self) -> None:
+        """Connect and hang up: what a receiver makes of an empty request is not known."""
+        tls = self._url.scheme == "https" or None
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                _, writer = await asyncio.open_connection(self._url.host, self._url.port, ssl=tls)
+        except (TimeoutError, OSError) as error:
+            raise ReceiverUnavailableError(f"webhook {self.name}: {type(error).__name__}") from error
+        writer.close()
 
     async def publish(self, verdict: Verdict) -> None:
         body = verdict_event(verdict)
@@ -66,6 +77,9 @@ class WebhookPublisher:
             wait = float(retry_after) if retry_after.isdecimal() else None
             raise ReceiverUnavailableError(f"webhook {self.name}: answered {status}", retry_after_seconds=wait)
         raise ReceiverRefusedError(f"webhook {self.name}: answered {status}")
+
+    async def aclose(self) -> None:
+        """The session belongs to the daemon."""
 
     def _signature(self, message_id: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._clock().timestamp()))

@@ -4,7 +4,7 @@ The store also keeps the facts of layers (`LayerCache`, watcher/inspection/proto
 (`OwnWrites`, watcher/publishing/protocol.py): those Protocols live with the rooms that ask for them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -23,15 +23,22 @@ class Judged:
     inventory: Inventory | None = None
 
 
+Routing = Callable[[Verdict, Verdict | None], Collection[str]]
+"""`routing(verdict, earlier)`: the names of the publishers that hear of a verdict, given the one before it of the same subject.
+
+Pure and quick: it is asked in the middle of a transaction, since only there the earlier verdict is known for certain.
+"""
+
+
 class VerdictStore(Protocol):
     """Verdicts, recorded together with what must be published about them."""
 
-    async def record(self, judged: Sequence[Judged], publishers: Mapping[str, Sequence[str]]) -> None:
+    async def record(self, judged: Sequence[Judged], routing: Routing) -> None:
         """Record verdicts, images and one outbox row per verdict and publisher, in one transaction.
 
-        `publishers` maps a verdict's id to the names of the publishers it goes to. After this returns all of it is on disk.
-        A verdict whose id is already recorded is left as it is, with its publications.
-        A newer verdict of the same subject supersedes publications of older ones that were not yet attempted.
+        After this returns all of it is on disk. A verdict whose id is already recorded is left as it is, with its publications.
+        A newer verdict of the same subject supersedes publications of older ones that were not yet attempted, but for those
+        that it only repeats to a publisher which it does not go to.
         """
         ...
 

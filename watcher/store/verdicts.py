@@ -1,19 +1,19 @@
 """Verdicts, recorded together with what must be published about them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Origin, Outcome, Subject, Verdict
-from watcher.store.protocol import Judged
-from watcher.store.recording import FindingsBlob, Prepared, prepare, write
+from watcher.store.protocol import Judged, Routing
+from watcher.store.recording import FindingsBlob, prepare, write
 from watcher.store.statements import Transactions, insert_new
 from watcher.store.tables import findings, image, publication, reference, verdict
 
@@ -25,7 +25,7 @@ class StoredVerdicts:
         self._database = database
         self._clock = clock
 
-    async def record(self, judged: Sequence[Judged], publishers: Mapping[str, Sequence[str]]) -> None:
+    async def record(self, judged: Sequence[Judged], routing: Routing) -> None:
         """Record verdicts, images and one outbox row per verdict and publisher, in one transaction."""
         # Packing an inventory of thousands of packages takes milliseconds: neither on the loop nor in the one writer thread.
         ready = await asyncio.to_thread(lambda: [prepare(each) for each in judged])
@@ -33,9 +33,12 @@ class StoredVerdicts:
 
         def run(connection: Connection) -> None:
             for each in ready:
+                earlier = _earlier(connection, each.verdict.subject)
                 if write(connection, each):
-                    _supersede(connection, each)
-                    insert_new(connection, publication, _publications(each.verdict, publishers.get(each.verdict.id, ()), now))
+                    publishers = sorted(set(routing(each.verdict, earlier)))
+                    repeats = earlier is not None and each.verdict.repeats(earlier)
+                    _supersede(connection, each.verdict, among=publishers if repeats else None)
+                    insert_new(connection, publication, _publications(each.verdict, publishers, now))
 
         await self._database.write(run)
 
@@ -51,7 +54,7 @@ class StoredVerdicts:
         environment: str | None = None,
     ) -> Verdict | None:
         """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
-        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest)).order_by(verdict.c.id.desc()).limit(1)
+        statement = newest_of(digest)
         if registry is not None:
             statement = statement.where(verdict.c.registry == registry)
         if repository is not None:
@@ -89,6 +92,10 @@ def verdict_rows() -> Select[Any]:
     return select(verdict, findings.c.blob).join(findings, findings.c.digest == verdict.c.findings_digest)
 
 
+def newest_of(digest: Digest) -> Select[Any]:
+    return verdict_rows().where(verdict.c.image_id == image_id_of(digest)).order_by(verdict.c.id.desc()).limit(1)
+
+
 def image_id_of(digest: Digest) -> Any:
     return select(image.c.id).where(image.c.digest == digest).scalar_subquery()
 
@@ -123,26 +130,33 @@ def verdict_of(row: Row[Any]) -> Verdict:
     )
 
 
-def _supersede(connection: Connection, prepared: Prepared) -> None:
-    """Take back what nobody was told yet of older verdicts of this subject. Its tags may have grown since."""
-    subject = prepared.verdict.subject
-    older = select(verdict.c.verdict_id).where(
+def _same_subject(subject: Subject) -> tuple[ColumnElement[bool], ...]:
+    """The verdicts of a subject. Its tags may have grown since, so they do not count."""
+    return (
         verdict.c.image_id == image_id_of(subject.digest),
         verdict.c.registry == subject.registry,
         verdict.c.repository == subject.repository,
         verdict.c.environment == (subject.environment or ""),
-        verdict.c.verdict_id != prepared.verdict.id,
     )
-    connection.execute(
-        update(publication)
-        .where(
-            publication.c.subject == subject.name,
-            publication.c.state == "waiting",
-            publication.c.attempts == 0,
-            publication.c.verdict_id.in_(older),
-        )
-        .values(state="superseded", reason="superseded", detail=f"by verdict {prepared.verdict.id}")
+
+
+def _earlier(connection: Connection, subject: Subject) -> Verdict | None:
+    row = connection.execute(newest_of(subject.digest).where(*_same_subject(subject))).one_or_none()
+    return None if row is None else verdict_of(row)
+
+
+def _supersede(connection: Connection, said: Verdict, *, among: Sequence[str] | None) -> None:
+    """Take back what nobody was told yet of older verdicts of this subject; `among` narrows it to these publishers."""
+    older = select(verdict.c.verdict_id).where(*_same_subject(said.subject), verdict.c.verdict_id != said.id)
+    statement = update(publication).where(
+        publication.c.subject == said.subject.name,
+        publication.c.state == "waiting",
+        publication.c.attempts == 0,
+        publication.c.verdict_id.in_(older),
     )
+    if among is not None:
+        statement = statement.where(publication.c.publisher.in_(among))
+    connection.execute(statement.values(state="superseded", reason="superseded", detail=f"by verdict {said.id}"))
 
 
 def _publications(said: Verdict, publishers: Sequence[str], now: Any) -> list[dict[str, Any]]:
@@ -157,5 +171,5 @@ def _publications(said: Verdict, publishers: Sequence[str], now: Any) -> list[di
             "reason": "",
             "detail": "",
         }
-        for publisher in sorted(set(publishers))
+        for publisher in publishers
     ]

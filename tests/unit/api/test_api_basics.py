@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.doubles.api import RunningApi, running_api
 from tests.doubles.inventories import an_inventory
+from tests.doubles.routes import nobody
 from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
 from watcher.api.app import serving
 from watcher.api.settings import ServerSettings, TlsSettings
@@ -189,7 +190,7 @@ async def test_an_image_shows_the_newest_verdict_of_every_subject(api: RunningAp
 
 async def test_an_inspection_is_shown_as_it_is_stored(api: RunningApi) -> None:
     """The facts beneath the verdict, by digest."""
-    await api.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], {})
+    await api.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], nobody)
     status, body = await api.get(f"/api/v1/images/{IMAGE}/inspection")
     assert (status, body["digest"], body["config"]["runs_as_root"]) == (200, IMAGE, False)
 

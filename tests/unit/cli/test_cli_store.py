@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.databases import open_database
+from tests.doubles.routes import nobody
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from tests.unit.cli.conftest import Run
 from watcher.backlog.protocol import Arrival, Dead, Lane
@@ -48,7 +49,7 @@ async def _fill(path: Path) -> None:
             Judged(verdict=a_verdict(id="v-2", subject=newer, outcome=Outcome.WARN)),
             Judged(verdict=a_verdict(id="v-3", tag=Tag("other"), outcome=Outcome.UNKNOWN, evaluated_at=MOMENT)),
         ]
-        await StoredVerdicts(database, lambda: MOMENT).record(judged, {})
+        await StoredVerdicts(database, lambda: MOMENT).record(judged, nobody)
         await _fill_backlog(database)
 
 
@@ -98,7 +99,7 @@ def test_a_tag_no_event_named_is_asked_of_its_registry(watcher: Run, registry: M
     async def record() -> None:
         async with open_database(tmp_path / "watcher.db") as database:
             judged = Judged(verdict=a_verdict(id="v-9", subject=subject, tag=None))
-            await StoredVerdicts(database, lambda: MOMENT).record([judged], {})
+            await StoredVerdicts(database, lambda: MOMENT).record([judged], nobody)
 
     asyncio.run(record())
     ended = watcher("verdict", "show", f"{registry.host}/team/app:latest", "-o", "json")

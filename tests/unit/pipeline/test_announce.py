@@ -3,8 +3,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.doubles.databases import open_database
+from tests.doubles.routes import sending
 from tests.doubles.verdicts import MOMENT, a_verdict
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError, RetryableError
@@ -23,6 +25,12 @@ class WrittenPublisher:
     def __init__(self) -> None:
         self.errors: list[Exception] = []
         self.published: list[Verdict] = []
+
+    async def open(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def aclose(self) -> None: ...
 
     async def publish(self, verdict: Verdict) -> None:
         if self.errors:
@@ -43,7 +51,7 @@ class Bench:
         )
 
     async def announce(self, publisher: str = "written") -> str:
-        await self.verdicts.record([Judged(verdict=a_verdict())], {"v-1": [publisher]})
+        await self.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": [publisher]}))
         (publication,) = await self.outbox.due(1)
         await self.announcer.announce(publication)
         return self.counted[-1][1]
@@ -83,10 +91,33 @@ async def test_a_publisher_that_is_no_longer_configured_ends_its_publications(be
     assert await bench.announce("former") == "failed"
 
 
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (None, "publisher.ready"),
+        (RetryableError("refused"), "publisher.unavailable"),
+        (PermanentError("wrong password"), "publisher.unavailable"),
+        (RuntimeError("a bug"), "publisher.unavailable"),
+    ],
+)
+async def test_a_destination_says_at_start_how_it_is(bench: Bench, error: Exception | None, event: str) -> None:
+    """Whatever it says, what has to be published is."""
+    bench.publisher.errors += [error] if error else []
+    await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
+    with capture_logs() as lines:
+        loop = asyncio.create_task(bench.announcer.run())
+        while not bench.publisher.published:
+            await asyncio.sleep(0.01)
+        loop.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await loop
+    assert [line["event"] for line in lines if line.get("publisher") == "written"] == [event]
+
+
 async def test_the_loop_announces_until_it_is_cancelled(bench: Bench) -> None:
     """Recorded, woken, published."""
     loop = asyncio.create_task(bench.announcer.run())
-    await bench.verdicts.record([Judged(verdict=a_verdict())], {"v-1": ["written"]})
+    await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
     bench.announcer.wakeup.ring()
     while not bench.counted:
         await asyncio.sleep(0.01)

@@ -23,8 +23,9 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome
 from watcher.pipeline.environments import EnvironmentSettings
-from watcher.pipeline.judge import Judge, Route
+from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.routing import Route
 from watcher.registry.access import Registries
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged

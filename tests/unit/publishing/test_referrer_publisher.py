@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.databases import open_database
-from tests.doubles.verdicts import MOMENT, a_verdict
+from tests.doubles.publishing import publisher_context
+from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_INDEX
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Outcome, Verdict
+from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer import VERDICT_TYPE, ReferrerPublisher
 from watcher.publishing.settings import ReferrerSettings
-from watcher.registry.access import Registries
 from watcher.registry.referrers import fallback_tag
-from watcher.store.own_writes import OwnWriteStore
 from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
@@ -29,7 +28,7 @@ IMAGE = build_image([build_layer({"a": "b"})])
 
 
 class Bench:
-    def __init__(self, registry: MemoryRegistry, publisher: ReferrerPublisher, own_writes: OwnWriteStore) -> None:
+    def __init__(self, registry: MemoryRegistry, publisher: ReferrerPublisher, own_writes: OwnWrites) -> None:
         self.registry, self.publisher, self.own_writes = registry, publisher, own_writes
         put_image(registry, REPOSITORY, IMAGE, "v1")
 
@@ -62,13 +61,8 @@ def switches() -> Switches:
 
 @pytest.fixture
 async def bench(tmp_path: Path, switches: Switches) -> AsyncIterator[Bench]:
-    async with (
-        open_database(tmp_path / "w.db") as database,
-        serve_registry(switches=switches) as registry,
-        Registries.of([]) as registries,
-    ):
-        own_writes = OwnWriteStore(database, lambda: MOMENT)
-        yield Bench(registry, ReferrerPublisher(ReferrerSettings(), registries.access, own_writes), own_writes)
+    async with publisher_context(tmp_path / "w.db") as context, serve_registry(switches=switches) as registry:
+        yield Bench(registry, ReferrerPublisher(ReferrerSettings(), context), context.own_writes)
 
 
 async def test_publishing_twice_changes_nothing(bench: Bench) -> None:

@@ -3,14 +3,16 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.doubles.verdicts import MOMENT, a_verdict
+from tests.doubles.publishing import publisher_context
+from tests.doubles.verdicts import a_verdict
 from watcher.kit.secret import Secret
+from watcher.publishing.context import PublisherContext
 from watcher.publishing.settings import WebhookSettings
 from watcher.publishing.webhook import ReceiverRefusedError, ReceiverUnavailableError, WebhookPublisher, sign
 
@@ -40,18 +42,18 @@ async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
+async def context(tmp_path: Path) -> AsyncIterator[PublisherContext]:
+    async with publisher_context(tmp_path / "w.db") as context:
+        yield context
 
 
 async def test_a_verdict_arrives_signed(
-    receiver: tuple[Receiver, str], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    receiver: tuple[Receiver, str], context: PublisherContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The receiver can check id, time and body with the shared secret."""
     monkeypatch.setenv("OUT_SECRET", "shared")
     taken, url = receiver
-    publisher = WebhookPublisher(WebhookSettings(url=url, secret="env:OUT_SECRET"), session, clock=lambda: MOMENT)
+    publisher = WebhookPublisher(WebhookSettings(url=url, secret="env:OUT_SECRET"), context)
     await publisher.publish(a_verdict())
     ((headers, body),) = taken.requests
     assert json.loads(body)["data"]["outcome"] == "fail"
@@ -63,32 +65,32 @@ async def test_a_verdict_arrives_signed(
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 async def test_a_receiver_that_cannot_now_is_asked_again(
-    status: int, receiver: tuple[Receiver, str], session: aiohttp.ClientSession
+    status: int, receiver: tuple[Receiver, str], context: PublisherContext
 ) -> None:
     """What it says of when is passed on."""
     taken, url = receiver
     taken.status, taken.headers = status, {"Retry-After": "7"}
     with pytest.raises(ReceiverUnavailableError) as caught:
-        await WebhookPublisher(WebhookSettings(url=url), session).publish(a_verdict())
+        await WebhookPublisher(WebhookSettings(url=url), context).publish(a_verdict())
     assert caught.value.retry_after_seconds == 7
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
 async def test_a_receiver_that_refuses_is_not_asked_again(
-    status: int, receiver: tuple[Receiver, str], session: aiohttp.ClientSession
+    status: int, receiver: tuple[Receiver, str], context: PublisherContext
 ) -> None:
     """Redirects included: a verdict goes where it was configured to go."""
     taken, url = receiver
     taken.status, taken.headers = status, {"Location": "/elsewhere"}
     with pytest.raises(ReceiverRefusedError):
-        await WebhookPublisher(WebhookSettings(url=url), session).publish(a_verdict())
+        await WebhookPublisher(WebhookSettings(url=url), context).publish(a_verdict())
     assert len(taken.requests) == 1
 
 
-async def test_a_receiver_that_is_gone_is_asked_again(session: aiohttp.ClientSession) -> None:
+async def test_a_receiver_that_is_gone_is_asked_again(context: PublisherContext) -> None:
     """Nothing listens on the discard port of the loopback."""
     with pytest.raises(ReceiverUnavailableError):
-        await WebhookPublisher(WebhookSettings(url="http://127.0.0.1:9/"), session).publish(a_verdict())
+        await WebhookPublisher(WebhookSettings(url="http://127.0.0.1:9/"), context).publish(a_verdict())
 
 
 def test_a_whsec_secret_is_base64() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.doubles.databases import open_database
 from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, layer_facts, layers
+from tests.doubles.routes import nobody
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
@@ -30,7 +31,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def record(database: Database, verdict_id: str, inventory: Inventory) -> None:
     said = a_verdict(id=verdict_id, subject=replace(SUBJECT, digest=inventory.digest))
-    await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=said, inventory=inventory)], {})
+    await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=said, inventory=inventory)], nobody)
 
 
 async def rows(database: Database, statement: str) -> list[Any]:

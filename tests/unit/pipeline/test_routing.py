@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.doubles.verdicts import a_verdict
+from watcher.model.verdict import Action, Finding, Outcome, Verdict
+from watcher.pipeline.routing import Route, publishers_of
+
+FOUND = Finding(rule="baseline/root", action=Action.FAIL, message="runs as root", key="user")
+FAIL = a_verdict(outcome=Outcome.FAIL, findings=(FOUND,))
+PASS = a_verdict(id="v-2", outcome=Outcome.PASS, findings=())
+
+
+def takes(verdict: Verdict, earlier: Verdict | None, *, only_changes: bool = True) -> bool:
+    return Route(publisher="chat", outcomes=(Outcome.FAIL,), only_changes=only_changes).takes(verdict, earlier)
+
+
+@pytest.mark.parametrize("earlier", [None, PASS, FAIL])
+def test_the_outcome_alone_decides_unless_changes_are_asked_for(earlier: Verdict | None) -> None:
+    """A referrer is renewed by every verdict, also by one that says the same again."""
+    assert takes(FAIL, earlier, only_changes=False)
+    assert not takes(PASS, earlier, only_changes=False)
+
+
+def test_the_first_verdict_is_a_change() -> None:
+    """Of an image that fails from the start somebody hears; of one that passes nobody who asked for failures."""
+    assert takes(FAIL, None)
+    assert not takes(PASS, None)
+
+
+def test_what_was_said_before_is_no_change() -> None:
+    """The same findings, worded and dated anew, are told once."""
+    again = replace(FAIL, id="v-3", findings=(replace(FOUND, message="the process runs as root"),))
+    assert not takes(again, FAIL)
+
+
+def test_another_finding_is_a_change() -> None:
+    """An image that failed and now fails for one more reason is news."""
+    worse = replace(FAIL, findings=(FOUND, replace(FOUND, key="port-22")))
+    assert takes(worse, FAIL)
+
+
+def test_a_finding_that_is_excepted_now_is_a_change() -> None:
+    """It does not count any more, although it is still listed."""
+    assert takes(replace(FAIL, findings=(replace(FOUND, excepted_by="waiver"),)), FAIL)
+
+
+def test_who_was_told_of_a_failure_is_told_that_it_is_over() -> None:
+    """The verdict that leaves the outcomes asked for is told, and none after it."""
+    assert takes(PASS, FAIL)
+    assert not takes(replace(PASS, findings=(FOUND,)), PASS)
+
+
+def test_every_route_that_takes_a_verdict_gets_it() -> None:
+    """Routes do not know of each other."""
+    routes = [
+        Route(publisher="referrer", outcomes=tuple(Outcome)),
+        Route(publisher="chat", outcomes=(Outcome.FAIL,), only_changes=True),
+        Route(publisher="audit", outcomes=(Outcome.FAIL,)),
+    ]
+    assert publishers_of(routes, PASS, FAIL) == ["referrer", "chat"]

@@ -1,0 +1,31 @@
+"""Which publishers hear of a verdict."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from watcher.model.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One publisher and the verdicts it wants to hear of.
+
+    `only_changes`: those that say something new of their subject. A verdict that leaves `outcomes` is news too: who was told of
+    a failure is told when it has passed.
+    """
+
+    publisher: str
+    outcomes: Collection[Outcome]
+    only_changes: bool = False
+
+    def takes(self, verdict: Verdict, earlier: Verdict | None) -> bool:
+        """`earlier` is the verdict before this one of the same subject, None for the first."""
+        if not self.only_changes or earlier is None:
+            return verdict.outcome in self.outcomes
+        concerned = verdict.outcome in self.outcomes or earlier.outcome in self.outcomes
+        return concerned and not verdict.repeats(earlier)
+
+
+def publishers_of(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
+    """The names of those whose routes take it."""
+    return [route.publisher for route in routes if route.takes(verdict, earlier)]
