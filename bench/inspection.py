@@ -61,7 +61,7 @@ class Run:
 class NoCache:
     """`LayerCache` that keeps nothing: every round reads everything."""
 
-    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:  # noqa: ARG002  a Protocol's names
+    async def layer(self, digest: Digest) -> LayerFacts | None:  # noqa: ARG002  a Protocol's names
         return None
 
     async def keep_layer(self, facts: LayerFacts) -> None:

@@ -76,20 +76,20 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_layer_facts_come_back_equal(bench: Bench) -> None:
-    """What was kept of a layer is given again, value for value, for exactly its analyser version."""
+    """What was kept of a layer is given again, value for value, until other makers' facts take its place."""
     await bench.facts.keep_layer(layer_facts())
     await bench.facts.keep_layer(layer_facts(plain_bytes=999))
-    assert await bench.facts.layer(BOTTOM, "1") == layer_facts()
-    assert await bench.facts.layer(BOTTOM, "2") is None
-    assert await bench.facts.layer(TOP, "1") is None
-    await bench.facts.keep_layer(layer_facts(analyser="2", secrets=(), problems=()))
-    assert await bench.facts.layer(BOTTOM, "2") == layer_facts(analyser="2", secrets=(), problems=())
+    assert await bench.facts.layer(BOTTOM) == layer_facts()
+    assert await bench.facts.layer(TOP) is None
+    newer = layer_facts(makers=("deb/2", "reader/1"), files=FileTable(), secrets=(), problems=())
+    await bench.facts.keep_layer(newer)
+    assert await bench.facts.layer(BOTTOM) == newer
 
 
 async def test_keeping_one_layer_from_two_jobs_at_once_is_harmless(bench: Bench) -> None:
     """Two jobs that meet the same layer both keep it."""
     await asyncio.gather(*(bench.facts.keep_layer(layer_facts()) for _ in range(5)))
-    assert await bench.facts.layer(BOTTOM, "1") == layer_facts()
+    assert await bench.facts.layer(BOTTOM) == layer_facts()
 
 
 async def test_bases_are_true_prefixes_longest_first(bench: Bench) -> None:
@@ -369,7 +369,7 @@ async def test_verdicts_of_a_digest_are_listed_newest_first(bench: Bench) -> Non
 
 
 async def test_a_new_inspection_replaces_the_old_one(bench: Bench) -> None:
-    """What a newer analyser says of an image is what is kept of it."""
+    """What newer makers say of an image is what is kept of it."""
     await bench.facts.keep_layer(layer_facts())
     await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], nobody)
     newer = an_inventory(facts_revision="sha256:" + "5" * 64, packages=(a_package("only", licenses=("MIT",)),))

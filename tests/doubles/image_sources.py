@@ -77,14 +77,14 @@ class MemoryImages:
 class MemoryCache:
     """A `LayerCache`; `seen` is what `bases` answers."""
 
-    kept: dict[tuple[Digest, str], LayerFacts] = field(default_factory=dict)
+    kept: dict[Digest, LayerFacts] = field(default_factory=dict)
     seen: Sequence[tuple[int, Reference]] = ()
 
-    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
-        return self.kept.get((digest, analyser))
+    async def layer(self, digest: Digest) -> LayerFacts | None:
+        return self.kept.get(digest)
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        self.kept[facts.digest, facts.analyser] = facts
+        self.kept[facts.digest] = facts
 
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
         return [(length, reference) for length, reference in self.seen if length < len(layers)]

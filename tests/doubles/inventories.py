@@ -82,7 +82,6 @@ def an_inventory(**changes: Any) -> Inventory:
 
 _FACTS = LayerFacts(
     digest=BOTTOM,
-    analyser="1",
     compressed_bytes=10,
     plain_bytes=100,
     files=FileTable(path=["a"], kind=["f"], mode=[0o644], uid=[0], gid=[0], size=[1], link=[""]),
@@ -92,6 +91,7 @@ _FACTS = LayerFacts(
     texts={"etc/os-release": b"ID=debian\n\xff"},
     secrets=(HIT,),
     problems=(Problem(reason="truncated", detail="d", sections=("files",)),),
+    makers=("deb/1", "reader/1"),
 )
 
 

@@ -12,7 +12,8 @@ import structlog
 
 from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
 from watcher.inspection.confined.sandbox import REQUIRED
-from watcher.inspection.layers import ANALYSER_VERSION, KnownLayer, LayerInspection
+from watcher.inspection.layers import KnownLayer, LayerInspection
+from watcher.inspection.makers import Makers
 from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote, ZygoteLostError
 from watcher.model.errors import AuthenticationError, NotFoundError, TooLargeError
@@ -87,7 +88,7 @@ async def test_a_layer_becomes_facts_and_is_kept(bench: Bench) -> None:
     known = await bench.read(layer)
     facts = known.facts
     assert not known.cached
-    assert (facts.digest, facts.analyser, facts.compressed_bytes) == (layer.digest, ANALYSER_VERSION, layer.size)
+    assert (facts.digest, facts.makers, facts.compressed_bytes) == (layer.digest, Makers().names, layer.size)
     assert facts.files.path == list(files)
     assert [package.name for package in facts.databases[0].packages] == ["openssl"]
     assert facts.texts == {"etc/os-release": b"ID=debian\n"}
@@ -328,4 +329,4 @@ async def test_damaged_layers_are_facts_as_well(bench: Bench) -> None:
     facts: LayerFacts = (await bench.read(layer)).facts
     assert [(problem.reason, problem.fatal) for problem in facts.problems] == [("not-a-tar", True)]
     assert (await bench.read(layer)).cached
-    assert bench.cache.kept[layer.digest, ANALYSER_VERSION] == facts
+    assert bench.cache.kept[layer.digest] == facts

@@ -65,7 +65,7 @@ def read(search: Search, raw: bytes, step: int) -> LayerFacts:
     for message in emitted:
         collector.add(message)
     assert isinstance(emitted[-1], Done)
-    facts = collector.facts(digest_of(raw), "1")
+    facts = collector.facts(digest_of(raw), ())
     assert facts.compressed_bytes == len(raw)
     merge([facts, facts])
     return facts

@@ -11,13 +11,13 @@ class MemoryLayerCache:
     """The LayerCache of `watcher scan`, where images given together share their bases. It has seen no image before."""
 
     def __init__(self) -> None:
-        self._layers: dict[tuple[Digest, str], LayerFacts] = {}
+        self._layers: dict[Digest, LayerFacts] = {}
 
-    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
-        return self._layers.get((digest, analyser))
+    async def layer(self, digest: Digest) -> LayerFacts | None:
+        return self._layers.get(digest)
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        self._layers[(facts.digest, facts.analyser)] = facts
+        self._layers[facts.digest] = facts
 
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
         del layers

@@ -15,6 +15,7 @@ from watcher.inspection.image.sections import Shortfall, layer_shortfalls, secti
 from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.image_budget import ImageBudget
 from watcher.inspection.layers import KnownLayer, LayerInspection, gravest
+from watcher.inspection.makers import Makers
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.protocol import LayerCache
 from watcher.inspection.secrets.rules import SecretRules
@@ -36,7 +37,7 @@ class Inspector:
     """`ImageInspector` with confined workers. Enter it before use; the workers end when it is left.
 
     `salt` keys the fingerprints of secrets: the same for as long as the store lives. `fetch_base` and `is_trusted` are of
-    `BaseFinder`. `counted` hears `hit` or `miss` for every layer.
+    `BaseFinder`. `counted` hears `hit` or `miss` for every layer. `makers` says whether facts that were kept still stand.
     """
 
     def __init__(
@@ -48,11 +49,16 @@ class Inspector:
         fetch_base: FetchBase | None = None,
         is_trusted: Trusted | None = None,
         counted: Callable[[str], None] = lambda _: None,
+        makers: Makers | None = None,
     ) -> None:
         self._rules = SecretRules.load(salt)
         self._zygote = Zygote(salt)
         self._layers = LayerInspection(
-            zygote=self._zygote, cache=cache, slots=asyncio.Semaphore(settings.worker_count), counted=counted
+            zygote=self._zygote,
+            cache=cache,
+            slots=asyncio.Semaphore(settings.worker_count),
+            counted=counted,
+            makers=makers or Makers(),
         )
         self._bases = BaseFinder(cache=cache, fetch=fetch_base, is_trusted=is_trusted)
         self._max_image = size_bytes(settings.max_image)
@@ -185,7 +191,7 @@ def _facts(digest: Digest, known: KnownLayer | None) -> LayerFacts:
     """A layer that was not read has nothing in it as far as we can say."""
     if known is not None:
         return known.facts
-    return LayerFacts(digest=digest, analyser="", compressed_bytes=0, plain_bytes=0, files=FileTable())
+    return LayerFacts(digest=digest, compressed_bytes=0, plain_bytes=0, files=FileTable())
 
 
 def _is_fatal(facts: LayerFacts) -> bool:
@@ -211,5 +217,5 @@ def _merged_shortfalls(merged: MergedImage) -> list[Shortfall]:
 
 def _revision(facts: Sequence[LayerFacts], config: Digest) -> str:
     """What a verdict rests on. Facts that were cut short by a limit differ from those that were not."""
-    lines = [" ".join((each.digest, each.analyser, *sorted(problem.reason for problem in each.problems))) for each in facts]
+    lines = [" ".join((each.digest, *each.makers, *sorted(problem.reason for problem in each.problems))) for each in facts]
     return "sha256:" + sha256("\n".join((*lines, config)).encode()).hexdigest()

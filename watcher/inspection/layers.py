@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PASSING
 from watcher.inspection.protocol import LayerCache
 from watcher.inspection.workers.collector import Collector, failed_facts
@@ -24,9 +25,6 @@ from watcher.model.reference import RepositoryName
 from watcher.registry.protocol import ImageSource
 
 log = structlog.get_logger(__name__)
-
-# Part of the key under which facts are kept: raise it whenever the same layer would give other facts than before.
-ANALYSER_VERSION = "1"
 
 # A worker that was killed is gone at once; it is given this long on a busy machine.
 END_SECONDS = 10.0
@@ -61,6 +59,7 @@ class LayerInspection:
     cache: LayerCache
     slots: asyncio.Semaphore
     counted: Callable[[str], None]
+    makers: Makers = field(default_factory=Makers)
     _running: dict[Digest, asyncio.Future[LayerFacts]] = field(default_factory=dict)
 
     async def facts(
@@ -80,7 +79,7 @@ class LayerInspection:
         promise: asyncio.Future[LayerFacts] = asyncio.get_running_loop().create_future()
         self._running[layer.digest] = promise
         try:
-            facts = await self.cache.layer(layer.digest, ANALYSER_VERSION)
+            facts = await self._kept(layer.digest)
             cached = facts is not None
             self.counted("hit" if cached else "miss")
             if facts is None:
@@ -94,6 +93,13 @@ class LayerInspection:
             promise.cancel()
             del self._running[layer.digest]
 
+    async def _kept(self, digest: Digest) -> LayerFacts | None:
+        """Facts that need no reading."""
+        facts = await self.cache.layer(digest)
+        if facts is None or facts.makers == self.makers.names:
+            return facts
+        return facts if await asyncio.to_thread(self.makers.stand_by, facts) else None
+
     async def _read(
         self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, begin: Begin
     ) -> tuple[LayerFacts, bool]:
@@ -104,7 +110,7 @@ class LayerInspection:
             raise
         except PermanentError as error:
             log.warning("layer.failed", layer=layer.digest, reason=error.reason, error=str(error))
-            return failed_facts(layer.digest, ANALYSER_VERSION, layer.size, error.reason, str(error)), False
+            return failed_facts(layer.digest, self.makers.names, layer.size, error.reason, str(error)), False
         if not PASSING.intersection(problem.reason for problem in facts.problems):
             await self.cache.keep_layer(facts)
         return facts, True
@@ -147,7 +153,7 @@ class LayerInspection:
                 raise gravest(errors) from errors
             finally:
                 self.zygote.kill(worker)
-        return _judged(layer, collector, ended, verified=verified)
+        return _judged(layer, collector, ended, self.makers, verified=verified)
 
 
 def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
@@ -157,7 +163,7 @@ def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
     return ends
 
 
-def _judged(layer: Descriptor, collector: Collector, ended: Ended, *, verified: bool) -> LayerFacts:
+def _judged(layer: Descriptor, collector: Collector, ended: Ended, makers: Makers, *, verified: bool) -> LayerFacts:
     """The facts, when the worker came to its end and everything it was given was verified."""
     log.debug("layer.read", layer=layer.digest, code=ended.code, peak_bytes=ended.peak_bytes, cpu_seconds=ended.cpu_seconds)
     if ended.code == OVER_MEMORY:
@@ -169,7 +175,7 @@ def _judged(layer: Descriptor, collector: Collector, ended: Ended, *, verified: 
         raise WorkerFailedError(f"layer {layer.digest}: its worker ended with {how}; {collector.refusal or 'it did not say why'}")
     if not verified:
         raise WorkerFailedError(f"layer {layer.digest}: its worker ended before it had been given all of it")
-    facts = collector.facts(layer.digest, ANALYSER_VERSION)
+    facts = collector.facts(layer.digest, makers.names)
     if facts.compressed_bytes != layer.size:
         raise WorkerFailedError(f"layer {layer.digest}: its worker read {facts.compressed_bytes} of {layer.size} bytes")
     return facts

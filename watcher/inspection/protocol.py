@@ -11,14 +11,17 @@ from watcher.registry.protocol import ImageSource
 
 
 class LayerCache(Protocol):
-    """Facts of layers, by content."""
+    """Facts of layers, by content: those that were kept last."""
 
-    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
-        """The facts kept for exactly this analyser version, else None."""
+    async def layer(self, digest: Digest) -> LayerFacts | None:
+        """The facts kept of this layer, whoever their makers were, else None."""
         ...
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        """After this returns `layer(facts.digest, facts.analyser)` gives an equal value. Repeating it changes nothing."""
+        """After this returns `layer(facts.digest)` gives an equal value, in place of what other makers said.
+
+        Facts of the same makers as those that are kept are the same facts: then nothing is changed.
+        """
         ...
 
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:

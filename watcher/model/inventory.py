@@ -1,6 +1,6 @@
 r"""What inspection finds: facts per layer, and the image they make together. No opinion.
 
-Facts of a layer are a function of its bytes and the analyser's version; nothing in them names an image.
+Facts of a layer are a function of its bytes and the versions of their makers; nothing in them names an image.
 Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF-8 are written as `\xNN`.
 """
 
@@ -95,17 +95,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFacts:
-    """Everything known of one layer, kept per (digest, analyser).
+    """Everything known of one layer, kept by its digest.
 
+    `makers` are `NAME/VERSION` of all who made it (watcher/inspection/makers.py), sorted; none for a layer that was not read.
     `whiteouts` are paths removed from below, `opaque` directories whose lower content is hidden. `texts` holds small files that are
     needed to understand the image (os-release, passwd, group), whole. `problems` is empty for a sound layer.
     """
 
     digest: Digest
-    analyser: str
     compressed_bytes: int
     plain_bytes: int
     files: FileTable
+    makers: tuple[str, ...] = ()
     whiteouts: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     databases: tuple[PackageDatabase, ...] = ()
@@ -188,7 +189,7 @@ class Base:
 class Inventory:
     """One image of one platform, merged. `effective_uid` is None when the image's own /etc/passwd does not know the user.
 
-    `facts_revision` is the sha256 over (layer digest, analyser) of all layers and the configuration's digest.
+    `facts_revision` is the sha256 over (layer digest, makers) of all layers and the configuration's digest.
     """
 
     digest: Digest

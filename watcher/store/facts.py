@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from watcher.model.digest import Digest
 from watcher.model.inventory import FileTable, LayerFacts, Problem, SecretHit
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.store.chain import chain_ids
-from watcher.store.statements import Transactions, insert_new, pack, unpack
+from watcher.store.statements import Transactions, pack, unpack
 from watcher.store.tables import image, layer, layer_files, reference
 
 # A base is recognised by where it was first seen. More places than this for one chain of layers do not make it better known,
@@ -24,12 +24,12 @@ class LayerStore:
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
-    async def layer(self, digest: Digest, analyser: str) -> LayerFacts | None:
-        """The facts kept for exactly this analyser version, else None."""
+    async def layer(self, digest: Digest) -> LayerFacts | None:
+        """The facts kept of this layer, whoever their makers were, else None."""
         statement = (
-            select(layer.c.facts, layer.c.secrets, layer.c.sections, layer_files.c.blob)
+            select(layer.c.makers, layer.c.facts, layer.c.secrets, layer.c.sections, layer_files.c.blob)
             .join(layer_files, layer_files.c.layer_id == layer.c.id)
-            .where(layer.c.digest == digest, layer.c.analyser_version == analyser)
+            .where(layer.c.digest == digest)
         )
 
         def read(connection: Connection) -> LayerFacts | None:
@@ -38,6 +38,7 @@ class LayerStore:
                 return None
             return replace(
                 unpack(row.facts, LayerFacts),
+                makers=tuple(row.makers.split()),
                 files=unpack(row.blob, FileTable),
                 secrets=unpack(row.secrets, tuple[SecretHit, ...]),
                 problems=unpack(row.sections, tuple[Problem, ...]),
@@ -46,15 +47,19 @@ class LayerStore:
         return await self._database.read(read)
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        """After this returns `layer(facts.digest, facts.analyser)` gives an equal value. Repeating it changes nothing."""
+        """After this returns `layer(facts.digest)` gives an equal value, in place of what other makers said."""
         # A list of a million files takes a second to pack: neither on the loop nor in the one writer thread.
         row, files = await asyncio.to_thread(_packed, facts)
 
         def write(connection: Connection) -> None:
-            insert_new(connection, layer, [row])
-            same = (layer.c.digest == facts.digest, layer.c.analyser_version == facts.analyser)
-            layer_id = connection.execute(select(layer.c.id).where(*same)).scalar_one()
-            insert_new(connection, layer_files, [{"layer_id": layer_id, **files}])
+            same = layer.c.digest == facts.digest
+            known = connection.execute(select(layer.c.id, layer.c.makers).where(same)).one_or_none()
+            if known is None:
+                layer_id = connection.execute(layer.insert().returning(layer.c.id), row).scalar_one()
+                connection.execute(layer_files.insert(), {"layer_id": layer_id, **files})
+            elif known.makers != row["makers"]:
+                connection.execute(update(layer).where(layer.c.id == known.id).values(row))
+                connection.execute(update(layer_files).where(layer_files.c.layer_id == known.id).values(files))
 
         await self._database.write(write)
 
@@ -98,8 +103,8 @@ class LayerStore:
 def _packed(facts: LayerFacts) -> tuple[dict[str, object], dict[str, object]]:
     row: dict[str, object] = {
         "digest": facts.digest,
-        "analyser_version": facts.analyser,
-        "facts": pack(replace(facts, files=FileTable(), secrets=(), problems=())),
+        "makers": " ".join(facts.makers),
+        "facts": pack(replace(facts, makers=(), files=FileTable(), secrets=(), problems=())),
         "secrets": pack(facts.secrets),
         "sections": pack(facts.problems),
     }

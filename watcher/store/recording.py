@@ -116,7 +116,7 @@ def _write_image(connection: Connection, prepared: Prepared) -> int:
 
 
 def _write_contents(connection: Connection, image_id: int, prepared: Prepared) -> None:
-    """Replace what the image is made of: the facts of an earlier analyser say something else."""
+    """Replace what the image is made of: the facts of other makers say something else."""
     for table in (image_set, image_layer):
         connection.execute(delete(table).where(table.c.image_id == image_id))
     layer_ids = _layer_ids(connection, prepared.layers)
@@ -148,10 +148,10 @@ def _write_contents(connection: Connection, image_id: int, prepared: Prepared) -
 
 
 def _layer_ids(connection: Connection, digests: Sequence[Digest]) -> dict[str, int]:
-    """The newest facts of each layer: with a new analyser version a layer has another row."""
+    """The rows of those layers whose facts were kept."""
     found: dict[str, int] = {}
     for part in parts(sorted(set(digests))):
-        rows = connection.execute(select(layer.c.digest, layer.c.id).where(layer.c.digest.in_(part)).order_by(layer.c.id))
+        rows = connection.execute(select(layer.c.digest, layer.c.id).where(layer.c.digest.in_(part)))
         found.update((digest, number) for digest, number in rows)
     return found
 

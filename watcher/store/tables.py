@@ -82,17 +82,18 @@ set_package = Table(
     sqlite_with_rowid=False,
 )
 
-# One row per layer and analyser version. `sections` holds the problems found, `facts` everything but files and secrets.
+# One row per layer. `makers` are those of its facts, separated by spaces; `sections` holds the problems found, `facts` everything
+# but files and secrets.
 layer = Table(
     "layer",
     metadata,
     Column("id", Id, primary_key=True),
     Column("digest", String(140), nullable=False),
-    Column("analyser_version", Text, nullable=False),
+    Column("analyser_version", Text, nullable=False, key="makers"),
     Column("sections", LargeBinary, nullable=False),
     Column("facts", LargeBinary, nullable=False),
     Column("secrets", LargeBinary, nullable=False),
-    UniqueConstraint("digest", "analyser_version"),
+    UniqueConstraint("digest", "makers"),
 )
 
 # Apart from `layer`, so that scans of layers stay small.

@@ -1,7 +1,8 @@
 """Package URLs."""
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, TEXTS
+from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.purl import package_url, with_distro
+from watcher.inspection.catalogers.texts import TEXTS
 from watcher.model.inventory import Distro, PackageRecord
 
 

@@ -76,7 +76,7 @@ def test_without_the_last_word_there_are_no_facts() -> None:
     collector.add(Confined(held=()))
     collector.add(rows())
     with pytest.raises(WorkerFailedError, match="without saying"):
-        collector.facts(DIGEST, "1")
+        collector.facts(DIGEST, ())
 
 
 def test_what_a_worker_says_becomes_facts() -> None:
@@ -92,8 +92,8 @@ def test_what_a_worker_says_becomes_facts() -> None:
         Done(compressed_bytes=5, plain_bytes=9),
     ):
         collector.add(message)
-    facts = collector.facts(DIGEST, "7")
-    assert (facts.digest, facts.analyser, facts.compressed_bytes, facts.plain_bytes) == (DIGEST, "7", 5, 9)
+    facts = collector.facts(DIGEST, ("deb/7",))
+    assert (facts.digest, facts.makers, facts.compressed_bytes, facts.plain_bytes) == (DIGEST, ("deb/7",), 5, 9)
     assert facts.texts == {"etc/passwd": b"root"}
     assert [len(database.packages) for database in facts.databases] == [2]
     assert (facts.secrets, facts.files.path) == ((HIT,), ["p"])
@@ -108,7 +108,7 @@ def test_a_refusal_is_kept_for_whoever_asks_why() -> None:
 
 def test_a_layer_that_failed_has_one_fatal_problem() -> None:
     """It makes everything that is read from layers incomplete."""
-    (problem,) = failed_facts(DIGEST, "1", 5, "worker-failed", "it died").problems
+    (problem,) = failed_facts(DIGEST, (), 5, "worker-failed", "it died").problems
     assert (problem.reason, problem.fatal) == ("worker-failed", True)
     assert set(problem.sections) == {"packages", "files", "secrets", "users", "distro"}
 

@@ -88,7 +88,7 @@ def test_problems_are_counted_by_reason() -> None:
 
 
 async def known(plain: int) -> KnownLayer:
-    facts = LayerFacts(digest=digest_of(b""), analyser="1", compressed_bytes=1, plain_bytes=plain, files=FileTable())
+    facts = LayerFacts(digest=digest_of(b""), compressed_bytes=1, plain_bytes=plain, files=FileTable())
     return KnownLayer(facts=facts, cached=False)
 
 

@@ -52,7 +52,7 @@ def facts_of(raw: bytes, limits: Limits = LIMITS) -> LayerFacts:
     collector = Collector(limits)
     for message in read(raw, limits):
         collector.add(message)
-    found = collector.facts(digest_of(raw), "test")
+    found = collector.facts(digest_of(raw), ())
     assert found.compressed_bytes == len(raw)
     return found
 

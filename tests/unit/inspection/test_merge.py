@@ -45,7 +45,6 @@ def layer(
 ) -> LayerFacts:
     return LayerFacts(
         digest=digest_of(repr((rows, whiteouts, opaque)).encode()),
-        analyser="1",
         compressed_bytes=0,
         plain_bytes=0,
         files=table(*rows),

@@ -43,7 +43,6 @@ def layer(
     count = len(rows)
     return LayerFacts(
         digest=digest_of(repr(rows).encode()),
-        analyser="1",
         compressed_bytes=1,
         plain_bytes=1,
         files=FileTable(

@@ -72,10 +72,10 @@ async def test_a_package_keeps_everything_its_database_said(database: Database) 
 async def test_sets_name_the_layer_that_brought_them(database: Database) -> None:
     """Where a layer's facts were kept they are linked; a layer without facts leaves a gap."""
     await LayerStore(database).keep_layer(layer_facts(digest=BOTTOM))
-    await LayerStore(database).keep_layer(layer_facts(digest=BOTTOM, analyser="2"))
+    await LayerStore(database).keep_layer(layer_facts(digest=BOTTOM, makers=("deb/2",)))
     await record(database, "v-1", an_inventory())
-    assert await rows(database, "SELECT position, layer_id, hidden FROM image_layer") == [(0, 2, None)]
-    assert await rows(database, "SELECT layer_id FROM image_set ORDER BY from_base") == [(None,), (2,)]
+    assert await rows(database, "SELECT position, layer_id, hidden FROM image_layer") == [(0, 1, None)]
+    assert await rows(database, "SELECT layer_id FROM image_set ORDER BY from_base") == [(None,), (1,)]
 
 
 async def test_a_second_verdict_on_the_same_facts_writes_only_itself(database: Database) -> None:
@@ -88,7 +88,7 @@ async def test_a_second_verdict_on_the_same_facts_writes_only_itself(database: D
 
 
 async def test_other_facts_replace_what_an_image_is_made_of(database: Database) -> None:
-    """A newer analyser's packages take the place of the old ones; sets that others may use stay."""
+    """Newer makers' packages take the place of the old ones; sets that others may use stay."""
     await record(database, "v-1", an_inventory())
     await record(database, "v-2", an_inventory(facts_revision="sha256:" + "5" * 64, packages=(a_package("only"),)))
     held = "SELECT name FROM image_set JOIN set_package USING (set_id) JOIN package ON package.id = package_id"

@@ -18,6 +18,7 @@ class ApkCataloger:
     """`lib/apk/db/installed` below any root, the merged /usr included."""
 
     type = "apk"
+    version = 1
     names = frozenset({b"installed"})
     directories: frozenset[bytes] = frozenset()
 

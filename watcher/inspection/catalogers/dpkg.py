@@ -26,6 +26,7 @@ class DpkgCataloger:
     """`status` below any directory called `dpkg`, since /var/lib/dpkg may be a link to anywhere, and `status.d/*`."""
 
     type = "deb"
+    version = 1
     names = frozenset({b"status"})
     directories = frozenset({b"status.d"})
 

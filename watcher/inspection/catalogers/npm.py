@@ -37,6 +37,7 @@ class NpmCataloger:
     """
 
     type = "npm"
+    version = 1
     names = frozenset({b"package.json"})
     directories: frozenset[bytes] = frozenset()
 

@@ -1,5 +1,6 @@
 """What a cataloger is: one ecosystem's package database as a pure function of its path and bytes."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from watcher.model.errors import PermanentError
@@ -31,6 +32,11 @@ class Cataloger(Protocol):
         ...
 
     @property
+    def version(self) -> int:
+        """Raised whenever the same file would give another answer: layers that hold such files are then read again."""
+        ...
+
+    @property
     def names(self) -> frozenset[bytes]:
         """Basenames of files it may want."""
         ...
@@ -57,3 +63,8 @@ class Cataloger(Protocol):
             DatabaseTooLargeError: more packages than anyone installs. No other error, whatever the bytes.
         """
         ...
+
+
+def asked(catalogers: Iterable[Cataloger], name: bytes, parent: bytes) -> list[Cataloger]:
+    """Those whose `wants` is to be asked about a file called `name` in a directory called `parent`."""
+    return [each for each in catalogers if name in each.names or parent in each.directories]

@@ -31,6 +31,7 @@ class PythonCataloger:
     """`*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO`, and distutils' `*.egg-info` files."""
 
     type = "pypi"
+    version = 1
     names = frozenset({b"METADATA", b"PKG-INFO"})
     directories = frozenset({b"site-packages", b"dist-packages"})
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import hyperscan
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, MAX_TEXT_BYTES, TEXTS
-from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.protocol import Cataloger, asked
+from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
 from watcher.inspection.confined.secret_stream import MAX_HITS, Rules, SecretStream
@@ -164,14 +165,14 @@ class LayerReader:
         """The catalogers that need this file's content; what is too large for all of them, and hard links, are dealt with."""
         shown = text(path)
         parent = directory[directory.rfind(b"/") + 1 :]
-        asked = [each for each in CATALOGERS if name in each.names or parent in each.directories]
+        possible = asked(CATALOGERS, name, parent)
         if kind == HARD_LINK:
-            if path in _TEXTS or any(each.wants(shown, 0) for each in asked):
+            if path in _TEXTS or any(each.wants(shown, 0) for each in possible):
                 self._sent.add(shown)
                 self.emit(Alias(path=shown, target=text(link)))
             return []
-        wanted = [each for each in asked if each.wants(shown, size)]
-        for each in asked:
+        wanted = [each for each in possible if each.wants(shown, size)]
+        for each in possible:
             if each not in wanted and each.wants(shown, 0):
                 self.problems.add("database-too-large", f"{shown[:200]} has {size} bytes and was not read", PACKAGES)
         if path in _TEXTS and size > MAX_TEXT_BYTES:

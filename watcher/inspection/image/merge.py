@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from watcher.inspection.catalogers.catalog import TEXTS
 from watcher.inspection.catalogers.purl import with_distro
+from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.image.links import Links
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
@@ -36,7 +36,7 @@ UNREAD_DATABASES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedImage:
-    """`texts` are those of catalogers.catalog.TEXTS, by those paths, whichever file they lead to.
+    """`texts` are those of catalogers.texts.TEXTS, by those paths, whichever file they lead to.
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
     record with the layer that brought it, by path.

@@ -29,6 +29,10 @@ from watcher.model.inventory import SecretHit
 
 RULES_FILE = "rules.yaml"
 
+# To be raised whenever the same bytes would give other secrets, by these rules or by what searches and judges: every layer is then
+# read again.
+VERSION = 1
+
 # What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
 # 512 characters of a private key and its line breaks.
 WINDOW_BEFORE_BYTES = 4096

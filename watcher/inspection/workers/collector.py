@@ -7,7 +7,8 @@ anything into the facts that a truthful one could not.
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import (
     MAX_PATH,
@@ -98,7 +99,7 @@ class Collector:
             case Confined():
                 pass
 
-    def facts(self, digest: Digest, analyser: str) -> LayerFacts:
+    def facts(self, digest: Digest, makers: tuple[str, ...]) -> LayerFacts:
         """The layer's facts; valid only when the bytes that the worker was given were those of `digest`.
 
         Raises:
@@ -109,7 +110,7 @@ class Collector:
         self._resolve_aliases()
         return LayerFacts(
             digest=digest,
-            analyser=analyser,
+            makers=makers,
             compressed_bytes=self.done.compressed_bytes,
             plain_bytes=self.done.plain_bytes,
             files=_last_of_each(self._files),
@@ -162,11 +163,11 @@ class Collector:
         self._problems += (*databases.all(), *texts.all())
 
 
-def failed_facts(digest: Digest, analyser: str, compressed_bytes: int, reason: str, detail: str) -> LayerFacts:
+def failed_facts(digest: Digest, makers: tuple[str, ...], compressed_bytes: int, reason: str, detail: str) -> LayerFacts:
     """What is known of a layer that could not be read."""
     return LayerFacts(
         digest=digest,
-        analyser=analyser,
+        makers=makers,
         compressed_bytes=compressed_bytes,
         plain_bytes=0,
         files=FileTable(),

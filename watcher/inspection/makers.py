@@ -1,0 +1,63 @@
+"""Who makes the facts of a layer, in which version, and whether facts that were made earlier still stand.
+
+A maker is the reader, the search for secrets, or one cataloger. Its version is a number beside its code, to be raised when the same
+bytes would give other facts; `tools/makers.py` holds the numbers to the code, and a test fails when one was forgotten.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.protocol import Cataloger, asked
+from watcher.inspection.problems import PACKAGES
+from watcher.inspection.secrets.rules import VERSION as SECRETS_VERSION
+from watcher.model.inventory import FILE, HARDLINK, FileTable, LayerFacts
+
+# What walks a layer and puts its facts together: confined/layer_reader.py with all it needs, and workers/collector.py.
+READER_VERSION = 1
+
+READER, SECRETS = "reader", "secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """All of them, as they are in this process; workers are forked from the same code."""
+
+    catalogers: tuple[Cataloger, ...] = CATALOGERS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """`NAME/VERSION` of each, sorted: what `LayerFacts.makers` says."""
+        versions = {READER: READER_VERSION, SECRETS: SECRETS_VERSION, **{each.type: each.version for each in self.catalogers}}
+        return tuple(sorted(f"{name}/{version}" for name, version in versions.items()))
+
+    def stand_by(self, facts: LayerFacts) -> bool:
+        """Whether reading the layer again would give these facts. Takes a moment for a layer of many files, if makers differ.
+
+        The reader and the search concern every layer. A cataloger concerns a layer that has something of it, or a file it wants
+        today: the list of files says so, and therefore a cataloger that is new or wants other files needs no reading to know.
+        """
+        changed = {name.partition("/")[0] for name in {*self.names} ^ {*facts.makers}}
+        if not changed:
+            return True
+        if not changed.isdisjoint({READER, SECRETS}):
+            return False
+        if any(database.type in changed for database in facts.databases):
+            return False
+        if any(problem.sections == PACKAGES for problem in facts.problems):
+            return False  # a database that could not be read, and nothing says whose
+        return not _any_wanted([each for each in self.catalogers if each.type in changed], facts.files)
+
+
+def _any_wanted(catalogers: Collection[Cataloger], files: FileTable) -> bool:
+    """Whether the reader would show one of them one of these files, or say that it is too large."""
+    names = {name.decode() for each in catalogers for name in each.names}
+    directories = {name.decode() for each in catalogers for name in each.directories}
+    for path, kind, size in zip(files.path, files.kind, files.size, strict=True):
+        directory, _, name = path.rpartition("/")
+        parent = directory.rpartition("/")[2]
+        if kind not in (FILE, HARDLINK) or (name not in names and parent not in directories):
+            continue
+        if any(each.wants(path, 0) or each.wants(path, size) for each in asked(catalogers, name.encode(), parent.encode())):
+            return True
+    return False
