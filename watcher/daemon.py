@@ -186,6 +186,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             slots=JOBS_AT_ONCE,
             wakeup=judge_bell,
             recorded=recorded,
+            suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
         yield Daemon(
             settings=settings,

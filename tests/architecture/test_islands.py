@@ -9,6 +9,7 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.dialects": {
         "protocol": "what every dialect implements",
         "hosts": "which host a payload may name, the same question in every dialect",
+        "fields": "the fields of an event, checked alike in every dialect",
         "json_body": "reads a body as JSON within the bounds that hold for every sender",
     },
     "watcher.sources": {

@@ -2,67 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.doubles.databases import open_database
-from tests.doubles.hand_clock import HandClock
+from tests.doubles.backlogs import ALL, APP, DAY, HOST, A, B, BacklogBench, C, open_backlog
 from watcher.backlog.catalog import BACKLOGS
 from watcher.backlog.protocol import Arrival, Dead, Done, Fate, Job, Lane, Receipt, Retry
-from watcher.backlog.sqlite import SqliteBacklog
 from watcher.model.digest import Digest
 from watcher.model.push import Handshake, Ignored, Push, Pushed, Rejected
-from watcher.model.reference import Host, RepositoryName, Tag
-
-HOST = Host("registry.example.com")
-APP = RepositoryName("team/app")
-A, B, C = (Digest(f"sha256:{letter * 64}") for letter in "abc")
-ALL = tuple(Lane)
-DAY = 86400.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    backlog: SqliteBacklog
-    clock: HandClock
-    numbers: "count[int]"
-
-    def arrival(self, digest: Digest | None = A, tag: str | None = None, **changes: Any) -> Arrival:
-        """A push with a delivery key of its own."""
-        push = Push(registry=HOST, repository=APP, digest=digest, tag=Tag(tag) if tag else None)
-        arrival = Arrival(
-            source="main", decision=Pushed(push=push), delivery_key=f"delivery-{next(self.numbers)}", received_at=self.clock()
-        )
-        return replace(arrival, **changes)
-
-    async def put(self, digest: Digest | None = A, tag: str | None = None, **changes: Any) -> Receipt:
-        (receipt,) = await self.backlog.put([self.arrival(digest, tag, **changes)])
-        return receipt
-
-    async def lease(self, *lanes: Lane) -> Job:
-        (job,) = await self.backlog.lease(lanes or ALL, 1)
-        return job
-
-    async def state(self, job_id: str | None) -> str:
-        row = await self.backlog.job(job_id or "")
-        assert row is not None
-        return row.state
+from watcher.model.reference import RepositoryName, Tag
 
 
 @pytest.fixture(params=sorted(BACKLOGS))
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    clock = HandClock()
-    async with open_database(tmp_path / "watcher.db") as database:
-        backlog = BACKLOGS[request.param](database, clock, max_attempts=3, jitter=lambda: 0.5)
-        yield Bench(backlog=backlog, clock=clock, numbers=count())
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BacklogBench]:
+    async with open_backlog(request.param, tmp_path) as opened:
+        yield opened
 
 
-async def test_a_push_becomes_a_job_with_all_it_said(bench: Bench) -> None:
+async def test_a_push_becomes_a_job_with_all_it_said(bench: BacklogBench) -> None:
     """What the event said reaches whoever leases the job, unchanged."""
     push = Push(
         registry=HOST,
@@ -91,7 +50,7 @@ async def test_a_push_becomes_a_job_with_all_it_said(bench: Bench) -> None:
     )
 
 
-async def test_receipts_are_in_the_order_of_arrivals(bench: Bench) -> None:
+async def test_receipts_are_in_the_order_of_arrivals(bench: BacklogBench) -> None:
     """One delivery can hold anything; each event has its own fate, at its own place."""
     arrivals = [
         bench.arrival(A),
@@ -107,7 +66,7 @@ async def test_receipts_are_in_the_order_of_arrivals(bench: Bench) -> None:
     assert [receipt.reason for receipt in receipts] == ["", "pull", "invalid-json", "joined", "handshake", ""]
 
 
-async def test_every_event_is_listed_with_its_fate(bench: Bench) -> None:
+async def test_every_event_is_listed_with_its_fate(bench: BacklogBench) -> None:
     """The inbox shows what was taken in, joined, ignored and rejected, newest first, page by page."""
     await bench.put(A, "v1", received_at=bench.clock() - timedelta(seconds=1))
     await bench.put(A, "v2")
@@ -125,7 +84,7 @@ async def test_every_event_is_listed_with_its_fate(bench: Bench) -> None:
     assert [row.id for row in await bench.backlog.events(before_id=rows[1].id, limit=1)] == [rows[2].id]
 
 
-async def test_a_repeated_delivery_is_a_duplicate_for_eight_days(bench: Bench) -> None:
+async def test_a_repeated_delivery_is_a_duplicate_for_eight_days(bench: BacklogBench) -> None:
     """A sender that repeats a delivery changes nothing, whatever became of the job; after eight days it is news again."""
     first = await bench.put(delivery_key="same")
     await bench.backlog.settle(await bench.lease(), Done(result="pass"))
@@ -136,7 +95,7 @@ async def test_a_repeated_delivery_is_a_duplicate_for_eight_days(bench: Bench) -
     assert (await bench.put(delivery_key="same")).fate is Fate.ACCEPTED
 
 
-async def test_old_events_and_finished_jobs_are_removed(bench: Bench) -> None:
+async def test_old_events_and_finished_jobs_are_removed(bench: BacklogBench) -> None:
     """After eight days nothing of a finished job is kept; what waits or died stays however old it is."""
     done, dead, waiting = await bench.put(A), await bench.put(B), await bench.put(C, wait_seconds=99 * DAY)
     await bench.backlog.settle(await bench.lease(), Done(result="pass"))
@@ -148,7 +107,7 @@ async def test_old_events_and_finished_jobs_are_removed(bench: Bench) -> None:
     assert [await bench.state(each.job_id) for each in (dead, waiting)] == ["dead", "waiting"]
 
 
-async def test_pushes_of_a_digest_that_waits_join_its_job(bench: Bench) -> None:
+async def test_pushes_of_a_digest_that_waits_join_its_job(bench: BacklogBench) -> None:
     """However many events announce a digest before its job begins, there is one job, which knows every tag."""
     first = await bench.put(A, "v1")
     bench.clock.advance(3600)
@@ -159,7 +118,7 @@ async def test_pushes_of_a_digest_that_waits_join_its_job(bench: Bench) -> None:
     assert await bench.backlog.lease(ALL, 9) == []
 
 
-async def test_one_digest_in_two_repositories_is_two_jobs(bench: Bench) -> None:
+async def test_one_digest_in_two_repositories_is_two_jobs(bench: BacklogBench) -> None:
     """Verdicts are per registry, repository and digest, and so is the queue."""
     other = Push(registry=HOST, repository=RepositoryName("team/copy"), digest=A)
     await bench.put(A)
@@ -167,7 +126,7 @@ async def test_one_digest_in_two_repositories_is_two_jobs(bench: Bench) -> None:
     assert len(await bench.backlog.lease(ALL, 9)) == 2
 
 
-async def test_another_environment_is_another_job(bench: Bench) -> None:
+async def test_another_environment_is_another_job(bench: BacklogBench) -> None:
     """A submission for one environment is not answered by a verdict for another; but one digest is worked on once at a time."""
     push = await bench.put(A)
     submission = await bench.put(A, environment="staging", lane=Lane.CI)
@@ -182,7 +141,7 @@ async def test_another_environment_is_another_job(bench: Bench) -> None:
 @pytest.mark.parametrize("settled", [False, True])
 @pytest.mark.parametrize("tag", [None, "v1"])
 async def test_within_the_window_an_event_that_brings_nothing_new_is_a_duplicate(
-    bench: Bench, settled: bool, tag: str | None
+    bench: BacklogBench, settled: bool, tag: str | None
 ) -> None:
     """While a job is worked on, and just after, a push with no tag or a known one is that job; later it is a new one."""
     first = await bench.put(A, "v1")
@@ -195,7 +154,7 @@ async def test_within_the_window_an_event_that_brings_nothing_new_is_a_duplicate
     assert (await bench.put(A, tag)).fate is Fate.ACCEPTED
 
 
-async def test_a_new_tag_of_a_digest_under_way_is_a_new_job(bench: Bench) -> None:
+async def test_a_new_tag_of_a_digest_under_way_is_a_new_job(bench: BacklogBench) -> None:
     """A tag that the running job does not know has to be judged; it waits until that job has ended."""
     await bench.put(A, "v1")
     job = await bench.lease()
@@ -209,21 +168,21 @@ async def test_a_new_tag_of_a_digest_under_way_is_a_new_job(bench: Bench) -> Non
     assert (await bench.put(A, "v1")).reason == "window"
 
 
-async def test_an_event_after_a_job_found_nothing_is_news(bench: Bench) -> None:
+async def test_an_event_after_a_job_found_nothing_is_news(bench: BacklogBench) -> None:
     """A job that came too early for its registry does not hide the event that comes in time."""
     await bench.put(A, "v1")
     await bench.backlog.settle(await bench.lease(), Done(result="gone"))
     assert (await bench.put(A, "v1")).fate is Fate.ACCEPTED
 
 
-async def test_a_dead_job_hides_nothing(bench: Bench) -> None:
+async def test_a_dead_job_hides_nothing(bench: BacklogBench) -> None:
     """A push of a digest whose job has died is judged."""
     await bench.put(A, "v1")
     await bench.backlog.settle(await bench.lease(), Dead(reason="worker-failed", detail=""))
     assert (await bench.put(A, "v1")).fate is Fate.ACCEPTED
 
 
-async def test_a_push_without_digest_is_never_hidden_by_one_under_way(bench: Bench) -> None:
+async def test_a_push_without_digest_is_never_hidden_by_one_under_way(bench: BacklogBench) -> None:
     """A tag may have moved since the running job looked it up, so only a job that still waits is joined."""
     first = await bench.put(None, "v1")
     assert (await bench.put(None, "v1")).job_id == first.job_id
@@ -232,7 +191,7 @@ async def test_a_push_without_digest_is_never_hidden_by_one_under_way(bench: Ben
     assert (await bench.put(None, "v1")).fate is Fate.ACCEPTED
 
 
-async def test_a_reevaluation_is_not_hidden_by_a_recent_job(bench: Bench) -> None:
+async def test_a_reevaluation_is_not_hidden_by_a_recent_job(bench: BacklogBench) -> None:
     """Another policy asks for another look, however recent the last one."""
     await bench.put(A)
     await bench.backlog.settle(await bench.lease(), Done(result="pass"))
@@ -241,13 +200,13 @@ async def test_a_reevaluation_is_not_hidden_by_a_recent_job(bench: Bench) -> Non
     assert (await bench.put(A, lane=Lane.REEVALUATE)).job_id == again.job_id
 
 
-async def test_a_job_id_that_exists_is_a_duplicate(bench: Bench) -> None:
+async def test_a_job_id_that_exists_is_a_duplicate(bench: BacklogBench) -> None:
     """A submission repeated under its own id is the same submission."""
     await bench.put(A, job_id="mine")
     assert await bench.put(B, job_id="mine") == Receipt(fate=Fate.DUPLICATE, reason="job", job_id="mine")
 
 
-async def test_an_untagged_push_waits_and_a_tagged_one_ends_its_wait(bench: Bench) -> None:
+async def test_an_untagged_push_waits_and_a_tagged_one_ends_its_wait(bench: BacklogBench) -> None:
     """A manifest pushed by digest waits for an index; the tag that arrives for it makes it due at once."""
     await bench.put(A, wait_seconds=5.0)
     await bench.put(B, wait_seconds=5.0)
@@ -259,7 +218,7 @@ async def test_an_untagged_push_waits_and_a_tagged_one_ends_its_wait(bench: Benc
     assert (await bench.lease()).push.digest == A
 
 
-async def test_the_most_urgent_lane_goes_first_then_the_oldest(bench: Bench) -> None:
+async def test_the_most_urgent_lane_goes_first_then_the_oldest(bench: BacklogBench) -> None:
     """Lanes are served in their order, each in the order of becoming due; a lane that is not asked for is left alone."""
     order = [(Lane.SWEEP, A), (Lane.PUSH, B), (Lane.REEVALUATE, C), (Lane.CI, Digest("sha256:" + "d" * 64))]
     for lane, digest in order:
@@ -272,7 +231,7 @@ async def test_the_most_urgent_lane_goes_first_then_the_oldest(bench: Bench) -> 
     assert (await bench.lease()).lane is Lane.SWEEP
 
 
-async def test_a_more_urgent_event_lifts_the_job_it_joins(bench: Bench) -> None:
+async def test_a_more_urgent_event_lifts_the_job_it_joins(bench: BacklogBench) -> None:
     """A push of what a sweep has found is a push from then on; the reverse changes nothing."""
     await bench.put(A, lane=Lane.SWEEP)
     await bench.put(A, lane=Lane.PUSH)
@@ -280,7 +239,7 @@ async def test_a_more_urgent_event_lifts_the_job_it_joins(bench: Bench) -> None:
     assert (await bench.lease()).lane is Lane.PUSH
 
 
-async def test_a_lease_that_is_not_renewed_runs_out(bench: Bench) -> None:
+async def test_a_lease_that_is_not_renewed_runs_out(bench: BacklogBench) -> None:
     """A job whose worker is gone runs again within a minute; one that is renewed stays where it is."""
     await bench.put(A)
     await bench.put(B)
@@ -293,7 +252,7 @@ async def test_a_lease_that_is_not_renewed_runs_out(bench: Bench) -> None:
     assert (again.id, again.attempt) == (lost.id, 2)
 
 
-async def test_whoever_lost_a_lease_settles_nothing(bench: Bench) -> None:
+async def test_whoever_lost_a_lease_settles_nothing(bench: BacklogBench) -> None:
     """A settlement that comes after the lease has passed on changes nothing, and neither does a repeated one."""
     await bench.put(A)
     await bench.put(B, wait_seconds=999)
@@ -310,7 +269,7 @@ async def test_whoever_lost_a_lease_settles_nothing(bench: Bench) -> None:
     assert (await bench.backlog.depth()).jobs == {("push", "waiting"): 1}
 
 
-async def test_a_late_settlement_counts_when_nobody_took_over(bench: Bench) -> None:
+async def test_a_late_settlement_counts_when_nobody_took_over(bench: BacklogBench) -> None:
     """A lease that ran out a moment ago is still its holder's as long as nobody has asked for work."""
     await bench.put(A)
     job = await bench.lease()
@@ -319,7 +278,7 @@ async def test_a_late_settlement_counts_when_nobody_took_over(bench: Bench) -> N
     assert await bench.state(job.id) == "done"
 
 
-async def test_a_retry_waits_longer_each_time_and_then_is_dead(bench: Bench) -> None:
+async def test_a_retry_waits_longer_each_time_and_then_is_dead(bench: BacklogBench) -> None:
     """The backlog's own delay doubles from two seconds; after the last attempt the job is a dead letter with its reason."""
     receipt = await bench.put(A)
     for delay in (2, 4):
@@ -333,7 +292,7 @@ async def test_a_retry_waits_longer_each_time_and_then_is_dead(bench: Bench) -> 
     assert (dead.id, dead.reason, dead.detail, dead.attempts) == (receipt.job_id, "registry-unavailable", "timed out", 3)
 
 
-async def test_a_retry_keeps_the_delay_it_was_asked_for(bench: Bench) -> None:
+async def test_a_retry_keeps_the_delay_it_was_asked_for(bench: BacklogBench) -> None:
     """What a registry asked for with Retry-After is kept, and a tag that joins meanwhile does not shorten it."""
     await bench.put(A)
     await bench.backlog.settle(await bench.lease(), Retry(reason="registry-throttled", detail="", delay_seconds=30.0))
@@ -344,7 +303,7 @@ async def test_a_retry_keeps_the_delay_it_was_asked_for(bench: Bench) -> None:
     assert (await bench.lease()).tags == ("v1",)
 
 
-async def test_a_job_that_takes_its_worker_down_again_and_again_is_dead(bench: Bench) -> None:
+async def test_a_job_that_takes_its_worker_down_again_and_again_is_dead(bench: BacklogBench) -> None:
     """Losing the lease counts as an attempt, so that one poisonous image cannot keep the daemon from its work."""
     await bench.put(A)
     for attempt in (1, 2, 3):
@@ -355,7 +314,7 @@ async def test_a_job_that_takes_its_worker_down_again_and_again_is_dead(bench: B
     assert (dead.reason, dead.settled_at) == ("lease-lost", bench.clock())
 
 
-async def test_a_dead_letter_can_be_replayed(bench: Bench) -> None:
+async def test_a_dead_letter_can_be_replayed(bench: BacklogBench) -> None:
     """A replayed job has all its attempts before it; only dead letters can be replayed."""
     receipt = await bench.put(A)
     assert receipt.job_id is not None
@@ -367,7 +326,7 @@ async def test_a_dead_letter_can_be_replayed(bench: Bench) -> None:
     assert (await bench.lease()).attempt == 1
 
 
-async def test_an_index_absorbs_the_children_that_wait(bench: Bench) -> None:
+async def test_an_index_absorbs_the_children_that_wait(bench: BacklogBench) -> None:
     """Children that wait for their index are done with it; what they alone would say is still judged."""
     child = await bench.put(A, wait_seconds=5.0)
     tagged = await bench.put(B, "arm64", wait_seconds=5.0)
@@ -384,7 +343,7 @@ async def test_an_index_absorbs_the_children_that_wait(bench: Bench) -> None:
     assert [await bench.state(each.job_id) for each in (tagged, asked, stranger)] == ["waiting"] * 3
 
 
-async def test_recovery_releases_every_lease_at_once(bench: Bench) -> None:
+async def test_recovery_releases_every_lease_at_once(bench: BacklogBench) -> None:
     """After a restart nobody holds a lease: jobs that were under way run again at once."""
     await bench.put(A)
     await bench.put(B)
@@ -394,7 +353,7 @@ async def test_recovery_releases_every_lease_at_once(bench: Bench) -> None:
     assert [job.attempt for job in await bench.backlog.lease(ALL, 9)] == [2, 2]
 
 
-async def test_depth_counts_what_is_not_done(bench: Bench) -> None:
+async def test_depth_counts_what_is_not_done(bench: BacklogBench) -> None:
     """Per lane and state, and how long the oldest that waits has waited."""
     await bench.put(A, lane=Lane.SWEEP)
     bench.clock.advance(10)
@@ -408,7 +367,7 @@ async def test_depth_counts_what_is_not_done(bench: Bench) -> None:
     assert depth.oldest_seconds == {"sweep": 15.0}
 
 
-async def test_a_job_shows_the_tag_that_joined_it(bench: Bench) -> None:
+async def test_a_job_shows_the_tag_that_joined_it(bench: BacklogBench) -> None:
     """People see the tag an image is known by, even when the first event had none."""
     receipt = await bench.put(A)
     await bench.put(A, "v1")
@@ -418,7 +377,7 @@ async def test_a_job_shows_the_tag_that_joined_it(bench: Bench) -> None:
     assert await bench.backlog.job("no-such-job") is None
 
 
-async def test_many_producers_lose_and_double_nothing(bench: Bench) -> None:
+async def test_many_producers_lose_and_double_nothing(bench: BacklogBench) -> None:
     """Events put at the same time each have their own receipt and their own job."""
     arrivals = [bench.arrival(Digest(f"sha256:{number:064x}")) for number in range(300)]
     receipts = await asyncio.gather(*(bench.backlog.put([arrival]) for arrival in arrivals))

@@ -6,42 +6,17 @@ A bench for a source knows how to make news (`send`) and whether its sender cons
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from watcher.dialects.protocol import Delivery
-from watcher.model.errors import RetryableError
-from watcher.sources.protocol import Accepted, Source
+from tests.doubles.intakes import RecordingIntake
+from tests.doubles.source_bench import BODY, SourceBench
+from watcher.sources.protocol import Source
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 from watcher.sources.webhook_auth import NoAuth
-
-BODY = b'{"events": []}'
-
-
-class DiskFullError(RetryableError):
-    reason = "store-unavailable"
-
-
-@dataclass(kw_only=True)
-class RecordingIntake:
-    """Takes deliveries in, or refuses them all; `gate` holds them up in between."""
-
-    taken: list[tuple[str, Delivery]] = field(default_factory=list)
-    broken: bool = False
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    entered: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def __call__(self, source: str, delivery: Delivery) -> Accepted:
-        self.entered.set()
-        await self.gate.wait()
-        if self.broken:
-            raise DiskFullError("disk full")
-        self.taken.append((source, delivery))
-        return Accepted(accepted=1)
 
 
 class WebhookBench:
@@ -58,7 +33,7 @@ class WebhookBench:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["WebhookBench"]:
         app = web.Application()
-        app.router.add_post("/hook", self.webhook.receive)
+        app.router.add_post("/hook", self._receive)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -67,6 +42,11 @@ class WebhookBench:
             yield self
         await runner.cleanup()
 
+    async def _receive(self, request: web.Request) -> web.Response:
+        answer = await self.webhook.receive(request)
+        assert answer is not None
+        return answer
+
     async def send(self) -> bool:
         assert self.session is not None
         async with self.session.post(self.url, data=BODY) as response:
@@ -74,7 +54,7 @@ class WebhookBench:
 
 
 @pytest.fixture(params=[WebhookBench])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[WebhookBench]:
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SourceBench]:
     async with request.param().open() as opened:
         yield opened
 
@@ -91,7 +71,7 @@ async def listening(source: Source, intake: RecordingIntake) -> AsyncIterator[No
         assert task.cancelled()
 
 
-async def test_news_is_acknowledged_only_when_it_is_durable(bench: WebhookBench) -> None:
+async def test_news_is_acknowledged_only_when_it_is_durable(bench: SourceBench) -> None:
     """The sender's confirmation comes after intake has returned, never before."""
     intake = RecordingIntake()
     async with listening(bench.source, intake), asyncio.TaskGroup() as group:
@@ -104,7 +84,7 @@ async def test_news_is_acknowledged_only_when_it_is_durable(bench: WebhookBench)
     assert (name, delivery.registry, delivery.body) == ("main", "registry.example.com", BODY)
 
 
-async def test_news_that_cannot_be_kept_is_not_acknowledged(bench: WebhookBench) -> None:
+async def test_news_that_cannot_be_kept_is_not_acknowledged(bench: SourceBench) -> None:
     """The sender keeps it and tries again, and then it is taken."""
     intake = RecordingIntake(broken=True)
     intake.gate.set()
@@ -115,7 +95,7 @@ async def test_news_that_cannot_be_kept_is_not_acknowledged(bench: WebhookBench)
     assert len(intake.taken) == 1
 
 
-async def test_a_source_that_does_not_listen_acknowledges_nothing(bench: WebhookBench) -> None:
+async def test_a_source_that_does_not_listen_acknowledges_nothing(bench: SourceBench) -> None:
     """Neither before it was started nor after it was stopped."""
     intake = RecordingIntake()
     intake.gate.set()
@@ -126,7 +106,7 @@ async def test_a_source_that_does_not_listen_acknowledges_nothing(bench: Webhook
     assert len(intake.taken) == 1
 
 
-async def test_a_source_listens_until_it_is_cancelled(bench: WebhookBench) -> None:
+async def test_a_source_listens_until_it_is_cancelled(bench: SourceBench) -> None:
     """It has the configured name and never ends by itself."""
     task = asyncio.create_task(bench.source.run(RecordingIntake()), name="source")
     done, _ = await asyncio.wait([task], timeout=0.02)

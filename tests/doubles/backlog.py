@@ -32,10 +32,13 @@ class RecordingBacklog:
     async def settle(self, job: Job, settlement: Settlement) -> None:
         return
 
+    async def deleted(self, job: Job) -> bool:
+        return False
+
     def _take(self, arrival: Arrival) -> Receipt:
         seen = {(each.source, each.delivery_key) for each in self.arrivals}
         self.arrivals.append(arrival)
-        if (arrival.source, arrival.delivery_key) in seen:
+        if arrival.delivery_key is not None and (arrival.source, arrival.delivery_key) in seen:
             return Receipt(fate=Fate.DUPLICATE, reason="delivery", job_id=f"job-{arrival.delivery_key}")
         if isinstance(arrival.decision, Pushed):
             return Receipt(fate=Fate.ACCEPTED, job_id=f"job-{arrival.delivery_key}")

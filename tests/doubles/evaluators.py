@@ -18,10 +18,7 @@ class WrittenEvaluator:
         self.findings = tuple(findings)
         self.cases: list[Case] = []
         self.dead = False
-
-    @property
-    def revision(self) -> str:
-        return "sha256:" + "5" * 64
+        self.revision = "sha256:" + "5" * 64
 
     async def evaluate(self, case: Case) -> Judgement:
         if self.dead:

@@ -24,14 +24,15 @@ class Lane(StrEnum):
 class Arrival:
     """One decided event on its way into the inbox.
 
-    `delivery_key` is stable over the sender's retries. `excerpt` (at most 4 KiB), `body_sha256` and `body_bytes` are kept for
+    `delivery_key` is stable over the sender's retries; None says that nobody sent it but a sweep found it, which is written down
+    only when a job comes of it. `excerpt` (at most 4 KiB), `body_sha256` and `body_bytes` are kept for
     rejected events only. `environment` overrides the configured mapping (CI submissions). `wait_seconds` delays the job.
     `job_id` fixes the id of the job that comes of it; None lets the backlog choose.
     """
 
     source: str
     decision: Decision
-    delivery_key: str
+    delivery_key: str | None
     received_at: datetime
     lane: Lane = Lane.PUSH
     environment: str | None = None
@@ -87,11 +88,24 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Try again after `delay_seconds`; None lets the backlog's own backoff decide. After the last attempt it becomes dead."""
+    """Try again after `delay_seconds`; None lets the backlog's own backoff decide. After the last attempt it becomes dead.
+
+    `outside` says that the trouble is not the job's: a registry that is down, credentials that expired. Attempts are then not
+    counted before the event is a day old.
+    """
 
     reason: str
     detail: str
     delay_seconds: float | None = None
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demoted:
+    """Do it behind everything else, in the lane `sweep`: it is not what its event made of it any more."""
+
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +116,7 @@ class Dead:
     detail: str
 
 
-Settlement = Done | Retry | Dead
+Settlement = Done | Retry | Demoted | Dead
 
 
 class Backlog(Protocol):
@@ -130,6 +144,13 @@ class Backlog(Protocol):
 
     async def settle(self, job: Job, settlement: Settlement) -> None:
         """End or release a leased job. Repeating it, or settling a job whose lease has passed to another, changes nothing."""
+        ...
+
+    async def deleted(self, job: Job) -> bool:
+        """Whether it was announced that the job's digest, or each of its tags, was deleted: since its event or just before it.
+
+        A tombstone explains why a manifest is not there; it never stops one that is there from being judged.
+        """
         ...
 
 

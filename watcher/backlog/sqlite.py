@@ -3,7 +3,6 @@
 Statements are plain SQL on the driver's own connection: intake runs them thousands of times a second.
 """
 
-import os
 import random
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -13,10 +12,10 @@ from typing import TypeVar
 from watcher.backlog.protocol import (
     Arrival,
     Dead,
+    Demoted,
     Depth,
     Done,
     EventRow,
-    Fate,
     Job,
     JobRow,
     Lane,
@@ -24,22 +23,20 @@ from watcher.backlog.protocol import (
     Retry,
     Settlement,
 )
+from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, subject_key, take_in
 from watcher.kit.clock import Clock
 from watcher.kit.sqlite import Database, raw_connection
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
-from watcher.model.push import Handshake, Ignored, Push, Pushed, Rejected
+from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, Tag
 
 T = TypeVar("T")
 
-# The longest time a sender repeats one delivery is 7 days (Pub/Sub); a day more for clocks and queues.
-KEPT_SECONDS = 8 * 86400.0
-# One push is announced up to a dozen times, by itself, its replicas and a second source, within seconds of each other. Longer
-# would hide a push that was really made again.
-WINDOW_SECONDS = 10.0
 # A job whose worker died runs again within a minute; the daemon renews four times within it.
 LEASE_SECONDS = 60.0
+# No carrier promises order: a delete that was announced this long before the push is still about it.
+DISORDER_SECONDS = 60.0
 FIRST_DELAY_SECONDS = 2.0
 LONGEST_DELAY_SECONDS = 300.0
 # What a registry may ask for with Retry-After; beyond it we look again by ourselves.
@@ -47,26 +44,12 @@ LONGEST_ASKED_SECONDS = 3600.0
 # Together with the delays about 25 minutes, which outlasts the upgrade of a registry. It also bounds how often one job can
 # take the daemon down with it.
 MAX_ATTEMPTS = 12
-EXCERPT_BYTES = 4096
-DETAIL_CHARACTERS = 2000
+# How long a registry may be down, or refuse our credentials, before what waits for it is put before a person.
+PATIENCE_SECONDS = 86400.0
 # Old rows go in steps that hold the writer for milliseconds.
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_ROWS = 5000
-# How far back the jobs of a subject are looked at. What lies further back is not joined: at worst a job too many.
-RECENT_JOBS = 8
-# What becomes of a job whose manifest was not there; a later event of it is news.
-GONE = "gone"
-URGENCY = {lane.value: position for position, lane in enumerate(Lane)}
 
-_SEEN = "SELECT id, put_at, job_id FROM event WHERE source = ? AND delivery_key = ?"
-_RECENT = """SELECT seq, id, state, lane, tags, attempts, put_at, due_at, reason FROM job
-    WHERE subject = ? AND environment IS ? ORDER BY seq DESC LIMIT ?"""
-_JOIN = "UPDATE job SET tags = ?, lane = ?, due_at = ? WHERE seq = ?"
-_INSERT_EVENT = """INSERT INTO event (source, delivery_key, put_at, received_at, fate, reason, detail, event_id, registry,
-    repository, tag, digest, job_id, excerpt, body_sha256, body_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_INSERT_JOB = """INSERT INTO job (id, lane, state, subject, registry, repository, tag, digest, tags, environment, source,
-    media_type, actor, event_id, occurred_at, received_at, put_at, due_at, attempts, reason, detail)
-    VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', '')"""
 _PRUNE_EVENTS = "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?) AND put_at <= ?"
 _PRUNE_JOBS = """DELETE FROM job WHERE seq IN
     (SELECT seq FROM job WHERE state = 'done' AND settled_at <= ? ORDER BY settled_at LIMIT ?)"""
@@ -78,13 +61,15 @@ _RELEASE = """UPDATE job SET state = CASE WHEN attempts >= :most THEN 'dead' ELS
     settled_at = CASE WHEN attempts >= :most THEN :now END, due_at = :now, lease_until = NULL,
     reason = 'lease-lost', detail = 'the process that worked on it ended' WHERE state = 'leased' AND lease_until <= :until"""
 _RENEW = "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'leased'"
-_SETTLE = """UPDATE job SET state = ?, due_at = ?, settled_at = ?, reason = ?, detail = ?, lease_until = NULL
+_SETTLE = """UPDATE job SET state = ?, lane = ?, due_at = ?, settled_at = ?, reason = ?, detail = ?, lease_until = NULL
     WHERE id = ? AND state = 'leased' AND attempts = ?"""
 # A job that carries a tag or an environment, or that somebody waits for by its id, has a verdict of its own to give.
 _ABSORB = """UPDATE job SET state = 'done', settled_at = ?, reason = 'absorbed', detail = ?
     WHERE subject = ? AND state = 'waiting' AND tags = '' AND environment IS NULL AND lane <> 'ci'"""
 _REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, due_at = ?, settled_at = NULL, reason = 'replayed', detail = ''
     WHERE id = ? AND state = 'dead'"""
+# Its index holds nothing but deletes.
+_DELETED = """SELECT tag, digest FROM event WHERE registry = ? AND repository = ? AND put_at > ? AND reason = 'delete'"""
 _DEPTH = "SELECT lane, state, count(*), min(put_at) FROM job WHERE state IN ('waiting', 'leased', 'dead') GROUP BY lane, state"
 _EVENTS = """SELECT id, source, received_at, fate, reason, registry, repository, tag, digest, job_id FROM event
     WHERE id < ? ORDER BY id DESC LIMIT ?"""
@@ -128,7 +113,7 @@ class SqliteBacklog:
                 self._prune_at = now + PRUNE_EVERY_SECONDS
                 raw.execute(_PRUNE_EVENTS, (PRUNE_ROWS, now - KEPT_SECONDS))
                 raw.execute(_PRUNE_JOBS, (now - KEPT_SECONDS, PRUNE_ROWS))
-            return [_take_in(raw, arrival, now) for arrival in arrivals]
+            return take_in(raw, arrivals, now)
 
         receipts = await self._write(run)
         self._wakeup.ring()
@@ -167,10 +152,20 @@ class SqliteBacklog:
             changed = raw.execute(_SETTLE, (*values, job.id, job.attempt)).rowcount
             if changed and isinstance(settlement, Done) and settlement.absorbed:
                 push = job.push
-                subjects = [_subject(push.registry, push.repository, digest, None) for digest in settlement.absorbed]
+                subjects = [subject_key(push.registry, push.repository, digest, None) for digest in settlement.absorbed]
                 raw.executemany(_ABSORB, [(now, f"by job {job.id}", subject) for subject in subjects])
 
         await self._write(run)
+
+    async def deleted(self, job: Job) -> bool:
+        """Whether a delete of the job's digest, or of each of its tags, was announced; see `Backlog.deleted`."""
+        push = job.push
+        since = job.received_at.timestamp() - DISORDER_SECONDS
+        rows = await self._rows(_DELETED, push.registry, push.repository, since)
+        tags = {row["tag"] for row in rows}
+        if push.digest is not None and push.digest in {row["digest"] for row in rows}:
+            return True
+        return bool(job.tags) and tags >= {*job.tags}
 
     async def replay(self, job_id: str) -> bool:
         """Make a dead letter wait again, with all its attempts before it; false when it is not among the dead letters."""
@@ -213,15 +208,21 @@ class SqliteBacklog:
 
         return await self._database.read(lambda connection: run(raw_connection(connection)))
 
-    def _settled(self, job: Job, settlement: Settlement, now: float) -> tuple[str, float, float | None, str, str]:
-        """State, due_at, settled_at, reason and detail of the job from now on."""
+    def _settled(self, job: Job, settlement: Settlement, now: float) -> tuple[str, str, float, float | None, str, str]:
+        """State, lane, due_at, settled_at, reason and detail of the job from now on."""
+        lane = job.lane.value
         match settlement:
             case Done(result=result):
-                return "done", now, now, result, ""
-            case Retry(reason=reason, detail=detail) if job.attempt < self._max_attempts:
-                return "waiting", now + self._delay(job.attempt, settlement.delay_seconds), None, reason, detail[:DETAIL_CHARACTERS]
+                return "done", lane, now, now, result, ""
+            case Demoted(reason=reason, detail=detail):
+                return "waiting", Lane.SWEEP.value, now, None, reason, detail[:DETAIL_CHARACTERS]
+            case Retry(reason=reason, detail=detail) if job.attempt < self._max_attempts or (
+                settlement.outside and now < job.received_at.timestamp() + PATIENCE_SECONDS
+            ):
+                due_at = now + self._delay(job.attempt, settlement.delay_seconds)
+                return "waiting", lane, due_at, None, reason, detail[:DETAIL_CHARACTERS]
             case Retry(reason=reason, detail=detail) | Dead(reason=reason, detail=detail):
-                return "dead", now, now, reason, detail[:DETAIL_CHARACTERS]
+                return "dead", lane, now, now, reason, detail[:DETAIL_CHARACTERS]
 
     def _delay(self, attempt: int, asked_seconds: float | None) -> float:
         if asked_seconds is not None:
@@ -229,99 +230,6 @@ class SqliteBacklog:
         # The exponent is capped so that the number stays a float; jitter parts those that failed together.
         seconds: float = min(FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20), LONGEST_DELAY_SECONDS)
         return seconds * (0.75 + self._jitter() / 2)
-
-
-def _take_in(raw: sqlite3.Connection, arrival: Arrival, now: float) -> Receipt:
-    """Decide one event: 1. seen before, 2. not a push, 3. joins a job, 4. becomes one."""
-    seen = raw.execute(_SEEN, (arrival.source, arrival.delivery_key)).fetchone()
-    if seen is not None:
-        event_id, put_at, job_id = seen
-        if put_at > now - KEPT_SECONDS:
-            return Receipt(fate=Fate.DUPLICATE, reason="delivery", job_id=job_id)  # 1
-        raw.execute("DELETE FROM event WHERE id = ?", (event_id,))
-    match arrival.decision:
-        case Pushed(push=push):
-            receipt = _join(raw, arrival, push, now) or _insert_job(raw, arrival, push, now)  # 3, 4
-            place = (push.event_id, push.registry, push.repository, push.tag or "", push.digest or "")
-            _insert_event(raw, arrival, now, receipt, "", place)
-        case Ignored(reason=reason, event_id=event_id):
-            receipt = Receipt(fate=Fate.IGNORED, reason=reason)  # 2
-            _insert_event(raw, arrival, now, receipt, "", (event_id, "", "", "", ""))
-        case Rejected(reason=reason, detail=detail, event_id=event_id):
-            receipt = Receipt(fate=Fate.REJECTED, reason=reason)  # 2
-            _insert_event(raw, arrival, now, receipt, detail, (event_id, "", "", "", ""))
-        case Handshake():
-            receipt = Receipt(fate=Fate.IGNORED, reason="handshake")  # 2
-            _insert_event(raw, arrival, now, receipt, "", (None, "", "", "", ""))
-    return receipt
-
-
-def _join(raw: sqlite3.Connection, arrival: Arrival, push: Push, now: float) -> Receipt | None:
-    """The job this push is part of already, if there is one; its tag then belongs to that job too."""
-    if arrival.job_id is not None and raw.execute("SELECT 1 FROM job WHERE id = ?", (arrival.job_id,)).fetchone():
-        return Receipt(fate=Fate.DUPLICATE, reason="job", job_id=arrival.job_id)
-    subject = _subject(push.registry, push.repository, push.digest, push.tag)
-    recent = raw.execute(_RECENT, (subject, arrival.environment, RECENT_JOBS)).fetchall()
-    for seq, job_id, state, lane, tags, attempts, _, due_at, _ in recent:
-        if state == "waiting":
-            joined = tags if push.tag is None else " ".join(sorted({*tags.split(), push.tag}))
-            # A tagged push does not wait for an index, nor does what it joins; but a job that failed keeps its delay.
-            due = due_at if attempts else min(due_at, now + arrival.wait_seconds)
-            raw.execute(_JOIN, (joined, min(lane, arrival.lane.value, key=URGENCY.__getitem__), due, seq))
-            return Receipt(fate=Fate.DUPLICATE, reason="joined", job_id=job_id)
-    # Without a digest the tag may have moved since that job looked, and a re-evaluation asks for a second look.
-    if push.digest is None or arrival.lane is Lane.REEVALUATE:
-        return None
-    for _, job_id, state, _, tags, _, put_at, _, reason in recent:
-        settled = state in {"leased", "done"} and reason != GONE and put_at > now - WINDOW_SECONDS
-        if settled and (push.tag is None or push.tag in tags.split()):
-            return Receipt(fate=Fate.DUPLICATE, reason="window", job_id=job_id)
-    return None
-
-
-def _insert_job(raw: sqlite3.Connection, arrival: Arrival, push: Push, now: float) -> Receipt:
-    job_id = (
-        arrival.job_id or f"{int(now * 1000):012x}{os.urandom(10).hex()}"
-    )  # in order of time, so that the index grows at its end
-    row = (
-        job_id,
-        arrival.lane.value,
-        _subject(push.registry, push.repository, push.digest, push.tag),
-        push.registry,
-        push.repository,
-        push.tag or "",
-        push.digest or "",
-        push.tag or "",
-        arrival.environment,
-        arrival.source,
-        push.media_type,
-        push.actor,
-        push.event_id,
-        push.occurred_at.isoformat() if push.occurred_at else None,
-        arrival.received_at.timestamp(),
-        now,
-        now + arrival.wait_seconds,
-    )
-    raw.execute(_INSERT_JOB, row)
-    return Receipt(fate=Fate.ACCEPTED, job_id=job_id)
-
-
-def _insert_event(
-    raw: sqlite3.Connection,
-    arrival: Arrival,
-    now: float,
-    receipt: Receipt,
-    detail: str,
-    place: tuple[str | None, str, str, str, str],
-) -> None:
-    rejected = receipt.fate is Fate.REJECTED
-    kept = (arrival.excerpt[:EXCERPT_BYTES], arrival.body_sha256, arrival.body_bytes) if rejected else (None, None, None)
-    row = (arrival.source, arrival.delivery_key, now, arrival.received_at.timestamp(), receipt.fate.value, receipt.reason)
-    raw.execute(_INSERT_EVENT, (*row, detail[:DETAIL_CHARACTERS], *place, receipt.job_id, *kept))
-
-
-def _subject(registry: Host, repository: RepositoryName, digest: Digest | None, tag: Tag | None) -> str:
-    return f"{registry}/{repository}@{digest}" if digest else f"{registry}/{repository}:{tag}"
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -3,19 +3,20 @@
 Times are seconds since the epoch: the hot path compares and writes them without any conversion.
 """
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
 
 metadata = MetaData()
 
 # The inbox: every event with what became of it, kept for as long as its sender may repeat it. '' where an event names none.
+# `delivery_key` is the blake2b of the source and of what makes a delivery recognisable: half the rows' cost is their indexes.
 event = Table(
     "event",
     metadata,
     Column("id", Id, primary_key=True),
     Column("source", Text, nullable=False),
-    Column("delivery_key", Text, nullable=False),
+    Column("delivery_key", LargeBinary(16), nullable=False, unique=True),
     Column("put_at", Float, nullable=False),
     Column("received_at", Float, nullable=False),
     Column("fate", String(10), nullable=False),
@@ -30,13 +31,21 @@ event = Table(
     Column("excerpt", LargeBinary),
     Column("body_sha256", Text),
     Column("body_bytes", Integer),
-    UniqueConstraint("source", "delivery_key"),
+    # Tombstones.
+    Index(
+        "ix_event_deleted",
+        "registry",
+        "repository",
+        "put_at",
+        sqlite_where=text("reason = 'delete'"),
+        postgresql_where=text("reason = 'delete'"),
+    ),
 )
 
-# `subject` is HOST/REPOSITORY@DIGEST, or HOST/REPOSITORY:TAG while no digest is known. `state` is waiting, leased, done or
-# dead. `tags` are those of every event that joined, sorted, separated by spaces, which no tag contains. `attempts` counts
-# leases and tells the present holder of a lease from an earlier one. `put_at` is when it came in, `received_at` what its event
-# says; `occurred_at` is ISO 8601, as precise as the sender wrote it. `environment` is NULL unless the event set one.
+# `subject` is the blake2b of HOST/REPOSITORY@DIGEST, or of HOST/REPOSITORY:TAG while no digest is known. `state` is waiting,
+# leased, done or dead. `tags` are those of every event that joined, sorted, separated by spaces, which no tag contains.
+# `attempts` counts leases and tells the present holder of a lease from an earlier one. `put_at` is when it came in, `received_at`
+# what its event says; `occurred_at` is ISO 8601, as precise as the sender wrote it. `environment` is NULL unless the event set one.
 job = Table(
     "job",
     metadata,
@@ -44,7 +53,7 @@ job = Table(
     Column("id", String(64), nullable=False, unique=True),
     Column("lane", String(12), nullable=False),
     Column("state", String(8), nullable=False),
-    Column("subject", Text, nullable=False),
+    Column("subject", LargeBinary(16), nullable=False),
     Column("registry", Text, nullable=False),
     Column("repository", Text, nullable=False),
     Column("tag", Text, nullable=False),

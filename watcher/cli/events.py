@@ -21,7 +21,7 @@ from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import iso, utc_now
 from watcher.model.errors import ConfigurationError
-from watcher.model.push import Decision, Handshake, Ignored, Push, Pushed
+from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed
 from watcher.model.reference import Host, parse_host
 from watcher.reports.table import printable
 from watcher.settings import Settings
@@ -92,8 +92,12 @@ def read_delivery(file: Path, registry: Host) -> Delivery:
 
 def decision_json(decision: Decision) -> dict[str, Any]:
     match decision:
+        case Pushed(doubt=doubt) if doubt:
+            return {"decision": "ignore", "reason": doubt}
         case Pushed(push=push):
             return {"decision": "push", "push": _push_json(push)}
+        case Deleted():
+            return {"decision": "ignore", "reason": "delete"}
         case Ignored(reason=reason):
             return {"decision": "ignore", "reason": reason}
         case Handshake(status=status):

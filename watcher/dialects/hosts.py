@@ -20,8 +20,12 @@ def is_the_source(named: str, delivery: Delivery) -> bool:
     """
     if not delivery.registry or ANY_HOST in delivery.aliases:
         return True
-    name = _canonical(named)
-    return any(name == _canonical(known) for known in (delivery.registry, *delivery.aliases))
+    return _canonical(named) in _names(delivery.registry, delivery.aliases)
+
+
+@lru_cache(maxsize=256)
+def _names(registry: str, aliases: frozenset[str]) -> frozenset[str]:
+    return frozenset(_canonical(known) for known in (registry, *aliases))
 
 
 # A registry is known by a handful of names; strangers cannot make this grow.

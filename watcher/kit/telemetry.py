@@ -21,6 +21,7 @@ _SECRET_TEXT = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=:-]+"), r"\1 " + HIDDEN),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{HIDDEN}@"),
     (re.compile(r"(/hooks/[^/\s?]+/)[^\s?\"']+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(/hooks/[^\s?\"']+\?)[^\s\"']+"), rf"\1{HIDDEN}"),
     (re.compile(r"(/k8s/(?:admission|imagereview)/)[^\s?\"']+"), rf"\1{HIDDEN}"),
 )
 
@@ -101,6 +102,7 @@ class Metrics:
     inspection_seconds: Histogram = field(init=False)
     layers: Counter = field(init=False)
     verdicts: Counter = field(init=False)
+    evaluations_suppressed: Counter = field(init=False)
     publications: Counter = field(init=False)
     registry_requests: Counter = field(init=False)
     _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
@@ -135,6 +137,11 @@ class Metrics:
             "watcher_layers_total", "Layers by whether their facts were known (hit) or read (miss).", ("result",), registry=registry
         )
         self.verdicts = Counter("watcher_verdicts_total", "Verdicts by outcome.", ("outcome",), registry=registry)
+        self.evaluations_suppressed = Counter(
+            "watcher_evaluations_suppressed_total",
+            "Evaluations not made because their image was judged too often within ten minutes.",
+            registry=registry,
+        )
         self.publications = Counter(
             "watcher_publications_total",
             "Attempts to publish by publisher and result (published, retried, failed).",

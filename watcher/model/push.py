@@ -27,14 +27,30 @@ class Push:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """A manifest was pushed: work."""
+    """A manifest was pushed: work.
+
+    `doubt` is a low-cardinality reason to think that it is nothing that runs: `signature-tag`, `referrer`, `artifact`. It is what
+    its author says, so it may only delay: the manifest is looked at after everything else.
+    """
 
     push: Push
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """A tag or a manifest was removed: a hint that what is not found here is no loss. `tag` or `digest` is set, or both."""
+
+    registry: Host
+    repository: RepositoryName
+    tag: Tag | None = None
+    digest: Digest | None = None
+    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """Understood and not for us, with the low-cardinality reason: `pull`, `blob`, `delete`, `published-by-us`."""
+    """Understood and not for us, with the low-cardinality reason: `pull`, `blob`, `published-by-us`."""
 
     reason: str
     event_id: str | None = None
@@ -58,4 +74,4 @@ class Handshake:
     body: bytes = b""
 
 
-Decision = Pushed | Ignored | Rejected | Handshake
+Decision = Pushed | Deleted | Ignored | Rejected | Handshake

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from watcher.backlog.protocol import Arrival, Backlog, Fate, Receipt
+from watcher.backlog.protocol import Arrival, Backlog, Fate, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
 from watcher.model.image import INDEX_TYPES
-from watcher.model.push import Decision, Handshake, Ignored, Pushed, Rejected
+from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.pipeline.gathering import Gathering
 from watcher.publishing.protocol import OwnWrites
 from watcher.sources.protocol import Accepted
@@ -47,7 +47,33 @@ class Intake:
         Raises:
             RetryableError: nothing of it may be acknowledged.
         """
-        arrivals = self._arrivals(source, delivery)
+        decisions = self._decide(source, delivery)
+        accepted = await self._take(source, self._arrivals(source, delivery, decisions))
+        shaken = next((each for each in decisions if isinstance(each, Handshake)), None)
+        return replace(accepted, handshake=shaken) if shaken else accepted
+
+    async def found(self, source: str, pushes: Sequence[Push]) -> Accepted:
+        """Take in what a sweep found: images that nobody told us of, or that have no verdict any more.
+
+        Raises:
+            RetryableError: nothing of it was kept.
+        """
+        now = self.clock()
+        return await self._take(
+            source,
+            [
+                Arrival(
+                    source=source,
+                    decision=Pushed(push=push),
+                    delivery_key=None,
+                    received_at=now,
+                    lane=Lane.SWEEP,
+                )
+                for push in pushes
+            ],
+        )
+
+    async def _take(self, source: str, arrivals: Sequence[Arrival]) -> Accepted:
         receipts = await self._gathering.together(arrivals)
         fates = dict.fromkeys(Fate, 0)
         for arrival, receipt in zip(arrivals, receipts, strict=True):
@@ -69,8 +95,7 @@ class Intake:
             return [Rejected(reason="too-large", detail=f"a body of {delivery.whole_bytes} bytes or more")]
         return self.dialects[source].read(delivery)
 
-    def _arrivals(self, source: str, delivery: Delivery) -> Sequence[Arrival]:
-        decisions = self._decide(source, delivery)
+    def _arrivals(self, source: str, delivery: Delivery, decisions: Sequence[Decision]) -> Sequence[Arrival]:
         now = self.clock()
         excerpt = _excerpt(delivery) if any(isinstance(each, Rejected) for each in decisions) else {}
         return [
@@ -79,6 +104,7 @@ class Intake:
                 decision=decision,
                 delivery_key=key,
                 received_at=now,
+                lane=Lane.SWEEP if isinstance(decision, Pushed) and decision.doubt else Lane.PUSH,
                 wait_seconds=_wait_seconds(decision),
                 **(excerpt if isinstance(decision, Rejected) else {}),
             )
@@ -132,7 +158,7 @@ def _event_id(decision: Decision) -> str | None:
     match decision:
         case Pushed(push=push):
             return push.event_id
-        case Ignored(event_id=event_id) | Rejected(event_id=event_id):
+        case Deleted(event_id=event_id) | Ignored(event_id=event_id) | Rejected(event_id=event_id):
             return event_id
         case Handshake():
             return None

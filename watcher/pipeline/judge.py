@@ -3,22 +3,24 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from watcher.backlog.protocol import Backlog, Dead, Done, Job, Lane, Retry, Settlement
+from watcher.backlog.protocol import Backlog, Dead, Demoted, Done, Job, Lane, Retry, Settlement
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
-from watcher.model.errors import NotFoundError, PermanentError, RetryableError
+from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index
-from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Task
+from watcher.pipeline.pinning import Pinned, Resolve, pin
+from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, publishers_of
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged, VerdictStore
@@ -29,6 +31,8 @@ IDLE_SECONDS = 1.0
 RENEW_SECONDS = 15.0
 # A manifest can be announced a moment before every replica of its registry serves it; this many looks tell late from gone.
 LOOKS_BEFORE_GONE = 3
+# An event can be sent before its tag is written: a tag that leads elsewhere is looked at again after this.
+LOOK_AGAIN_SECONDS = 2.0
 
 # Of every five slots one is kept for CI and two are closed to bulk work: a push never waits behind a sweep.
 SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0.6, Lane.SWEEP: 0.4}
@@ -36,19 +40,23 @@ SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """`images` gives the client of a registry; `wakeup` is rung when there may be work, by others and by a job that ends."""
+    """`images` gives the client of a registry; `wakeup` is rung when there may be work, by others and by a job that ends.
+
+    `recorded` is told (job, verdicts, seconds), `suppressed` the job that the loop breaker ended or put off.
+    """
 
     backlog: Backlog
     verdicts: VerdictStore
     judging: Judging
     images: Callable[[Host], ImageSource]
-    resolve: Callable[[Host, RepositoryName, Tag], Awaitable[Digest | None]]
+    resolve: Resolve
     environments: Sequence[EnvironmentSettings]
     routes: Sequence[Route]
     clock: Clock
     slots: int
     wakeup: Wakeup
     recorded: Callable[[Job, Sequence[Judged], float], None]
+    suppressed: Callable[[Job], None]
     running: dict[str, Job] = field(default_factory=dict)
     covered: set[tuple[Host, RepositoryName, Digest]] = field(default_factory=set)
 
@@ -72,9 +80,11 @@ class Judge:
         except NotFoundError as error:
             if job.attempt < LOOKS_BEFORE_GONE:
                 return Retry(reason=error.reason, detail=str(error), delay_seconds=job.attempt * 1.0)
-            return Done(result="gone")
+            return await self._missing(job, error)
         except RetryableError as error:
-            return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
+            return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds, outside=True)
+        except ConfigurationError as error:
+            return Retry(reason=error.reason, detail=str(error), outside=True)
         except PermanentError as error:
             return Dead(reason=error.reason, detail=str(error))
         except Exception as error:  # the job boundary: one bad image must not stop the others
@@ -86,33 +96,19 @@ class Judge:
         already = await self.verdicts.verdict(job.id)
         if already is not None:
             return Done(result=already.outcome.value)
-        digest = push.digest
-        if digest is None and push.tag is not None:
-            digest = await self.resolve(push.registry, push.repository, push.tag)
-        if digest is None:
-            raise NotFoundError(f"{push.registry}/{push.repository}:{push.tag} does not exist")
+        pinned = await pin(job, self.resolve)
+        settlement = self._moved(job, pinned) or await self._repeated(job, pinned)
+        if settlement is not None:
+            return settlement
         # A child of an index that is being judged has its verdict from there, unless somebody asked for it by itself.
         alone = bool(job.tags) or job.environment is not None or job.lane is Lane.CI
-        if not alone and (push.registry, push.repository, digest) in self.covered:
+        if not alone and (push.registry, push.repository, pinned.digest) in self.covered:
             return Done(result="absorbed")
         started = time.monotonic()
         source = self.images(push.registry)
-        tags = {*job.tags, *await self.verdicts.tags(push.registry, push.repository, digest)}
-        task = Task(
-            id=job.id,
-            subject=Subject(
-                registry=push.registry,
-                repository=push.repository,
-                digest=digest,
-                tags=tuple(sorted(tags)),
-                environment=job.environment or environment_of(self.environments, push.registry, push.repository),
-            ),
-            tag=push.tag or next(iter(sorted(tags)), None),
-            now=self.clock(),
-            origin=Origin(source=job.source, received_at=job.received_at),
-        )
+        task = await self._task(job, pinned)
         try:
-            manifest = await source.manifest(push.repository, digest)
+            manifest = await source.manifest(push.repository, pinned.digest)
         except NotFoundError:
             raise
         except PermanentError as error:
@@ -120,6 +116,56 @@ class Judge:
             return await self._record(job, judged, started, children=())
         children = tuple(entry.digest for entry in manifest.content.manifests) if isinstance(manifest.content, Index) else ()
         return await self._judge_covering(job, task, source, manifest, children, started)
+
+    async def _task(self, job: Job, pinned: Pinned) -> Task:
+        push = job.push
+        tags = {*pinned.tags, *await self.verdicts.tags(push.registry, push.repository, pinned.digest)} - {*pinned.moved}
+        first = push.tag if push.tag in tags else next(iter(sorted(tags)), None)
+        return Task(
+            id=job.id,
+            subject=Subject(
+                registry=push.registry,
+                repository=push.repository,
+                digest=pinned.digest,
+                tags=tuple(sorted(tags)),
+                environment=job.environment or environment_of(self.environments, push.registry, push.repository),
+            ),
+            tag=first,
+            now=self.clock(),
+            origin=Origin(source=job.source, received_at=job.received_at),
+        )
+
+    def _moved(self, job: Job, pinned: Pinned) -> Settlement | None:
+        """A push that was overtaken by the next one of its tag is judged without it, behind what is wanted now."""
+        if not pinned.moved or job.lane is not Lane.PUSH:
+            return None
+        detail = f"{', '.join(pinned.moved)} of {job.push.registry}/{job.push.repository} not at {pinned.digest}"
+        if job.attempt == 1:
+            return Retry(reason="tag-moved", detail=detail, delay_seconds=LOOK_AGAIN_SECONDS)
+        return None if pinned.tags else Demoted(reason="superseded", detail=detail)
+
+    async def _repeated(self, job: Job, pinned: Pinned) -> Settlement | None:
+        if job.lane is Lane.CI:
+            return None
+        push, now = job.push, self.clock()
+        recent = await self.verdicts.evaluations(push.registry, push.repository, pinned.digest, since=now - WINDOW)
+        revision = self.judging.evaluator.revision
+        settlement = suppression(recent, policy_revision=revision, tags=pinned.tags, now=now)
+        if settlement is not None:
+            self.suppressed(job)
+            image = f"{push.registry}/{push.repository}@{pinned.digest}"
+            log.error("evaluation.suppressed", image=image, source=job.source, evaluations=len(recent))
+        return settlement
+
+    async def _missing(self, job: Job, error: NotFoundError) -> Settlement:
+        """What was announced is not there. When it was deleted that is no news, else it is something nobody could look at."""
+        if await self.backlog.deleted(job):
+            return Done(result="gone")
+        if job.push.digest is None:
+            return Dead(reason=error.reason, detail=str(error))
+        task = await self._task(job, Pinned(digest=job.push.digest, tags=job.tags))
+        judged = [self.judging.unknown(task, job.push.media_type or "", error)]
+        return await self._record(job, judged, time.monotonic(), children=())
 
     async def _judge_covering(
         self,

@@ -4,7 +4,7 @@ The store also keeps the facts of layers (`LayerCache`, watcher/inspection/proto
 (`OwnWrites`, watcher/publishing/protocol.py): those Protocols live with the rooms that ask for them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -28,6 +28,16 @@ Routing = Callable[[Verdict, Verdict | None], Collection[str]]
 
 Pure and quick: it is asked in the middle of a transaction, since only there the earlier verdict is known for certain.
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """That a subject was judged, when and by what; not how it ended."""
+
+    evaluated_at: datetime
+    policy_revision: str
+    data_revision: str
+    tags: tuple[Tag, ...]
 
 
 class VerdictStore(Protocol):
@@ -57,6 +67,16 @@ class VerdictStore(Protocol):
 
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
         """Every tag an event has ever named this digest by."""
+        ...
+
+    async def evaluations(
+        self, registry: Host, repository: RepositoryName, digest: Digest, *, since: datetime, limit: int = 20
+    ) -> Sequence[Evaluation]:
+        """How often this digest was judged by itself (not as part of an index), newest first."""
+        ...
+
+    async def judged(self, registry: Host, repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
+        """What of a repository has a verdict, with every tag it is known by. One that was not found when it was judged has none."""
         ...
 
 

@@ -139,6 +139,7 @@ reference = Table(
     Column("tag", Text, nullable=False),
     Column("environment", Text, nullable=False),
     UniqueConstraint("image_id", "registry", "repository", "tag", "environment"),
+    Index("ix_reference_place", "registry", "repository"),
 )
 
 # `layer_id` is evidence: which layer brought the set. NULL where that layer's facts were not kept.

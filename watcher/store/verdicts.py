@@ -1,7 +1,9 @@
 """Verdicts, recorded together with what must be published about them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,9 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
+from watcher.model.errors import NotFoundError
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Origin, Outcome, Subject, Verdict
-from watcher.store.protocol import Judged, Routing
+from watcher.store.protocol import Evaluation, Judged, Routing
 from watcher.store.recording import FindingsBlob, prepare, write
 from watcher.store.statements import Transactions, insert_new
 from watcher.store.tables import findings, image, publication, reference, verdict
@@ -78,6 +81,61 @@ class StoredVerdicts:
         )
         found = await self._database.read(lambda connection: connection.execute(statement).scalars().all())
         return tuple(Tag(tag) for tag in found)
+
+    async def evaluations(
+        self, registry: Host, repository: RepositoryName, digest: Digest, *, since: datetime, limit: int = 20
+    ) -> Sequence[Evaluation]:
+        """How often this digest was judged by itself, newest first."""
+        statement = (
+            select(verdict.c.evaluated_at, verdict.c.policy_revision, verdict.c.data_revision, verdict.c.tags)
+            .where(
+                verdict.c.image_id == image_id_of(digest),
+                verdict.c.registry == registry,
+                verdict.c.repository == repository,
+                verdict.c.evaluated_at > since,
+                verdict.c.index_digest.is_(None),
+            )
+            .order_by(verdict.c.id.desc())
+            .limit(limit)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [
+            Evaluation(
+                evaluated_at=row.evaluated_at,
+                policy_revision=row.policy_revision,
+                data_revision=row.data_revision,
+                tags=tuple(Tag(tag) for tag in row.tags.split()),
+            )
+            for row in rows
+        ]
+
+    async def judged(self, registry: Host, repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
+        """What of a repository has a verdict; see `VerdictStore.judged`."""
+        last_reason = (
+            select(verdict.c.reason)
+            .where(
+                verdict.c.image_id == reference.c.image_id,
+                verdict.c.registry == registry,
+                verdict.c.repository == repository,
+            )
+            .order_by(verdict.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        statement = (
+            select(image.c.digest, reference.c.tag)
+            .join(image, image.c.id == reference.c.image_id)
+            .where(
+                reference.c.registry == registry,
+                reference.c.repository == repository,
+                ~last_reason.startswith(f"{NotFoundError.reason}:"),
+            )
+        )
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        found: defaultdict[Digest, set[Tag]] = defaultdict(set)
+        for digest, tag in rows:
+            found[Digest(digest)] |= {Tag(tag)} if tag else set()
+        return found
 
     async def _one(self, statement: Select[Any]) -> Verdict | None:
         def run(connection: Connection) -> Verdict | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
-from watcher.backlog import sqlite
+from watcher.backlog import sqlite, sqlite_intake
 from watcher.backlog.protocol import Arrival, Dead, Job, Lane, Retry
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.sqlite import Database
@@ -90,8 +90,9 @@ async def test_a_bell_is_shared_with_other_loops(database: Database, clock: Hand
 @pytest.mark.parametrize(
     ("statement", "values", "index"),
     [
-        (sqlite._SEEN, ("main", "k"), "sqlite_autoindex_event_1"),
-        (sqlite._RECENT, ("s", None, 8), "ix_job_subject"),
+        (sqlite_intake._SEEN.format("?,?"), (b"k", b"l"), "sqlite_autoindex_event_1"),
+        (sqlite_intake._MET.format("?,?"), (b"s", b"t", 0.0), "ix_job_subject"),
+        (sqlite._DELETED, ("h", "r", 0.0), "ix_event_deleted"),
         (sqlite._NEXT, ("push", 0.0), "ix_job_waiting"),
         (sqlite._RELEASE, {"most": 1, "now": 0.0, "until": 0.0}, "ix_job_leased"),
         (sqlite._PRUNE_JOBS, (0.0, 1), "ix_job_done"),

@@ -63,9 +63,9 @@ def test_every_event_is_one_line(watcher: Run, body: Path) -> None:
 
 
 def test_without_a_registry_no_name_is_compared(watcher: Run, body: Path) -> None:
-    """A captured payload can be read by whoever has it; the event then has no registry."""
+    """A captured payload can be read by whoever has it; it is then believed about its registry."""
     _, lines = parse(watcher, body)
-    assert lines[0]["push"]["registry"] is None
+    assert lines[0]["push"]["registry"] == "registry.example.com:5000"
     _, lines = parse(watcher, body, "--registry", "other.example.com")
     assert lines[0]["reason"] == "host-mismatch"
 

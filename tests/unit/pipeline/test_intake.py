@@ -7,13 +7,14 @@ import pytest
 
 from tests.doubles.backlog import FullDiskError, RecordingBacklog
 from tests.doubles.hand_clock import HandClock
+from watcher.backlog.protocol import Lane
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
-from watcher.model.push import Decision, Handshake, Ignored, Pushed, Rejected
-from watcher.model.reference import Host
+from watcher.model.push import Decision, Handshake, Ignored, Push, Pushed, Rejected
+from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Subject
 from watcher.pipeline.intake import EXCERPT_BYTES, Intake
 from watcher.sources.protocol import Accepted
@@ -170,4 +171,27 @@ async def test_work_rings_the_bell(bench: Bench) -> None:
 
 async def test_a_handshake_is_no_work(bench: Bench) -> None:
     """The source has answered it; the inbox shows that it came."""
-    assert await bench.take_body(b"{}", source="shaking") == Accepted(ignored=1)
+    assert await bench.take_body(b"{}", source="shaking") == Accepted(ignored=1, handshake=Handshake())
+
+
+async def test_what_a_sweep_found_waits_behind_what_was_announced(bench: Bench) -> None:
+    """Nobody sent it, so it has no delivery to be recognised by; it is counted and rings the bell like everything else."""
+    found = Push(registry=Host("registry.example.com"), repository=RepositoryName("team/app"), digest=THEIRS)
+    assert await bench.intake.found("catch-up", [found]) == Accepted(accepted=1)
+    (arrival,) = bench.backlog.arrivals
+    assert (arrival.lane, arrival.delivery_key, arrival.decision) == (Lane.SWEEP, None, Pushed(push=found))
+    assert bench.counts == [("catch-up", "accepted", "")]
+
+
+async def test_what_a_sweep_found_of_ours_is_no_work(bench: Bench) -> None:
+    """Our referrers are manifests in the registry like any other."""
+    found = Push(registry=Host("registry.example.com"), repository=RepositoryName("team/app"), digest=OURS)
+    assert await bench.intake.found("catch-up", [found]) == Accepted(ignored=1)
+
+
+async def test_what_is_doubted_waits_behind_everything(bench: Bench) -> None:
+    """A tag that clients give to signatures is its author's claim: it may delay the manifest, and exempts it from nothing."""
+    await bench.take(push(tag=f"sha256-{'1' * 64}.sig"))
+    (arrival,) = bench.backlog.arrivals
+    assert arrival.lane is Lane.SWEEP
+    assert isinstance(arrival.decision, Pushed)

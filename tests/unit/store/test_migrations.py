@@ -1,19 +1,27 @@
 """The migrations create exactly the tables the code names, and nothing else is touched."""
 
 import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from watcher.backlog.protocol import Arrival
+from watcher.backlog.sqlite_intake import take_in
 from watcher.backlog.tables import metadata as backlog_tables
-from watcher.kit.sqlite import sqlite_engine
+from watcher.kit.sqlite import raw_connection, sqlite_engine
+from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
-from watcher.store.migrate import migrate, require_current
+from watcher.model.push import Push, Pushed
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.store.migrate import _config, migrate, require_current
 from watcher.store.tables import metadata as store_tables
 
 
@@ -75,6 +83,35 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     for check in (migrate, require_current):
         with pytest.raises(ConfigurationError, match=r"written by a newer version \(tables '9999'\)"):
             check(path)
+
+
+def test_the_inbox_of_the_first_version_is_kept(tmp_path: Path) -> None:
+    """Its events are still recognised when they come again, and its jobs still joined."""
+    path = tmp_path / "watcher.db"
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            """INSERT INTO event (id, source, delivery_key, put_at, received_at, fate, reason, detail, registry, repository, tag,
+            digest, job_id) VALUES (7, 'main', 'k', 1e12, 0, 'accepted', '', '', 'h', 'r', 'v1', 'd', 'j')"""
+        )
+        connection.exec_driver_sql(
+            """INSERT INTO job (seq, id, lane, state, subject, registry, repository, tag, digest, tags, source, received_at, put_at,
+            due_at, attempts, reason, detail) VALUES (9, 'j', 'push', 'waiting', 'h/r@d', 'h', 'r', 'v1', 'd', 'v1', 'main', 0, 0,
+            0, 0, '', '')"""
+        )
+    migrate(path)
+    push = Push(registry=Host("h"), repository=RepositoryName("r"), digest=Digest("d"), tag=Tag("v2"))
+    again = Arrival(source="main", decision=Pushed(push=push), delivery_key="k", received_at=datetime.now(UTC))
+    with engine.begin() as connection:
+        receipts = take_in(raw_connection(connection), [again, replace(again, delivery_key="l")], 2.0)
+        kept = connection.exec_driver_sql("SELECT id, fate FROM event WHERE id = 7").all()
+        tags = connection.exec_driver_sql("SELECT seq, tags FROM job").all()
+    engine.dispose()
+    assert [(each.reason, each.job_id) for each in receipts] == [("delivery", "j"), ("joined", "j")]
+    assert (kept, tags) == ([(7, "accepted")], [(9, "v1 v2")])
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:

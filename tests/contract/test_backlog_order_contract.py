@@ -1,0 +1,122 @@
+"""Order and multiplicity in every backlog: demoted work, trouble outside, tombstones, batches."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.backlogs import APP, DAY, HOST, A, B, BacklogBench, C, open_backlog
+from watcher.backlog.catalog import BACKLOGS
+from watcher.backlog.protocol import Dead, Demoted, Done, Fate, Job, Lane, Retry
+from watcher.model.digest import Digest
+from watcher.model.push import Deleted, Push
+from watcher.model.reference import RepositoryName, Tag
+
+
+@pytest.fixture(params=sorted(BACKLOGS))
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BacklogBench]:
+    async with open_backlog(request.param, tmp_path) as opened:
+        yield opened
+
+
+async def test_demoted_work_waits_behind_everything_and_is_not_lost(bench: BacklogBench) -> None:
+    """It keeps what it is and what joined it; only its lane changes."""
+    await bench.put(A, "v1")
+    job = await bench.lease()
+    await bench.backlog.settle(job, Demoted(reason="superseded", detail="v1 is elsewhere"))
+    await bench.put(B, "v1")
+    assert (await bench.lease()).push.digest == B
+    again = await bench.lease()
+    assert (again.id, again.lane, again.tags, again.attempt) == (job.id, Lane.SWEEP, ("v1",), 2)
+
+
+async def test_trouble_outside_is_waited_out_for_a_day(bench: BacklogBench) -> None:
+    """A registry that is down for hours makes no dead letters; what is a day old is put before a person."""
+    await bench.put(A)
+    for _ in range(10):
+        job = await bench.lease()
+        await bench.backlog.settle(job, Retry(reason="registry-unavailable", detail="down", outside=True))
+        bench.clock.advance(3600)
+    job = await bench.lease()
+    bench.clock.advance(DAY)
+    await bench.backlog.settle(job, Retry(reason="registry-unavailable", detail="down", outside=True))
+    assert await bench.state(job.id) == "dead"
+
+
+async def test_a_delete_is_remembered_for_what_it_names(bench: BacklogBench) -> None:
+    """Of the digest, or of every tag of the job; up to a minute before the push, because no carrier promises order."""
+
+    async def deleted(digest: Digest | None, *tags: str, **place: Any) -> bool:
+        job = Job(
+            id="j",
+            lane=Lane.PUSH,
+            push=Push(registry=HOST, repository=APP, digest=digest),
+            tags=tuple(map(Tag, tags)),
+            source="main",
+            received_at=bench.clock(),
+        )
+        return await bench.backlog.deleted(replace(job, push=replace(job.push, **place)))
+
+    assert not await deleted(A, "v1")
+    await bench.put(decision=Deleted(registry=HOST, repository=APP, tag=Tag("v1")))
+    await bench.put(decision=Deleted(registry=HOST, repository=APP, digest=B))
+    assert await deleted(A, "v1")
+    assert await deleted(None, "v1")
+    assert await deleted(B, "v2")
+    assert not await deleted(A)
+    assert not await deleted(A, "v1", "v2")
+    assert not await deleted(B, repository=RepositoryName("team/other"))
+    bench.clock.advance(59)
+    assert await deleted(B)
+    bench.clock.advance(2)
+    assert not await deleted(B)
+
+
+async def test_what_a_sweep_finds_is_written_down_when_it_is_work(bench: BacklogBench) -> None:
+    """It has no delivery to be recognised by: it joins what waits or runs, asks a dead letter again a day later, else is a job."""
+
+    async def found(digest: Digest, tag: str) -> tuple[str, str]:
+        receipt = await bench.put(digest, tag, delivery_key=None, lane=Lane.SWEEP)
+        return receipt.fate, receipt.reason
+
+    assert await found(A, "v1") == (Fate.ACCEPTED, "")
+    assert await found(A, "v1") == (Fate.DUPLICATE, "joined")
+    job = await bench.lease()
+    bench.clock.advance(30)
+    await bench.backlog.renew([job.id])
+    assert await found(A, "v1") == (Fate.DUPLICATE, "leased")
+    assert await found(A, "v2") == (Fate.ACCEPTED, "")
+    await bench.backlog.settle(job, Dead(reason="registry-refused", detail="no"))
+    other = await bench.lease()
+    await bench.backlog.settle(other, Done(result="pass"))
+    assert await found(A, "v1") == (Fate.DUPLICATE, "dead")
+    bench.clock.advance(DAY)
+    assert await found(A, "v1") == (Fate.ACCEPTED, "")
+    assert [row.tag for row in await bench.backlog.events(limit=9)] == ["v1", "v2", "v1"]
+
+
+async def test_one_batch_decides_as_many_would(bench: BacklogBench) -> None:
+    """Events of one transaction see each other: the same delivery twice, a tag that joins, a job id that was just given."""
+    first = bench.arrival(A, "v1")
+    receipts = await bench.backlog.put(
+        [first, first, bench.arrival(A, "v2"), bench.arrival(B, job_id="j", lane=Lane.CI), bench.arrival(C, job_id="j")]
+    )
+    assert [(each.fate, each.reason) for each in receipts] == [
+        (Fate.ACCEPTED, ""),
+        (Fate.DUPLICATE, "delivery"),
+        (Fate.DUPLICATE, "joined"),
+        (Fate.ACCEPTED, ""),
+        (Fate.DUPLICATE, "job"),
+    ]
+    assert (await bench.lease(Lane.PUSH)).tags == ("v1", "v2")
+
+
+async def test_a_batch_of_any_size_is_taken(bench: BacklogBench) -> None:
+    """Thousands of events in one call, each with a job of its own."""
+    digests = [Digest(f"sha256:{number:064x}") for number in range(1300)]
+    receipts = await bench.backlog.put([bench.arrival(digest) for digest in digests])
+    assert len({each.job_id for each in receipts}) == 1300
+    again = await bench.backlog.put([bench.arrival(digest, "v1") for digest in digests])
+    assert [each.job_id for each in again] == [each.job_id for each in receipts]

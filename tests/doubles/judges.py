@@ -1,0 +1,114 @@
+"""A judge over a real store and a registry in memory; only the inspector and the evaluator are written down."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tests.doubles.databases import open_database
+from tests.doubles.evaluators import WrittenEvaluator
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.inventories import an_inventory
+from tests.doubles.verdicts import MOMENT
+from watcher.backlog.protocol import Arrival, Job, Lane, Settlement
+from watcher.backlog.sqlite import SqliteBacklog
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.image import FetchedManifest
+from watcher.model.inventory import Inventory
+from watcher.model.push import Push, Pushed
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Outcome
+from watcher.pipeline.environments import EnvironmentSettings
+from watcher.pipeline.judge import Judge
+from watcher.pipeline.judging import Judging
+from watcher.pipeline.routing import Route
+from watcher.registry.access import Registries
+from watcher.registry.protocol import ImageSource
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
+from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
+from watcher.testing.registry import MemoryRegistry, serve_registry
+
+REPOSITORY = RepositoryName("team/app")
+
+
+@dataclass
+class WrittenInspector:
+    """Gives an inventory of the manifest it is handed, or raises what it is told to."""
+
+    error: Exception | None = None
+    seen: list[Digest] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    async def inspect(self, source: ImageSource, repository: RepositoryName, manifest: FetchedManifest) -> Inventory:
+        self.seen.append(manifest.digest)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.error is not None:
+            raise self.error
+        return replace(an_inventory(), digest=manifest.digest)
+
+
+@dataclass
+class JudgeBench:
+    registry: MemoryRegistry
+    backlog: SqliteBacklog
+    verdicts: StoredVerdicts
+    inspector: WrittenInspector
+    evaluator: WrittenEvaluator
+    judge: Judge
+    recorded: list[Sequence[Judged]]
+    suppressed: list[Job]
+    clock: HandClock
+
+    def put(self, image: BuiltImage, tag: str = "v1") -> Digest:
+        return put_image(self.registry, REPOSITORY, image, tag)
+
+    async def job(self, digest: Digest | None, *, tag: str | None = "v1", **changes: Any) -> Job:
+        push = Push(registry=self.registry.host, repository=REPOSITORY, digest=digest, tag=Tag(tag) if tag else None)
+        arrival = Arrival(source="main", decision=Pushed(push=push), delivery_key=uuid4().hex, received_at=self.clock(), **changes)
+        await self.backlog.put([arrival])
+        (job,) = await self.backlog.lease(tuple(Lane), 1)
+        return job
+
+    async def settled(self, digest: Digest | None, **changes: Any) -> Settlement:
+        job = await self.job(digest, **changes)
+        settlement = await self.judge.judge(job)
+        await self.backlog.settle(job, settlement)
+        return settlement
+
+
+@asynccontextmanager
+async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
+    inspector, evaluator, recorded = WrittenInspector(), WrittenEvaluator(), list[Sequence[Judged]]()
+    suppressed, clock = list[Job](), HandClock(MOMENT)
+    async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, Registries.of([]) as registries:
+        backlog = SqliteBacklog(database, clock)
+        verdicts = StoredVerdicts(database, clock)
+
+        async def resolve(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
+            return await registries.access(host).images.head(repository, tag)
+
+        judge = Judge(
+            backlog=backlog,
+            verdicts=verdicts,
+            judging=Judging(inspector=inspector, evaluator=evaluator, engine_version="1"),
+            images=registries.images,
+            resolve=resolve,
+            environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
+            routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
+            clock=clock,
+            slots=5,
+            wakeup=Wakeup(),
+            recorded=lambda _job, judged, _seconds: recorded.append(judged),
+            suppressed=suppressed.append,
+        )
+        yield JudgeBench(registry, backlog, verdicts, inspector, evaluator, judge, recorded, suppressed, clock)
+
+
+def an_image(text: str = "a", **changes: Any) -> BuiltImage:
+    return build_image([build_layer({"a": text})], **changes)

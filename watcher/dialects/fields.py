@@ -1,0 +1,199 @@
+"""What every dialect does with an event: texts kept or checked, times placed, one decision made of each. Pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from watcher.dialects.hosts import is_the_source
+from watcher.dialects.json_body import JsonBodyError, read_json
+from watcher.dialects.protocol import Delivery
+from watcher.model.digest import parse_digest
+from watcher.model.errors import InvalidReferenceError
+from watcher.model.push import Decision, Deleted, Ignored, Push, Pushed, Rejected
+from watcher.model.reference import Host, parse_host, parse_repository, parse_tag
+
+T = TypeVar("T")
+
+# Senders put one or a few into a body, collectors a few hundred. What is beyond is counted as one rejection, not lost silently.
+MAX_EVENTS = 1000
+# Free text of the sender (actor, id, media type): nothing real is longer, and it is kept.
+MAX_TEXT = 256
+
+# Tags that clients derive from the digest of what an artefact refers to: the fallback of OCI distribution-spec v1.1 "Referrers
+# Tag Schema", and cosign's.
+_FALLBACK_TAG = re.compile(r"sha(?:256|512)-[0-9a-f]{64}")
+_SIGNATURE_TAG = re.compile(r"sha(?:256|512)-[0-9a-f]{64}\.(?:sig|att|sbom)")
+
+
+class EventError(Exception):
+    """One event breaks its format: a low-cardinality reason and a sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def decided(delivery: Delivery, read: Callable[[Any], Sequence[Decision]]) -> Sequence[Decision]:
+    """What `read` makes of the body's JSON; what cannot be read, and an EventError, is one rejection."""
+    try:
+        return read(read_json(delivery.body)) or [Ignored(reason="empty")]
+    except JsonBodyError as error:
+        return [Rejected(reason=error.reason, detail=str(error))]
+    except EventError as error:
+        return [Rejected(reason=error.reason, detail=str(error))]
+
+
+def each_event(
+    events: Sequence[Any], read: Callable[[dict[str, Any]], Decision], id_of: Callable[[dict[str, Any]], str | None]
+) -> list[Decision]:
+    """One decision per event, in order: an event that is wrong rejects itself and none of its neighbours."""
+    decisions: list[Decision] = []
+    for event in events[:MAX_EVENTS]:
+        if not isinstance(event, dict):
+            decisions.append(Rejected(reason="invalid-event", detail="an event is not an object"))
+            continue
+        try:
+            decisions.append(read(event))
+        except EventError as error:
+            decisions.append(Rejected(reason=error.reason, detail=str(error), event_id=id_of(event)))
+    if len(events) > MAX_EVENTS:
+        detail = f"{len(events)} events in one body: the first {MAX_EVENTS} were read"
+        decisions.append(Rejected(reason="too-many-events", detail=detail))
+    return decisions
+
+
+def pushed(
+    delivery: Delivery,
+    *,
+    host: str | None,
+    repository: Any,
+    tag: Any = None,
+    digest: Any = None,
+    media_type: Any = None,
+    actor: Any = None,
+    occurred_at: datetime | None = None,
+    event_id: str | None = None,
+    doubt: str = "",
+) -> Pushed:
+    """A push, every part of it checked. `host` is the registry as the payload names it, None where it names none.
+
+    `doubt` is the dialect's own; a tag that clients give to artefacts about other manifests is doubted as well.
+
+    Raises:
+        EventError: `host-mismatch`, `no-digest`, `invalid-repository`, `invalid-digest` or `invalid-tag`.
+    """
+    registry, repository_text = _registry(delivery, host), present(repository, "repository")
+    tag_text, digest_text = present(tag, "tag"), present(digest, "digest")
+    if repository_text is None:
+        raise EventError("invalid-repository", "the event names no repository")
+    if digest_text is None and tag_text is None:
+        raise EventError("no-digest", "the event names neither a digest nor a tag")
+    push = Push(
+        registry=registry,
+        repository=_checked(parse_repository, repository_text, "invalid-repository"),
+        tag=_checked(parse_tag, tag_text, "invalid-tag") if tag_text is not None else None,
+        digest=_checked(parse_digest, digest_text, "invalid-digest") if digest_text is not None else None,
+        media_type=text(media_type),
+        actor=text(actor),
+        occurred_at=occurred_at,
+        event_id=event_id,
+    )
+    return Pushed(push=push, doubt=doubt or _doubt(tag_text))
+
+
+def deleted(
+    delivery: Delivery, *, host: str | None, repository: Any, tag: Any = None, digest: Any = None, event_id: str | None = None
+) -> Decision:
+    """A removal; one that does not say of what, or of what is not ours, is only ignored."""
+    try:
+        place = pushed(delivery, host=host, repository=repository, tag=tag, digest=digest).push
+    except EventError:
+        return Ignored(reason="delete", event_id=event_id)
+    return Deleted(registry=place.registry, repository=place.repository, tag=place.tag, digest=place.digest, event_id=event_id)
+
+
+def object_of(value: Any) -> dict[str, Any]:
+    """An object inside of an event; senders that know nothing write `{}`, null, or leave it out."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def text(value: Any) -> str | None:
+    """A field that is only kept. What is not printable text, or longer than anything real, is dropped."""
+    if not isinstance(value, str) or not value or len(value) > MAX_TEXT or not value.isprintable():
+        return None
+    return value
+
+
+def present(value: Any, name: str) -> str | None:
+    """A field that decides something. Senders write `""` or null for what others leave out: all mean missing.
+
+    Raises:
+        EventError: `invalid-NAME`, it is there and not text.
+    """
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise EventError(f"invalid-{name}", f"{name} is not text")
+    return value
+
+
+def moment(value: Any) -> datetime | None:
+    """RFC 3339 with any number of fractional digits; a time that cannot be placed is dropped, it decides nothing."""
+    written = text(value)
+    if written is None:
+        return None
+    try:
+        found = datetime.fromisoformat(written)
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def unix_moment(value: Any) -> datetime | None:
+    """Seconds since 1970, whole or not; dropped when it is no number or no time."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def authority(url: str | None) -> str | None:
+    """`host[:port]` of a URL, None where it has none. What is no URL comes back as it is, to match no host."""
+    if url is None:
+        return None
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or None
+    except ValueError:
+        return url
+
+
+def _registry(delivery: Delivery, host: str | None) -> Host:
+    """The source's registry. A payload that is read by hand, without one, is believed about its own."""
+    if delivery.registry:
+        if host is not None and not is_the_source(host, delivery):
+            raise EventError("host-mismatch", f"the event is about {host!r:.100}, the source is bound to {delivery.registry}")
+        return delivery.registry
+    return _checked(parse_host, host, "invalid-host") if host else Host("")
+
+
+def _checked(parse: Callable[[str], T], value: str, reason: str) -> T:
+    try:
+        return parse(value)
+    except InvalidReferenceError as error:
+        raise EventError(reason, str(error)) from error
+
+
+def _doubt(tag: str | None) -> str:
+    if tag is None:
+        return ""
+    if _SIGNATURE_TAG.fullmatch(tag):
+        return "signature-tag"
+    return "referrers-fallback-tag" if _FALLBACK_TAG.fullmatch(tag) else ""
