@@ -51,6 +51,7 @@ from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
 from watcher.store.salt import stored_salt
+from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.verdicts import StoredVerdicts
 
 log = structlog.get_logger(__name__)
@@ -144,7 +145,13 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             )
         )
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        context = PublisherContext(access=registries.access, own_writes=own_writes, session=session, clock=utc_now)
+        context = PublisherContext(
+            access=registries.access,
+            own_writes=own_writes,
+            locks=StoredSubjectLocks(database, utc_now),
+            session=session,
+            clock=utc_now,
+        )
         publishers = {each.name: build_publisher(each, context) for each in settings.publish}
         publishers.update(extra or {})
         for publisher in publishers.values():

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
-from tests.doubles.publishing import publisher_context
+from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.errors import RetryableError
 from watcher.model.reference import RepositoryName
@@ -120,15 +120,15 @@ async def test_opening_publishes_nothing(destination: Destination) -> None:
 
 async def test_publishing_is_seen(destination: Destination) -> None:
     """After it returned, the destination has it."""
-    await destination.publisher.publish(destination.verdict)
+    await destination.publisher.publish(destination.verdict, Notes())
     assert destination.seen()
 
 
 async def test_publishing_again_changes_nothing_that_a_reader_sees(destination: Destination) -> None:
     """The outbox delivers at least once, and after a crash once more."""
-    await destination.publisher.publish(destination.verdict)
+    await destination.publisher.publish(destination.verdict, Notes())
     before = destination.seen()
-    await asyncio.gather(*(destination.publisher.publish(destination.verdict) for _ in range(3)))
+    await asyncio.gather(*(destination.publisher.publish(destination.verdict, Notes()) for _ in range(3)))
     assert destination.seen() == before
 
 
@@ -138,4 +138,4 @@ async def test_a_destination_that_is_gone_is_tried_again(destination: Destinatio
         return  # our own log is where we are
     await destination.leave()
     with pytest.raises(RetryableError):
-        await destination.publisher.publish(destination.verdict)
+        await destination.publisher.publish(destination.verdict, Notes())

@@ -20,12 +20,13 @@ from watcher.model.inspection_json import inspection_json
 from watcher.model.inventory import FileTable
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Section, SectionState, Subject, Verdict
-from watcher.publishing.protocol import OwnWrites
+from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import ImageReader, Judged, Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
+from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.verdicts import StoredVerdicts
 
 OTHER = Digest("sha256:" + "d" * 64)
@@ -39,10 +40,11 @@ class Bench:
     clock: HandClock
     verdicts: VerdictStore
     outbox: Outbox
-    recoverable: StoredOutbox
     images: ImageReader
     facts: LayerCache
     own_writes: OwnWrites
+    locks: SubjectLocks
+    others_locks: SubjectLocks
 
     async def record(self, verdict_id: str, *publishers: str, subject: Subject = SUBJECT, outcome: Outcome = Outcome.PASS) -> None:
         said = a_verdict(id=verdict_id, subject=subject, outcome=outcome)
@@ -60,15 +62,15 @@ class Bench:
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     clock = HandClock()
     async with open_database(tmp_path / "watcher.db") as database:
-        outbox = StoredOutbox(database, clock, max_attempts=3, jitter=lambda: 0.5)
         yield Bench(
             clock=clock,
             verdicts=StoredVerdicts(database, clock),
-            outbox=outbox,
-            recoverable=outbox,
+            outbox=StoredOutbox(database, clock, max_attempts=3, jitter=lambda: 0.5),
             images=StoredImages(database),
             facts=LayerStore(database),
             own_writes=OwnWriteStore(database, clock),
+            locks=StoredSubjectLocks(database, clock),
+            others_locks=StoredSubjectLocks(database, clock),
         )
 
 
@@ -235,7 +237,7 @@ async def test_a_restart_takes_back_every_publication_at_once(bench: Bench) -> N
     """Whoever held a lease before a restart is dead."""
     await bench.record("v-1", "log", "webhook")
     await bench.outbox.due(2)
-    assert await bench.recoverable.recover() == 2
+    assert await bench.outbox.recover() == 2
     assert len(await bench.due()) == 2
 
 
@@ -402,7 +404,7 @@ async def test_one_editor_per_subject(bench: Bench) -> None:
     entered = asyncio.Event()
 
     async def edit(name: str, subject: Subject) -> None:
-        async with bench.own_writes.lock(subject):
+        async with bench.locks.lock(subject):
             order.append(f"{name} in")
             if name == "first":
                 entered.set()
@@ -419,4 +421,55 @@ async def test_one_editor_per_subject(bench: Bench) -> None:
         await edit("other", replace(SUBJECT, digest=OTHER))
         other_done.set()
     assert order == ["first in", "other in", "other out", "first out", "second in", "second out"]
-    assert vars(bench.own_writes)["_locks"] == {}
+    assert vars(bench.locks)["_queues"] == {}
+
+
+async def test_another_process_waits_for_a_subject_too(bench: Bench) -> None:
+    """The lock is kept in the store, so that it holds for whoever works on the store."""
+    order: list[str] = []
+
+    async def edit(locks: SubjectLocks, name: str) -> None:
+        async with locks.lock(SUBJECT):
+            order.append(f"{name} in")
+            await asyncio.sleep(0.05)
+            order.append(f"{name} out")
+
+    async with asyncio.TaskGroup() as group:
+        for name in ("first", "second", "third"):
+            group.create_task(edit(bench.locks, name))
+            group.create_task(edit(bench.others_locks, f"other {name}"))
+    assert [entry.removesuffix(" in") for entry in order[::2]] == [entry.removesuffix(" out") for entry in order[1::2]]
+    assert len(order) == 12
+
+
+async def test_a_subject_is_free_again_when_its_holder_has_died(bench: Bench) -> None:
+    """Nobody says so for it: its lease passes. Should it only have been asleep, it takes nothing away that is not its own now."""
+    holder = bench.others_locks.lock(SUBJECT)
+    await holder.__aenter__()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3), bench.locks.lock(SUBJECT):
+            raise AssertionError
+    bench.clock.advance(16)
+    async with bench.locks.lock(SUBJECT):
+        await holder.__aexit__(None, None, None)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), bench.others_locks.lock(SUBJECT):
+                raise AssertionError
+
+
+async def test_a_publication_keeps_what_its_publisher_notes(bench: Bench) -> None:
+    """For the next attempt, until it notes something else; whose lease has passed notes nothing."""
+    await bench.record("v-1", "log")
+    first = await bench.take()
+    assert first.progress == ""
+    await bench.outbox.note(first, "one")
+    await bench.outbox.note(first, "two")
+    bench.clock.advance(181)
+    second = await bench.take()
+    assert second.progress == "two"
+    await bench.outbox.note(first, "late")
+    await bench.outbox.settle(second, PublishLater(reason="refused", detail="", delay_seconds=1.0))
+    bench.clock.advance(1)
+    assert (await bench.take()).progress == "two"
+    with pytest.raises(ValueError, match="5000"):
+        await bench.outbox.note(second, "x" * 5000)

@@ -11,6 +11,7 @@ from tests.doubles.verdicts import MOMENT
 from watcher.publishing.context import PublisherContext
 from watcher.registry.access import Registries
 from watcher.store.own_writes import OwnWriteStore
+from watcher.store.subject_locks import StoredSubjectLocks
 
 
 @asynccontextmanager
@@ -20,6 +21,19 @@ async def publisher_context(database: Path) -> AsyncIterator[PublisherContext]:
         yield PublisherContext(
             access=registries.access,
             own_writes=OwnWriteStore(opened, lambda: MOMENT),
+            locks=StoredSubjectLocks(opened, lambda: MOMENT),
             session=session,
             clock=lambda: MOMENT,
         )
+
+
+class Notes:
+    """`Progress` in memory: what is noted, and everything that ever was."""
+
+    def __init__(self, noted: str = "") -> None:
+        self.noted = noted
+        self.all: list[str] = []
+
+    async def note(self, text: str) -> None:
+        self.noted = text
+        self.all.append(text)

@@ -22,6 +22,7 @@ from watcher.daemon import Daemon, assembled
 from watcher.kit.telemetry import configure_logging
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
+from watcher.publishing.protocol import Progress
 from watcher.registry.access import Registries
 from watcher.registry.settings import RegistrySettings
 from watcher.reports.table import verdict_block
@@ -61,7 +62,7 @@ class DemoPublisher:
     async def aclose(self) -> None:
         """And stays."""
 
-    async def publish(self, verdict: Verdict) -> None:
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
         self._console.print()
         self._console.print(verdict_block(verdict))
         self._console.print()

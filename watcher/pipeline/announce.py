@@ -70,7 +70,7 @@ class Announcer:
             return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await publisher.publish(verdict)
+                await publisher.publish(verdict, _Noted(self.outbox, publication))
         except RetryableError as error:
             return PublishLater(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
         except PermanentError as error:
@@ -82,6 +82,19 @@ class Announcer:
             log.exception("publication.crashed", publisher=publication.publisher, verdict_id=publication.verdict_id)
             return PublishLater(reason="internal", detail=type(error).__name__)
         return Published()
+
+
+class _Noted:
+    """`Progress` of watcher/publishing/protocol.py, kept with the publication."""
+
+    def __init__(self, outbox: Outbox, publication: Publication) -> None:
+        self.noted = publication.progress
+        self._outbox = outbox
+        self._publication = publication
+
+    async def note(self, text: str) -> None:
+        await self._outbox.note(self._publication, text)
+        self.noted = text
 
 
 async def _open(publisher: Publisher) -> None:

@@ -7,7 +7,7 @@ import aiohttp
 
 from watcher.kit.clock import Clock
 from watcher.model.reference import Host
-from watcher.publishing.protocol import OwnWrites
+from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.registry.access import RegistryAccess
 
 
@@ -17,5 +17,6 @@ class PublisherContext:
 
     access: Callable[[Host], RegistryAccess]
     own_writes: OwnWrites
+    locks: SubjectLocks
     session: aiohttp.ClientSession
     clock: Clock

@@ -4,6 +4,7 @@ import structlog
 
 from watcher.model.verdict import Action, Verdict
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.protocol import Progress
 from watcher.publishing.settings import LogSettings
 
 log = structlog.get_logger(__name__)
@@ -18,7 +19,7 @@ class LogPublisher:
     async def open(self) -> None:
         """Our own log is where we are."""
 
-    async def publish(self, verdict: Verdict) -> None:
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
         log.info(
             "verdict.published",
             outcome=verdict.outcome.value,

@@ -24,8 +24,10 @@ class Publisher(Protocol):
         """
         ...
 
-    async def publish(self, verdict: Verdict) -> None:
+    async def publish(self, verdict: Verdict, progress: "Progress") -> None:
         """Tell the destination. Safe to repeat: the second time changes nothing that a reader could see.
+
+        What has to be known of steps already taken, should we end between them, is noted in `progress` before each.
 
         Raises:
             RetryableError: the outbox tries again later.
@@ -49,6 +51,28 @@ class OwnWrites(Protocol):
         """Those of `digests` that are ours."""
         ...
 
+
+class SubjectLocks(Protocol):
+    """One writer at a time for what a registry keeps about an image, in this process and every other on this store."""
+
     def lock(self, subject: Subject) -> AbstractAsyncContextManager[None]:
-        """Hold (registry, repository, digest) so that only one of us edits its referrers."""
+        """Hold (registry, repository, digest) so that only one of us edits its referrers and tags.
+
+        Entering waits for whoever holds it, and raises RetryableError when the lock cannot be kept. A holder that dies loses it
+        within seconds; one that is stopped for longer than that may wake up beside another, so whatever is written under a lock
+        has to bear that.
+        """
+        ...
+
+
+class Progress(Protocol):
+    """How far earlier attempts at one publication have come."""
+
+    @property
+    def noted(self) -> str:
+        """What was noted last, '' for nothing."""
+        ...
+
+    async def note(self, text: str) -> None:
+        """Replace what was noted, by at most 4096 characters. After this returns, an attempt after a crash finds it."""
         ...

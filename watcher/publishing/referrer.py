@@ -17,6 +17,7 @@ from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.protocol import Progress
 from watcher.publishing.settings import ReferrerSettings
 from watcher.registry.access import RegistryAccess
 from watcher.registry.referrers import EMPTY_BLOB, Fallback, build_artifact, listed_descriptor, merge_index
@@ -31,6 +32,8 @@ ROUNDS = 8
 ROUND_SECONDS = 0.1
 # Foreign entries are looked at once to know that the index we write cannot be run as an image; more than that are left unclaimed.
 MAX_FOREIGN = 50
+# A note holds the digests of so many; there is one of ours at a time, unless somebody adds more.
+MAX_NOTED = 25
 
 
 class ReferrerLostError(RetryableError):
@@ -46,21 +49,23 @@ class ReferrerPublisher:
         self.name = settings.name
         self._access = context.access
         self._own_writes = context.own_writes
+        self._locks = context.locks
 
     async def open(self) -> None:
         """Whether we may write is a matter of each repository, so that it shows with the first verdict of one."""
 
-    async def publish(self, verdict: Verdict) -> None:
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:
         """Attach the verdict.
 
         1. Upload the verdict, and record the digest of the manifest before putting it, so that its event starts no work.
         2. Put the manifest; a registry with the Referrers API then lists it, which is the only proof that there is one.
-        3. Else write the fallback index with our entry in place of our last, and read it back.
+        3. Else write the fallback index with our entry in place of our last, and read it back. What it replaces is noted first:
+           once it is out of the index, nothing else names it.
         4. Remove what this verdict replaces, where the registry lets us.
         """
         subject = verdict.subject
         access = self._access(subject.registry)
-        async with self._own_writes.lock(subject):
+        async with self._locks.lock(subject):
             image = await access.images.describe(subject.repository, subject.digest)
             content = verdict_bytes(verdict)
             await access.uploads.put_blob(subject.repository, EMPTY_BLOB)
@@ -74,7 +79,7 @@ class ReferrerPublisher:
                 earlier = await access.referrers.list_referrers(subject.repository, subject.digest, VERDICT_TYPE)
                 replaced = [each.digest for each in earlier if each.artifact_type == VERDICT_TYPE and each.digest != digest]
             else:
-                replaced = await self._fall_back(access, subject.repository, subject.digest, raw, digest)
+                replaced = await self._fall_back(access, subject.repository, subject.digest, raw, digest, progress)
             for old in replaced:
                 await _remove(access, subject.repository, old)
         log.info("referrer.published", image=subject.name, referrer=digest, outcome=verdict.outcome.value, replaced=len(replaced))
@@ -91,11 +96,11 @@ class ReferrerPublisher:
         return False
 
     async def _fall_back(
-        self, access: RegistryAccess, repository: RepositoryName, subject: Digest, raw: bytes, digest: Digest
+        self, access: RegistryAccess, repository: RepositoryName, subject: Digest, raw: bytes, digest: Digest, progress: Progress
     ) -> Sequence[Digest]:
-        """Have our entry in the index under the fallback tag; the digests of the entries it replaced."""
+        """Have our entry in the index under the fallback tag; the digests of those that this or an earlier attempt replaced."""
         entry = listed_descriptor(raw, digest)
-        replaced: dict[Digest, None] = {}
+        replaced = dict.fromkeys(Digest(each) for each in progress.noted.split())
         for attempt in range(ROUNDS):
             await asyncio.sleep(attempt * ROUND_SECONDS)
             seen = await access.referrers.read_fallback(repository, subject)
@@ -104,6 +109,8 @@ class ReferrerPublisher:
             merged = merge_index(seen.entries, entry, _is_verdict)
             if seen.exists and not earlier and any(each.get("digest") == digest for each in seen.entries):
                 return tuple(replaced)
+            if earlier:
+                await progress.note(" ".join(tuple(replaced)[-MAX_NOTED:]))
             if await self._cannot_run(access, repository, seen):
                 await self._own_writes.claim([digest_of(merged)])
             await access.referrers.put_fallback(repository, subject, merged, seen=seen)

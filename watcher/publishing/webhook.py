@@ -19,6 +19,7 @@ from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.verdict import Verdict
 from watcher.publishing.cloudevent import CONTENT_TYPE, verdict_event
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.protocol import Progress
 from watcher.publishing.settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class WebhookPublisher:
             raise ReceiverUnavailableError(f"webhook {self.name}: {type(error).__name__}") from error
         writer.close()
 
-    async def publish(self, verdict: Verdict) -> None:
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
         body = verdict_event(verdict)
         headers = {"Content-Type": CONTENT_TYPE, **self._signature(verdict.id, body)}
         try:

@@ -19,6 +19,7 @@ FIRST_DELAY_SECONDS = 2.0
 LONGEST_DELAY_SECONDS = 900.0
 # Together with the delays, about a day: a destination that is down for longer needs a person, who finds it listed as failed.
 MAX_ATTEMPTS = 100
+MAX_NOTE = 4096
 OPEN = ("waiting", "leased")
 
 
@@ -69,7 +70,9 @@ class StoredOutbox:
                 .limit(limit)
             )
             taken = [
-                Publication(id=row.id, verdict_id=row.verdict_id, publisher=row.publisher, attempt=row.attempts + 1)
+                Publication(
+                    id=row.id, verdict_id=row.verdict_id, publisher=row.publisher, attempt=row.attempts + 1, progress=row.progress
+                )
                 for row in connection.execute(statement)
             ]
             if taken:
@@ -82,10 +85,16 @@ class StoredOutbox:
 
         return await self._database.write(run)
 
+    async def note(self, publication: Publication, progress: str) -> None:
+        """Keep `progress` for the next attempt."""
+        if len(progress) > MAX_NOTE:
+            raise ValueError(f"a note of {len(progress)} characters")
+        await self._database.write(lambda connection: _change(connection, publication, {"progress": progress}))
+
     async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
         """Close or release a publication. One whose lease has passed to another attempt is left alone."""
-        values = self._settled(publication, result, self._clock())
-        await self._database.write(lambda connection: _settle(connection, publication, values))
+        values = {"lease_until": None, **self._settled(publication, result, self._clock())}
+        await self._database.write(lambda connection: _change(connection, publication, values))
 
     def _settled(
         self, publication: Publication, result: Published | PublishLater | PublishFailed, now: datetime
@@ -107,9 +116,10 @@ class StoredOutbox:
         return seconds * (0.75 + self._jitter() / 2)
 
 
-def _settle(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> None:
+def _change(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> None:
+    """Nothing when the lease has passed to another attempt."""
     connection.execute(
         update(publication)
         .where(publication.c.id == taken.id, publication.c.state == "leased", publication.c.attempts == taken.attempt)
-        .values(lease_until=None, **values)
+        .values(**values)
     )

@@ -1,15 +1,12 @@
 """Digests that we wrote into registries ourselves, so that the events of our own writes start no work."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
-from watcher.model.verdict import Subject
 from watcher.store.statements import Transactions, insert_new, parts
 from watcher.store.tables import own_write
 
@@ -19,7 +16,7 @@ KEPT = timedelta(days=30)
 
 
 class OwnWriteStore:
-    """`OwnWrites` of watcher/publishing/protocol.py. Its locks hold within one process, and a store has one daemon."""
+    """`OwnWrites` of watcher/publishing/protocol.py."""
 
     def __init__(self, database: Transactions, clock: Clock) -> None:
         self._database = database
@@ -28,8 +25,6 @@ class OwnWriteStore:
         # costs no question to the database. A million of them take 70 MB.
         self._hints: set[int] = set()
         self._hints_read = False
-        # Only subjects that somebody holds or waits for are in here.
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def claim(self, digests: Collection[Digest]) -> None:
         """Record digests *before* they are put. After this returns `claimed` knows them."""
@@ -69,24 +64,6 @@ class OwnWriteStore:
 
         self._hints |= await self._database.read(read)
         self._hints_read = True
-
-    def lock(self, subject: Subject) -> AbstractAsyncContextManager[None]:
-        """Hold (registry, repository, digest) so that only one of us edits its referrers."""
-        return self._locked(subject.name)
-
-    @asynccontextmanager
-    async def _locked(self, name: str) -> AsyncIterator[None]:
-        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
-        self._locks[name] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            users = self._locks[name][1] - 1
-            if users:
-                self._locks[name] = (lock, users)
-            else:
-                del self._locks[name]
 
 
 def _hint(digest: str) -> int:

@@ -82,12 +82,13 @@ class VerdictStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """One verdict on its way to one publisher. `attempt` counts from 1."""
+    """One verdict on its way to one publisher. `attempt` counts from 1; `progress` is what an earlier attempt noted."""
 
     id: int
     verdict_id: str
     publisher: str
     attempt: int
+    progress: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,21 @@ class Outbox(Protocol):
         """
         ...
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None: ...
+    async def note(self, publication: Publication, progress: str) -> None:
+        """Keep `progress` for the next attempt, in place of what was kept; nothing when the lease has passed to another.
+
+        Raises:
+            ValueError: it is longer than 4096 characters; notes are names, not content.
+        """
+        ...
+
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
+        """Close or release a publication. One whose lease has passed to another attempt is left alone."""
+        ...
+
+    async def recover(self) -> int:
+        """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

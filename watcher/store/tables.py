@@ -228,7 +228,7 @@ verdict = Table(
 )
 
 # The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting
-# `due_at` is when to try, while leased `lease_until` is when it comes back.
+# `due_at` is when to try, while leased `lease_until` is when it comes back. `progress` is what its publisher noted on the way.
 publication = Table(
     "publication",
     metadata,
@@ -242,6 +242,7 @@ publication = Table(
     Column("lease_until", UtcTime),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("progress", Text, nullable=False, server_default=""),
     UniqueConstraint("verdict_id", "publisher"),
     Index("ix_publication_due", "state", "due_at"),
     Index("ix_publication_subject", "subject", "publisher", "state"),
@@ -254,6 +255,16 @@ own_write = Table(
     Column("digest", String(140), primary_key=True),
     Column("claimed_at", UtcTime, nullable=False),
     Index("ix_own_write_claimed", "claimed_at"),
+)
+
+# Who is editing what a registry keeps about an image. `subject` is HOST/REPOSITORY@DIGEST; a row is gone, or taken by another,
+# once `lease_until` has passed.
+subject_lock = Table(
+    "subject_lock",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("holder", String(32), nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
 )
 
 # One row a name: what belongs to this deployment and is made once.

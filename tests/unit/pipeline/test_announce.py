@@ -12,6 +12,7 @@ from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
+from watcher.publishing.protocol import Progress
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
@@ -32,7 +33,7 @@ class WrittenPublisher:
 
     async def aclose(self) -> None: ...
 
-    async def publish(self, verdict: Verdict) -> None:
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:
         if self.errors:
             raise self.errors.pop(0)
         self.published.append(verdict)

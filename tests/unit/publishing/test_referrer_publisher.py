@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.publishing import publisher_context
+from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_INDEX
@@ -67,9 +67,9 @@ async def bench(tmp_path: Path, switches: Switches) -> AsyncIterator[Bench]:
 
 async def test_publishing_twice_changes_nothing(bench: Bench) -> None:
     """A repeated publication is the same bytes, the same digest, the same index."""
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     before = bench.fallback_digest()
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     assert bench.fallback_digest() == before
     (entry,) = bench.fallback()
     assert entry["artifactType"] == VERDICT_TYPE
@@ -78,7 +78,7 @@ async def test_publishing_twice_changes_nothing(bench: Bench) -> None:
 
 async def test_everything_is_recorded_before_it_is_put(bench: Bench) -> None:
     """The artefact and the index are both known as ours."""
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     (entry,) = bench.fallback()
     ours = await bench.own_writes.claimed([Digest(entry["digest"]), bench.fallback_digest()])
     assert set(ours) == {entry["digest"], bench.fallback_digest()}
@@ -86,9 +86,9 @@ async def test_everything_is_recorded_before_it_is_put(bench: Bench) -> None:
 
 async def test_a_new_verdict_takes_the_place_of_the_old(bench: Bench) -> None:
     """One per image, and the old artefact is gone where the registry deletes."""
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     (old,) = bench.fallback()
-    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()))
+    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())
     (new,) = bench.fallback()
     assert new["annotations"]["io.registry-watcher.outcome"] == "pass"
     assert old["digest"] not in bench.registry.content.existing(REPOSITORY).manifests
@@ -96,9 +96,24 @@ async def test_a_new_verdict_takes_the_place_of_the_old(bench: Bench) -> None:
 
 async def test_a_registry_that_does_not_delete_keeps_what_nothing_lists(bench: Bench) -> None:
     """Cleaning up is best effort."""
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     bench.registry.faults.add(Fault(method="DELETE", status=405, times=99))
-    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()))
+    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())
+    assert len(bench.fallback()) == 1
+
+
+async def test_what_was_replaced_is_removed_by_the_next_attempt(bench: Bench) -> None:
+    """Ended between the new index and the removal, nothing in the registry names the old artefact any more: the note does."""
+    await bench.publisher.publish(bench.verdict(), Notes())
+    (old,) = bench.fallback()
+    notes, newer = Notes(), bench.verdict(outcome=Outcome.PASS, findings=())
+    bench.registry.faults.add(Fault(method="DELETE", status=503, times=99))
+    await bench.publisher.publish(newer, notes)
+    assert notes.noted == old["digest"]
+    assert old["digest"] in bench.registry.content.existing(REPOSITORY).manifests
+    bench.registry.faults.clear()
+    await bench.publisher.publish(newer, Notes(notes.noted))
+    assert old["digest"] not in bench.registry.content.existing(REPOSITORY).manifests
     assert len(bench.fallback()) == 1
 
 
@@ -108,7 +123,7 @@ async def test_entries_of_others_survive(bench: Bench) -> None:
     raw = signature.raw.replace(b"application/vnd.oci.image.config.v1+json", b"application/vnd.example.signature")
     foreign = bench.put_artefact(replace(signature, raw=raw), "application/vnd.example.signature")
     bench.put_fallback(foreign)
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     assert foreign in bench.fallback()
     assert len(bench.fallback()) == 2
     assert await bench.own_writes.claimed([bench.fallback_digest()])
@@ -118,22 +133,22 @@ async def test_an_image_planted_in_the_index_is_not_covered_by_our_name(bench: B
     """The index we write then starts work like anybody's, so tagging it as an application hides nothing."""
     planted = bench.put_artefact(build_image([build_layer({"evil": "x"})]), "application/vnd.example.signature")
     bench.put_fallback(planted)
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     assert planted in bench.fallback()
     assert not await bench.own_writes.claimed([bench.fallback_digest()])
 
 
 async def test_twelve_at_once_leave_one_entry_each_image_and_one_per_verdict(bench: Bench) -> None:
     """Verdicts of one image wait for each other; the last one stands alone."""
-    await asyncio.gather(*(bench.publisher.publish(bench.verdict(id=f"v-{number}")) for number in range(12)))
+    await asyncio.gather(*(bench.publisher.publish(bench.verdict(id=f"v-{number}"), Notes()) for number in range(12)))
     assert len(bench.fallback()) == 1
 
 
 @pytest.mark.parametrize("switches", [Switches(referrers_api=True), Switches(referrers_api=True, oci_subject=True)])
 async def test_a_registry_with_the_api_gets_no_fallback_tag(bench: Bench) -> None:
     """Reading back decides, whatever the headers say; an older verdict is removed."""
-    await bench.publisher.publish(bench.verdict())
-    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()))
+    await bench.publisher.publish(bench.verdict(), Notes())
+    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())
     held = bench.registry.content.existing(REPOSITORY)
     assert fallback_tag(IMAGE.digest) not in held.tags
     verdicts = [each for each in held.manifests.values() if each.subject == IMAGE.digest]
@@ -142,7 +157,7 @@ async def test_a_registry_with_the_api_gets_no_fallback_tag(bench: Bench) -> Non
 
 async def test_the_artefact_holds_the_verdict(bench: Bench) -> None:
     """Its one layer is the public JSON."""
-    await bench.publisher.publish(bench.verdict())
+    await bench.publisher.publish(bench.verdict(), Notes())
     (entry,) = bench.fallback()
     held = bench.registry.content.existing(REPOSITORY)
     manifest = held.manifests[Digest(entry["digest"])]
@@ -158,6 +173,6 @@ async def test_an_image_that_we_refuse_to_read_has_a_verdict_all_the_same(bench:
     layer = build_layer({"a": "b"})
     endless = build_image([layer] * 600)
     put_image(bench.registry, REPOSITORY, endless, "endless")
-    await bench.publisher.publish(bench.verdict(endless, outcome=Outcome.UNKNOWN, findings=()))
+    await bench.publisher.publish(bench.verdict(endless, outcome=Outcome.UNKNOWN, findings=()), Notes())
     held = bench.registry.content.existing(REPOSITORY)
     assert [each.subject for each in held.manifests.values() if each.subject] == [endless.digest]
