@@ -15,7 +15,7 @@ from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.backlog.protocol import Job
 from watcher.backlog.sqlite import SqliteBacklog
-from watcher.dialects.catalog import DIALECTS
+from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
 from watcher.evaluation.policies.loading import load_settings
@@ -43,6 +43,8 @@ from watcher.publishing.protocol import Publisher
 from watcher.publishing.settings import MessageSettings
 from watcher.registry.access import Registries
 from watcher.settings import Settings
+from watcher.sources.catalog import build_source
+from watcher.sources.protocol import Source
 from watcher.sources.webhook import WebhookSource
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
@@ -76,7 +78,7 @@ class Daemon:
     intake: Intake
     judge: Judge
     announcer: Announcer
-    sources: Sequence[WebhookSource]
+    sources: Sequence[Source]
     context: ApiContext
     metrics: Metrics
 
@@ -180,7 +182,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             wanted = reference.digest or reference.tag
             return await registries.access(reference.registry).images.head(reference.repository, wanted) if wanted else None
 
-        sources = [WebhookSource(each, max_body_bytes=size_bytes(settings.server.max_body)) for each in settings.sources]
+        sources = [build_source(each, max_body_bytes=size_bytes(settings.server.max_body)) for each in settings.sources]
         judge = Judge(
             backlog=backlog,
             verdicts=verdicts,
@@ -205,7 +207,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             registries=registries,
             evaluator=evaluator,
             intake=Intake(
-                dialects={source.name: DIALECTS[each.dialect] for source, each in zip(sources, settings.sources, strict=True)},
+                dialects={each.name: build_dialect(each.dialect, each.mapping) for each in settings.sources},
                 backlog=backlog,
                 own_writes=own_writes,
                 clock=utc_now,
@@ -227,7 +229,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 registries=frozenset(registries.hosts),
                 metrics=metrics,
                 wakeup=judge_bell,
-                hooks={source.name: source for source in sources},
+                hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
                 api_token=resolve(settings.server.api_token) if settings.server.api_token else None,
                 admission=settings.admission,
                 admission_token=resolve(settings.admission.token) if settings.admission and settings.admission.token else None,

@@ -18,7 +18,8 @@ from watcher.model.reference import parse_host
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.registry.settings import RegistrySettings
-from watcher.sources.webhook import WebhookSettings
+from watcher.sources.catalog import AnySourceSettings
+from watcher.sources.settings import EventSourceSettings
 from watcher.store.settings import StoreSettings
 
 DEFAULT_PATHS = (Path("watcher.yaml"), Path("/etc/watcher/watcher.yaml"))
@@ -31,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     store: StoreSettings = StoreSettings()
     registries: tuple[RegistrySettings, ...] = ()
     environments: tuple[EnvironmentSettings, ...] = ()
-    sources: tuple[WebhookSettings, ...] = ()
+    sources: tuple[AnySourceSettings, ...] = ()
     inspection: InspectionSettings = InspectionSettings()
     policies: PolicySettings = PolicySettings()
     publish: tuple[AnyPublisherSettings, ...] = ()
@@ -93,9 +94,9 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
         if host in registries:
             raise ConfigurationError(f"{where}: registry {host} is listed twice")
         registries[host] = msgspec.structs.replace(registry, host=host)
-    sources: dict[str, WebhookSettings] = {}
-    for index, hook in enumerate(settings.sources):
-        named = _completed_source(hook, tuple(registries), source, index)
+    sources: dict[str, AnySourceSettings] = {}
+    for index, given in enumerate(settings.sources):
+        named = _completed_source(given, tuple(registries), source, index)
         if named.name in sources:
             raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
         sources[named.name] = named
@@ -109,12 +110,16 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
     return msgspec.structs.replace(settings, registries=tuple(registries.values()), sources=tuple(sources.values()))
 
 
-def _completed_source(hook: WebhookSettings, hosts: tuple[str, ...], source: YamlSource, index: int) -> WebhookSettings:
-    where = source.at(("sources", index))
-    if hook.dialect not in DIALECTS:
-        known = ", ".join(sorted(DIALECTS))
-        raise ConfigurationError(f"{source.at(('sources', index, 'dialect'))}: no dialect {hook.dialect!r}; there are: {known}")
-    host = hook.registry
+def _completed_source(given: AnySourceSettings, hosts: tuple[str, ...], source: YamlSource, index: int) -> AnySourceSettings:
+    where, name = source.at(("sources", index)), str(given.__struct_config__.tag)
+    if isinstance(given, EventSourceSettings):
+        name = given.dialect
+        dialect_at = source.at(("sources", index, "dialect"))
+        if name not in DIALECTS:
+            raise ConfigurationError(f"{dialect_at}: no dialect {name!r}; there are: {', '.join(sorted(DIALECTS))}")
+        if (name == "generic") is not (given.mapping is not None):
+            raise ConfigurationError(f"{dialect_at}: `mapping` says where the fields are for the dialect generic, and for no other")
+    host = given.registry
     if not host:
         if len(hosts) != 1:
             raise ConfigurationError(
@@ -125,4 +130,4 @@ def _completed_source(hook: WebhookSettings, hosts: tuple[str, ...], source: Yam
         host = parse_host(host)
     except WatcherError as error:
         raise ConfigurationError(f"{where}: {error}") from error
-    return msgspec.structs.replace(hook, registry=host, name=hook.name or hook.dialect)
+    return msgspec.structs.replace(given, registry=host, name=given.name or name)

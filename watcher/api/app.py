@@ -9,6 +9,7 @@ from aiohttp import web
 from watcher.api import admission, evaluations, health, hooks, images, inbox
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.guard import guarding
+from watcher.api.listening import IDLE_SECONDS, OCCUPIED, listen, occupying
 from watcher.api.problems import answering
 from watcher.api.settings import ServerSettings
 from watcher.model.errors import ConfigurationError
@@ -20,13 +21,13 @@ SHUTDOWN_SECONDS = 3.0
 
 
 def build_app(context: ApiContext) -> web.Application:
-    app = web.Application(middlewares=[answering, guarding], client_max_size=MAX_REQUEST_BYTES)
+    app = web.Application(middlewares=[occupying, answering, guarding], client_max_size=MAX_REQUEST_BYTES)
     app[CONTEXT] = context
+    app[OCCUPIED] = {}
     app.router.add_get("/healthz", health.alive)
     app.router.add_get("/readyz", health.ready)
     app.router.add_get("/metrics", health.metrics)
-    app.router.add_post("/hooks/{source}", hooks.receive)
-    app.router.add_post("/hooks/{source}/{token}", hooks.receive)
+    hooks.install(app)
     app.router.add_post("/k8s/admission", admission.review)
     app.router.add_post("/k8s/admission/{token}", admission.review)
     app.router.add_post("/api/v1/evaluations", evaluations.submit)
@@ -60,17 +61,16 @@ async def serving(app: web.Application, settings: ServerSettings) -> AsyncIterat
         shutdown_timeout=SHUTDOWN_SECONDS,
         # How long the rest of a body that was refused unread is thrown away, so that the sender sees why before we hang up.
         lingering_time=1.0,
+        keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
+        listening = await listen(runner, settings, tls)
         try:
-            await site.start()
-        except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            raise ConfigurationError(f"server: cannot listen on {where}: {error.strerror or error}") from error
-        host, port = runner.addresses[0][:2]
-        yield str(host), int(port)
+            host, port = listening.sockets[0].getsockname()[:2]
+            yield str(host), int(port)
+        finally:
+            listening.close()
     finally:
         await runner.cleanup()
 

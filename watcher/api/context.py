@@ -25,8 +25,8 @@ class Hook(Protocol):
         """Whether the sender has proved itself, decided in constant time and without reading the body."""
         ...
 
-    async def receive(self, request: web.Request) -> web.Response:
-        """Answer a request that was admitted."""
+    async def receive(self, request: web.Request) -> web.Response | None:
+        """Answer a request that was admitted; None refuses it after all, for what its body says or is signed with."""
         ...
 
 

@@ -1,8 +1,9 @@
-"""`POST /hooks/{source}[/{token}]`: hand a request to the source it is for.
+"""`/hooks/{source}[/{token}]`: hand a request to the source it is for.
 
 Whoever guesses learns nothing: an unknown source, a wrong token and a missing one get the same answer.
 """
 
+import re
 import secrets
 
 import structlog
@@ -14,26 +15,41 @@ from watcher.kit.secret import Secret
 
 log = structlog.get_logger(__name__)
 
+# What any sender uses: some tell news by GET, some ask by OPTIONS first. Which of them one may use, its source says.
+METHODS = ("GET", "OPTIONS", "POST", "PUT")
+# A name that is a path as it stands.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
 # Compared against when there is no such source, so that the answer takes the same time.
 _NOBODY = Secret(secrets.token_urlsafe(32))
 
 
+def install(app: web.Application) -> None:
+    """The routes. Those of configured sources without a token are found by their path alone, which is most of all requests."""
+    for method in METHODS:
+        for name in app[CONTEXT].hooks:
+            if _PLAIN_NAME.fullmatch(name):
+                app.router.add_route(method, f"/hooks/{name}", receive)
+        app.router.add_route(method, "/hooks/{source}", receive)
+        app.router.add_route(method, "/hooks/{source}/{token}", receive)
+
+
 async def receive(request: web.Request) -> web.Response:
-    """Answer 401 before the body is read, or whatever the source answers."""
+    """Answer 401, before the body is read unless it is what had to be signed, or whatever the source answers."""
     context = request.app[CONTEXT]
-    name = request.match_info["source"]
+    name = request.match_info.get("source") or request.path.removeprefix("/hooks/")
     token = request.match_info.get("token")
     hook = context.hooks.get(name)
     if hook is None:
         _NOBODY.matches(str(token or request.headers.get("Authorization", "")))
         log.warning("hook.refused", source="unknown", peer=request.remote)
         context.metrics.events.labels("unknown", "refused", "unauthorized").inc()
-    elif not hook.admits(request, token):
+    else:
+        answer = await hook.receive(request) if hook.admits(request, token) else None
+        if answer is not None:
+            return answer
         # A person must act: a registry that is refused keeps its events and delivers nothing until it is let in.
         log.error("hook.refused", source=name, peer=request.remote)
         context.metrics.events.labels(name, "refused", "unauthorized").inc()
-    else:
-        return await hook.receive(request)
     refused = problem(401, "Unauthorized", headers={"WWW-Authenticate": 'Bearer realm="hooks", Basic realm="hooks"'})
     refused.force_close()  # the body was not read, so the connection cannot be used again
     return refused

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,17 @@ from rich.text import Text
 from watcher.backlog.protocol import EventRow
 from watcher.backlog.rows import event_json
 from watcher.backlog.sqlite import SqliteBacklog
+from watcher.cli.captured import read_delivery
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.stored import opened_store
-from watcher.dialects.catalog import DIALECTS
-from watcher.dialects.protocol import Delivery
+from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.kit.clock import iso, utc_now
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed
 from watcher.model.reference import Host, parse_host
 from watcher.reports.table import printable
 from watcher.settings import Settings
-
-REQUEST_SUFFIX = ".http.txt"
-# No sender's payload comes near this; what does was not meant to be read here.
-MAX_FILE_BYTES = 64 * 1024 * 1024
-# A request with more is no request of a registry.
-MAX_HEADERS = 200
+from watcher.sources.settings import EventSourceSettings, SourceSettings
 
 
 @click.group()
@@ -42,15 +38,19 @@ def events() -> None:
 @events.command()
 @click.option("--dialect", required=True, type=click.Choice(sorted(DIALECTS)), help="How the sender writes its events.")
 @click.option("--registry", metavar="HOST", help="The registry the source is bound to; without it no host name is compared.")
+@click.option("--source", metavar="NAME", help="Read it as this source of the configuration would, with its mapping and names.")
 @click.argument("file", type=click.Path(path_type=Path))
 @config_option
-def parse(dialect: str, registry: str | None, file: Path) -> None:
+def parse(dialect: str, registry: str | None, source: str | None, file: Path) -> None:
     """Show what a captured payload becomes: one JSON object per event and line.
 
-    FILE is a body, or `*.http.txt`: request line, headers, blank line, body.
+    FILE is a body; or `*.http.txt`: request line, headers, blank line, body; or a captured MQTT message: PUBLISH, its properties, a
+    blank line, the payload.
     """
-    host = parse_host(registry) if registry else Host("")
-    for decision in DIALECTS[dialect].read(read_delivery(file, host)):
+    configured = _source(source, dialect) if source or dialect == "generic" else EventSourceSettings(dialect=dialect)
+    host = parse_host(registry) if registry else Host(configured.registry)
+    delivery = replace(read_delivery(file, host), aliases=frozenset(configured.aliases))
+    for decision in build_dialect(dialect, configured.mapping).read(delivery):
         click.echo(msgspec.json.encode(decision_json(decision)))
 
 
@@ -71,25 +71,6 @@ def list_(output: str, limit: int) -> None:
         click.echo("No events.")
 
 
-def read_delivery(file: Path, registry: Host) -> Delivery:
-    """A captured request as its source would hand it over.
-
-    Raises:
-        ConfigurationError: unreadable, too large, or a `*.http.txt` that is no request.
-    """
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{file}: more than {MAX_FILE_BYTES} bytes are not read")
-    if not file.name.endswith(REQUEST_SUFFIX):
-        return Delivery(registry=registry, headers={}, body=content)
-    method, headers, body = _request(content, file)
-    return Delivery(registry=registry, headers=headers, body=body, method=method)
-
-
 def decision_json(decision: Decision) -> dict[str, Any]:
     match decision:
         case Pushed(doubt=doubt) if doubt:
@@ -106,38 +87,27 @@ def decision_json(decision: Decision) -> dict[str, Any]:
             return {"decision": "reject", "reason": decision.reason, "detail": decision.detail}
 
 
+def _source(name: str | None, dialect: str) -> EventSourceSettings:
+    """The source of that name and dialect in the configuration.
+
+    Raises:
+        ConfigurationError: there is none, or none was named.
+    """
+    if not name:
+        raise ConfigurationError(
+            "--dialect generic: name with -c FILE --source NAME the source whose `mapping` says where the fields are"
+        )
+    path, settings = required_settings()
+    sources: Sequence[SourceSettings] = settings.sources
+    for source in sources:
+        if isinstance(source, EventSourceSettings) and (source.name, source.dialect) == (name, dialect):
+            return source
+    raise ConfigurationError(f"{path}: no source {name!r} of dialect {dialect}")
+
+
 async def _listed(settings: Settings, limit: int) -> Sequence[EventRow]:
     async with opened_store(settings) as database:
         return await SqliteBacklog(database, utc_now).events(limit=limit)
-
-
-def _request(content: bytes, file: Path) -> tuple[str, dict[str, str], bytes]:
-    """Method, headers by lower-case name, and body. Lines may end as HTTP's do or as a text editor's.
-
-    Spec: RFC 9112 section 2.1; a header that is repeated is joined with commas, RFC 9110 section 5.3.
-    """
-    lines: list[str] = []
-    position = 0
-    while True:
-        end = content.find(b"\n", position)
-        if end < 0 or len(lines) > MAX_HEADERS:
-            raise ConfigurationError(f"{file}: expected a request line, headers, a blank line and a body")
-        line = content[position:end].rstrip(b"\r").decode("latin-1")
-        position = end + 1
-        if not line:
-            break
-        lines.append(line)
-    method, _, _ = lines[0].partition(" ") if lines else ("", "", "")
-    if not method.isalpha() or not method.isupper():
-        raise ConfigurationError(f"{file}:1: expected a request line, such as POST /hooks/main HTTP/1.1")
-    headers: dict[str, str] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
-            raise ConfigurationError(f"{file}:{number}: expected a header, NAME: VALUE")
-        lowered = name.lower()
-        headers[lowered] = f"{headers[lowered]}, {value.strip()}" if lowered in headers else value.strip()
-    return method, headers, content[position:]
 
 
 def _push_json(push: Push) -> dict[str, Any]:

@@ -2,9 +2,22 @@
 
 from collections.abc import Mapping
 
+from watcher.dialects.cdevents import CdeventsDialect
+from watcher.dialects.cloudevents import CloudeventsDialect
 from watcher.dialects.distribution import DistributionDialect
+from watcher.dialects.diun import DiunDialect
+from watcher.dialects.generic import GenericDialect, GenericMapping
 from watcher.dialects.protocol import Dialect
 
 DIALECTS: Mapping[str, Dialect] = {
     "distribution": DistributionDialect(),
+    "cdevents": CdeventsDialect(),
+    "cloudevents": CloudeventsDialect(),
+    "diun": DiunDialect(),
+    "generic": GenericDialect(),
 }
+
+
+def build_dialect(name: str, mapping: GenericMapping | None) -> Dialect:
+    """The dialect of one source; `generic` reads what its mapping points at."""
+    return GenericDialect(mapping) if name == "generic" else DIALECTS[name]

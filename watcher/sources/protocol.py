@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from watcher.dialects.protocol import Delivery
@@ -35,11 +36,30 @@ class Intake(Protocol):
         ...
 
 
+@dataclass(slots=True, kw_only=True)
+class Health:
+    """What a source says of itself; it alone writes it.
+
+    `connected`: news that is sent now would arrive. `problem` says in a sentence why not. `lag_seconds` is how long the newest
+    delivery had waited before it was taken in, None where its carrier does not say.
+    """
+
+    connected: bool = False
+    problem: str = ""
+    last_event_at: datetime | None = None
+    lag_seconds: float | None = None
+
+
 class Source(Protocol):
     """One configured way of hearing about pushes."""
 
     name: str
+    health: Health
 
     async def run(self, intake: Intake) -> None:
-        """Listen until cancelled. Acknowledges a delivery only after `intake` returned; raises if it cannot go on."""
+        """Listen until cancelled. Acknowledges a delivery only after `intake` returned.
+
+        What the other side does (a broker that is gone, credentials that expired) is waited out and told in `health`; raises
+        only what a person must change.
+        """
         ...

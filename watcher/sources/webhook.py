@@ -1,123 +1,225 @@
-"""Deliveries by HTTP POST: `/hooks/NAME`, or `/hooks/NAME/TOKEN`.
+"""Deliveries by HTTP: `/hooks/NAME`, or `/hooks/NAME/TOKEN`.
 
 One HTTP server serves every source and the API, so a webhook source does not listen by itself: the server hands it requests.
 """
 
 import asyncio
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import structlog
-from aiohttp import ClientError, web
+from aiohttp import web
 
 from watcher.dialects.protocol import Delivery
+from watcher.kit.clock import Clock, utc_now
+from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import RetryableError
 from watcher.model.reference import Host
-from watcher.sources.protocol import Accepted, Intake
-from watcher.sources.webhook_auth import Doorman, WebhookAuth
+from watcher.sources.protocol import Accepted, Health, Intake
+from watcher.sources.settings import EventSourceSettings
+from watcher.sources.webhook_auth import BasicAuth, BearerAuth, HeaderDoorman, NoAuth, PathTokenAuth
+from watcher.sources.webhook_body import Body, BodyUnreadError, read_body
+from watcher.sources.webhook_fetch import fetch
+from watcher.sources.webhook_oidc import OidcAuth, TokenDoorman
+from watcher.sources.webhook_senders import SENDERS, Sender, is_unknown_format, payload_of
+from watcher.sources.webhook_signature import HmacAuth, SignatureDoorman
+from watcher.sources.webhook_sns import SnsAuth, SnsDoorman
 
 log = structlog.get_logger(__name__)
 
-# A body that is too large is still read to its end, so that the sender sees our answer and not a broken connection, which a
-# registry would answer by sending it again for ever. What is longer than this comes from no registry, and is cut off.
-DRAIN_BYTES = 64 * 1024 * 1024
-# Registries give up after one to ten seconds themselves; this ends senders that trickle.
-READ_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 1
-# What is kept of a body that is too large.
-EXCERPT_BYTES = 4096
 JSON = {"Content-Type": "application/json"}
 
+WebhookAuth = BearerAuth | PathTokenAuth | BasicAuth | HmacAuth | OidcAuth | SnsAuth | NoAuth
 
-class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"):
-    """One sender that posts to us."""
+
+class WebhookSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"):
+    """One sender that posts to us, to `/hooks/NAME`."""
 
     auth: WebhookAuth  # no default: an open door has to be asked for with {type: none}
-    dialect: str = "distribution"  # how the sender writes its events; never guessed from a request
-    registry: str = ""  # whose events these are; empty: the only one under `registries`
-    # Other host names that clients push to this registry under, as a proxy or a container network has them; "*" for any. An
-    # event that names a host which is neither the registry's nor listed here is rejected.
-    aliases: tuple[str, ...] = ()
-    name: str = ""  # the NAME in /hooks/NAME; empty: the dialect's
+
+    def __post_init__(self) -> None:
+        sender = SENDERS.get(self.dialect)
+        if sender is None:
+            return  # no such dialect: said where all of them are known
+        match self.auth:
+            case HmacAuth(header=header):
+                if sender.signature is None:
+                    raise ValueError(f"the sender of dialect {self.dialect} does not sign: {sender.instead}")
+                if header and not sender.signature.header_is_free:
+                    known = ", ".join(sender.signature.prefixes)
+                    raise ValueError(f"the sender of dialect {self.dialect} signs in {known}: leave `header` away")
+            case SnsAuth():
+                if not sender.sends_sns:
+                    raise ValueError(f"dialect {self.dialect} does not read messages of SNS; ecr does")
+            case _:
+                return
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """What was read: everything, or the beginning of something too large with its size and hash."""
+class Doorman(Protocol):
+    """Decides whether a request is one of the sender's. `reads_body` says that the proof is in the body, or signs it."""
 
-    content: bytes
-    whole_bytes: int | None = None
-    whole_sha256: str = ""
-    ended: bool = True
+    reads_body: bool
+
+    def admits(self, request: web.Request, path_token: str | None) -> bool:
+        """Whether the request may go on, by its request line and headers, in constant time."""
+        ...
+
+    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:
+        """Why a request that was admitted proves nothing, as a low-cardinality word; None when it does.
+
+        `signed` is empty unless `reads_body`.
+
+        Raises:
+            RetryableError: it cannot be told now.
+        """
+        ...
 
 
 class WebhookSource:
-    """One configured sender."""
+    """One configured sender.
 
-    def __init__(self, settings: WebhookSettings, *, max_body_bytes: int) -> None:
+    Raises:
+        ConfigurationError: a secret is unset, unreadable or empty (on construction).
+    """
+
+    def __init__(self, settings: WebhookSettings, *, max_body_bytes: int, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
         self._registry = Host(settings.registry)
         self._aliases = frozenset(settings.aliases)
-        self._doorman = Doorman(settings.auth)
+        self._sender = SENDERS.get(settings.dialect, Sender())
+        self._doormen = _doormen(settings.auth, self._sender, clock)
+        self._reads_body = self._doormen[0].reads_body
         self._max_body_bytes = max_body_bytes
+        self._clock = clock
         self._intake: Intake | None = None
+        self._said_previous = False
+        self.health = Health(problem="not started")
 
     async def run(self, intake: Intake) -> None:
         """Take requests until cancelled; before and after that they are answered 503, which every sender repeats."""
         self._intake = intake
+        self.health.connected, self.health.problem = True, ""
         try:
             await asyncio.Event().wait()
         finally:
             self._intake = None
+            self.health.connected, self.health.problem = False, "stopped"
 
     def admits(self, request: web.Request, path_token: str | None) -> bool:
-        """Whether the sender has proved itself. Reads no body."""
-        return self._doorman.admits(request.headers, path_token)
+        """Whether the sender has proved itself, or may yet do so in `receive`. Reads no body."""
+        admitted = [doorman.admits(request, path_token) for doorman in self._doormen]
+        self._note_previous(current=admitted[0], previous=any(admitted))
+        return any(admitted)
 
-    async def receive(self, request: web.Request) -> web.Response:
-        """Answer a request that was admitted: 202 once its events are on disk, 503 when they cannot be put there.
+    async def receive(self, request: web.Request) -> web.Response | None:
+        """Answer a request that was admitted: with success once its events are on disk, 503 when they cannot be put there.
 
-        A body that is too large or no JSON is answered 202 as well, and recorded: a registry repeats whatever else it is told
-        for ever, and delivers nothing that comes after.
+        None refuses it like one that was not admitted.
+
+        A body that is too large or no JSON is a success as well, and recorded: a registry repeats whatever else it is told for
+        ever, and delivers nothing that comes after. Of one that had to be signed nobody knows who sent it: 413.
         """
+        try:
+            return await self._received(request)
+        except RetryableError as error:
+            log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
+            return _unavailable(close=isinstance(error, BodyUnreadError))
+
+    async def _received(self, request: web.Request) -> web.Response | None:
         if self._intake is None:
             return _unavailable()
-        try:
-            body = await self._body(request)
-        except TimeoutError:
-            return _problem(408, "The body did not arrive in time", {"Connection": "close"})
-        except ClientError as error:
-            log.info("delivery.interrupted", source=self.name, error=type(error).__name__)
-            return _problem(400, "The body could not be read", {"Connection": "close"})
-        delivery = Delivery(
+        if not self._reads_body and not await self._is_proven(request.headers, b""):
+            return None
+        # Of a stranger's body no more is read than can be checked.
+        body = await read_body(request, limit_bytes=self._max_body_bytes, drains=not self._reads_body)
+        if self._reads_body:
+            if body.whole_bytes is not None:
+                log.error("delivery.refused", source=self.name, reason="too-large", limit_bytes=self._max_body_bytes)
+                return _problem(413, "The body is too large to check its signature", {"Connection": "close"})
+            if not await self._is_proven(request.headers, self._signed(request, body.content)):
+                return None
+        if request.method not in self._sender.methods:
+            return _problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(self._sender.methods))})
+        result = await self._intake(self.name, self._delivery(request, body))
+        self.health.last_event_at = self._clock()
+        answer = self._answer(request, result)
+        if not body.ended:
+            answer.force_close()
+        return answer
+
+    def _answer(self, request: web.Request, result: Accepted) -> web.Response:
+        if (shaken := result.handshake) is not None:
+            return web.Response(status=shaken.status, headers=shaken.headers, body=shaken.body)
+        unread = result.rejected and not result.accepted
+        if self._sender.refuses_formats and unread and is_unknown_format(request.headers.get("Content-Type", "")):
+            return _problem(415, "Events are read as JSON only", {})
+        if self._sender.status == 204:
+            return web.Response(status=204)
+        return web.Response(body=msgspec.json.encode(_counts(result)), status=self._sender.status, headers=JSON)
+
+    async def _is_proven(self, headers: Mapping[str, str], signed: bytes) -> bool:
+        objections = [await doorman.objection(headers, signed) for doorman in self._doormen]
+        if None not in objections:
+            # Everybody outside gets the same 401; why is for whoever has to find out.
+            log.warning("delivery.refused", source=self.name, reason=objections[0])
+            return False
+        self._note_previous(current=objections[0] is None, previous=True)
+        return True
+
+    def _note_previous(self, *, current: bool, previous: bool) -> None:
+        if previous and not current and not self._said_previous:
+            self._said_previous = True
+            log.info("secret.outdated", source=self.name, detail="a sender still uses the previous one; said once")
+
+    def _signed(self, request: web.Request, body: bytes) -> bytes:
+        """What the sender signed: the raw body, or the one field of a form that some sign instead."""
+        payload = self._payload(request, body)
+        return body if payload is None else payload
+
+    def _payload(self, request: web.Request, body: bytes) -> bytes | None:
+        signature = self._sender.signature
+        if signature is None or not signature.payload_field:
+            return None
+        return payload_of(
+            signature.payload_field,
+            body=body,
+            content_type=request.headers.get("Content-Type", ""),
+            query=request.rel_url.raw_query_string,
+        )
+
+    def _delivery(self, request: web.Request, body: Body) -> Delivery:
+        in_query = None if body.content else self._payload(request, b"")
+        return Delivery(
             registry=self._registry,
             headers=request.headers,  # compares without case
-            body=body.content,
+            body=body.content if in_query is None else in_query,
             method=request.method,
             aliases=self._aliases,
             whole_bytes=body.whole_bytes,
             whole_sha256=body.whole_sha256,
         )
-        try:
-            result = await self._intake(self.name, delivery)
-        except RetryableError as error:
-            log.warning("delivery.postponed", source=self.name, reason=error.reason)
-            return _unavailable()
-        answer = web.Response(body=msgspec.json.encode(_counts(result)), status=202, headers=JSON)
-        if not body.ended:
-            answer.force_close()
-        return answer
 
-    async def _body(self, request: web.Request) -> _Body:
-        if request.content.is_eof() and (request.content_length or 0) <= self._max_body_bytes:
-            # It is all here already, as a registry's few kilobytes mostly are: there is nothing to wait for.
-            content = request.content.read_nowait()
-            if len(content) <= self._max_body_bytes:
-                return _Body(content=content)
-            return _too_large(content, hashlib.sha256(content), len(content), ended=True)
-        async with asyncio.timeout(READ_SECONDS):
-            return await _read(request, self._max_body_bytes)
+
+def _doormen(auth: WebhookAuth, sender: Sender, clock: Clock) -> Sequence[Doorman]:
+    """The first knows the secret, the second, if any, the previous one. Secrets are resolved here, once."""
+    match auth:
+        case BearerAuth(secret=current, previous_secret=previous) | PathTokenAuth(secret=current, previous_secret=previous):
+            return [HeaderDoorman(auth, resolve(each)) for each in (current, previous) if each]
+        case BasicAuth(password=current, previous_password=previous):
+            return [HeaderDoorman(auth, resolve(each)) for each in (current, previous) if each]
+        case HmacAuth(secret=current, previous_secret=previous, header=header):
+            assert sender.signature is not None
+            prefixes = {header: "sha256="} if header else sender.signature.prefixes
+            algorithm = sender.signature.algorithm
+            return [SignatureDoorman(resolve(each), prefixes=prefixes, algorithm=algorithm) for each in (current, previous) if each]
+        case OidcAuth():
+            return [TokenDoorman(auth, fetch, clock)]
+        case SnsAuth():
+            return [SnsDoorman(auth, fetch, clock)]
+        case NoAuth():
+            return [HeaderDoorman(auth, Secret(""))]
 
 
 def _counts(result: Accepted) -> dict[str, int]:
@@ -125,39 +227,15 @@ def _counts(result: Accepted) -> dict[str, int]:
     return {**counts, "rejected": result.rejected} if result.rejected else counts
 
 
-def _unavailable() -> web.Response:
-    return _problem(503, "Events cannot be taken in now", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+def _unavailable(*, close: bool = False) -> web.Response:
+    """503, which every sender repeats. Some take any 4xx for final."""
+    answer = _problem(503, "Events cannot be taken in now", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if close:
+        answer.force_close()
+    return answer
 
 
 def _problem(status: int, title: str, headers: dict[str, str]) -> web.Response:
     """Spec: RFC 9457."""
     body = {"type": "about:blank", "title": title, "status": status}
     return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
-
-
-async def _read(request: web.Request, limit_bytes: int) -> _Body:
-    """Read at most `limit_bytes`; hash and drop what comes after, up to DRAIN_BYTES in all."""
-    kept: list[bytes] = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        kept.append(chunk)
-        if size > limit_bytes:
-            break
-    else:
-        return _Body(content=b"".join(kept))
-    beginning = b"".join(kept)
-    hasher = hashlib.sha256(beginning)
-    ended = False
-    while size <= DRAIN_BYTES:
-        chunk = await request.content.readany()
-        if not chunk:
-            ended = True
-            break
-        size += len(chunk)
-        hasher.update(chunk)
-    return _too_large(beginning, hasher, size, ended=ended)
-
-
-def _too_large(beginning: bytes, hasher: "hashlib._Hash", size: int, *, ended: bool) -> _Body:
-    return _Body(content=beginning[:EXCERPT_BYTES], whole_bytes=size, whole_sha256=hasher.hexdigest(), ended=ended)

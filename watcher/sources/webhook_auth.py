@@ -1,75 +1,81 @@
-"""Who may post to a webhook. Decided from the request line and headers alone, in constant time, before the body is read."""
+"""Senders that say a secret. Decided from the request line and headers alone, in constant time, before the body is read."""
 
 import base64
 import binascii
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from aiohttp import web
 
-from watcher.kit.secret import Secret, SecretReference, resolve
+from watcher.kit.secret import Secret, SecretReference
+
+HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 
 
 class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="bearer"):
-    """`Authorization` equals the secret, with or without a scheme word before it."""
+    """A header equals the secret, with or without a scheme word (`Bearer`, `Token`) before it."""
 
-    secret: SecretReference
+    secret: SecretReference  # the one that senders are given
+    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
+    header: HeaderName = "Authorization"  # where the secret is, for senders that cannot set this one: `X-JFrog-Event-Auth`
+    # A parameter of the query string that may hold the secret instead, for senders that can set no header: `access_token`, `code`.
+    # Proxies write query strings into their logs, so a path token is better where that is possible.
+    query: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
 
 
 class PathTokenAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="path-token"):
     """The secret is the last part of the URL: `/hooks/NAME/TOKEN`. For senders that can set no header."""
 
-    secret: SecretReference
+    secret: SecretReference  # letters and digits, at least 32 of them: nothing else keeps strangers out
+    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
 
 
 class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="basic"):
     """User name and password, also as `https://USER:PASSWORD@HOST/hooks/NAME`."""
 
-    username: str
-    password: SecretReference
+    username: str  # the same for both passwords
+    password: SecretReference  # the one that senders are given
+    previous_password: SecretReference | None = None  # is accepted as well, while senders are changed from it to `password`
 
 
 class NoAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="none"):
     """Anybody who reaches the port may post. It has to be written out: leaving `auth` away is an error."""
 
 
-WebhookAuth = BearerAuth | PathTokenAuth | BasicAuth | NoAuth
+class HeaderDoorman:
+    """Knows one secret, and where the sender says it."""
 
+    reads_body = False
 
-class Doorman:
-    """Answers one question about a request. Every secret is resolved once, at start.
-
-    Raises:
-        ConfigurationError: a secret is unset, unreadable or empty (on construction).
-    """
-
-    def __init__(self, auth: WebhookAuth) -> None:
+    def __init__(self, auth: BearerAuth | PathTokenAuth | BasicAuth | NoAuth, secret: Secret) -> None:
         self._auth = auth
-        match auth:
-            case BearerAuth() | PathTokenAuth():
-                self._secret = resolve(auth.secret)
-            case BasicAuth():
-                self._secret = resolve(auth.password)
-            case NoAuth():
-                self._secret = Secret("")
+        self._secret = secret
 
-    def admits(self, headers: Mapping[str, str], path_token: str | None) -> bool:
-        """Whether the request may go on. Names of `headers` are lower-case or compare without case."""
-        authorization = headers.get("authorization", "")
+    def admits(self, request: web.Request, path_token: str | None) -> bool:
+        """Whether the request says the secret."""
+        headers: Mapping[str, str] = request.headers
         match self._auth:
-            case BearerAuth():
-                # Both comparisons always run: which of the two forms a sender uses is no secret, but how far it matched is.
-                bare = self._secret.matches(authorization)
-                schemed = self._secret.matches(authorization.partition(" ")[2].strip())
-                return bare or schemed
+            case BearerAuth(header=header, query=query):
+                given = headers.get(header, "")
+                # All comparisons always run: which form a sender uses is no secret, but how far it matched is.
+                bare = self._secret.matches(given)
+                schemed = self._secret.matches(given.partition(" ")[2].strip())
+                asked = bool(query) and self._secret.matches(request.query.get(query, ""))
+                return bare or schemed or asked
             case PathTokenAuth():
                 return self._secret.matches(path_token or "")
             case BasicAuth(username=username):
-                given_name, given_password = _basic(authorization)
+                given_name, given_password = _basic(headers.get("Authorization", ""))
                 named = Secret(username).matches(given_name)
                 known = self._secret.matches(given_password)
                 return named and known
             case NoAuth():
                 return True
+
+    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:  # noqa: ARG002 -- every doorman is asked alike
+        """None: there is nothing more to prove."""
+        return None
 
 
 def _basic(authorization: str) -> tuple[str, str]:

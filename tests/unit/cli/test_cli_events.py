@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Ended, Run
-from watcher.cli.events import read_delivery
+from watcher.cli.captured import read_delivery
 from watcher.dialects.protocol import Delivery
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host
@@ -135,3 +135,55 @@ def test_an_unknown_dialect_is_a_usage_error(watcher: Run, body: Path) -> None:
     ended = watcher("events", "parse", "--dialect", "morse", body)
     assert ended.code == 2
     assert "distribution" in ended.err
+
+
+MAPPED = """\
+registries: [{host: registry.example.com}]
+sources:
+  - {type: webhook, dialect: distribution, aliases: [hub.internal], auth: {type: none}}
+  - type: webhook
+    name: builds
+    dialect: generic
+    aliases: [hub.internal]
+    auth: {type: none}
+    mapping: {image: "$.name", tag: "$.tag", event_id: "$.id"}
+"""
+
+
+def test_a_generic_payload_is_read_by_the_mapping_of_its_source(watcher: Run, tmp_path: Path) -> None:
+    """With the names that its registry has, as the daemon would read it."""
+    (tmp_path / "watcher.yaml").write_text(MAPPED)
+    (tmp_path / "body.json").write_text('{"name": "hub.internal/team/app", "tag": "v1", "id": 7}')
+    ended = watcher("events", "parse", "--dialect", "generic", "--source", "builds", "body.json")
+    assert ended.code == 0
+    push = json.loads(ended.out)["push"]
+    assert (push["registry"], push["repository"], push["event_id"]) == ("registry.example.com", "team/app", "7")
+    ended = watcher(
+        "events", "parse", "--dialect", "generic", "-c", "watcher.yaml", "--source", "builds", "--registry", "x", "body.json"
+    )
+    assert json.loads(ended.out)["push"]["registry"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "--dialect generic: name with -c FILE --source NAME the source"),
+        (("--source", "distribution"), "watcher.yaml: no source 'distribution' of dialect generic"),
+        (("--source", "other"), "watcher.yaml: no source 'other' of dialect generic"),
+    ],
+)
+def test_generic_needs_a_source_with_a_mapping(watcher: Run, tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    """Nothing else says where the fields are."""
+    (tmp_path / "watcher.yaml").write_text(MAPPED)
+    (tmp_path / "body.json").write_text("{}")
+    ended = watcher("events", "parse", "--dialect", "generic", *arguments, "body.json")
+    assert ended.code == 2
+    assert complaint in ended.err
+
+
+def test_a_captured_mqtt_message_is_taken_apart(tmp_path: Path) -> None:
+    """Its content type and its user properties become what the HTTP binding of CloudEvents has; the rest is the broker's."""
+    path = tmp_path / "publish.txt"
+    path.write_bytes(b"PUBLISH\nTopic Name: a/b\nQoS: 1\nContent Type: application/json\nUser Property: id=a=b:c\n\n{}\n")
+    expected = Delivery(registry=Host("r"), headers={"content-type": "application/json", "ce-id": "a=b:c"}, body=b"{}\n")
+    assert read_delivery(path, Host("r")) == expected

@@ -52,6 +52,10 @@ def test_init_leaves_a_file_alone(tmp_path: Path) -> None:
         ("sources: [{type: webhook, dialect: distribution}]\n", "missing required field `auth`"),
         ("sources: [{type: webhook, dialect: distribution, auth: {type: none}}]\n", "exactly one registry"),
         ("registries: [{host: a.example}]\nsources: [{type: webhook, dialect: x, auth: {type: none}}]\n", "no dialect 'x'"),
+        (
+            "registries: []\nsources: [{type: webhook, dialect: generic, auth: {type: none}, mapping: {image: $..a}}]\n",
+            "watcher.yaml:2:65: image: '$..a' at character 2",
+        ),
         ("publish: [{type: log}, {type: log}]\n", "two publishers are named 'log'"),
         ("inspection: {timeout: 10}\n", "watcher.yaml:1:23"),
         ("server: {host: 0.0.0.0}\n", "api_token must be set"),

@@ -1,28 +1,19 @@
-import asyncio
 import base64
 import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from tests.doubles.api import RunningApi, running_api
-from tests.doubles.backlog import RecordingBacklog
-from tests.doubles.hand_clock import HandClock
+from tests.doubles.receiver import Receiver, running_receiver
 from watcher.dialects.catalog import DIALECTS
-from watcher.kit.wakeup import Wakeup
-from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
-from watcher.model.push import Rejected
-from watcher.model.verdict import Subject
-from watcher.pipeline.intake import Intake
-from watcher.sources import webhook
-from watcher.sources.webhook import WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import BasicAuth, BearerAuth, Doorman, NoAuth, PathTokenAuth, WebhookAuth
+from watcher.sources import webhook_body
+from watcher.sources.webhook import WebhookAuth, WebhookSettings, WebhookSource
+from watcher.sources.webhook_auth import BasicAuth, BearerAuth, NoAuth, PathTokenAuth
 
 pytestmark = pytest.mark.enable_socket
 
@@ -31,33 +22,8 @@ DIGEST = "sha256:" + "1" * 64
 SECRET = {"Authorization": "Bearer s3cret"}
 
 
-class NothingIsOurs:
-    async def claim(self, digests: Any) -> None:
-        return
-
-    async def claimed(self, digests: Any) -> frozenset[Digest]:
-        return frozenset()
-
-    def lock(self, subject: Subject) -> Any:
-        return asyncio.Lock()
-
-
-class Receiver:
-    """The server with the hooks `bearer`, `path`, `basic` and `open`, all of which lead to one recording backlog."""
-
-    def __init__(self, api: RunningApi, backlog: RecordingBacklog) -> None:
-        self.api = api
-        self.backlog = backlog
-
-    async def post(self, path: str, body: Any = b'{"events": []}', headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        async with self.api.session.post(f"{self.api.url}/hooks/{path}", data=body, headers=headers) as response:
-            return response.status, await response.json(content_type=None)
-
-    @property
-    def last(self) -> Rejected:
-        decision = self.backlog.arrivals[-1].decision
-        assert isinstance(decision, Rejected)
-        return decision
+def a_source(name: str, auth: WebhookAuth) -> WebhookSource:
+    return WebhookSource(WebhookSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY)
 
 
 @pytest.fixture
@@ -69,24 +35,8 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         "basic": BasicAuth(username="registry", password="env:HOOK"),
         "open": NoAuth(),
     }
-    sources = {
-        name: WebhookSource(WebhookSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY)
-        for name, auth in auths.items()
-    }
-    backlog = RecordingBacklog()
-    intake = Intake(
-        dialects=dict.fromkeys(sources, DIALECTS["distribution"]),
-        backlog=backlog,
-        own_writes=NothingIsOurs(),
-        clock=HandClock(),
-        wakeup=Wakeup(),
-        counted=lambda source, fate, reason: None,
-    )
-    async with running_api(tmp_path, hooks=sources) as api, asyncio.TaskGroup() as group:
-        tasks = [group.create_task(source.run(intake), name=name) for name, source in sources.items()]
-        yield Receiver(api, backlog)
-        for task in tasks:
-            task.cancel()
+    async with running_receiver(tmp_path, [a_source(*each) for each in auths.items()], DIALECTS["distribution"]) as running:
+        yield running
 
 
 def envelope(*actions: str) -> bytes:
@@ -153,8 +103,7 @@ async def test_whoever_guesses_learns_nothing(receiver: Receiver) -> None:
 
 async def test_a_refused_sender_is_answered_before_its_body_is_read(receiver: Receiver) -> None:
     """A stranger cannot make us read: the answer comes while the body is still to be sent."""
-    host, _, port = receiver.api.url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await receiver.connect()
     writer.write(b"POST /hooks/bearer HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 401")
     writer.close()
@@ -179,8 +128,8 @@ async def test_the_answer_counts_what_became_of_the_events(receiver: Receiver) -
 async def test_a_body_that_is_no_json_is_taken_and_recorded(receiver: Receiver, body: bytes, reason: str) -> None:
     """Refusing it would make the registry send it again for ever, and nothing after it."""
     status, _ = await receiver.post("open", body)
-    arrival = receiver.backlog.arrivals[-1]
-    assert (status, receiver.last.reason, arrival.excerpt, arrival.body_bytes) == (202, reason, body, len(body))
+    arrival = receiver.last
+    assert (status, receiver.rejected.reason, arrival.excerpt, arrival.body_bytes) == (202, reason, body, len(body))
     assert arrival.body_sha256 == hashlib.sha256(body).hexdigest()
 
 
@@ -190,8 +139,8 @@ async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(receiver: Re
     assert await receiver.post("open", fits) == (202, {"accepted": 0, "ignored": 1, "duplicates": 0})
     large = fits + b" " * 10_000
     assert (await receiver.post("open", large))[0] == 202
-    arrival = receiver.backlog.arrivals[-1]
-    assert (receiver.last.reason, arrival.body_bytes) == ("too-large", len(large))
+    arrival = receiver.last
+    assert (receiver.rejected.reason, arrival.body_bytes) == ("too-large", len(large))
     assert arrival.body_sha256 == hashlib.sha256(large).hexdigest()
     assert large.startswith(arrival.excerpt)
     assert arrival.excerpt
@@ -199,7 +148,7 @@ async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(receiver: Re
 
 async def test_a_body_without_end_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read of it is recorded, and the connection is closed."""
-    monkeypatch.setattr(webhook, "DRAIN_BYTES", 100_000)
+    monkeypatch.setattr(webhook_body, "DRAIN_BYTES", 100_000)
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(1000):
@@ -207,24 +156,23 @@ async def test_a_body_without_end_is_cut_off(receiver: Receiver, monkeypatch: py
 
     with contextlib.suppress(OSError):  # the client may still be writing when we hang up
         await receiver.post("open", endless())
-    arrival = receiver.backlog.arrivals[-1]
-    assert receiver.last.reason == "too-large"
+    arrival = receiver.last
+    assert receiver.rejected.reason == "too-large"
     assert 100_000 < arrival.body_bytes < 2_000_000
 
 
 async def test_what_is_compressed_is_not_unpacked(receiver: Receiver) -> None:
     """No registry compresses, so a bomb is only bytes that are no JSON."""
     status, _ = await receiver.post("open", b"\x1f\x8b\x08\x00 no gzip either", {"Content-Encoding": "gzip"})
-    assert (status, receiver.last.reason) == (202, "invalid-json")
+    assert (status, receiver.rejected.reason) == (202, "invalid-json")
 
 
 async def test_a_sender_that_trickles_is_ended(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It holds a connection for a bounded time only."""
-    monkeypatch.setattr(webhook, "READ_SECONDS", 0.05)
-    host, _, port = receiver.api.url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    """It holds a connection for a bounded time only. 503, not 408: some take that for final, and it may be we who were slow."""
+    monkeypatch.setattr(webhook_body, "READ_SECONDS", 0.05)
+    reader, writer = await receiver.connect()
     writer.write(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 503")
     writer.close()
     await writer.wait_closed()
 
@@ -239,9 +187,15 @@ async def test_a_store_that_is_down_is_the_senders_to_try_again(receiver: Receiv
 
 
 async def test_other_methods_and_deeper_paths_are_no_hooks(receiver: Receiver) -> None:
-    """405 and 404, without a word about what there is."""
-    assert (await receiver.api.get("/hooks/open"))[0] == 405
+    """405 and 404, without a word about what there is: whoever did not prove himself is told no more than by any other method."""
+    assert (await receiver.send("GET", "open"))[0] == 405
+    assert (await receiver.send("GET", "open"))[1]["Allow"] == "POST"
+    for method in ("GET", "PUT", "OPTIONS"):
+        assert {(await receiver.send(method, path))[0] for path in ("bearer", "path", "nobody")} == {401}
+    for method in ("DELETE", "PATCH", "HEAD"):
+        assert {(await receiver.send(method, path))[0] for path in ("bearer", "open", "nobody")} == {405}
     assert (await receiver.post("open/a/b"))[0] == 404
+    assert receiver.backlog.arrivals == []
 
 
 def test_a_source_without_auth_is_a_configuration_error() -> None:
@@ -251,7 +205,10 @@ def test_a_source_without_auth_is_a_configuration_error() -> None:
     assert msgspec.convert({"type": "webhook", "auth": {"type": "none"}}, WebhookSettings).name == ""
 
 
-def test_a_secret_that_is_not_set_ends_the_start() -> None:
+def test_a_secret_that_is_not_set_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the first request finds it out."""
     with pytest.raises(ConfigurationError, match="NO_SUCH_VARIABLE"):
-        Doorman(BearerAuth(secret="env:NO_SUCH_VARIABLE"))
+        a_source("main", BearerAuth(secret="env:NO_SUCH_VARIABLE"))
+    monkeypatch.setenv("HOOK", "s3cret")
+    with pytest.raises(ConfigurationError, match="NO_SUCH_VARIABLE"):
+        a_source("main", BearerAuth(secret="env:HOOK", previous_secret="env:NO_SUCH_VARIABLE"))

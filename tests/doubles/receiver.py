@@ -1,0 +1,99 @@
+"""The real HTTP server with webhook sources, which all lead through the real intake to one recording backlog."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.doubles.api import RunningApi, running_api
+from tests.doubles.backlog import RecordingBacklog
+from tests.doubles.hand_clock import HandClock
+from watcher.api.settings import ServerSettings
+from watcher.backlog.protocol import Arrival
+from watcher.dialects.protocol import Delivery, Dialect
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.push import Decision, Ignored, Rejected
+from watcher.model.verdict import Subject
+from watcher.pipeline.intake import Intake
+from watcher.sources.webhook import WebhookSource
+
+
+class NothingIsOurs:
+    async def claim(self, digests: Any) -> None:
+        return
+
+    async def claimed(self, digests: Any) -> frozenset[Digest]:
+        return frozenset()
+
+    def lock(self, subject: Subject) -> Any:
+        return asyncio.Lock()
+
+
+@dataclass
+class WrittenDialect:
+    """Decides everything alike, and keeps what it was given."""
+
+    decision: Decision = field(default_factory=lambda: Ignored(reason="pull"))
+    read_so_far: list[Delivery] = field(default_factory=list)
+
+    def read(self, delivery: Delivery) -> Sequence[Decision]:
+        self.read_so_far.append(delivery)
+        return [self.decision]
+
+
+@dataclass(kw_only=True)
+class Receiver:
+    """`post` and `send` give status and body; every source reads with `dialect`."""
+
+    api: RunningApi
+    backlog: RecordingBacklog
+
+    async def post(self, path: str, body: Any = b'{"events": []}', headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        async with self.api.session.post(f"{self.api.url}/hooks/{path}", data=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def send(
+        self, method: str, path: str, body: Any = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and raw body."""
+        async with self.api.session.request(method, f"{self.api.url}/hooks/{path}", data=body, headers=headers) as response:
+            return response.status, dict(response.headers), await response.read()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, _, port = self.api.url.removeprefix("http://").partition(":")
+        return await asyncio.open_connection(host, int(port))
+
+    @property
+    def last(self) -> Arrival:
+        return self.backlog.arrivals[-1]
+
+    @property
+    def rejected(self) -> Rejected:
+        decision = self.last.decision
+        assert isinstance(decision, Rejected)
+        return decision
+
+
+@asynccontextmanager
+async def running_receiver(
+    directory: Path, sources: Sequence[WebhookSource], dialect: Dialect, *, server: ServerSettings | None = None
+) -> AsyncIterator[Receiver]:
+    """Every source runs, and is reached by its name."""
+    backlog = RecordingBacklog()
+    intake = Intake(
+        dialects={source.name: dialect for source in sources},
+        backlog=backlog,
+        own_writes=NothingIsOurs(),
+        clock=HandClock(),
+        wakeup=Wakeup(),
+        counted=lambda source, fate, reason: None,
+    )
+    hooks = {source.name: source for source in sources}
+    async with running_api(directory, hooks=hooks, settings=server) as api, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(source.run(intake), name=source.name) for source in sources]
+        yield Receiver(api=api, backlog=backlog)
+        for task in tasks:
+            task.cancel()
