@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -24,12 +25,13 @@ from watcher.kit.clock import utc_now
 from watcher.kit.glob import glob_any
 from watcher.kit.secret import resolve
 from watcher.kit.sqlite import Database
+from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
 from watcher.kit.units import size_bytes
 from watcher.kit.version import VERSION
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
-from watcher.model.errors import PolicyError, RetryableError
+from watcher.model.errors import PolicyError
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
@@ -60,7 +62,6 @@ log = structlog.get_logger(__name__)
 
 # Jobs spend most of their time waiting for registries and for layers that others read; the workers bound what is read at once.
 JOBS_AT_ONCE = 10
-METRICS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,36 +82,35 @@ class Daemon:
     sources: Sequence[Source]
     context: ApiContext
     metrics: Metrics
+    supervisor: Supervisor
 
     async def run(self, *, started: asyncio.Future[tuple[str, int]] | None = None) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled. A part that fails is run again, and neither the server nor its neighbours notice."""
         async with serving(build_app(self.context), self.settings.server) as address, asyncio.TaskGroup() as group:
-            for source in self.sources:
-                group.create_task(source.run(self.intake), name=f"source-{source.name}")
-            group.create_task(self.judge.run(), name="judge")
-            group.create_task(self.announcer.run(), name="announce")
-            group.create_task(self._show_backlog(), name="metrics")
+            parts: dict[str, Callable[[], Awaitable[None]]] = {
+                **{f"source-{source.name}": partial(source.run, self.intake) for source in self.sources},
+                "judge": partial(self.judge.run, group),
+                "leases": self.judge.renew,
+                "announce": partial(self.announcer.run, group),
+            }
+            group.create_task(self.announcer.open(), name="open-publishers")
+            for part, run in parts.items():
+                group.create_task(self.supervisor.keep(part, run), name=part)
             log.info("daemon.started", host=address[0], port=address[1], version=VERSION, policy_revision=self.evaluator.revision)
             if started is not None:
                 started.set_result(address)
 
     async def reload(self) -> None:
-        """Read the policies again; one that is wrong is reported, and the present ones stay in force."""
+        """Read the policies again; one that is wrong is reported, and the present ones stay in force.
+
+        Raises whatever else goes wrong; doing it again is harmless.
+        """
         try:
             changed = await self.evaluator.replace(lambda: _begin_evaluator(self.settings, self.folder))
-        except (PolicyError, RetryableError) as error:
+        except PolicyError as error:
             log.error("policies.refused", detail=str(error))
             return
         log.info("policies.reloaded", changed=changed, policy_revision=self.evaluator.revision)
-
-    async def _show_backlog(self) -> None:
-        while True:
-            try:
-                depth = await self.backlog.depth()
-                self.metrics.show_backlog(depth.jobs, depth.oldest_seconds)
-            except RetryableError as error:
-                log.warning("store.unavailable", detail=str(error))
-            await asyncio.sleep(METRICS_SECONDS)
 
 
 @asynccontextmanager
@@ -182,6 +182,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             wanted = reference.digest or reference.tag
             return await registries.access(reference.registry).images.head(reference.repository, wanted) if wanted else None
 
+        supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         sources = [build_source(each, max_body_bytes=size_bytes(settings.server.max_body)) for each in settings.sources]
         judge = Judge(
             backlog=backlog,
@@ -230,11 +231,13 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 metrics=metrics,
                 wakeup=judge_bell,
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
+                down=supervisor.down,
                 api_token=resolve(settings.server.api_token) if settings.server.api_token else None,
                 admission=settings.admission,
                 admission_token=resolve(settings.admission.token) if settings.admission and settings.admission.token else None,
             ),
             metrics=metrics,
+            supervisor=supervisor,
         )
         log.debug("daemon.closing", released=released)
 
@@ -274,7 +277,7 @@ async def run_until_signalled(settings: Settings, *, folder: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
     async with assembled(settings, folder=folder) as daemon:
         running = asyncio.create_task(daemon.run(), name="daemon")
-        reloads = asyncio.create_task(_reload_on(reloading, daemon), name="reload")
+        reloads = asyncio.create_task(daemon.supervisor.keep("reload", partial(_reload_on, reloading, daemon)), name="reload")
         stopped = asyncio.create_task(stopping.wait(), name="stop")
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
         log.info("daemon.stopping")
@@ -290,4 +293,8 @@ async def _reload_on(signalled: asyncio.Event, daemon: Daemon) -> None:
     while True:
         await signalled.wait()
         signalled.clear()
-        await daemon.reload()
+        try:
+            await daemon.reload()
+        except Exception:
+            signalled.set()  # what was asked for is still to be done, when this loop is run again
+            raise

@@ -34,8 +34,8 @@ class Hook(Protocol):
 class ApiContext:
     """`evaluator` gives the present revision; `resolve` asks a configured registry for a tag's digest, None when it has none.
 
-    `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `wakeup` is rung when a job
-    was put. `admission` None switches the endpoint off.
+    `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `down` gives the parts of it
+    that do not run now, each with a word for why. `wakeup` is rung when a job was put. `admission` None switches the endpoint off.
     """
 
     backlog: Backlog
@@ -49,6 +49,7 @@ class ApiContext:
     wakeup: Wakeup
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     not_ready: Callable[[], str | None] = lambda: None
+    down: Callable[[], Mapping[str, str]] = dict
     api_token: Secret | None = None
     admission: AdmissionSettings | None = None
     admission_token: Secret | None = None

@@ -19,7 +19,10 @@ async def alive(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Events that arrive now would be taken in."""
+    """Events that arrive now would be taken in. A part that is down makes it degraded, not unready: the others do their work.
+
+    Anybody may ask, so of a part there is a word; the sentence is in the log.
+    """
     context = request.app[CONTEXT]
     reason = context.not_ready()
     if reason is None:
@@ -30,7 +33,8 @@ async def ready(request: web.Request) -> web.Response:
             reason = "the store does not answer"
     if reason is not None:
         return problem(503, "Not ready", detail=reason)
-    return web.json_response({"status": "ready"})
+    down = context.down()
+    return web.json_response({"status": "degraded", "down": dict(down)} if down else {"status": "ready"})
 
 
 async def metrics(request: web.Request) -> web.Response:

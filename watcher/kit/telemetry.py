@@ -105,6 +105,8 @@ class Metrics:
     evaluations_suppressed: Counter = field(init=False)
     publications: Counter = field(init=False)
     registry_requests: Counter = field(init=False)
+    restarts: Counter = field(init=False)
+    part_up: Gauge = field(init=False)
     _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -154,6 +156,15 @@ class Metrics:
             ("registry", "status"),
             registry=registry,
         )
+        self.restarts = Counter(
+            "watcher_restarts_total",
+            "How often a part of the daemon ended or failed, to be run again.",
+            ("part",),
+            registry=registry,
+        )
+        self.part_up = Gauge(
+            "watcher_part_up", "1 while a part of the daemon runs, 0 since it failed.", ("part",), registry=registry
+        )
 
     def count_event(self, source: str, decision: str, reason: str) -> None:
         """One more event. On the hot path of intake: looking a child up by its labels costs more than counting."""
@@ -173,6 +184,9 @@ class Metrics:
     def count_registry_request(self, registry: str, status: int) -> None:
         self.registry_requests.labels(registry, str(status)).inc()
 
+    def count_restart(self, part: str) -> None:
+        self.restarts.labels(part).inc()
+
     def count_verdict(self, outcome: str) -> None:
         self.verdicts.labels(outcome).inc()
 
@@ -188,6 +202,11 @@ class Metrics:
         """Show nothing rather than old numbers."""
         self.backlog_jobs.clear()
         self.backlog_oldest_seconds.clear()
+
+    def show_part(self, part: str, up: bool) -> None:
+        """Its restarts are shown from the first moment too, as 0: a counter that begins with 1 has no rate."""
+        self.restarts.labels(part)
+        self.part_up.labels(part).set(int(up))
 
     def exposition(self) -> bytes:
         """The text format of Prometheus."""

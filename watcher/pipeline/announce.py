@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn
 
 import structlog
 
@@ -29,37 +31,51 @@ class Announcer:
     publishers: Mapping[str, Publisher]
     wakeup: Wakeup
     counted: Callable[[str, str], None]
+    running: dict[int, Publication] = field(default_factory=dict)
 
-    async def run(self) -> None:
-        """Announce until cancelled. What is under way when cancelled is announced again later."""
-        slots = asyncio.Semaphore(CONCURRENCY)
+    async def open(self) -> None:
+        """Say of every destination how it is, once. What has to be published waits for none of them."""
         async with asyncio.TaskGroup() as group:
             for publisher in self.publishers.values():
                 group.create_task(_open(publisher), name=f"open-{publisher.name}")
-            while True:
-                await slots.acquire()
-                due = await self.outbox.due(1)
-                if not due:
-                    slots.release()
-                    await self.wakeup.wait(IDLE_SECONDS)
-                    continue
-                group.create_task(self._work(due[0], slots), name=f"announce-{due[0].id}")
 
-    async def _work(self, publication: Publication, slots: asyncio.Semaphore) -> None:
+    async def run(self, publications: asyncio.TaskGroup) -> NoReturn:
+        """Take what is due until cancelled. It is made in `publications`, and goes on when this loop fails and is run again.
+
+        What is under way when `publications` is cancelled is announced again later.
+        """
+        while True:
+            due = await self.outbox.due(1) if len(self.running) < CONCURRENCY else ()
+            if not due:
+                await self.wakeup.wait(IDLE_SECONDS)
+            for publication in due:
+                # As in the judge: a lease that ran out under us comes back to us, and what is under way settles it.
+                under_way = publication.id in self.running
+                self.running[publication.id] = publication
+                if not under_way:
+                    publications.create_task(self._work(publication), name=f"announce-{publication.id}")
+
+    async def _work(self, publication: Publication) -> None:
         try:
             await self.announce(publication)
         except RetryableError as error:
             # The lease runs out by itself and the publication is made again, which is harmless.
             log.warning("publication.unsettled", publisher=publication.publisher, reason=error.reason)
+        except Exception:  # the same, by a mistake of ours, which must not end the publications beside it
+            log.exception("publication.unsettled", publisher=publication.publisher)
         finally:
-            slots.release()
+            del self.running[publication.id]
             self.wakeup.ring()
 
     async def announce(self, publication: Publication) -> None:
         """Make one publication and settle it."""
         result = await self._publish(publication)
         self.counted(publication.publisher, _word(result))
-        await self.outbox.settle(publication, result)
+        await self.outbox.settle(self._lease(publication), result)
+
+    def _lease(self, publication: Publication) -> Publication:
+        """The same publication as it was leased last."""
+        return self.running.get(publication.id, publication)
 
     async def _publish(self, publication: Publication) -> Published | PublishLater | PublishFailed:
         publisher = self.publishers.get(publication.publisher)
@@ -70,7 +86,7 @@ class Announcer:
             return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await publisher.publish(verdict, _Noted(self.outbox, publication))
+                await publisher.publish(verdict, _Noted(self.outbox, publication.progress, partial(self._lease, publication)))
         except RetryableError as error:
             return PublishLater(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
         except PermanentError as error:
@@ -87,18 +103,17 @@ class Announcer:
 class _Noted:
     """`Progress` of watcher/publishing/protocol.py, kept with the publication."""
 
-    def __init__(self, outbox: Outbox, publication: Publication) -> None:
-        self.noted = publication.progress
+    def __init__(self, outbox: Outbox, noted: str, lease: Callable[[], Publication]) -> None:
+        self.noted = noted
         self._outbox = outbox
-        self._publication = publication
+        self._lease = lease
 
     async def note(self, text: str) -> None:
-        await self._outbox.note(self._publication, text)
+        await self._outbox.note(self._lease(), text)
         self.noted = text
 
 
 async def _open(publisher: Publisher) -> None:
-    """Say of a destination how it is, once. What has to be published waits for nobody's answer, and is tried in any case."""
     try:
         async with asyncio.timeout(PUBLISH_SECONDS):
             await publisher.open()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NoReturn
 
 import structlog
 
@@ -60,18 +61,32 @@ class Judge:
     running: dict[str, Job] = field(default_factory=dict)
     covered: set[tuple[Host, RepositoryName, Digest]] = field(default_factory=set)
 
-    async def run(self) -> None:
-        """Judge until cancelled. Jobs under way when cancelled keep their lease and are released at the next start."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._renew(), name="judge-renew")
-            while True:
-                lanes = self._open_lanes()
-                leased = await self.backlog.lease(lanes, 1) if lanes else ()
-                if not leased:
-                    await self.wakeup.wait(IDLE_SECONDS)
-                for job in leased:
-                    self.running[job.id] = job
-                    group.create_task(self._work(job), name=f"judge-{job.id}")
+    async def run(self, jobs: asyncio.TaskGroup) -> NoReturn:
+        """Lease jobs until cancelled. They are worked on in `jobs`, and go on when this loop fails and is run again.
+
+        Jobs under way when `jobs` is cancelled keep their lease and are released at the next start.
+        """
+        while True:
+            lanes = self._open_lanes()
+            leased = await self.backlog.lease(lanes, 1) if lanes else ()
+            if not leased:
+                await self.wakeup.wait(IDLE_SECONDS)
+            for job in leased:
+                # A lease that ran out under us (the process was paused, the disk full) comes back to us: the work that is
+                # under way goes on, and settles the new lease.
+                under_way = job.id in self.running
+                self.running[job.id] = job
+                if not under_way:
+                    jobs.create_task(self._work(job), name=f"judge-{job.id}")
+
+    async def renew(self) -> NoReturn:
+        """Keep the leases of jobs under way until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await self.backlog.renew(tuple(self.running))
+            except RetryableError as error:
+                log.warning("lease.unrenewed", reason=error.reason)
 
     async def judge(self, job: Job) -> Settlement:
         """Do one job; everything that can go wrong becomes a settlement."""
@@ -216,21 +231,15 @@ class Judge:
                 settlement = await self.judge(job)
                 if isinstance(settlement, (Retry, Dead)):
                     log.warning("job.postponed", reason=settlement.reason, detail=settlement.detail, attempt=job.attempt)
-                await self.backlog.settle(job, settlement)
+                await self.backlog.settle(self.running[job.id], settlement)
         except RetryableError as error:
             # The lease runs out by itself and the job is done again, which is harmless.
             log.warning("job.unsettled", job=job.id, reason=error.reason, detail=str(error))
+        except Exception:  # the same, by a mistake of ours, which must not end the jobs beside it
+            log.exception("job.unsettled", job=job.id)
         finally:
             del self.running[job.id]
             self.wakeup.ring()
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            try:
-                await self.backlog.renew(tuple(self.running))
-            except RetryableError as error:
-                log.warning("lease.unrenewed", reason=error.reason)
 
     def _open_lanes(self) -> Sequence[Lane]:
         """Lanes that still have a slot: a lane shares its slots with every lane less urgent than itself."""

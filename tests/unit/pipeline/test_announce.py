@@ -106,22 +106,22 @@ async def test_a_destination_says_at_start_how_it_is(bench: Bench, error: Except
     bench.publisher.errors += [error] if error else []
     await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
     with capture_logs() as lines:
-        loop = asyncio.create_task(bench.announcer.run())
-        while not bench.publisher.published:
-            await asyncio.sleep(0.01)
-        loop.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await loop
+        async with asyncio.TaskGroup() as publications:
+            publications.create_task(bench.announcer.open())
+            loop = publications.create_task(bench.announcer.run(publications))
+            while not bench.publisher.published:
+                await asyncio.sleep(0.01)
+            loop.cancel()
     assert [line["event"] for line in lines if line.get("publisher") == "written"] == [event]
 
 
 async def test_the_loop_announces_until_it_is_cancelled(bench: Bench) -> None:
     """Recorded, woken, published."""
-    loop = asyncio.create_task(bench.announcer.run())
-    await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
-    bench.announcer.wakeup.ring()
-    while not bench.counted:
-        await asyncio.sleep(0.01)
-    loop.cancel()
-    await asyncio.gather(loop, return_exceptions=True)
+    async with asyncio.TaskGroup() as publications:
+        loop = publications.create_task(bench.announcer.run(publications))
+        await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
+        bench.announcer.wakeup.ring()
+        while not bench.counted:
+            await asyncio.sleep(0.01)
+        loop.cancel()
     assert bench.publisher.published == [a_verdict()]

@@ -1,0 +1,295 @@
+"""The judge's and the announcer's loop fail while work is under way: it goes on, and nothing is lost or done twice at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from sqlalchemy import select
+
+from tests.doubles.databases import open_database
+from tests.doubles.evaluators import WrittenEvaluator
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.routes import sending
+from tests.doubles.verdicts import SUBJECT, a_verdict
+from watcher.backlog.protocol import Arrival, Job, JobRow, Lane, Settlement
+from watcher.backlog.sqlite import LEASE_SECONDS, SqliteBacklog
+from watcher.kit.sqlite import Database, StoreUnavailableError
+from watcher.kit.wakeup import Wakeup
+from watcher.model.errors import PermanentError
+from watcher.model.push import Push, Pushed
+from watcher.model.reference import Tag
+from watcher.model.verdict import Verdict
+from watcher.pipeline.announce import Announcer
+from watcher.pipeline.judge import Judge
+from watcher.pipeline.judging import Judging
+from watcher.publishing.protocol import Progress
+from watcher.store.outbox import LEASE, StoredOutbox
+from watcher.store.protocol import Judged, Publication, Published, PublishFailed, PublishLater
+from watcher.store.tables import publication
+from watcher.store.verdicts import StoredVerdicts
+
+FAILURES = [StoreUnavailableError("disk full"), KeyError("a bug")]
+
+
+@dataclass
+class Work:
+    """What takes as long as a test wants. `begun` names it every time that it is begun."""
+
+    begun: list[str] = field(default_factory=list)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def do(self, name: str) -> None:
+        self.begun.append(name)
+        await self.ready.wait()
+
+
+class StumblingBacklog(SqliteBacklog):
+    """Raises what it is told to, in turn; None lets a call pass."""
+
+    leasing: Sequence[Exception | None] = ()
+    settling: Sequence[Exception | None] = ()
+
+    async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
+        error, self.leasing = (self.leasing or (None,))[0], self.leasing[1:]
+        if error is not None:
+            raise error
+        return await super().lease(lanes, limit)
+
+    async def settle(self, job: Job, settlement: Settlement) -> None:
+        error, self.settling = (self.settling or (None,))[0], self.settling[1:]
+        if error is not None:
+            raise error
+        await super().settle(job, settlement)
+
+
+class StumblingOutbox(StoredOutbox):
+    """As StumblingBacklog."""
+
+    taking: Sequence[Exception | None] = ()
+    settling: Sequence[Exception | None] = ()
+
+    async def due(self, limit: int) -> Sequence[Publication]:
+        error, self.taking = (self.taking or (None,))[0], self.taking[1:]
+        if error is not None:
+            raise error
+        return await super().due(limit)
+
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
+        error, self.settling = (self.settling or (None,))[0], self.settling[1:]
+        if error is not None:
+            raise error
+        await super().settle(publication, result)
+
+
+class JudgeBench:
+    """Every job asks for its tag, takes as long as `work`, and ends as a dead letter: the registry wants nothing of it."""
+
+    def __init__(self, database: Database) -> None:
+        self.work, self.clock = Work(), HandClock()
+        self.backlog = StumblingBacklog(database, self.clock)
+
+        async def resolve(_host: object, _repository: object, tag: Tag) -> NoReturn:
+            await self.work.do(tag)
+            raise PermanentError("refused")
+
+        def no_images(_host: object) -> NoReturn:
+            raise AssertionError("nothing is fetched of what was not resolved")
+
+        self.judge = Judge(
+            backlog=self.backlog,
+            verdicts=StoredVerdicts(database, self.clock),
+            judging=Judging(inspector=Any, evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
+            images=no_images,
+            resolve=resolve,
+            environments=[],
+            routes=[],
+            clock=self.clock,
+            slots=5,
+            wakeup=Wakeup(),
+            recorded=lambda *_: None,
+            suppressed=lambda _job: None,
+        )
+
+    async def put(self, *tags: str) -> None:
+        pushes = [Push(registry=SUBJECT.registry, repository=SUBJECT.repository, tag=Tag(tag)) for tag in tags]
+        await self.backlog.put(
+            [
+                Arrival(source="main", decision=Pushed(push=push), delivery_key=str(push.tag), received_at=self.clock())
+                for push in pushes
+            ]
+        )
+
+    async def dead(self) -> dict[str, JobRow]:
+        return {row.tag: row for row in await self.backlog.dead_letters()}
+
+
+class AnnounceBench:
+    """One publication of verdict `v-1`, to a publisher that takes as long as `work`."""
+
+    def __init__(self, database: Database) -> None:
+        self.work, self.clock, self.database = Work(), HandClock(), database
+        self.outbox, self.verdicts = StumblingOutbox(database, self.clock), StoredVerdicts(database, self.clock)
+        self.counted: list[str] = []
+        publishers = {"written": self}
+        self.announcer = Announcer(
+            outbox=self.outbox,
+            verdicts=self.verdicts,
+            publishers=publishers,
+            wakeup=Wakeup(),
+            counted=lambda _publisher, result: self.counted.append(result),
+        )
+
+    name = "written"
+
+    async def open(self) -> None:
+        return
+
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:
+        await self.work.do(verdict.id)
+        await progress.note("done")
+
+    async def aclose(self) -> None:
+        return
+
+    async def record(self) -> None:
+        await self.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
+
+    async def noted(self) -> str:
+        return await self.database.read(lambda connection: str(connection.execute(select(publication.c.progress)).scalar_one()))
+
+    async def nothing_is_open(self) -> bool:
+        """Nothing is due now, nor once every lease that somebody may hold has run out."""
+        self.clock.advance(2 * LEASE.total_seconds())
+        return not await self.outbox.due(1)
+
+
+@pytest.fixture
+async def judging(tmp_path: Path) -> AsyncIterator[JudgeBench]:
+    async with open_database(tmp_path / "w.db") as database:
+        yield JudgeBench(database)
+
+
+@pytest.fixture
+async def announcing(tmp_path: Path) -> AsyncIterator[AnnounceBench]:
+    async with open_database(tmp_path / "w.db") as database:
+        yield AnnounceBench(database)
+
+
+async def until(look: Callable[[], object], *, ring: Wakeup | None = None) -> None:
+    while not look():
+        if ring is not None:
+            ring.ring()
+        await asyncio.sleep(0.01)
+
+
+async def until_it_is(look: Callable[[], Awaitable[object]]) -> None:
+    while not await look():
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_job_goes_on_when_leasing_fails(judging: JudgeBench, failure: Exception) -> None:
+    """It is neither cancelled with the loop nor begun again by the next one, and its slot is given back."""
+    await judging.put("v1")
+    judging.backlog.leasing = [None, failure]
+    async with asyncio.TaskGroup() as jobs:
+        with pytest.raises(type(failure)):
+            await judging.judge.run(jobs)
+        loop = jobs.create_task(judging.judge.run(jobs))
+        await judging.put("v2")
+        await until(lambda: len(judging.work.begun) == 2)
+        judging.work.ready.set()
+        await until_it_is(lambda: _all_dead(judging, 2))
+        loop.cancel()
+    assert judging.work.begun == ["v1", "v2"]
+    assert {row.attempts for row in (await judging.dead()).values()} == {1}
+    assert judging.judge.running == {}
+
+
+async def test_a_lease_that_ran_out_under_a_job_comes_back_to_it(judging: JudgeBench) -> None:
+    """After the process was paused the job is not begun a second time beside itself, and its end is kept."""
+    await judging.put("v1")
+    async with asyncio.TaskGroup() as jobs:
+        loop = jobs.create_task(judging.judge.run(jobs))
+        await until(lambda: judging.work.begun)
+        judging.clock.advance(LEASE_SECONDS + 1)
+        await until(lambda: [job.attempt for job in judging.judge.running.values()] == [2], ring=judging.judge.wakeup)
+        judging.work.ready.set()
+        await until_it_is(lambda: _all_dead(judging, 1))
+        loop.cancel()
+    assert judging.work.begun == ["v1"]
+    row = (await judging.dead())["v1"]
+    assert (row.reason, row.attempts) == ("permanent", 2)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_job_that_cannot_be_settled_is_done_again(judging: JudgeBench, failure: Exception) -> None:
+    """Once its lease has run out; the jobs beside it and the loop go on."""
+    await judging.put("v1", "v2")
+    judging.backlog.settling = [failure]
+    judging.work.ready.set()
+    async with asyncio.TaskGroup() as jobs:
+        loop = jobs.create_task(judging.judge.run(jobs))
+        await until_it_is(lambda: _all_dead(judging, 1))
+        assert sorted(judging.work.begun) == ["v1", "v2"]
+        judging.clock.advance(LEASE_SECONDS + 1)
+        judging.judge.wakeup.ring()
+        await until_it_is(lambda: _all_dead(judging, 2))
+        loop.cancel()
+    assert len(judging.work.begun) == 3
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_publication_goes_on_when_the_outbox_fails(announcing: AnnounceBench, failure: Exception) -> None:
+    """It is neither cancelled with the loop nor begun again by the next one."""
+    await announcing.record()
+    announcing.outbox.taking = [None, failure]
+    async with asyncio.TaskGroup() as publications:
+        with pytest.raises(type(failure)):
+            await announcing.announcer.run(publications)
+        loop = publications.create_task(announcing.announcer.run(publications))
+        announcing.work.ready.set()
+        await until(lambda: announcing.counted and not announcing.announcer.running)
+        loop.cancel()
+    assert (announcing.work.begun, announcing.counted) == (["v-1"], ["published"])
+    assert await announcing.nothing_is_open()
+
+
+async def test_a_lease_that_ran_out_under_a_publication_comes_back_to_it(announcing: AnnounceBench) -> None:
+    """After the process was paused nothing is published twice at once; what it notes and its end are kept."""
+    await announcing.record()
+    async with asyncio.TaskGroup() as publications:
+        loop = publications.create_task(announcing.announcer.run(publications))
+        await until(lambda: announcing.work.begun)
+        announcing.clock.advance(LEASE.total_seconds() + 1)
+        await until(
+            lambda: [each.attempt for each in announcing.announcer.running.values()] == [2], ring=announcing.announcer.wakeup
+        )
+        announcing.work.ready.set()
+        await until(lambda: announcing.counted and not announcing.announcer.running)
+        loop.cancel()
+    assert (announcing.work.begun, await announcing.noted()) == (["v-1"], "done")
+    assert await announcing.nothing_is_open()
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_publication_that_cannot_be_settled_is_made_again(announcing: AnnounceBench, failure: Exception) -> None:
+    """Once its lease has run out; the loop goes on."""
+    await announcing.record()
+    announcing.outbox.settling = [failure]
+    announcing.work.ready.set()
+    async with asyncio.TaskGroup() as publications:
+        loop = publications.create_task(announcing.announcer.run(publications))
+        await until(lambda: announcing.counted and not announcing.announcer.running)
+        announcing.clock.advance(LEASE.total_seconds() + 1)
+        await until(lambda: len(announcing.counted) == 2 and not announcing.announcer.running, ring=announcing.announcer.wakeup)
+        loop.cancel()
+    assert announcing.work.begun == ["v-1", "v-1"]
+    assert await announcing.nothing_is_open()
+
+
+async def _all_dead(bench: JudgeBench, count: int) -> bool:
+    return len(await bench.dead()) == count
