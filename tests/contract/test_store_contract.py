@@ -322,6 +322,23 @@ async def test_an_inspection_comes_back_as_its_public_json(bench: Bench) -> None
     assert await bench.images.inspection(OTHER) is None
 
 
+async def test_packages_come_back_in_their_order(bench: Bench) -> None:
+    """Those of several layers alternate within one database; what is installed twice is there twice."""
+    packages = (
+        a_package("bash", source="bash"),
+        a_package("curl", layer=1, licenses=("MIT", "X11"), architecture="amd64"),
+        a_package("libc6", source="glibc"),
+        a_package("left-pad", layer=1, path="app/node_modules/left-pad/package.json"),
+        a_package("left-pad", layer=1, path="app/node_modules/x/node_modules/left-pad/package.json"),
+        a_package("left-pad", layer=2, path="srv/node_modules/left-pad/package.json"),
+    )
+    for number, held in enumerate((packages, packages[:3], packages[::-1], ())):
+        inventory = an_inventory(packages=held)
+        await bench.verdicts.record([Judged(verdict=a_verdict(id=f"v-{number}"), inventory=inventory)], lambda *_: ())
+        document = json.loads(await bench.images.inspection(IMAGE) or b"")
+        assert document["packages"] == json.loads(json.dumps(inspection_json(inventory)))["packages"]
+
+
 async def test_an_image_that_was_only_judged_has_no_inspection(bench: Bench) -> None:
     """An index, an artefact or an image that could not be read has verdicts, but no facts."""
     await bench.record("v-1")

@@ -10,7 +10,7 @@ from watcher.model.digest import Digest
 from watcher.model.inventory import FileTable, LayerFacts, Problem, SecretHit
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.store.chain import chain_ids
-from watcher.store.statements import Transactions, pack, unpack
+from watcher.store.statements import Transactions, insert_new, pack, unpack
 from watcher.store.tables import image, layer, layer_files, reference
 
 # A base is recognised by where it was first seen. More places than this for one chain of layers do not make it better known,
@@ -52,12 +52,10 @@ class LayerStore:
         row, files = await asyncio.to_thread(_packed, facts)
 
         def write(connection: Connection) -> None:
-            same = layer.c.digest == facts.digest
-            known = connection.execute(select(layer.c.id, layer.c.makers).where(same)).one_or_none()
-            if known is None:
-                layer_id = connection.execute(layer.insert().returning(layer.c.id), row).scalar_one()
-                connection.execute(layer_files.insert(), {"layer_id": layer_id, **files})
-            elif known.makers != row["makers"]:
+            insert_new(connection, layer, [row])
+            known = connection.execute(select(layer.c.id, layer.c.makers).where(layer.c.digest == facts.digest)).one()
+            insert_new(connection, layer_files, [{"layer_id": known.id, **files}])
+            if known.makers != row["makers"]:
                 connection.execute(update(layer).where(layer.c.id == known.id).values(row))
                 connection.execute(update(layer_files).where(layer_files.c.layer_id == known.id).values(files))
 
@@ -108,4 +106,4 @@ def _packed(facts: LayerFacts) -> tuple[dict[str, object], dict[str, object]]:
         "secrets": pack(facts.secrets),
         "sections": pack(facts.problems),
     }
-    return row, {"rows": len(facts.files), "blob": pack(facts.files)}
+    return row, {"blob": pack(facts.files)}

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -10,6 +11,7 @@ from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_json
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
+from watcher.store.packages import read_packages
 from watcher.store.protocol import ImageRow
 from watcher.store.recording import StoredImage
 from watcher.store.statements import Transactions, unpack
@@ -40,14 +42,15 @@ class StoredImages:
 
     async def inspection(self, digest: Digest) -> bytes | None:
         """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
-        statement = select(image.c.config).where(image.c.digest == digest)
+        statement = select(image.c.id, image.c.config).where(image.c.digest == digest, image.c.config.is_not(None))
 
         def run(connection: Connection) -> bytes | None:
-            blob = connection.execute(statement).scalar_one_or_none()
-            if blob is None:
+            row = connection.execute(statement).one_or_none()
+            if row is None:
                 return None
-            stored = unpack(blob, StoredImage)
-            return msgspec.json.encode(inspection_json(stored.inventory) | {"files": stored.files})
+            stored = unpack(row.config, StoredImage)
+            packages = tuple(read_packages(connection, row.id, stored.runs))
+            return msgspec.json.encode(inspection_json(replace(stored.inventory, packages=packages)) | {"files": stored.files})
 
         return await self._database.read(run)
 

@@ -1,35 +1,21 @@
 """How one judged image becomes rows. `prepare` packs and hashes, outside of any transaction; `write` only executes statements."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
-from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_json
-from watcher.model.inventory import FileTable, Inventory, Package
+from watcher.model.inventory import FileTable, Inventory
 from watcher.model.verdict import Finding, PolicyName, Section, Verdict
 from watcher.store.chain import chain_ids
+from watcher.store.packages import PackageSet, Runs, runs_of, sets_of, write_sets
 from watcher.store.protocol import Judged
-from watcher.store.statements import ids_of, insert_new, pack, parts
-from watcher.store.tables import (
-    chain,
-    findings,
-    image,
-    image_layer,
-    image_set,
-    layer,
-    package,
-    package_set,
-    reference,
-    set_package,
-    verdict,
-)
+from watcher.store.statements import insert_new, pack
+from watcher.store.tables import findings, image, reference, verdict
 
 # An image can have millions of world-writable files; the list is for people, and the layers' own lists stay whole.
 MAX_NOTABLE_FILES = 10_000
@@ -46,20 +32,14 @@ class FindingsBlob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """`image.config`: the inventory without its file list, of which only the public JSON's part stays."""
+    """`image.config`: the inventory without its packages and its file list, of which only the public JSON's part stays.
+
+    `runs` put the packages of its sets back into their order.
+    """
 
     inventory: Inventory
     files: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Set:
-    """The packages that one layer brought; `packages` are rows by digest."""
-
-    position: int
-    digest: bytes
-    from_base: bool
-    packages: dict[bytes, dict[str, Any]]
+    runs: Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +50,7 @@ class Prepared:
     findings_digest: bytes
     findings_blob: bytes
     facts: dict[str, Any] | None = None
-    layers: tuple[Digest, ...] = ()
-    sets: tuple[_Set, ...] = field(default=())
+    sets: tuple[PackageSet, ...] = ()
 
 
 def prepare(judged: Judged) -> Prepared:
@@ -83,11 +62,16 @@ def prepare(judged: Judged) -> Prepared:
         return prepared
     layers = tuple(each.digest for each in inventory.layers)
     facts = {
-        "facts_revision": inventory.facts_revision,
         "chain_id": chain_ids(layers)[-1] if layers else None,
-        "config": pack(StoredImage(inventory=replace(inventory, files=FileTable()), files=_files(inventory))),
+        "config": pack(
+            StoredImage(
+                inventory=replace(inventory, packages=(), files=FileTable()),
+                files=_files(inventory),
+                runs=runs_of(inventory.packages),
+            )
+        ),
     }
-    return replace(prepared, facts=facts, layers=layers, sets=_sets(inventory.packages))
+    return replace(prepared, facts=facts, sets=sets_of(inventory.packages))
 
 
 def write(connection: Connection, prepared: Prepared) -> bool:
@@ -103,97 +87,13 @@ def write(connection: Connection, prepared: Prepared) -> bool:
 
 
 def _write_image(connection: Connection, prepared: Prepared) -> int:
-    said = prepared.verdict
-    digest, media_type = said.subject.digest, said.media_type
-    insert_new(connection, image, [{"digest": digest, "media_type": media_type, "facts_revision": ""}])
-    known = connection.execute(select(image.c.id, image.c.facts_revision).where(image.c.digest == digest)).one()
-    image_id = int(known.id)
+    digest = prepared.verdict.subject.digest
+    insert_new(connection, image, [{"digest": digest}])
+    image_id = int(connection.execute(select(image.c.id).where(image.c.digest == digest)).scalar_one())
     if prepared.facts is not None:
-        connection.execute(update(image).where(image.c.id == image_id).values(media_type=media_type, **prepared.facts))
-        if known.facts_revision != prepared.facts["facts_revision"]:
-            _write_contents(connection, image_id, prepared)
+        connection.execute(update(image).where(image.c.id == image_id).values(prepared.facts))
+        write_sets(connection, image_id, prepared.sets)
     return image_id
-
-
-def _write_contents(connection: Connection, image_id: int, prepared: Prepared) -> None:
-    """Replace what the image is made of: the facts of other makers say something else."""
-    for table in (image_set, image_layer):
-        connection.execute(delete(table).where(table.c.image_id == image_id))
-    layer_ids = _layer_ids(connection, prepared.layers)
-    at = dict(enumerate(prepared.layers))
-    rows = [
-        {"image_id": image_id, "position": position, "layer_id": layer_ids[digest]}
-        for position, digest in at.items()
-        if digest in layer_ids
-    ]
-    if rows:
-        connection.execute(image_layer.insert(), rows)
-    set_ids = _write_sets(connection, prepared.sets)
-    # Two layers can bring sets of equal content only if a package is installed twice; the lower layer is then the evidence.
-    held = [
-        {
-            "set_id": set_ids[each.digest],
-            "image_id": image_id,
-            "layer_id": layer_ids.get(at[each.position]) if each.position in at else None,
-            "from_base": each.from_base,
-        }
-        for each in prepared.sets
-    ]
-    insert_new(connection, image_set, held)
-    if prepared.facts is not None and prepared.facts["chain_id"] is not None:
-        merged = msgspec.msgpack.encode([[each.position, each.digest] for each in prepared.sets])
-        row = {"chain_id": prepared.facts["chain_id"], "layers": len(prepared.layers), "sets": merged}
-        connection.execute(delete(chain).where(chain.c.chain_id == row["chain_id"]))
-        connection.execute(chain.insert(), row)
-
-
-def _layer_ids(connection: Connection, digests: Sequence[Digest]) -> dict[str, int]:
-    """The rows of those layers whose facts were kept."""
-    found: dict[str, int] = {}
-    for part in parts(sorted(set(digests))):
-        rows = connection.execute(select(layer.c.digest, layer.c.id).where(layer.c.digest.in_(part)))
-        found.update((digest, number) for digest, number in rows)
-    return found
-
-
-def _write_sets(connection: Connection, sets: Sequence[_Set]) -> dict[bytes, int]:
-    known: dict[bytes, int] = ids_of(connection, package_set, [each.digest for each in sets])
-    new = {each.digest: each for each in sets if each.digest not in known}
-    if not new:
-        return known
-    packages = {digest: row for each in new.values() for digest, row in each.packages.items()}
-    insert_new(connection, package, [packages[digest] for digest in sorted(packages)])
-    package_ids: dict[bytes, int] = ids_of(connection, package, packages)
-    insert_new(connection, package_set, [{"digest": digest, "size": len(new[digest].packages)} for digest in sorted(new)])
-    new_ids: dict[bytes, int] = ids_of(connection, package_set, new)
-    edges = [
-        {"package_id": package_ids[member], "set_id": new_ids[digest]} for digest, each in new.items() for member in each.packages
-    ]
-    insert_new(connection, set_package, sorted(edges, key=lambda edge: (edge["package_id"], edge["set_id"])))
-    return known | new_ids
-
-
-def _sets(packages: Sequence[Package]) -> tuple[_Set, ...]:
-    by_layer: defaultdict[int, dict[bytes, dict[str, Any]]] = defaultdict(dict)
-    from_base: dict[int, bool] = {}
-    for each in packages:
-        record = each.record
-        detail = msgspec.msgpack.encode(record)
-        digest = sha256(detail).digest()
-        by_layer[each.layer][digest] = {
-            "digest": digest,
-            "ecosystem": record.type,
-            "name": record.name,
-            "version": record.version,
-            "source": record.source or record.name,
-            "purl": record.purl,
-            "detail": detail,
-        }
-        from_base[each.layer] = each.from_base
-    return tuple(
-        _Set(position=position, digest=sha256(b"".join(sorted(rows))).digest(), from_base=from_base[position], packages=rows)
-        for position, rows in sorted(by_layer.items())
-    )
 
 
 def _files(inventory: Inventory) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -48,7 +47,7 @@ class UtcTime(TypeDecorator[datetime]):
 metadata = MetaData()
 
 # `digest` is the sha256 of every intrinsic field, never of the purl: two records with one purl and other licences differ.
-# `source` is the name that advisories are matched on; `detail` is the whole record as msgpack.
+# `source` is the name that advisories are matched on; `detail` is what of the record has no column, as msgpack.
 package = Table(
     "package",
     metadata,
@@ -60,25 +59,24 @@ package = Table(
     Column("source", Text, nullable=False),
     Column("purl", Text, nullable=False),
     Column("detail", LargeBinary, nullable=False),
-    Index("ix_package_name", "name", "ecosystem", "version"),
-    Index("ix_package_source", "ecosystem", "source"),
-    Index("ix_package_purl", "purl"),
 )
 
-# `digest` is the sha256 of the sorted digests of its packages.
+# `paths` are of the databases that its packages are in, in their order: zstd msgpack [[path, how many], …]. `digest` is the sha256
+# of the paths and of the packages' digests.
 package_set = Table(
     "package_set",
     metadata,
     Column("id", Id, primary_key=True),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
-    Column("size", Integer, nullable=False),
+    Column("paths", LargeBinary, nullable=False),
 )
 
 set_package = Table(
     "set_package",
     metadata,
-    Column("package_id", Id, ForeignKey("package.id"), primary_key=True),
     Column("set_id", Id, ForeignKey("package_set.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("package_id", Id, ForeignKey("package.id"), nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -88,12 +86,11 @@ layer = Table(
     "layer",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("digest", String(140), nullable=False),
-    Column("analyser_version", Text, nullable=False, key="makers"),
+    Column("digest", String(140), nullable=False, unique=True),
+    Column("makers", Text, nullable=False),
     Column("sections", LargeBinary, nullable=False),
     Column("facts", LargeBinary, nullable=False),
     Column("secrets", LargeBinary, nullable=False),
-    UniqueConstraint("digest", "makers"),
 )
 
 # Apart from `layer`, so that scans of layers stay small.
@@ -101,17 +98,7 @@ layer_files = Table(
     "layer_files",
     metadata,
     Column("layer_id", Id, ForeignKey("layer.id"), primary_key=True),
-    Column("rows", Integer, nullable=False),
     Column("blob", LargeBinary, nullable=False),
-)
-
-# Derived: which files of a layer the file rules of a policy revision hit. May be deleted at any time.
-layer_judgement = Table(
-    "layer_judgement",
-    metadata,
-    Column("layer_id", Id, ForeignKey("layer.id"), primary_key=True),
-    Column("file_rules_digest", String(140), nullable=False),
-    Column("hits", LargeBinary, nullable=False),
 )
 
 # Everything that was ever judged: images, and indexes and artefacts, whose `config` is NULL as that of an image that could not
@@ -121,8 +108,6 @@ image = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("digest", String(140), nullable=False, unique=True),
-    Column("media_type", Text, nullable=False),
-    Column("facts_revision", Text, nullable=False),
     Column("chain_id", String(140)),
     Column("config", LargeBinary),
     Index("ix_image_chain", "chain_id"),
@@ -142,51 +127,15 @@ reference = Table(
     Index("ix_reference_place", "registry", "repository"),
 )
 
-# `layer_id` is evidence: which layer brought the set. NULL where that layer's facts were not kept.
+# `position` is that of the layer that brought the set, 0 = base.
 image_set = Table(
     "image_set",
     metadata,
-    Column("set_id", Id, ForeignKey("package_set.id"), primary_key=True),
-    Column("image_id", Id, ForeignKey("image.id"), primary_key=True),
-    Column("layer_id", Id, ForeignKey("layer.id")),
-    Column("from_base", Boolean, nullable=False),
-    Index("ix_image_set_image", "image_id", "set_id"),
-    sqlite_with_rowid=False,
-)
-
-# A layer without facts (skipped, failed) has no row: its position is a gap. `hidden` lists the rows of its files and secrets
-# that do not survive in the image; NULL where that has not been worked out.
-image_layer = Table(
-    "image_layer",
-    metadata,
     Column("image_id", Id, ForeignKey("image.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("layer_id", Id, ForeignKey("layer.id"), nullable=False),
-    Column("hidden", LargeBinary),
-    Index("ix_image_layer_layer", "layer_id", "image_id"),
-)
-
-# `sets` is what the chain's layers merge to: msgpack [[layer index, digest of the package set], …].
-chain = Table(
-    "chain",
-    metadata,
-    Column("chain_id", String(140), primary_key=True),
-    Column("layers", Integer, nullable=False),
-    Column("sets", LargeBinary, nullable=False),
-)
-
-# A function of package and advisory data, so no fact of an image.
-match = Table(
-    "match",
-    metadata,
-    Column("package_id", Id, ForeignKey("package.id"), primary_key=True),
-    Column("advisory", String(255), primary_key=True),
-    Column("severity", Text, nullable=False),
-    Column("fixed", Text, nullable=False),
-    Column("kev", Boolean, nullable=False),
-    Column("epss", Float),
-    Column("data_revision", Text, nullable=False),
-    Index("ix_match_advisory", "advisory"),
+    Column("set_id", Id, ForeignKey("package_set.id"), nullable=False),
+    Column("from_base", Boolean, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # By content: an unchanged judgement of an image is not written again. zstd JSON of findings, sections and policies.

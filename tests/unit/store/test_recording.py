@@ -1,11 +1,10 @@
 """How images become rows: packages once by content, sets shared by images."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from tests.doubles.databases import open_database
@@ -17,6 +16,7 @@ from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory, Package, PackageRecord
 from watcher.store.chain import chain_ids
 from watcher.store.facts import LayerStore
+from watcher.store.packages import read_packages, runs_of
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 
@@ -40,13 +40,13 @@ async def rows(database: Database, statement: str) -> list[Any]:
 
 
 async def test_images_on_one_base_share_its_set(database: Database) -> None:
-    """The packages of a common base are one set, however many images stand on it; each image adds only its own."""
+    """The packages of a common base are one set, however many images stand on it and put their own between them."""
     base = (a_package("libc6"), a_package("bash"))
     await record(database, "v-1", an_inventory(packages=(*base, a_package("one", layer=1))))
-    second = an_inventory(digest=OTHER, packages=(*reversed(base), a_package("two", layer=1)))
+    second = an_inventory(digest=OTHER, packages=(base[0], a_package("two", layer=1), base[1]))
     await record(database, "v-2", second)
     assert await rows(database, "SELECT name FROM package ORDER BY name") == [("bash",), ("libc6",), ("one",), ("two",)]
-    assert await rows(database, "SELECT size FROM package_set ORDER BY size") == [(1,), (1,), (2,)]
+    assert await rows(database, "SELECT count(*) FROM set_package GROUP BY set_id ORDER BY 1") == [(1,), (1,), (2,)]
     assert await rows(database, "SELECT count(*) FROM set_package") == [(4,)]
     holders = """SELECT image.digest, from_base FROM package JOIN set_package ON package_id = package.id
         JOIN image_set USING (set_id) JOIN image ON image.id = image_id WHERE name = 'bash' ORDER BY image.digest"""
@@ -61,21 +61,32 @@ async def test_one_purl_with_other_licences_is_another_package(database: Databas
 
 
 async def test_a_package_keeps_everything_its_database_said(database: Database) -> None:
-    """`detail` is the whole record; `source` is what advisories are matched on, the package itself where it names none."""
+    """Nothing of a record is lost; `source` is what advisories are matched on, the package itself where it names none."""
     record_ = PackageRecord(type="apk", name="so", version="2", source="src", source_version="1", licenses=("MIT",), maintainer="m")
-    await record(database, "v-1", an_inventory(packages=(Package(record=record_, path="p", layer=0), a_package("bash"))))
-    found = await rows(database, "SELECT ecosystem, name, version, source, detail FROM package ORDER BY name")
-    assert [row[:4] for row in found] == [("deb", "bash", "1.0", "bash"), ("apk", "so", "2", "src")]
-    assert msgspec.msgpack.decode(found[1][4], type=PackageRecord) == record_
+    record_ = replace(record_, purl="pkg:apk/so@2", architecture="amd64")
+    assert all(getattr(record_, each.name) for each in fields(PackageRecord))
+    packages = (Package(record=record_, path="p", layer=0), a_package("bash"), a_package("ash", source="ash"))
+    await record(database, "v-1", an_inventory(packages=packages))
+    found = await rows(database, "SELECT ecosystem, name, version, source FROM package WHERE name != 'ash' ORDER BY name")
+    assert found == [("deb", "bash", "1.0", "bash"), ("apk", "so", "2", "src")]
+    (image_id,) = (await rows(database, "SELECT id FROM image"))[0]
+    again = await database.read(lambda connection: list(read_packages(connection, image_id, runs_of(packages))))
+    assert [each.record for each in again] == [each.record for each in packages]
 
 
 async def test_sets_name_the_layer_that_brought_them(database: Database) -> None:
-    """Where a layer's facts were kept they are linked; a layer without facts leaves a gap."""
+    """And whether the base brought that layer. A layer without packages leaves a gap."""
+    packages = (a_package("libc6"), a_package("app", layer=2))
+    await record(database, "v-1", an_inventory(packages=packages, layers=layers(BOTTOM, TOP, OTHER)))
+    assert await rows(database, "SELECT position, from_base FROM image_set ORDER BY position") == [(0, 1), (2, 0)]
+
+
+async def test_a_layer_is_kept_once(database: Database) -> None:
+    """Facts of newer makers take the row of the older ones."""
     await LayerStore(database).keep_layer(layer_facts(digest=BOTTOM))
-    await LayerStore(database).keep_layer(layer_facts(digest=BOTTOM, makers=("deb/2",)))
-    await record(database, "v-1", an_inventory())
-    assert await rows(database, "SELECT position, layer_id, hidden FROM image_layer") == [(0, 1, None)]
-    assert await rows(database, "SELECT layer_id FROM image_set ORDER BY from_base") == [(None,), (1,)]
+    await LayerStore(database).keep_layer(layer_facts(digest=BOTTOM, makers=("deb/2", "reader/1")))
+    assert await rows(database, "SELECT digest, makers FROM layer") == [(BOTTOM, "deb/2 reader/1")]
+    assert await rows(database, "SELECT count(*) FROM layer_files") == [(1,)]
 
 
 async def test_a_second_verdict_on_the_same_facts_writes_only_itself(database: Database) -> None:
@@ -96,26 +107,18 @@ async def test_other_facts_replace_what_an_image_is_made_of(database: Database) 
     assert await rows(database, "SELECT count(*) FROM package_set") == [(3,)]
 
 
-async def test_a_chain_knows_the_sets_its_layers_merge_to(database: Database) -> None:
-    """For a known prefix of layers the packages need not be merged again."""
-    await record(database, "v-1", an_inventory())
-    ((chain_id, count, sets),) = await rows(database, "SELECT chain_id, layers, sets FROM chain")
-    assert (chain_id, count) == (chain_ids((BOTTOM, TOP))[-1], 2)
-    by_digest = dict(await rows(database, "SELECT digest, size FROM package_set"))
-    assert [(position, by_digest[digest]) for position, digest in msgspec.msgpack.decode(sets)] == [(0, 2), (1, 1)]
-
-
-async def test_equal_sets_of_two_layers_are_held_once(database: Database) -> None:
-    """A package installed twice by two layers is one set, attributed to the lower one."""
-    await record(database, "v-1", an_inventory(packages=(a_package("a"), a_package("a", layer=1, path="x"))))
-    assert await rows(database, "SELECT from_base FROM image_set") == [(1,)]
+async def test_what_two_layers_bring_alike_is_kept_once(database: Database) -> None:
+    """A package that two layers install is one package, one set where its path is equal too, and stays twice in the image."""
+    packages = (a_package("a"), a_package("a", layer=1), a_package("a", layer=2, path="x"))
+    await record(database, "v-1", an_inventory(packages=packages))
+    counted = "SELECT (SELECT count(*) FROM package), (SELECT count(*) FROM package_set), (SELECT count(*) FROM image_set)"
+    assert await rows(database, counted) == [(1, 2, 3)]
 
 
 async def test_an_image_without_layers_has_no_chain(database: Database) -> None:
     """An image of nothing is recorded, and is nobody's base."""
     await record(database, "v-1", an_inventory(layers=layers(), packages=()))
     assert await rows(database, "SELECT chain_id FROM image") == [(None,)]
-    assert await rows(database, "SELECT count(*) FROM chain") == [(0,)]
 
 
 async def test_thousands_of_packages_are_recorded(database: Database) -> None:
