@@ -1,7 +1,6 @@
 """The composition root: settings in, one running daemon out. The only place that knows every adapter."""
 
 import asyncio
-import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +14,6 @@ import structlog
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.backlog.protocol import Job
-from watcher.backlog.sqlite import SqliteBacklog
 from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
@@ -24,7 +22,6 @@ from watcher.inspection.inspector import Inspector
 from watcher.kit.clock import utc_now
 from watcher.kit.glob import glob_any
 from watcher.kit.secret import resolve
-from watcher.kit.sqlite import Database
 from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
 from watcher.kit.units import size_bytes
@@ -48,15 +45,8 @@ from watcher.settings import Settings
 from watcher.sources.catalog import build_source
 from watcher.sources.protocol import Source
 from watcher.sources.webhook import WebhookSource
-from watcher.store.facts import LayerStore
-from watcher.store.images import StoredImages
-from watcher.store.migrate import migrate
-from watcher.store.outbox import StoredOutbox
-from watcher.store.own_writes import OwnWriteStore
+from watcher.storage import Storage, owned
 from watcher.store.protocol import Judged
-from watcher.store.salt import stored_salt
-from watcher.store.subject_locks import StoredSubjectLocks
-from watcher.store.verdicts import StoredVerdicts
 
 log = structlog.get_logger(__name__)
 
@@ -70,10 +60,7 @@ class Daemon:
 
     settings: Settings
     folder: Path
-    backlog: SqliteBacklog
-    database: Database
-    verdicts: StoredVerdicts
-    outbox: StoredOutbox
+    storage: Storage
     registries: Registries
     evaluator: CurrentEvaluator
     intake: Intake
@@ -122,16 +109,8 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics()
-        database = Database(settings.store.sqlite_path())
-        stack.push_async_callback(database.close)
-        database.own()
-        await asyncio.to_thread(migrate, database.path)
-        await database.open()
+        storage = await stack.enter_async_context(owned(settings.store))
         judge_bell, announce_bell = Wakeup(), Wakeup()
-        backlog = SqliteBacklog(database, utc_now, wakeup=judge_bell)
-        verdicts, outbox = StoredVerdicts(database, utc_now), StoredOutbox(database, utc_now)
-        own_writes, layers = OwnWriteStore(database, utc_now), LayerStore(database)
-        released = await backlog.recover(), await outbox.recover()
         registries = await stack.enter_async_context(Registries.of(settings.registries, on_response=metrics.count_registry_request))
         registries.open_configured()
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
@@ -139,8 +118,8 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         inspector = await stack.enter_async_context(
             Inspector(
                 settings.inspection,
-                cache=layers,
-                salt=await stored_salt(database, secrets.token_bytes(32)),
+                cache=storage.layers,
+                salt=await storage.salt(),
                 fetch_base=registries.fetch_configured,
                 is_trusted=trusted_by(settings.policies.lists.get("trusted_bases", ())),
                 counted=metrics.count_layer,
@@ -149,8 +128,8 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         session = await stack.enter_async_context(aiohttp.ClientSession())
         context = PublisherContext(
             access=registries.access,
-            own_writes=own_writes,
-            locks=StoredSubjectLocks(database, utc_now),
+            own_writes=storage.own_writes,
+            locks=storage.locks,
             session=session,
             clock=utc_now,
         )
@@ -185,8 +164,8 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         sources = [build_source(each, max_body_bytes=size_bytes(settings.server.max_body)) for each in settings.sources]
         judge = Judge(
-            backlog=backlog,
-            verdicts=verdicts,
+            backlog=storage.backlog,
+            verdicts=storage.verdicts,
             judging=Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION),
             images=registries.images,
             resolve=resolve_tag,
@@ -201,30 +180,31 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         yield Daemon(
             settings=settings,
             folder=folder,
-            backlog=backlog,
-            database=database,
-            verdicts=verdicts,
-            outbox=outbox,
+            storage=storage,
             registries=registries,
             evaluator=evaluator,
             intake=Intake(
                 dialects={each.name: build_dialect(each.dialect, each.mapping) for each in settings.sources},
-                backlog=backlog,
-                own_writes=own_writes,
+                backlog=storage.backlog,
+                own_writes=storage.own_writes,
                 clock=utc_now,
                 wakeup=judge_bell,
                 counted=metrics.count_event,
             ),
             judge=judge,
             announcer=Announcer(
-                outbox=outbox, verdicts=verdicts, publishers=publishers, wakeup=announce_bell, counted=metrics.count_publication
+                outbox=storage.outbox,
+                verdicts=storage.verdicts,
+                publishers=publishers,
+                wakeup=announce_bell,
+                counted=metrics.count_publication,
             ),
             sources=sources,
             context=ApiContext(
-                backlog=backlog,
-                jobs=backlog,
-                verdicts=verdicts,
-                images=StoredImages(database),
+                backlog=storage.backlog,
+                jobs=storage.jobs,
+                verdicts=storage.verdicts,
+                images=storage.images,
                 evaluator=lambda: evaluator,
                 resolve=resolve_reference,
                 registries=frozenset(registries.hosts),
@@ -239,7 +219,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             metrics=metrics,
             supervisor=supervisor,
         )
-        log.debug("daemon.closing", released=released)
 
 
 def trusted_by(patterns: Sequence[str]) -> Callable[[Reference], bool] | None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.backlogs import ALL, APP, DAY, HOST, A, B, BacklogBench, C, open_backlog
-from watcher.backlog.catalog import BACKLOGS
+from tests.doubles.backlogs import ALL, APP, BACKLOGS, DAY, HOST, A, B, BacklogBench, C, open_backlog
 from watcher.backlog.protocol import Arrival, Dead, Done, Fate, Job, Lane, Receipt, Retry
 from watcher.model.digest import Digest
 from watcher.model.push import Handshake, Ignored, Push, Pushed, Rejected

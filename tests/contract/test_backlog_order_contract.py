@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.backlogs import APP, DAY, HOST, A, B, BacklogBench, C, open_backlog
-from watcher.backlog.catalog import BACKLOGS
+from tests.doubles.backlogs import APP, BACKLOGS, DAY, HOST, A, B, BacklogBench, C, open_backlog
 from watcher.backlog.protocol import Dead, Demoted, Done, Fate, Job, Lane, Retry
 from watcher.model.digest import Digest
 from watcher.model.push import Deleted, Push

@@ -9,7 +9,6 @@ from typing import Any
 
 from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
-from watcher.backlog.catalog import BACKLOGS
 from watcher.backlog.protocol import Arrival, Job, Lane, Receipt
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.model.digest import Digest
@@ -21,6 +20,8 @@ APP = RepositoryName("team/app")
 A, B, C = (Digest(f"sha256:{letter * 64}") for letter in "abc")
 ALL = tuple(Lane)
 DAY = 86400.0
+# Every backlog there is, by what the suites call it.
+BACKLOGS = {"sqlite": SqliteBacklog}
 
 
 @dataclass(frozen=True, kw_only=True)

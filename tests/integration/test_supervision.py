@@ -177,8 +177,8 @@ async def test_every_loop_fails_and_the_verdict_comes(tmp_path: Path, error: Exc
         monkeypatch.setattr(owner, name, call)
 
     def spoil(daemon: Daemon) -> Daemon:
-        stumbling(daemon.backlog, "lease")
-        stumbling(daemon.outbox, "due")
+        stumbling(daemon.storage.backlog, "lease")
+        stumbling(daemon.storage.outbox, "due")
         return daemon
 
     async with running(tmp_path, spoil) as world:

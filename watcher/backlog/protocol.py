@@ -196,6 +196,18 @@ class Depth:
     oldest_seconds: Mapping[str, float]
 
 
+class BacklogKeeper(Protocol):
+    """What is done to the backlog from outside of its work: by whoever starts it, and by an operator."""
+
+    async def recover(self) -> int:
+        """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
+        ...
+
+    async def replay(self, job_id: str) -> bool:
+        """Make a dead letter wait again, with all its attempts before it; false when it is not among the dead letters."""
+        ...
+
+
 class BacklogReader(Protocol):
     """What people and metrics ask of the backlog."""
 

@@ -12,13 +12,11 @@ from rich.text import Text
 
 from watcher.backlog.protocol import JobRow
 from watcher.backlog.rows import job_json
-from watcher.backlog.sqlite import SqliteBacklog
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.stored import opened_store
-from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
 from watcher.settings import Settings
+from watcher.storage import opened
 
 # `--all` goes in steps of this size until none is left; one transaction each.
 REPLAYED_AT_ONCE = 500
@@ -61,23 +59,22 @@ def replay(job_id: str | None, *, everything: bool) -> None:
 
 
 async def _listed(settings: Settings, limit: int) -> Sequence[JobRow]:
-    async with opened_store(settings) as database:
-        return await SqliteBacklog(database, utc_now).dead_letters(limit=limit)
+    async with opened(settings.store) as storage:
+        return await storage.jobs.dead_letters(limit=limit)
 
 
 async def _replayed(settings: Settings, job_id: str | None) -> int:
     """How many wait again. Raises ConfigurationError when `job_id` is no dead letter."""
-    async with opened_store(settings) as database:
-        backlog = SqliteBacklog(database, utc_now)
+    async with opened(settings.store, read_only=False) as storage:
         if job_id is not None:
-            if not await backlog.replay(job_id):
+            if not await storage.keeper.replay(job_id):
                 raise ConfigurationError(f"no dead letter {job_id[:80]!r}: `watcher dead-letters list` shows them")
             return 1
         replayed, seen = 0, set[str]()
         # A daemon may bury one again while we go on: each is replayed once, or this would never end.
-        while fresh := [row.id for row in await backlog.dead_letters(limit=REPLAYED_AT_ONCE) if row.id not in seen]:
+        while fresh := [row.id for row in await storage.jobs.dead_letters(limit=REPLAYED_AT_ONCE) if row.id not in seen]:
             seen.update(fresh)
-            results = await asyncio.gather(*(backlog.replay(each) for each in fresh))
+            results = await asyncio.gather(*(storage.keeper.replay(each) for each in fresh))
             replayed += sum(results)
         return replayed
 

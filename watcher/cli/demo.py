@@ -150,7 +150,7 @@ async def _print_events(console: Console, daemon: Daemon) -> None:
     """One line per event about a manifest, as the inbox has it; the artefact and the index of one verdict share theirs."""
     last, previous = 0, ""
     while True:
-        rows = [row for row in await daemon.backlog.events(limit=100) if row.id > last]
+        rows = [row for row in await daemon.storage.jobs.events(limit=100) if row.id > last]
         for row in reversed(rows):
             last = max(last, row.id)
             if row.reason in _QUIET or row.reason == previous == OWN_WRITE:

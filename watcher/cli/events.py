@@ -15,18 +15,17 @@ from rich.text import Text
 
 from watcher.backlog.protocol import EventRow
 from watcher.backlog.rows import event_json
-from watcher.backlog.sqlite import SqliteBacklog
 from watcher.cli.captured import read_delivery
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.stored import opened_store
 from watcher.dialects.catalog import DIALECTS, build_dialect
-from watcher.kit.clock import iso, utc_now
+from watcher.kit.clock import iso
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed
 from watcher.model.reference import Host, parse_host
 from watcher.reports.table import printable
 from watcher.settings import Settings
 from watcher.sources.settings import EventSourceSettings, SourceSettings
+from watcher.storage import opened
 
 
 @click.group()
@@ -106,8 +105,8 @@ def _source(name: str | None, dialect: str) -> EventSourceSettings:
 
 
 async def _listed(settings: Settings, limit: int) -> Sequence[EventRow]:
-    async with opened_store(settings) as database:
-        return await SqliteBacklog(database, utc_now).events(limit=limit)
+    async with opened(settings.store) as storage:
+        return await storage.jobs.events(limit=limit)
 
 
 def _push_json(push: Push) -> dict[str, Any]:

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 
 import click
 from rich.console import Console
-from sqlalchemy import Connection, select
 
 from watcher.cli.images import EXIT_CODES
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.stored import opened_store
-from watcher.kit.clock import utc_now
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference, parse_reference
@@ -20,9 +17,8 @@ from watcher.registry.access import Registries
 from watcher.registry.layouts import parse_local
 from watcher.reports.table import verdict_block
 from watcher.settings import Settings
-from watcher.store.statements import Transactions
-from watcher.store.tables import verdict as verdicts
-from watcher.store.verdicts import StoredVerdicts
+from watcher.storage import opened
+from watcher.store.protocol import ImageReader
 
 
 @click.group()
@@ -63,11 +59,11 @@ class Question:
 async def _found(asked: Question, settings: Settings) -> Verdict:
     """Raises NotFoundError when nothing is known, which is unknown and no usage error."""
     reference = asked.reference
-    async with opened_store(settings) as database:
-        digest = reference.digest or await _last_named(database, reference) or await _named_now(reference, settings)
+    async with opened(settings.store) as storage:
+        digest = reference.digest or await _last_named(storage.images, reference) or await _named_now(reference, settings)
         if digest is None:
             raise NotFoundError(f"{reference}: its registry has no such image, and no event ever named it")
-        found = await StoredVerdicts(database, utc_now).latest(
+        found = await storage.verdicts.latest(
             digest, registry=reference.registry, repository=reference.repository, environment=asked.environment
         )
     if found is None:
@@ -76,25 +72,10 @@ async def _found(asked: Question, settings: Settings) -> Verdict:
     return found
 
 
-async def _last_named(database: Transactions, reference: Reference) -> Digest | None:
-    """The digest of the newest verdict that was asked for by this tag."""
-    statement = (
-        select(verdicts.c.digest)
-        .where(
-            verdicts.c.registry == reference.registry,
-            verdicts.c.repository == reference.repository,
-            verdicts.c.tag == (reference.tag or ""),
-            verdicts.c.index_digest.is_(None),
-        )
-        .order_by(verdicts.c.id.desc())
-        .limit(1)
-    )
-
-    def run(connection: Connection) -> str | None:
-        return connection.execute(statement).scalar_one_or_none()
-
-    found = await database.read(run)
-    return None if found is None else Digest(found)
+async def _last_named(images: ImageReader, reference: Reference) -> Digest | None:
+    if reference.tag is None:
+        return None
+    return await images.last_named(reference.registry, reference.repository, reference.tag)
 
 
 async def _named_now(reference: Reference, settings: Settings) -> Digest | None:

@@ -1,7 +1,7 @@
 """One SQLite file: one writer thread that commits in groups, a few readers, at most one owner.
 
 A commit costs one flush of the disk whatever it holds, so everything that waits is written in one transaction. Nothing here
-blocks the event loop; nothing outside of this module and of `watcher/backlog/sqlite.py` knows that the database is SQLite.
+blocks the event loop; nothing outside of this module, `watcher/backlog/sqlite.py` and `watcher/storage.py` knows that it is SQLite.
 """
 
 import asyncio
@@ -104,8 +104,8 @@ class Database:
         lock.flush()
         self._owner = lock
 
-    async def open(self, *, create: bool = True) -> None:
-        """Open the file and start the writer.
+    async def open(self, *, create: bool = True, read_only: bool = False) -> None:
+        """Open the file and start the writer, unless it is only to be read: then nothing is written to it, whatever is called.
 
         Raises:
             ConfigurationError: not there (with `create` false), not a database, or cannot be opened or written.
@@ -113,12 +113,15 @@ class Database:
         self._loop = asyncio.get_running_loop()
         if not create and not self.path.exists():
             raise ConfigurationError(f"store {self.path} does not exist: `watcher run` creates it")
-        self._writing = sqlite_engine(self.path)
         self._reading = sqlite_engine(self.path, read_only=True)
-        connection = await self._loop.run_in_executor(self._readers, connect, self._writing, self.path)
+        if not read_only:
+            self._writing = sqlite_engine(self.path)
+        first = self._writing or self._reading
+        connection = await self._loop.run_in_executor(self._readers, connect, first, self.path)
         connection.close()
-        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
-        self._thread.start()
+        if not read_only:
+            self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+            self._thread.start()
         self._open = True
 
     async def close(self) -> None:
@@ -256,8 +259,11 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     is told not to (`isolation_level = None`) and BEGIN is written here; a writer takes its lock at once, because a transaction
     that reads first and writes later can fail in a way that no waiting repairs.
     """
+    # `mode=ro` holds even for a statement that lifts `query_only`, and for what SQLite itself writes: no checkpoint, no change of
+    # the journal's kind.
+    url = URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": "ro", "uri": "true"}) if read_only else None
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        url or URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
         pool_size=READERS,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
@@ -266,6 +272,9 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None
+        if read_only:
+            raw.execute("PRAGMA query_only = ON")
+            return
         mode = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise ConfigurationError(f"store {path}: its file system does not support SQLite's write-ahead log; use a local disk")
@@ -275,7 +284,6 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
         raw.execute("PRAGMA temp_store = MEMORY")
         raw.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        raw.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -40,6 +40,23 @@ class StoredImages:
 
         return await self._database.read(run)
 
+    async def last_named(self, registry: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
+        """What the newest verdict asked for by this tag is about; None when no event ever named it."""
+        statement = (
+            select(verdict.c.digest)
+            .where(
+                verdict.c.registry == registry,
+                verdict.c.repository == repository,
+                verdict.c.tag == tag,
+                # A platform's image carries the tag of its index, which is what the tag names.
+                verdict.c.index_digest.is_(None),
+            )
+            .order_by(verdict.c.id.desc())
+            .limit(1)
+        )
+        found = await self._database.read(lambda connection: connection.execute(statement).scalar_one_or_none())
+        return None if found is None else Digest(found)
+
     async def inspection(self, digest: Digest) -> bytes | None:
         """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
         statement = select(image.c.id, image.c.config).where(image.c.digest == digest, image.c.config.is_not(None))

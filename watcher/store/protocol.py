@@ -159,6 +159,10 @@ class ImageReader(Protocol):
         """In order of digest, beginning after `after`."""
         ...
 
+    async def last_named(self, registry: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
+        """What the newest verdict asked for by this tag is about; None when no event ever named it."""
+        ...
+
     async def inspection(self, digest: Digest) -> bytes | None:
         """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
         ...

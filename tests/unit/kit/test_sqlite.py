@@ -1,6 +1,7 @@
 """One writer that commits in groups, readers beside it, one owner."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -281,3 +282,24 @@ async def test_a_lock_held_by_another_process_is_retryable(database: Database, m
             await database.write(_execute("INSERT INTO t VALUES (1, NULL)"))
     engine.dispose()
     await database.write(_execute("INSERT INTO t VALUES (1, NULL)"))
+
+
+async def test_a_file_opened_to_be_read_is_not_written(tmp_path: Path, database: Database) -> None:
+    """Not by us, not by SQLite itself: a look at a store from the command line leaves every byte of it as it was."""
+    await database.write(_execute("INSERT INTO t VALUES (1, NULL)"))
+    before = _bytes_of(tmp_path)
+    reader = Database(database.path)
+    await reader.open(create=False, read_only=True)
+    assert await reader.read(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one()) == 1
+    with pytest.raises(StoreUnavailableError, match="not open"):
+        await reader.write(_execute("INSERT INTO t VALUES (2, NULL)"))
+    for statement in ("INSERT INTO t VALUES (3, NULL)", "PRAGMA query_only = OFF", "PRAGMA journal_mode = DELETE", "DELETE FROM t"):
+        with contextlib.suppress(StoreUnavailableError):
+            await reader.read(_execute(statement))
+    await reader.close()
+    assert _bytes_of(tmp_path) == before
+
+
+def _bytes_of(folder: Path) -> dict[str, bytes]:
+    # What readers share of the log's index is theirs to write.
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".db-shm"}
