@@ -3,10 +3,10 @@
 Statements are plain SQL on the driver's own connection: intake runs them thousands of times a second.
 """
 
-import random
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from random import random
 from typing import TypeVar
 
 from watcher.backlog.protocol import (
@@ -24,6 +24,7 @@ from watcher.backlog.protocol import (
     Settlement,
 )
 from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, subject_key, take_in
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.sqlite import Database, raw_connection
 from watcher.kit.wakeup import Wakeup
@@ -88,13 +89,13 @@ class SqliteBacklog:
         *,
         wakeup: Wakeup | None = None,
         max_attempts: int = MAX_ATTEMPTS,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
         self._clock = clock
         self._wakeup = wakeup or Wakeup()
         self._max_attempts = max_attempts
-        self._jitter = jitter
+        self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
         self._prune_at = 0.0  # only the writer thread looks at it
 
     async def recover(self) -> int:
@@ -225,11 +226,7 @@ class SqliteBacklog:
                 return "dead", lane, now, now, reason, detail[:DETAIL_CHARACTERS]
 
     def _delay(self, attempt: int, asked_seconds: float | None) -> float:
-        if asked_seconds is not None:
-            return min(max(asked_seconds, 0.0), LONGEST_ASKED_SECONDS)
-        # The exponent is capped so that the number stays a float; jitter parts those that failed together.
-        seconds: float = min(FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20), LONGEST_DELAY_SECONDS)
-        return seconds * (0.75 + self._jitter() / 2)
+        return self._backoff.after(attempt) if asked_seconds is None else min(max(asked_seconds, 0.0), LONGEST_ASKED_SECONDS)
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -1,12 +1,13 @@
 """Publications that are still to be made: at least once, in order per publisher and subject."""
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from random import random
 from typing import Any
 
 from sqlalchemy import Connection, exists, select, update
 
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.store.protocol import Publication, Published, PublishFailed, PublishLater
 from watcher.store.statements import Transactions
@@ -32,12 +33,12 @@ class StoredOutbox:
         clock: Clock,
         *,
         max_attempts: int = MAX_ATTEMPTS,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
         self._clock = clock
         self._max_attempts = max_attempts
-        self._jitter = jitter
+        self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
 
     async def recover(self) -> int:
         """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
@@ -109,11 +110,7 @@ class StoredOutbox:
                 return {"state": "failed", "reason": reason, "detail": detail}
 
     def _delay(self, attempt: int, asked_seconds: float | None) -> float:
-        if asked_seconds is not None:
-            return min(asked_seconds, LONGEST_DELAY_SECONDS)
-        # The exponent is capped so that the number stays a float; jitter parts those that failed together.
-        seconds: float = min(FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20), LONGEST_DELAY_SECONDS)
-        return seconds * (0.75 + self._jitter() / 2)
+        return self._backoff.after(attempt) if asked_seconds is None else min(asked_seconds, LONGEST_DELAY_SECONDS)
 
 
 def _change(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> None:
