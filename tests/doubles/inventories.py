@@ -21,7 +21,7 @@ from watcher.model.inventory import (
     SecretHit,
     User,
 )
-from watcher.model.verdict import SECTIONS, Section, SectionState
+from watcher.model.verdict import INSPECTED, Section, SectionState
 
 BOTTOM = Digest("sha256:" + "a" * 64)
 TOP = Digest("sha256:" + "b" * 64)
@@ -71,7 +71,7 @@ _INVENTORY = Inventory(
     ),
     users=(User(name="app", uid=1000, gid=1000, home="/", shell="/bin/sh"),),
     secrets=(Secret(hit=HIT, where="file", layer=1, layer_digest=TOP, present_in_final=False),),
-    sections={name: Section() for name in SECTIONS} | {"files": Section(state=SectionState.PARTIAL, reason="x", skipped=("y",))},
+    sections={name: Section() for name in INSPECTED} | {"files": Section(state=SectionState.PARTIAL, reason="x", skipped=("y",))},
     facts_revision="sha256:" + "4" * 64,
 )
 

@@ -13,7 +13,7 @@ from watcher.model.digest import digest_of
 from watcher.model.errors import InvalidManifestError, NotFoundError
 from watcher.model.image import Descriptor, Manifest
 from watcher.model.inventory import Inventory
-from watcher.model.verdict import SECTIONS, SectionState
+from watcher.model.verdict import INSPECTED, SectionState
 from watcher.testing.images import BuiltImage, Compression, Entry, Layer, build_image, build_index, build_layer
 
 pytestmark = pytest.mark.timeout(60)
@@ -82,7 +82,7 @@ async def test_an_image_becomes_an_inventory(inspector: Inspector) -> None:
     where = [(each.where, each.hit.path, each.layer, each.present_in_final) for each in found.secrets]
     assert where == [("env", "AWS_ACCESS_KEY_ID", None, True), ("file", "tmp/build.key", 0, False)]
     assert [(layer.state, layer.created_by) for layer in found.layers] == [("inspected", "FROM base"), ("inspected", "COPY . /")]
-    assert tuple(found.sections) == SECTIONS
+    assert tuple(found.sections) == INSPECTED
     assert states(found) == {}
     assert found.sections["base"].state is SectionState.MISSING
     assert KEY not in repr(found)

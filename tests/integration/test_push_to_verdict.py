@@ -4,6 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventuall
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
 from watcher.model.digest import Digest
+from watcher.model.verdict import INSPECTED
 from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_index, build_layer
 
 DEBIAN = 'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n'
@@ -103,6 +107,26 @@ def test_a_push_gets_its_verdict_in_the_registry_and_as_a_message(world: World) 
     assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.new(b"out", signed, hashlib.sha256).digest()).decode()
     everything = world.daemon.log.read_bytes() + (world.tmp_path / "watcher.db").read_bytes() + body
     assert b"GRIMZ7KLDOP5X" not in everything
+
+
+def test_a_scan_says_of_every_section_what_the_daemon_says(world: World) -> None:
+    """What was looked at, and in the same words what was not; the stored inspection keeps to what inspection looks at."""
+    image = leaking_image()
+    world.push(image, "team/app")
+    *_, verdict = world.verdict("team/app", image.digest)
+    command = [sys.executable, "-m", "watcher", "scan", "-o", "json", "-c", str(world.tmp_path / "watcher.yaml")]
+    scanned = subprocess.run(
+        [*command, f"{world.registry.host}/team/app:v1"],
+        env={**os.environ, "HOOK_SECRET": HOOK_SECRET, "OUT_SECRET": "out"},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    line = json.loads(scanned.stdout)
+    assert line["verdict"]["sections"] == verdict["sections"]
+    stored = world.daemon.get(f"/api/v1/images/{image.digest}/inspection")
+    assert stored["sections"] == line["inspection"]["sections"]
+    assert tuple(stored["sections"]) == INSPECTED
 
 
 def test_a_retag_in_production_is_judged_as_such_and_reads_no_layer_again(world: World) -> None:

@@ -63,8 +63,10 @@ class Section:
     skipped: tuple[str, ...] = ()
 
 
-# Every verdict says how each of these was covered.
-SECTIONS = ("config", "packages", "files", "secrets", "users", "base", "distro", "vulnerabilities", "provenance", "drift")
+# What inspection looks at; the document it makes says how far each can be relied on.
+INSPECTED = ("config", "packages", "files", "secrets", "users", "base", "distro")
+# Every verdict says how each of these was covered. What is not inspected is added where the case is put together.
+SECTIONS = (*INSPECTED, "vulnerabilities", "provenance", "drift")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

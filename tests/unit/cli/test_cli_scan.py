@@ -13,6 +13,7 @@ from watcher.cli.images import LOCAL, choose_platforms, local_repository, local_
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import NotFoundError
 from watcher.model.image import FetchedManifest, parse_manifest
+from watcher.model.verdict import INSPECTED, SECTIONS
 from watcher.registry.layouts import parse_local
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry
@@ -60,6 +61,8 @@ def test_an_image_in_files_is_judged(watcher: Run, policy: Path, tmp_path: Path)
     assert [policy["name"] for policy in verdict["policies"]] == ["baseline", "users"]
     assert line["inspection"]["digest"] == GOOD.digest
     assert [layer["state"] for layer in line["inspection"]["layers"]] == ["inspected"]
+    assert tuple(line["inspection"]["sections"]) == INSPECTED
+    assert tuple(verdict["sections"]) == SECTIONS
 
 
 def test_the_worst_of_several_is_the_exit_code(watcher: Run, policy: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.unit.evaluation.conftest import BASE_LAYER, TOP_LAYER, Cases, Policie
 from watcher.evaluation.rules.run import MAX_FINDINGS
 from watcher.model.image import HistoryEntry, ImageConfig
 from watcher.model.inventory import Base, FileTable, Package, PackageRecord, Secret, SecretHit, User
-from watcher.model.verdict import Action, Category, Evidence, Finding, Outcome, Section, SectionState
+from watcher.model.verdict import SECTIONS, Action, Category, Evidence, Finding, Outcome, Section, SectionState
 
 
 def package(name: str, *, layer: int = 1, purl: str | None = None) -> Package:
@@ -336,3 +336,13 @@ def test_every_section_is_in_the_judgement(make_policies: Policies, make_case: C
     assert len(sections) == 10
     assert sections["vulnerabilities"].state is SectionState.NOT_CONFIGURED
     assert sections["vulnerabilities"].reason
+
+
+def test_what_no_inspection_looks_at_is_said_in_one_place(make_policies: Policies, make_case: Cases) -> None:
+    """An inspection that was stored says nothing of vulnerability data, however it was made: those may be others now."""
+    claimed = {name: Section() for name in SECTIONS}
+    policies = make_policies("- {id: r, when: 'false'}")
+    plain, claiming = policies.evaluate(make_case()), policies.evaluate(make_case(sections=claimed))
+    later = ("vulnerabilities", "provenance", "drift")
+    assert [claiming.sections[name] for name in later] == [plain.sections[name] for name in later]
+    assert {plain.sections[name].state for name in later} == {SectionState.NOT_CONFIGURED}

@@ -17,7 +17,7 @@ from watcher.evaluation.protocol import Case
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.inventory import Base, Inventory, Package, Secret
 from watcher.model.reference import parse_reference
-from watcher.model.verdict import SECTIONS, Section, SectionState
+from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
 
 COMPLETE = Section()
 
@@ -110,10 +110,10 @@ def with_effective_user(sections: Mapping[str, Section], user: str) -> dict[str,
 def _sections(inventory: Inventory) -> dict[str, Section]:
     sections: dict[str, Section] = {}
     for name in SECTIONS:
-        if name in inventory.sections:
-            sections[name] = inventory.sections[name]
-        elif name in _NOT_CONFIGURED:
+        if name not in INSPECTED:
             sections[name] = Section(state=SectionState.NOT_CONFIGURED, reason=_NOT_CONFIGURED[name])
+        elif name in inventory.sections:
+            sections[name] = inventory.sections[name]
         else:
             sections[name] = Section(state=SectionState.MISSING, reason="the inspection says nothing of it")
     if not inventory.base.known and sections["base"].state is SectionState.COMPLETE:

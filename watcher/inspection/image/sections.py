@@ -1,20 +1,15 @@
 """What an inspection can say of each section, and why no more. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from watcher.inspection.problems import ALL
 from watcher.model.digest import short
 from watcher.model.image import Descriptor
 from watcher.model.inventory import Problem
-from watcher.model.verdict import SECTIONS, Section, SectionState
+from watcher.model.verdict import INSPECTED, Section, SectionState
 
 COMPLETE = Section()
-NOT_CONFIGURED: Mapping[str, str] = {
-    "vulnerabilities": "run: watcher advisories update",
-    "provenance": "no verification of attestations is configured",
-    "drift": "no comparison with an earlier image is configured",
-}
 # As many as the model allows.
 MAX_SKIPPED = 100
 
@@ -51,7 +46,7 @@ def skipped_layer(index: int, layer: Descriptor) -> Shortfall | None:
 
 
 def sections_of(shortfalls: Sequence[Shortfall], *, inspected: bool, base: Section) -> dict[str, Section]:
-    """Every section's state. `inspected` is false when no layer could be read although there are some."""
+    """The state of each of INSPECTED. `inspected` is false when no layer could be read although there are some."""
     sections: dict[str, Section] = {"config": COMPLETE}
     for name in ALL:
         concerned = [shortfall for shortfall in shortfalls if name in shortfall.sections]
@@ -65,6 +60,4 @@ def sections_of(shortfalls: Sequence[Shortfall], *, inspected: bool, base: Secti
             skipped=tuple(shortfall.what for shortfall in concerned[:MAX_SKIPPED]),
         )
     sections["base"] = base
-    for name, reason in NOT_CONFIGURED.items():
-        sections[name] = Section(state=SectionState.NOT_CONFIGURED, reason=reason)
-    return {name: sections[name] for name in SECTIONS}
+    return {name: sections[name] for name in INSPECTED}
