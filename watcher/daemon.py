@@ -43,7 +43,9 @@ from watcher.publishing.settings import MessageSettings
 from watcher.registry.access import Registries
 from watcher.settings import Settings
 from watcher.sources.catalog import build_source
+from watcher.sources.context import SourceContext
 from watcher.sources.protocol import Source
+from watcher.sources.settings import EventSourceSettings
 from watcher.sources.webhook import WebhookSource
 from watcher.storage import Storage, owned
 from watcher.store.protocol import Judged
@@ -162,7 +164,14 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             return await registries.access(reference.registry).images.head(reference.repository, wanted) if wanted else None
 
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
-        sources = [build_source(each, max_body_bytes=size_bytes(settings.server.max_body)) for each in settings.sources]
+        source_context = SourceContext(
+            max_body_bytes=size_bytes(settings.server.max_body),
+            listing=lambda host: registries.access(host).listing,
+            resolve=resolve_tag,
+            judged=storage.verdicts.judged,
+            swept=metrics.count_sweep,
+        )
+        sources = [build_source(each, source_context) for each in settings.sources]
         judge = Judge(
             backlog=storage.backlog,
             verdicts=storage.verdicts,
@@ -184,7 +193,11 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             registries=registries,
             evaluator=evaluator,
             intake=Intake(
-                dialects={each.name: build_dialect(each.dialect, each.mapping) for each in settings.sources},
+                dialects={
+                    each.name: build_dialect(each.dialect, each.mapping)
+                    for each in settings.sources
+                    if isinstance(each, EventSourceSettings)
+                },
                 backlog=storage.backlog,
                 own_writes=storage.own_writes,
                 clock=utc_now,

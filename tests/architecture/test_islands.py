@@ -17,6 +17,7 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.sources": {
         "protocol": "what every source implements",
         "settings": "the fields all sources share",
+        "context": "what every source may need of the daemon",
     },
     "watcher.backlog": {
         "protocol": "what every backlog implements",

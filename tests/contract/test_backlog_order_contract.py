@@ -10,7 +10,7 @@ import pytest
 from tests.doubles.backlogs import APP, BACKLOGS, DAY, HOST, A, B, BacklogBench, C, open_backlog
 from watcher.backlog.protocol import Dead, Demoted, Done, Fate, Job, Lane, Retry
 from watcher.model.digest import Digest
-from watcher.model.push import Deleted, Push
+from watcher.model.push import Deleted, Ignored, Push
 from watcher.model.reference import RepositoryName, Tag
 
 
@@ -93,6 +93,7 @@ async def test_what_a_sweep_finds_is_written_down_when_it_is_work(bench: Backlog
     assert await found(A, "v1") == (Fate.DUPLICATE, "dead")
     bench.clock.advance(DAY)
     assert await found(A, "v1") == (Fate.ACCEPTED, "")
+    await bench.put(decision=Ignored(reason="published-by-us"), delivery_key=None)
     assert [row.tag for row in await bench.backlog.events(limit=9)] == ["v1", "v2", "v1"]
 
 

@@ -15,6 +15,7 @@ from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUna
 from watcher.model.image import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Index, Manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
+from watcher.registry.listings import listing_of
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.referrers import EMPTY_BLOB, Referrers, build_artifact, listed_descriptor, merge_index
 from watcher.registry.settings import AnonymousAuth, BasicAuth, RegistrySettings
@@ -144,3 +145,19 @@ async def test_a_registry_that_comes_back(docker_registry: RunningRegistry, clie
         await client.request("GET", "/v2/", attempts=1)
     await asyncio.to_thread(docker_registry.start)
     assert await images.head(APP, Tag("v1")) == IMAGE.digest
+
+
+async def test_what_there_is_page_by_page(client: RegistryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue with its own links, and tags; what has been deleted is not there."""
+    monkeypatch.setattr("watcher.registry.pages.PAGE_SIZE", 2)
+    uploads, listing = Uploads(client), listing_of(client)
+    names = [RepositoryName(name) for name in ("a", "b/c", "b/d", "e-f", "g")]
+    for name in names:
+        await push_image(uploads, name, IMAGE, Tag("v1"))
+    for number in range(2, 6):
+        await push_image(uploads, names[0], IMAGE, Tag(f"v{number}"))
+    assert [name async for name in listing.repositories()] == names
+    assert sorted([tag async for tag in listing.tags(names[0])]) == ["v1", "v2", "v3", "v4", "v5"]
+    assert [tag async for tag in listing.tags(RepositoryName("none"))] == []
+    await client.request("DELETE", f"/v2/{names[1]}/manifests/{IMAGE.digest}", accept=frozenset({202}))
+    assert [tag async for tag in listing.tags(names[1])] == []

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "policy": ("watcher.cli.policy", "policy", "Check and test policies."),
     "verdict": ("watcher.cli.verdict", "verdict", "Show verdicts of a running or stopped daemon."),
     "events": ("watcher.cli.events", "events", "Read captured payloads and the inbox."),
+    "sweep": ("watcher.cli.sweep", "sweep_now", "Find images without a verdict now."),
     "dead-letters": ("watcher.cli.dead_letters", "dead_letters", "List and replay what could not be processed."),
     "config": ("watcher.cli.config", "config", "Check the configuration; print its JSON Schema."),
 }

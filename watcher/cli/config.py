@@ -6,6 +6,7 @@ import click
 
 from watcher import settings as configuration
 from watcher.cli.options import config_option, required_settings
+from watcher.sources.settings import EventSourceSettings
 
 
 @click.group()
@@ -23,8 +24,10 @@ def check() -> None:
         f"{path}: good: {len(settings.registries)} registries, {len(settings.sources)} sources, {len(settings.publish)} publishers"
     )
     for source in settings.sources:
-        where = f"http://{settings.server.host}:{settings.server.port}/hooks/{source.name}"
-        click.echo(f"  {source.name}: {source.dialect} events of {source.registry} at {where}")
+        kind = str(source.__struct_config__.tag)
+        at = f" at http://{settings.server.host}:{settings.server.port}/hooks/{source.name}" if kind == "webhook" else ""
+        what = f"{source.dialect} events of" if isinstance(source, EventSourceSettings) else "looks into"
+        click.echo(f"  {source.name}: {kind}, {what} {source.registry}{at}")
 
 
 @config.command()

@@ -103,6 +103,8 @@ class Metrics:
     layers: Counter = field(init=False)
     verdicts: Counter = field(init=False)
     evaluations_suppressed: Counter = field(init=False)
+    images_without_verdict: Gauge = field(init=False)
+    missed_events_repaired: Counter = field(init=False)
     publications: Counter = field(init=False)
     registry_requests: Counter = field(init=False)
     restarts: Counter = field(init=False)
@@ -143,6 +145,12 @@ class Metrics:
             "watcher_evaluations_suppressed_total",
             "Evaluations not made because their image was judged too often within ten minutes.",
             registry=registry,
+        )
+        self.images_without_verdict = Gauge(
+            "watcher_images_without_verdict", "Images without a verdict at the last sweep.", ("source",), registry=registry
+        )
+        self.missed_events_repaired = Counter(
+            "watcher_missed_events_repaired_total", "Images that only a sweep told of.", registry=registry
         )
         self.publications = Counter(
             "watcher_publications_total",
@@ -186,6 +194,11 @@ class Metrics:
 
     def count_restart(self, part: str) -> None:
         self.restarts.labels(part).inc()
+
+    def count_sweep(self, source: str, without_verdict: int, taken_in: int) -> None:
+        """One pass of a sweep: `without_verdict` images were found so, of which `taken_in` nobody had told of."""
+        self.images_without_verdict.labels(source).set(without_verdict)
+        self.missed_events_repaired.inc(taken_in)
 
     def count_verdict(self, outcome: str) -> None:
         self.verdicts.labels(outcome).inc()

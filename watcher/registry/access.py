@@ -8,8 +8,10 @@ from typing import Self
 from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference
 from watcher.registry.client import OnResponse, RegistryClient
+from watcher.registry.listings import listing_of
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.mirrors import Mirror, Mirrors
+from watcher.registry.protocol import Listing
 from watcher.registry.referrers import Referrers
 from watcher.registry.settings import RegistrySettings, parse_mirror
 from watcher.registry.uploads import Uploads
@@ -22,6 +24,7 @@ class RegistryAccess:
     images: RegistryImages
     uploads: Uploads
     referrers: Referrers
+    listing: Listing
 
 
 class Registries:
@@ -65,6 +68,7 @@ class Registries:
                 images=RegistryImages(client, self._mirrors(client)),
                 uploads=Uploads(client),
                 referrers=Referrers(client),
+                listing=listing_of(client),
             )
         return self._accesses[host]
 

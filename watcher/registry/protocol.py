@@ -1,8 +1,10 @@
-"""Where manifests and blobs come from: a registry, an OCI layout, an archive."""
+"""Where manifests and blobs come from (a registry, an OCI layout, an archive), and what there is in a registry."""
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from watcher.model.digest import Digest
+from watcher.model.errors import PermanentError
 from watcher.model.image import Descriptor, FetchedManifest
 from watcher.model.reference import RepositoryName, Tag
 
@@ -38,4 +40,32 @@ class ImageSource(Protocol):
 
         Spec: OCI distribution-spec v1.1, "Pulling blobs" (end-2).
         """
+        ...
+
+
+class CatalogUnavailableError(PermanentError):
+    """This registry does not let us list its repositories: they have to be named."""
+
+    reason = "no-catalog"
+
+
+class Listing(Protocol):
+    """What there is in a registry, page by page.
+
+    Each name is valid, may come twice, and may be gone already. What comes into being while it is read may be missing.
+    Every iterator raises AuthenticationError, ThrottledError, RegistryUnavailableError, and TooLargeError for an absurd page.
+    """
+
+    lists_digests: bool
+
+    def repositories(self) -> AsyncIterator[RepositoryName]:
+        """Those we may see. Raises CatalogUnavailableError besides."""
+        ...
+
+    def tags(self, repository: RepositoryName) -> AsyncIterator[Tag]:
+        """Those of one repository; none when there is no such repository."""
+        ...
+
+    def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
+        """Every manifest, tagged or not; none at all unless `lists_digests`."""
         ...

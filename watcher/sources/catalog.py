@@ -1,13 +1,19 @@
-"""Settings → source, one line each."""
+"""Every source, by the settings that ask for it."""
 
+from watcher.sources.context import SourceContext
 from watcher.sources.protocol import Source
+from watcher.sources.sweep import SweepSettings, SweepSource
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 
-AnySourceSettings = WebhookSettings
+AnySourceSettings = WebhookSettings | SweepSettings
 
 
-def build_source(settings: AnySourceSettings, *, max_body_bytes: int) -> Source:
+def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
     """Raises ConfigurationError when a secret cannot be read."""
     match settings:
         case WebhookSettings():
-            return WebhookSource(settings, max_body_bytes=max_body_bytes)
+            return WebhookSource(settings, max_body_bytes=context.max_body_bytes)
+        case SweepSettings():
+            return SweepSource(
+                settings, listing=context.listing, resolve=context.resolve, judged=context.judged, swept=context.swept
+            )

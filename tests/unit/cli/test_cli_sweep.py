@@ -1,0 +1,103 @@
+"""`watcher sweep` beside a store that the daemon has left."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.doubles.routes import nobody
+from tests.doubles.verdicts import MOMENT, SUBJECT, a_verdict
+from tests.unit.cli.conftest import Run
+from watcher.backlog.protocol import Job, Lane
+from watcher.backlog.sqlite import SqliteBacklog
+from watcher.kit.clock import utc_now
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Subject
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
+from watcher.testing.images import build_image, build_layer, put_image
+from watcher.testing.registry import MemoryRegistry
+
+pytestmark = pytest.mark.enable_socket
+
+APP = RepositoryName("team/app")
+
+
+def judged(path: Path, host: Host, digest: Digest, tag: str) -> None:
+    async def record() -> None:
+        async with open_database(path) as database:
+            subject = Subject(registry=host, repository=APP, digest=digest, tags=(Tag(tag),), environment=SUBJECT.environment)
+            await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=a_verdict(subject=subject, tag=tag))], nobody)
+
+    asyncio.run(record())
+
+
+def waiting(path: Path) -> list[Job]:
+    async def lease() -> list[Job]:
+        async with open_database(path) as database:
+            return [*await SqliteBacklog(database, utc_now).lease(tuple(Lane), 9)]
+
+    return asyncio.run(lease())
+
+
+@pytest.fixture
+def config(tmp_path: Path, registry: MemoryRegistry) -> Path:
+    """A registry with three images, of which one has a verdict."""
+    path = tmp_path / "watcher.yaml"
+    path.write_text(f'store: {{url: "sqlite:///{tmp_path}/watcher.db"}}\nregistries: [{{host: "{registry.host}"}}]\n')
+    one, _ = (put_image(registry, APP, build_image([build_layer({"a": text})]), text) for text in ("v1", "v2"))
+    put_image(registry, RepositoryName("other/web"), build_image([build_layer({"a": "w"})]), "v1")
+    judged(tmp_path / "watcher.db", registry.host, one, "v1")
+    return path
+
+
+def test_what_has_no_verdict_waits_for_the_daemon(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
+    """Behind everything that was announced; a second look finds the same and makes nothing new of it."""
+    ended = watcher("sweep")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"{registry.host}: 2 repositories, 3 images, 2 without a verdict, 2 of them new\n"
+    ended = watcher("sweep", "-o", "json", "--registry", registry.host)
+    report = json.loads(ended.out)
+    assert (report["registry"], report["images"], report["taken_in"]) == (registry.host, 3, 0)
+    assert [image.partition("@")[0] for image in report["without_verdict"]] == [
+        f"{registry.host}/other/web:v1",
+        f"{registry.host}/team/app:v2",
+    ]
+    jobs = waiting(config.with_name("watcher.db"))
+    assert {(job.lane, job.source, job.push.repository, job.push.tag) for job in jobs} == {
+        (Lane.SWEEP, "sweep", "other/web", "v1"),
+        (Lane.SWEEP, "sweep", "team/app", "v2"),
+    }
+
+
+def test_a_sweep_of_the_configuration_says_what_is_looked_at(watcher: Run, config: Path) -> None:
+    """Its globs hold here as well, and what nothing is called is told."""
+    source = "sources: [{type: sweep, name: catch-up, repositories: ['team/**', 'tema/**'], tags: ['v*']}]\n"
+    config.write_text(config.read_text() + source)
+    ended = watcher("sweep")
+    assert "1 repositories, 2 images, 1 without a verdict, 1 of them new" in ended.out
+    assert "nothing is called tema/**" in ended.err
+    assert {job.source for job in waiting(config.with_name("watcher.db"))} == {"catch-up"}
+
+
+def test_a_registry_that_nobody_configured_is_not_asked(watcher: Run, config: Path) -> None:
+    """Neither is one where there is no configuration of any."""
+    ended = watcher("sweep", "--registry", "other.example.com")
+    assert ended.code == 2
+    assert "names no registry other.example.com" in ended.err
+    config.write_text("")
+    ended = watcher("sweep")
+    assert ended.code == 2
+    assert "names no registry that could be looked through" in ended.err
+
+
+def test_a_registry_that_is_down_is_an_error(watcher: Run, config: Path, unused_tcp_port: int) -> None:
+    """It says which one, and what was not to be had."""
+    config.write_text(config.read_text().replace("registries: ", f'registries: [{{host: "127.0.0.1:{unused_tcp_port}"}}]\nx: ', 1))
+    config.write_text("\n".join(line for line in config.read_text().splitlines() if not line.startswith("x: ")))
+    ended = watcher("sweep")
+    assert ended.code == 3
+    assert f"127.0.0.1:{unused_tcp_port}" in ended.err

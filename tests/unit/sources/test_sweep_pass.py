@@ -1,0 +1,195 @@
+"""One pass over a registry in memory: what is found, what is passed over, and what is told."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.doubles.intakes import RecordingIntake, open_intake
+from watcher.model.digest import Digest
+from watcher.model.errors import RegistryUnavailableError, RetryableError
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.registry.access import Registries
+from watcher.registry.protocol import CatalogUnavailableError
+from watcher.sources.context import Resolve
+from watcher.sources.sweep_pass import HEADS_AT_ONCE, Scope, SweepReport, sweep
+from watcher.testing.faults import Fault
+from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
+from watcher.testing.registry import MemoryRegistry, serve_registry
+
+pytestmark = pytest.mark.enable_socket
+
+APP, WEB = RepositoryName("team/app"), RepositoryName("team/web")
+
+
+def image(text: str) -> BuiltImage:
+    return build_image([build_layer({"a": text})])
+
+
+@dataclass
+class Bench:
+    """`verdicts` are those there are: tags by digest, by repository."""
+
+    registry: MemoryRegistry
+    registries: Registries
+    verdicts: dict[RepositoryName, Mapping[Digest, Collection[Tag]]] = field(default_factory=dict)
+    intake: RecordingIntake = field(default_factory=open_intake)
+
+    async def judged(self, host: Host, repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
+        assert host == self.registry.host
+        return self.verdicts.get(repository, {})
+
+    async def head(self, host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
+        return await self.registries.images(host).head(repository, tag)
+
+    async def sweep(self, resolve: Resolve | None = None, **scope: Any) -> SweepReport:
+        listing = self.registries.access(self.registry.host).listing
+        wanted = Scope(registry=self.registry.host, **scope)
+        return await sweep(wanted, "catch-up", listing, resolve or self.head, self.judged, self.intake)
+
+    @property
+    def found(self) -> list[tuple[str, str | None, str | None]]:
+        assert {source for source, _ in self.intake.swept} <= {"catch-up"}
+        return [(push.repository, push.tag, push.digest) for _, push in self.intake.swept]
+
+
+@asynccontextmanager
+async def open_bench() -> AsyncIterator[Bench]:
+    async with serve_registry() as registry, Registries.of([]) as registries:
+        yield Bench(registry=registry, registries=registries)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with open_bench() as opened:
+        yield opened
+
+
+async def test_what_has_no_verdict_is_taken_in(bench: Bench) -> None:
+    """By tag and digest; what has one under that tag is left alone."""
+    one = put_image(bench.registry, APP, image("1"), "v1")
+    two = put_image(bench.registry, APP, image("2"), "v2")
+    bench.verdicts[APP] = {one: {Tag("v1")}}
+    report = await bench.sweep()
+    assert bench.found == [(APP, "v2", two)]
+    assert (report.repositories, report.images, len(report.found), report.taken_in) == (1, 2, 1, 1)
+    assert (report.unmatched, report.problems) == ([], [])
+
+
+async def test_a_tag_that_no_verdict_names_is_news(bench: Bench) -> None:
+    """Its image was judged under another tag, which other rules may hold for."""
+    digest = put_image(bench.registry, APP, image("1"), "v1")
+    put_image(bench.registry, APP, image("1"), "latest")
+    bench.verdicts[APP] = {digest: {Tag("v1")}}
+    await bench.sweep()
+    assert bench.found == [(APP, "latest", digest)]
+
+
+async def test_many_tags_are_all_asked_for(bench: Bench) -> None:
+    """Not only as many as are asked for at a time."""
+    digest = put_image(bench.registry, APP, image("1"), "v0")
+    for number in range(1, 2 * HEADS_AT_ONCE + 3):
+        put_image(bench.registry, APP, image("1"), f"v{number}")
+    report = await bench.sweep()
+    assert report.images == 2 * HEADS_AT_ONCE + 3
+    assert {(tag, found) for _, tag, found in bench.found} == {(f"v{number}", digest) for number in range(report.images)}
+
+
+@pytest.mark.parametrize(
+    ("scope", "found"),
+    [
+        ({"repositories": ("team/app",)}, {(APP, "v1"), (APP, "dev-1")}),
+        ({"repositories": ("team/a*", "team/app")}, {(APP, "v1"), (APP, "dev-1")}),
+        ({"exclude": ("**/web",)}, {(APP, "v1"), (APP, "dev-1")}),
+        ({"tags": ("v*",)}, {(APP, "v1"), (WEB, "v1")}),
+        ({"repositories": ("team/web", "team/**"), "exclude": ("team/web",)}, {(APP, "v1"), (APP, "dev-1"), (WEB, "v1")}),
+    ],
+)
+async def test_only_what_is_asked_for_is_looked_at(bench: Bench, scope: dict[str, Any], found: set[tuple[str, str]]) -> None:
+    """Globs of repositories and tags; who is named outright is never excluded."""
+    for repository, tag in ((APP, "v1"), (APP, "dev-1"), (WEB, "v1")):
+        put_image(bench.registry, repository, image(repository), tag)
+    await bench.sweep(**scope)
+    assert {(repository, tag) for repository, tag, _ in bench.found} == found
+
+
+async def test_names_need_no_catalogue(bench: Bench) -> None:
+    """Registries that list their repositories for nobody are swept by name."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    await bench.sweep(repositories=("team/app",))
+    assert bench.registry.requests["GET _catalog"] == 0
+    assert len(bench.found) == 1
+
+
+async def test_a_registry_without_a_catalogue_is_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is named is still looked at."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    listing = bench.registries.access(bench.registry.host).listing
+
+    class Refused:
+        def __aiter__(self) -> "Refused":
+            return self
+
+        async def __anext__(self) -> RepositoryName:
+            raise CatalogUnavailableError("does not list its repositories for us")
+
+    monkeypatch.setattr(listing, "repositories", Refused)
+    report = await bench.sweep(repositories=("team/app", "team/**"))
+    assert [repository for repository, _, _ in bench.found] == [APP]
+    assert report.problems == ["does not list its repositories for us"]
+
+
+async def test_what_nothing_came_of_is_told(bench: Bench) -> None:
+    """A name with a slip in it would otherwise be watched for ever, and nobody would know."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    report = await bench.sweep(repositories=("team/app", "team/none", "other/**", "No Name"))
+    assert report.unmatched == ["team/none", "other/**", "No Name"]
+    assert len(report.problems) == 1
+    assert "No Name" in report.problems[0]
+
+
+async def test_what_is_no_work_any_more_is_passed_over(bench: Bench) -> None:
+    """A tag that is gone since it was listed leads nowhere."""
+    put_image(bench.registry, APP, image("1"), "v1")
+
+    async def gone(_host: Host, _repository: RepositoryName, _tag: Tag) -> Digest | None:
+        return None
+
+    report = await bench.sweep(gone)
+    assert (report.images, bench.found) == (0, [])
+
+
+async def test_a_registry_that_is_down_ends_the_pass(bench: Bench) -> None:
+    """What was found in the repositories before it stays found."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    put_image(bench.registry, WEB, image("2"), "v1")
+
+    async def resolve(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
+        if repository == WEB:
+            raise RegistryUnavailableError("down")
+        return await bench.head(host, repository, tag)
+
+    with pytest.raises(RegistryUnavailableError):
+        await bench.sweep(resolve)
+    assert [repository for repository, _, _ in bench.found] == [APP]
+
+
+async def test_what_cannot_be_kept_ends_the_pass(bench: Bench) -> None:
+    """It will be found again."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    bench.intake.broken = True
+    with pytest.raises(RetryableError):
+        await bench.sweep()
+
+
+async def test_one_repository_that_is_refused_hides_no_other(bench: Bench) -> None:
+    """It is told of, and the pass goes on."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    put_image(bench.registry, WEB, image("2"), "v1")
+    bench.registry.faults.add(Fault(path=f"/v2/{APP}/tags/list", status=403, times=9))
+    report = await bench.sweep()
+    assert [repository for repository, _, _ in bench.found] == [WEB]
+    assert len(report.problems) == 1
+    assert report.problems[0].startswith(f"{APP}: ")

@@ -1,0 +1,88 @@
+"""Lists that a registry gives page by page: `Link: <…>; rel="next"`, followed within bounds.
+
+Spec: OCI distribution-spec v1.1 "Listing Tags"; RFC 8288.
+"""
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import msgspec
+import structlog
+from yarl import URL
+
+from watcher.model.errors import RegistryUnavailableError
+from watcher.registry.client import RegistryClient, Response
+from watcher.registry.referrers import next_link
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+# The most that distribution and ECR give at once; registries that like less give less.
+PAGE_SIZE = 1000
+# Ten million names. What goes on after that is no list.
+MAX_PAGES = 10_000
+# A thousand names are 256 KiB at most; this is for registries that know no pages and give everything.
+MAX_PAGE_BYTES = 16 * 1024 * 1024
+
+
+async def pages(
+    client: RegistryClient,
+    path: str,
+    *,
+    size_name: str = "n",
+    size: int | None = None,
+    scopes: frozenset[str] = frozenset(),
+    accept: frozenset[int] = frozenset(),
+    password: bool = False,
+) -> AsyncIterator[Response]:
+    """Every page of a list, as it came. A status of `accept` is given like a page, and is the last one.
+
+    A link is followed on the registry itself, whatever host it names: proxies that end TLS are known to write the wrong one.
+    A list that leads back to where it was, or never ends, is cut off with a warning: what has been given stands.
+
+    Raises:
+        As `RegistryClient.request`.
+    """
+    plain = client.base_url.join(URL(path, encoded=True))
+    url = plain.update_query({size_name: str(size or PAGE_SIZE)})
+    seen: set[URL] = set()
+    while url not in seen and len(seen) < MAX_PAGES:
+        seen.add(url)
+        response = await client.request(
+            "GET", url, scopes=scopes, limit_bytes=MAX_PAGE_BYTES, accept=accept | {200, 400}, password=password
+        )
+        if response.status == 400 and len(seen) == 1:
+            # Some refuse a page size above their own instead of giving less.
+            response = await client.request(
+                "GET", plain, scopes=scopes, limit_bytes=MAX_PAGE_BYTES, accept=accept | {200}, password=password
+            )
+        if response.status == 400:
+            raise RegistryUnavailableError(f"{client.registry}{plain.path}: answered 400 in the middle of a list")
+        yield response
+        following = next_link(response.headers.get("Link")) if response.status == 200 else None
+        if following is None:
+            return
+        url = _own(client, response.url, following)
+    log.warning("listing.cut", registry=client.registry, path=plain.path, pages=len(seen))
+
+
+def decode_page(client: RegistryClient, response: Response, kind: type[T]) -> T:
+    """A page as what it should be. Raises RegistryUnavailableError: something else answers there, a proxy most likely."""
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RegistryUnavailableError(f"{client.registry}{response.url.path}: what it answered is not a list") from error
+
+
+def _own(client: RegistryClient, base: URL, following: str) -> URL:
+    """Where a link leads, on the registry itself. Raises RegistryUnavailableError: nowhere."""
+    try:
+        target = base.join(URL(following, encoded=True))
+        # Not joined: a path that begins with two slashes would name a host.
+        own = client.base_url
+        return URL.build(
+            scheme=own.scheme, authority=own.raw_authority, path=target.raw_path, query_string=target.raw_query_string, encoded=True
+        )
+    except ValueError as error:
+        raise RegistryUnavailableError(f"{client.registry}{base.path}: links to something that is no URL") from error

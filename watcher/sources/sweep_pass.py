@@ -1,0 +1,142 @@
+"""One pass over one registry: repositories, their tags, what these lead to, and what of it nobody has judged."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watcher.kit.glob import glob_any, glob_match
+from watcher.model.digest import Digest
+from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError
+from watcher.model.push import Push
+from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
+from watcher.registry.protocol import CatalogUnavailableError, Listing
+from watcher.sources.context import Judged, Resolve
+from watcher.sources.protocol import Intake
+
+# As many tags are asked for at a time; the registry's own pace still holds.
+HEADS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What to look at: names or globs of repositories without those of `exclude`, globs of tags, and digests without a tag."""
+
+    registry: Host
+    repositories: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ("**",)
+    untagged: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class SweepReport:
+    """What one pass saw. `found` had no verdict, or none under that tag; of those `taken_in` became new jobs.
+
+    `unmatched` are configured names and globs that nothing came of; `problems` are sentences about what could not be read.
+    """
+
+    registry: Host
+    repositories: int = 0
+    images: int = 0
+    found: list[Push] = field(default_factory=list)
+    taken_in: int = 0
+    unmatched: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+async def sweep(scope: Scope, source: str, listing: Listing, resolve: Resolve, judged: Judged, intake: Intake) -> SweepReport:
+    """Look through a registry and take in what has no verdict, repository by repository.
+
+    Tags are asked for by HEAD, several at a time. Of one repository that we may not read the report tells, and the pass goes on.
+
+    Raises:
+        RetryableError: the registry cannot be read now, or what was found could not be kept.
+    """
+    report = SweepReport(registry=scope.registry)
+    matched: set[str] = set()
+    async for repository in _repositories(scope, listing, report):
+        report.repositories += 1
+        try:
+            images = [each async for each in _images(scope, listing, resolve, repository)]
+        except (AuthenticationError, PermanentError) as error:
+            report.problems.append(f"{repository}: {error}")
+            matched.update(_patterns(scope, repository))
+            continue
+        if images:
+            matched.update(_patterns(scope, repository))
+        report.images += len(images)
+        known = await judged(scope.registry, repository)
+        found = [each for each in images if _is_news(each, known)]
+        report.found += found
+        if found:
+            report.taken_in += (await intake.found(source, found)).accepted
+    report.unmatched += [pattern for pattern in scope.repositories if pattern not in matched]
+    return report
+
+
+async def _repositories(scope: Scope, listing: Listing, report: SweepReport) -> AsyncIterator[RepositoryName]:
+    """Each once: those that are named, and those of the catalogue when there is a glob."""
+    given: set[RepositoryName] = set()
+    for name in filter(_is_name, scope.repositories):
+        try:
+            repository = parse_repository(name)
+        except InvalidReferenceError as error:
+            report.problems.append(str(error))
+            continue
+        if repository not in given:
+            given.add(repository)
+            yield repository
+    if all(map(_is_name, scope.repositories)):
+        return
+    try:
+        async for repository in listing.repositories():
+            if repository not in given and _patterns(scope, repository) and not glob_any(repository, scope.exclude):
+                given.add(repository)
+                yield repository
+    except CatalogUnavailableError as error:
+        report.problems.append(str(error))
+
+
+async def _images(scope: Scope, listing: Listing, resolve: Resolve, repository: RepositoryName) -> AsyncIterator[Push]:
+    """What is in a repository: every tag with its digest, and every digest that no tag leads to."""
+    tagged: set[Digest] = set()
+    waiting: set[Tag] = set()
+    async for tag in listing.tags(repository):
+        if glob_any(tag, scope.tags):
+            waiting.add(tag)
+        if len(waiting) >= HEADS_AT_ONCE:
+            for push in await _resolved(scope.registry, resolve, repository, sorted(waiting)):
+                tagged.add(push.digest or Digest(""))
+                yield push
+            waiting.clear()
+    for push in await _resolved(scope.registry, resolve, repository, sorted(waiting)):
+        tagged.add(push.digest or Digest(""))
+        yield push
+    if scope.untagged and listing.lists_digests:
+        async for digest in listing.digests(repository):
+            if digest not in tagged:
+                tagged.add(digest)
+                yield Push(registry=scope.registry, repository=repository, digest=digest)
+
+
+async def _resolved(registry: Host, resolve: Resolve, repository: RepositoryName, tags: Sequence[Tag]) -> list[Push]:
+    """What the tags lead to; one that is gone since it was listed leads nowhere."""
+    digests = await asyncio.gather(*(resolve(registry, repository, tag) for tag in tags))
+    return [
+        Push(registry=registry, repository=repository, tag=tag, digest=digest)
+        for tag, digest in zip(tags, digests, strict=True)
+        if digest is not None
+    ]
+
+
+def _is_news(push: Push, known: Mapping[Digest, Collection[Tag]]) -> bool:
+    tags = known.get(push.digest) if push.digest is not None else None
+    return tags is None or (push.tag is not None and push.tag not in tags)
+
+
+def _patterns(scope: Scope, repository: RepositoryName) -> Sequence[str]:
+    return [pattern for pattern in scope.repositories if glob_match(repository, pattern)]
+
+
+def _is_name(pattern: str) -> bool:
+    return not {*pattern} & {*"*?"}
