@@ -35,7 +35,6 @@ from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics, configure_logging
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
 from watcher.pipeline.intake import Intake
@@ -133,8 +132,8 @@ async def serve_durable(ready: Path) -> None:
     migrate(path)
     await database.open()
     os.environ["HOOK_SECRET"] = SECRET
-    wakeup, metrics = Wakeup(), Metrics()
-    backlog = SqliteBacklog(database, utc_now, wakeup=wakeup)
+    metrics = Metrics()
+    backlog = SqliteBacklog(database, utc_now)
     source = WebhookSource(
         WebhookSettings(name="main", registry=HOST, auth=BearerAuth(secret="env:HOOK_SECRET")), max_body_bytes=2**20
     )
@@ -143,7 +142,6 @@ async def serve_durable(ready: Path) -> None:
         backlog=backlog,
         own_writes=OwnWriteStore(database, utc_now),
         clock=utc_now,
-        wakeup=wakeup,
         counted=metrics.count_event,
     )
     context = ApiContext(
@@ -155,7 +153,6 @@ async def serve_durable(ready: Path) -> None:
         resolve=no_registry,
         registries=frozenset({HOST}),
         metrics=metrics,
-        wakeup=wakeup,
         hooks={"main": source},
     )
     async with serving(build_app(context), ServerSettings(port=0)) as (_, port), asyncio.TaskGroup() as group:

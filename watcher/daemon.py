@@ -26,7 +26,6 @@ from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
 from watcher.kit.units import size_bytes
 from watcher.kit.version import VERSION
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import PolicyError
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
@@ -112,7 +111,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         storage = await stack.enter_async_context(owned(settings.store))
-        judge_bell, announce_bell = Wakeup(), Wakeup()
         registries = await stack.enter_async_context(Registries.of(settings.registries, on_response=metrics.count_registry_request))
         registries.open_configured()
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
@@ -150,7 +148,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         routes += [Route(publisher=name, outcomes=tuple(Outcome)) for name in extra or ()]
 
         def recorded(job: Job, judged: Sequence[Judged], seconds: float) -> None:
-            announce_bell.ring()
             for each in judged:
                 metrics.count_verdict(each.verdict.outcome.value)
             metrics.inspection_seconds.observe(seconds)
@@ -182,7 +179,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             routes=routes,
             clock=utc_now,
             slots=JOBS_AT_ONCE,
-            wakeup=judge_bell,
             recorded=recorded,
             suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
@@ -201,7 +197,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 backlog=storage.backlog,
                 own_writes=storage.own_writes,
                 clock=utc_now,
-                wakeup=judge_bell,
                 counted=metrics.count_event,
             ),
             judge=judge,
@@ -209,7 +204,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 outbox=storage.outbox,
                 verdicts=storage.verdicts,
                 publishers=publishers,
-                wakeup=announce_bell,
                 counted=metrics.count_publication,
             ),
             sources=sources,
@@ -222,7 +216,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 resolve=resolve_reference,
                 registries=frozenset(registries.hosts),
                 metrics=metrics,
-                wakeup=judge_bell,
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
                 down=supervisor.down,
                 api_token=resolve(settings.server.api_token) if settings.server.api_token else None,

@@ -11,6 +11,7 @@ from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.protocol import LayerCache
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database
+from watcher.kit.wakeup import Wakeup
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
@@ -80,14 +81,14 @@ async def opened(settings: StoreSettings, clock: Clock = utc_now, *, read_only: 
 
 
 def _storage(database: Database, clock: Clock) -> Storage:
-    backlog = SqliteBacklog(database, clock)
+    backlog, bell = SqliteBacklog(database, clock), Wakeup()
     return Storage(
         backlog=backlog,
         keeper=backlog,
         jobs=backlog,
-        verdicts=StoredVerdicts(database, clock),
+        verdicts=StoredVerdicts(database, clock, bell=bell),
         images=StoredImages(database),
-        outbox=StoredOutbox(database, clock),
+        outbox=StoredOutbox(database, clock, bell=bell),
         layers=LayerStore(database),
         own_writes=OwnWriteStore(database, clock),
         locks=StoredSubjectLocks(database, clock),

@@ -65,6 +65,29 @@ async def test_receipts_are_in_the_order_of_arrivals(bench: BacklogBench) -> Non
     assert [receipt.reason for receipt in receipts] == ["", "pull", "invalid-json", "joined", "handshake", ""]
 
 
+async def test_work_rings_the_bell(bench: BacklogBench) -> None:
+    """The judge finds a push at once, and what it may do after a job has ended; for a pull nobody wakes."""
+
+    async def rung() -> bool:
+        try:
+            async with asyncio.timeout(0.05):
+                await bench.backlog.wait(3600)
+        except TimeoutError:
+            return False
+        return True
+
+    await bench.put(decision=Ignored(reason="pull"))
+    assert not await rung()
+    await bench.put(A, "v1")
+    assert await rung()
+    (job,) = await bench.backlog.lease(ALL, 1)
+    assert not await rung()
+    await bench.backlog.settle(job, Dead(reason="damaged", detail=""))
+    assert await rung()
+    assert await bench.backlog.replay(job.id)
+    assert await rung()
+
+
 async def test_every_event_is_listed_with_its_fate(bench: BacklogBench) -> None:
     """The inbox shows what was taken in, joined, ignored and rejected, newest first, page by page."""
     await bench.put(A, "v1", received_at=bench.clock() - timedelta(seconds=1))

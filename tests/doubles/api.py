@@ -21,7 +21,6 @@ from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.secret import Secret
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
 from watcher.model.verdict import Verdict
@@ -100,7 +99,6 @@ async def running_api(
             resolve=tags.resolve,
             registries=frozenset({SUBJECT.registry, Host("localhost:5000")}),
             metrics=metrics,
-            wakeup=Wakeup(),
             hooks=hooks or {},
             not_ready=lambda: next(iter(not_ready), None),
             api_token=Secret(api_token) if api_token else None,

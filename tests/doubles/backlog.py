@@ -32,6 +32,9 @@ class RecordingBacklog:
     async def settle(self, job: Job, settlement: Settlement) -> None:
         return
 
+    async def wait(self, seconds: float) -> None:
+        return
+
     async def deleted(self, job: Job) -> bool:
         return False
 

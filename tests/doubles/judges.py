@@ -15,7 +15,6 @@ from tests.doubles.inventories import an_inventory
 from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Arrival, Job, Lane, Settlement
 from watcher.backlog.sqlite import SqliteBacklog
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.inventory import Inventory
@@ -103,7 +102,6 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
             routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
             clock=clock,
             slots=5,
-            wakeup=Wakeup(),
             recorded=lambda _job, judged, _seconds: recorded.append(judged),
             suppressed=suppressed.append,
         )

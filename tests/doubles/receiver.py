@@ -13,7 +13,6 @@ from tests.doubles.hand_clock import HandClock
 from watcher.api.settings import ServerSettings
 from watcher.backlog.protocol import Arrival
 from watcher.dialects.protocol import Delivery, Dialect
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.push import Decision, Ignored, Rejected
 from watcher.model.verdict import Subject
@@ -88,7 +87,6 @@ async def running_receiver(
         backlog=backlog,
         own_writes=NothingIsOurs(),
         clock=HandClock(),
-        wakeup=Wakeup(),
         counted=lambda source, fate, reason: None,
     )
     hooks = {source.name: source for source in sources}

@@ -16,7 +16,6 @@ from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Done, Job, Lane, Retry, Settlement
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -90,7 +89,6 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
                 routes=[],
                 clock=lambda: MOMENT,
                 slots=2,
-                wakeup=Wakeup(),
                 recorded=lambda _job, _judged, _seconds: None,
                 suppressed=lambda _job: None,
             )

@@ -12,7 +12,6 @@ from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret
 from watcher.kit.telemetry import Metrics
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
 from watcher.store.protocol import ImageReader, VerdictStore
@@ -35,7 +34,7 @@ class ApiContext:
     """`evaluator` gives the present revision; `resolve` asks a configured registry for a tag's digest, None when it has none.
 
     `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `down` gives the parts of it
-    that do not run now, each with a word for why. `wakeup` is rung when a job was put. `admission` None switches the endpoint off.
+    that do not run now, each with a word for why. `admission` None switches the endpoint off.
     """
 
     backlog: Backlog
@@ -46,7 +45,6 @@ class ApiContext:
     resolve: Callable[[Reference], Awaitable[Digest | None]]
     registries: Collection[Host]
     metrics: Metrics
-    wakeup: Wakeup
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     not_ready: Callable[[], str | None] = lambda: None
     down: Callable[[], Mapping[str, str]] = dict

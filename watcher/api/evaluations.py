@@ -65,7 +65,6 @@ async def submit(request: web.Request) -> web.Response:
     )
     (receipt,) = await context.backlog.put([arrival])
     context.metrics.events.labels(SOURCE, receipt.fate.value, receipt.reason).inc()
-    context.wakeup.ring()
     return await _wait(context, receipt.job_id or job_id, min(max(wanted.wait_seconds, 0.0), MAX_WAIT_SECONDS))
 
 

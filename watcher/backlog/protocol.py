@@ -146,6 +146,13 @@ class Backlog(Protocol):
         """End or release a leased job. Repeating it, or settling a job whose lease has passed to another, changes nothing."""
         ...
 
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something to lease that was not there before, and at the latest after `seconds`.
+
+        For one caller at a time; a hint, since a job whose delay has passed rings for nobody.
+        """
+        ...
+
     async def deleted(self, job: Job) -> bool:
         """Whether it was announced that the job's digest, or each of its tags, was deleted: since its event or just before it.
 

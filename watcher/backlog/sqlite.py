@@ -79,7 +79,7 @@ _EVENTS = """SELECT id, source, received_at, fate, reason, registry, repository,
 class SqliteBacklog:
     """`Backlog` and `BacklogReader` of watcher/backlog/protocol.py.
 
-    `wakeup` is rung when something may be due; `jitter` gives numbers in [0, 1).
+    `jitter` gives numbers in [0, 1).
     """
 
     def __init__(
@@ -87,13 +87,12 @@ class SqliteBacklog:
         database: Database,
         clock: Clock,
         *,
-        wakeup: Wakeup | None = None,
         max_attempts: int = MAX_ATTEMPTS,
         jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._wakeup = wakeup or Wakeup()
+        self._bell = Wakeup()
         self._max_attempts = max_attempts
         self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
         self._prune_at = 0.0  # only the writer thread looks at it
@@ -117,7 +116,8 @@ class SqliteBacklog:
             return take_in(raw, arrivals, now)
 
         receipts = await self._write(run)
-        self._wakeup.ring()
+        if any(receipt.job_id for receipt in receipts):
+            self._bell.ring()
         return receipts
 
     async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
@@ -157,6 +157,11 @@ class SqliteBacklog:
                 raw.executemany(_ABSORB, [(now, f"by job {job.id}", subject) for subject in subjects])
 
         await self._write(run)
+        self._bell.ring()  # its subject is free, and so is its place
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new to lease; see `Backlog.wait`."""
+        await self._bell.wait(seconds)
 
     async def deleted(self, job: Job) -> bool:
         """Whether a delete of the job's digest, or of each of its tags, was announced; see `Backlog.deleted`."""
@@ -171,7 +176,7 @@ class SqliteBacklog:
     async def replay(self, job_id: str) -> bool:
         """Make a dead letter wait again, with all its attempts before it; false when it is not among the dead letters."""
         changed = await self._write(lambda raw, now: raw.execute(_REPLAY, (now, job_id)).rowcount)
-        self._wakeup.ring()
+        self._bell.ring()
         return bool(changed)
 
     async def depth(self) -> Depth:

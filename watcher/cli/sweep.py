@@ -9,7 +9,6 @@ import click
 
 from watcher.cli.options import config_option, required_settings
 from watcher.kit.clock import utc_now
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, RepositoryName, Tag, parse_host
@@ -71,7 +70,6 @@ async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> Sequence[
             backlog=storage.backlog,
             own_writes=storage.own_writes,
             clock=utc_now,
-            wakeup=Wakeup(),
             counted=lambda _source, _fate, _reason: None,
         )
 

@@ -8,7 +8,6 @@ from typing import NoReturn
 
 import structlog
 
-from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.publishing.protocol import Publisher
 from watcher.store.protocol import Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
@@ -24,12 +23,11 @@ IDLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcer:
-    """`wakeup` is rung when a verdict was recorded; `counted` is told (publisher, result)."""
+    """`counted` is told (publisher, result)."""
 
     outbox: Outbox
     verdicts: VerdictStore
     publishers: Mapping[str, Publisher]
-    wakeup: Wakeup
     counted: Callable[[str, str], None]
     running: dict[int, Publication] = field(default_factory=dict)
 
@@ -47,7 +45,7 @@ class Announcer:
         while True:
             due = await self.outbox.due(1) if len(self.running) < CONCURRENCY else ()
             if not due:
-                await self.wakeup.wait(IDLE_SECONDS)
+                await self.outbox.wait(IDLE_SECONDS)
             for publication in due:
                 # As in the judge: a lease that ran out under us comes back to us, and what is under way settles it.
                 under_way = publication.id in self.running
@@ -65,7 +63,6 @@ class Announcer:
             log.exception("publication.unsettled", publisher=publication.publisher)
         finally:
             del self.running[publication.id]
-            self.wakeup.ring()
 
     async def announce(self, publication: Publication) -> None:
         """Make one publication and settle it."""

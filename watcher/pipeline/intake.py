@@ -11,7 +11,6 @@ import structlog
 from watcher.backlog.protocol import Arrival, Backlog, Fate, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
-from watcher.kit.wakeup import Wakeup
 from watcher.model.image import INDEX_TYPES
 from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.pipeline.gathering import Gathering
@@ -28,13 +27,12 @@ EXCERPT_BYTES = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """`dialects` is by source. `counted` is told (source, fate, reason); `wakeup` is rung when there is work."""
+    """`dialects` is by source. `counted` is told (source, fate, reason)."""
 
     dialects: Mapping[str, Dialect]
     backlog: Backlog
     own_writes: OwnWrites
     clock: Clock
-    wakeup: Wakeup
     counted: Callable[[str, str, str], None]
     _gathering: Gathering[Arrival, Receipt] = field(init=False)
 
@@ -81,8 +79,6 @@ class Intake:
             self.counted(source, receipt.fate.value, receipt.reason)
             if isinstance(arrival.decision, Rejected):
                 log.warning("event.rejected", source=source, reason=arrival.decision.reason, detail=arrival.decision.detail)
-        if fates[Fate.ACCEPTED]:
-            self.wakeup.ring()
         return Accepted(
             accepted=fates[Fate.ACCEPTED],
             ignored=fates[Fate.IGNORED],

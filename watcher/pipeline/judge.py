@@ -12,7 +12,6 @@ import structlog
 
 from watcher.backlog.protocol import Backlog, Dead, Demoted, Done, Job, Lane, Retry, Settlement
 from watcher.kit.clock import Clock
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index
@@ -41,7 +40,7 @@ SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """`images` gives the client of a registry; `wakeup` is rung when there may be work, by others and by a job that ends.
+    """`images` gives the client of a registry.
 
     `recorded` is told (job, verdicts, seconds), `suppressed` the job that the loop breaker ended or put off.
     """
@@ -55,7 +54,6 @@ class Judge:
     routes: Sequence[Route]
     clock: Clock
     slots: int
-    wakeup: Wakeup
     recorded: Callable[[Job, Sequence[Judged], float], None]
     suppressed: Callable[[Job], None]
     running: dict[str, Job] = field(default_factory=dict)
@@ -70,7 +68,7 @@ class Judge:
             lanes = self._open_lanes()
             leased = await self.backlog.lease(lanes, 1) if lanes else ()
             if not leased:
-                await self.wakeup.wait(IDLE_SECONDS)
+                await self.backlog.wait(IDLE_SECONDS)
             for job in leased:
                 # A lease that ran out under us (the process was paused, the disk full) comes back to us: the work that is
                 # under way goes on, and settles the new lease.
@@ -239,7 +237,6 @@ class Judge:
             log.exception("job.unsettled", job=job.id)
         finally:
             del self.running[job.id]
-            self.wakeup.ring()
 
     def _open_lanes(self) -> Sequence[Lane]:
         """Lanes that still have a slot: a lane shares its slots with every lane less urgent than itself."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, exists, select, update
 
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
+from watcher.kit.wakeup import Wakeup
 from watcher.store.protocol import Publication, Published, PublishFailed, PublishLater
 from watcher.store.statements import Transactions
 from watcher.store.tables import publication
@@ -25,19 +26,21 @@ OPEN = ("waiting", "leased")
 
 
 class StoredOutbox:
-    """`Outbox` of watcher/store/protocol.py. `jitter` gives numbers in [0, 1)."""
+    """`Outbox` of watcher/store/protocol.py. `bell` is rung by who records verdicts; `jitter` gives numbers in [0, 1)."""
 
     def __init__(
         self,
         database: Transactions,
         clock: Clock,
         *,
+        bell: Wakeup | None = None,
         max_attempts: int = MAX_ATTEMPTS,
         jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
         self._clock = clock
         self._max_attempts = max_attempts
+        self._bell = bell or Wakeup()
         self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
 
     async def recover(self) -> int:
@@ -69,6 +72,8 @@ class StoredOutbox:
                 .where(publication.c.state == "waiting", publication.c.due_at <= now, ~held_back)
                 .order_by(publication.c.due_at, publication.c.id)
                 .limit(limit)
+                # Where several write at a time, each takes what no other is just taking; SQLite has one writer and needs none.
+                .with_for_update(skip_locked=True, of=publication)
             )
             taken = [
                 Publication(
@@ -96,6 +101,11 @@ class StoredOutbox:
         """Close or release a publication. One whose lease has passed to another attempt is left alone."""
         values = {"lease_until": None, **self._settled(publication, result, self._clock())}
         await self._database.write(lambda connection: _change(connection, publication, values))
+        self._bell.ring()  # the next one of its subject is held back no longer
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new due; see `Outbox.wait`."""
+        await self._bell.wait(seconds)
 
     def _settled(
         self, publication: Publication, result: Published | PublishLater | PublishFailed, now: datetime

@@ -135,6 +135,10 @@ class Outbox(Protocol):
         """Close or release a publication. One whose lease has passed to another attempt is left alone."""
         ...
 
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something due that was not before, and at the latest after `seconds`. For one caller."""
+        ...
+
     async def recover(self) -> int:
         """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
         ...

@@ -11,6 +11,7 @@ import zstandard
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from watcher.kit.clock import Clock
+from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -22,11 +23,12 @@ from watcher.store.tables import findings, image, publication, reference, verdic
 
 
 class StoredVerdicts:
-    """`VerdictStore` of watcher/store/protocol.py; `clock` says when a publication is first due."""
+    """`VerdictStore` of watcher/store/protocol.py. `clock` says when a publication is first due; `bell` is the outbox's."""
 
-    def __init__(self, database: Transactions, clock: Clock) -> None:
+    def __init__(self, database: Transactions, clock: Clock, *, bell: Wakeup | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._bell = bell or Wakeup()
 
     async def record(self, judged: Sequence[Judged], routing: Routing) -> None:
         """Record verdicts, images and one outbox row per verdict and publisher, in one transaction."""
@@ -44,6 +46,7 @@ class StoredVerdicts:
                     insert_new(connection, publication, _publications(each.verdict, publishers, now))
 
         await self._database.write(run)
+        self._bell.ring()
 
     async def verdict(self, verdict_id: str) -> Verdict | None:
         return await self._one(verdict_rows().where(verdict.c.verdict_id == verdict_id))

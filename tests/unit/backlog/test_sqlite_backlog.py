@@ -12,7 +12,6 @@ from watcher.backlog import sqlite, sqlite_intake
 from watcher.backlog.protocol import Arrival, Dead, Job, Lane, Retry
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.sqlite import Database
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.push import Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
@@ -77,14 +76,6 @@ async def test_a_retry_moves_to_the_time_it_was_given(database: Database, clock:
     assert await backlog.lease([Lane.PUSH], 1) == []
     clock.advance(1.02)
     assert len(await backlog.lease([Lane.PUSH], 1)) == 1
-
-
-async def test_a_bell_is_shared_with_other_loops(database: Database, clock: HandClock) -> None:
-    """The bell that the daemon hands in is the one that is rung."""
-    wakeup = Wakeup()
-    backlog = SqliteBacklog(database, clock, wakeup=wakeup)
-    await backlog.put([Arrival(source="main", decision=Pushed(push=PUSH), delivery_key="1", received_at=clock())])
-    await wakeup.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ class Bench:
             outbox=outbox,
             verdicts=verdicts,
             publishers={"written": self.publisher},
-            wakeup=Wakeup(),
             counted=lambda publisher, result: self.counted.append((publisher, result)),
         )
 
@@ -61,7 +60,8 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with open_database(tmp_path / "w.db") as database:
-        yield Bench(StoredVerdicts(database, lambda: MOMENT), StoredOutbox(database, lambda: MOMENT))
+        bell = Wakeup()
+        yield Bench(StoredVerdicts(database, lambda: MOMENT, bell=bell), StoredOutbox(database, lambda: MOMENT, bell=bell))
 
 
 async def test_a_publication_is_made_once(bench: Bench) -> None:
@@ -120,7 +120,6 @@ async def test_the_loop_announces_until_it_is_cancelled(bench: Bench) -> None:
     async with asyncio.TaskGroup() as publications:
         loop = publications.create_task(bench.announcer.run(publications))
         await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
-        bench.announcer.wakeup.ring()
         while not bench.counted:
             await asyncio.sleep(0.01)
         loop.cancel()

@@ -108,7 +108,6 @@ class JudgeBench:
             routes=[],
             clock=self.clock,
             slots=5,
-            wakeup=Wakeup(),
             recorded=lambda *_: None,
             suppressed=lambda _job: None,
         )
@@ -138,7 +137,6 @@ class AnnounceBench:
             outbox=self.outbox,
             verdicts=self.verdicts,
             publishers=publishers,
-            wakeup=Wakeup(),
             counted=lambda _publisher, result: self.counted.append(result),
         )
 
@@ -216,7 +214,7 @@ async def test_a_lease_that_ran_out_under_a_job_comes_back_to_it(judging: JudgeB
         loop = jobs.create_task(judging.judge.run(jobs))
         await until(lambda: judging.work.begun)
         judging.clock.advance(LEASE_SECONDS + 1)
-        await until(lambda: [job.attempt for job in judging.judge.running.values()] == [2], ring=judging.judge.wakeup)
+        await until(lambda: [job.attempt for job in judging.judge.running.values()] == [2], ring=judging.backlog._bell)
         judging.work.ready.set()
         await until_it_is(lambda: _all_dead(judging, 1))
         loop.cancel()
@@ -236,7 +234,7 @@ async def test_a_job_that_cannot_be_settled_is_done_again(judging: JudgeBench, f
         await until_it_is(lambda: _all_dead(judging, 1))
         assert sorted(judging.work.begun) == ["v1", "v2"]
         judging.clock.advance(LEASE_SECONDS + 1)
-        judging.judge.wakeup.ring()
+        judging.backlog._bell.ring()
         await until_it_is(lambda: _all_dead(judging, 2))
         loop.cancel()
     assert len(judging.work.begun) == 3
@@ -265,9 +263,7 @@ async def test_a_lease_that_ran_out_under_a_publication_comes_back_to_it(announc
         loop = publications.create_task(announcing.announcer.run(publications))
         await until(lambda: announcing.work.begun)
         announcing.clock.advance(LEASE.total_seconds() + 1)
-        await until(
-            lambda: [each.attempt for each in announcing.announcer.running.values()] == [2], ring=announcing.announcer.wakeup
-        )
+        await until(lambda: [each.attempt for each in announcing.announcer.running.values()] == [2], ring=announcing.outbox._bell)
         announcing.work.ready.set()
         await until(lambda: announcing.counted and not announcing.announcer.running)
         loop.cancel()
@@ -285,7 +281,7 @@ async def test_a_publication_that_cannot_be_settled_is_made_again(announcing: An
         loop = publications.create_task(announcing.announcer.run(publications))
         await until(lambda: announcing.counted and not announcing.announcer.running)
         announcing.clock.advance(LEASE.total_seconds() + 1)
-        await until(lambda: len(announcing.counted) == 2 and not announcing.announcer.running, ring=announcing.announcer.wakeup)
+        await until(lambda: len(announcing.counted) == 2 and not announcing.announcer.running, ring=announcing.outbox._bell)
         loop.cancel()
     assert announcing.work.begun == ["v-1", "v-1"]
     assert await announcing.nothing_is_open()

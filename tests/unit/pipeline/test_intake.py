@@ -10,7 +10,6 @@ from tests.doubles.hand_clock import HandClock
 from watcher.backlog.protocol import Lane
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
-from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from watcher.model.push import Decision, Handshake, Ignored, Push, Pushed, Rejected
@@ -49,14 +48,12 @@ class Bench:
     def __init__(self) -> None:
         self.backlog = RecordingBacklog()
         self.claims = Claims()
-        self.wakeup = Wakeup()
         self.counts: list[tuple[str, str, str]] = []
         self.intake = Intake(
             dialects={"main": DIALECTS["distribution"], "second": DIALECTS["distribution"], "shaking": HandshakeDialect()},
             backlog=self.backlog,
             own_writes=self.claims,
             clock=HandClock(),
-            wakeup=self.wakeup,
             counted=lambda *counted: self.counts.append(counted),
         )
 
@@ -159,14 +156,6 @@ async def test_what_cannot_be_kept_is_not_acknowledged(bench: Bench) -> None:
     assert bench.counts == []
     bench.backlog.broken = False
     assert await bench.take(push()) == Accepted(accepted=1)
-
-
-async def test_work_rings_the_bell(bench: Bench) -> None:
-    """The judge finds a push at once; for a pull nobody wakes."""
-    await bench.take({**push(), "action": "pull"})
-    assert not bench.wakeup._event.is_set()
-    await bench.take(push("e2"))
-    assert bench.wakeup._event.is_set()
 
 
 async def test_a_handshake_is_no_work(bench: Bench) -> None:
