@@ -10,22 +10,14 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from watcher.backlog.protocol import Arrival, Fate, Lane, Receipt
-from watcher.model.push import Deleted, Handshake, Ignored, Push, Pushed, Rejected
+from watcher.backlog.joining import WINDOW_SECONDS, KnownJob, join
+from watcher.backlog.protocol import Arrival, Fate, Receipt
+from watcher.model.push import EXCERPT_BYTES, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 
 # The longest time a sender repeats one delivery is 7 days (Pub/Sub); a day more for clocks and queues.
 KEPT_SECONDS = 8 * 86400.0
-# One push is announced up to a dozen times, by itself, its replicas and a second source, within seconds of each other. Longer
-# would hide a push that was really made again.
-WINDOW_SECONDS = 10.0
-# A sweep that finds what could not be judged asks again a day later, not at every pass.
-DEAD_SECONDS = 86400.0
-EXCERPT_BYTES = 4096
 DETAIL_CHARACTERS = 2000
-# What becomes of a job whose manifest was not there; a later event of it is news.
-GONE = "gone"
-URGENCY = {lane.value: position for position, lane in enumerate(Lane)}
 # The sender's id of an event and its registry, repository, tag and digest, where it names none of them.
 _NOWHERE: tuple[str | None, str, str, str, str] = (None, "", "", "", "")
 # Statements are prepared once per text, so the number of placeholders takes few values.
@@ -33,7 +25,7 @@ PLACEHOLDERS = (1, 8, 64, 512)
 
 _SEEN = "SELECT delivery_key, id, put_at, job_id FROM event WHERE delivery_key IN ({})"
 # All that is open, dead, or came in lately: nothing else can be joined.
-_MET = """SELECT seq, id, subject, environment, state, lane, tags, attempts, put_at, due_at, reason FROM job
+_MET = """SELECT id, environment, state, lane, tags, attempts, put_at, due_at, reason, subject, seq FROM job
     WHERE subject IN ({}) AND (state IN ('waiting', 'leased', 'dead') OR put_at > ?) ORDER BY seq"""
 _JOIN = "UPDATE job SET tags = ?, lane = ?, due_at = ? WHERE seq = ?"
 _INSERT_EVENT = """INSERT INTO event (source, delivery_key, put_at, received_at, fate, reason, detail, event_id, registry,
@@ -59,24 +51,12 @@ def _key(text: str) -> bytes:
 
 
 @dataclass(slots=True)
-class _Job:
-    """A job that this batch meets or makes. `arrival` is the event that made it, None for one that is on disk already."""
+class _Job(KnownJob):
+    """A job that this batch meets or makes. `seq` is None until it is on disk, `arrival` the event that made it before."""
 
-    seq: int | None
-    id: str
     subject: bytes
-    environment: str | None
-    state: str
-    lane: str
-    tags: str
-    attempts: int
-    put_at: float
-    due_at: float
-    reason: str
+    seq: int | None = None
     arrival: Arrival | None = None
-
-    def has(self, tag: str) -> bool:
-        return tag in self.tags.split()
 
 
 @dataclass(slots=True)
@@ -130,7 +110,7 @@ def _take(batch: _Batch, arrival: Arrival, key: bytes) -> Receipt:
     detail, place = "", _NOWHERE
     match arrival.decision:
         case Pushed(push=push):
-            receipt = _join(batch, arrival, push) or _make(batch, arrival, push)  # 3, 4
+            receipt = _known(batch, arrival) or _join(batch, arrival, push) or _make(batch, arrival, push)  # 3, 4
             place = (push.event_id, push.registry, push.repository, push.tag or "", push.digest or "")
         case Deleted(registry=registry, repository=repository, tag=tag, digest=digest, event_id=said_id):
             receipt = Receipt(fate=Fate.IGNORED, reason="delete")  # 2
@@ -165,38 +145,24 @@ def _take(batch: _Batch, arrival: Arrival, key: bytes) -> Receipt:
     return receipt
 
 
-def _join(batch: _Batch, arrival: Arrival, push: Push) -> Receipt | None:
-    """The job this push is part of already, if there is one; its tag then belongs to that job too."""
-    if arrival.job_id is not None and _exists(batch, arrival.job_id):
-        return Receipt(fate=Fate.DUPLICATE, reason="job", job_id=arrival.job_id)
-    subject = subject_key(push.registry, push.repository, push.digest, push.tag)
-    met = [job for job in reversed(batch.jobs[subject]) if job.environment == arrival.environment]
-    for job in met:
-        if job.state == "waiting":
-            if push.tag is not None and not job.has(push.tag):
-                job.tags = " ".join(sorted({*job.tags.split(), push.tag}))
-            job.lane = min(job.lane, arrival.lane.value, key=URGENCY.__getitem__)
-            if not job.attempts:
-                # A tagged push does not wait for an index, nor does what it joins; but a job that failed keeps its delay.
-                job.due_at = min(job.due_at, batch.now + arrival.wait_seconds)
-            if job.seq is not None:
-                batch.joined[job.seq] = job
-            return Receipt(fate=Fate.DUPLICATE, reason="joined", job_id=job.id)
-    # Without a digest the tag may have moved since that job looked, and a re-evaluation asks for a second look.
-    if push.digest is None or arrival.lane is Lane.REEVALUATE:
+def _known(batch: _Batch, arrival: Arrival) -> Receipt | None:
+    job_id = arrival.job_id
+    if job_id is None:
         return None
-    for job in met:
-        hopeless = job.state == "dead" and job.put_at > batch.now - DEAD_SECONDS
-        if arrival.delivery_key is None and (job.state == "leased" or hopeless) and (push.tag is None or job.has(push.tag)):
-            return Receipt(fate=Fate.DUPLICATE, reason=job.state, job_id=job.id)
-        lately = job.state in {"leased", "done"} and job.reason != GONE and job.put_at > batch.now - WINDOW_SECONDS
-        if lately and (push.tag is None or job.has(push.tag)):
-            return Receipt(fate=Fate.DUPLICATE, reason="window", job_id=job.id)
-    return None
+    if job_id not in batch.made and batch.raw.execute("SELECT 1 FROM job WHERE id = ?", (job_id,)).fetchone() is None:
+        return None
+    return Receipt(fate=Fate.DUPLICATE, reason="job", job_id=job_id)
 
 
-def _exists(batch: _Batch, job_id: str) -> bool:
-    return job_id in batch.made or batch.raw.execute("SELECT 1 FROM job WHERE id = ?", (job_id,)).fetchone() is not None
+def _join(batch: _Batch, arrival: Arrival, push: Push) -> Receipt | None:
+    jobs = batch.jobs[subject_key(push.registry, push.repository, push.digest, push.tag)]
+    joined = join(reversed(jobs), arrival, push, batch.now)
+    if joined is None:
+        return None
+    receipt, changed = joined
+    if changed:
+        batch.joined.update((job.seq, job) for job in jobs if job.id == receipt.job_id and job.seq is not None)
+    return receipt
 
 
 def _make(batch: _Batch, arrival: Arrival, push: Push) -> Receipt:
@@ -205,7 +171,7 @@ def _make(batch: _Batch, arrival: Arrival, push: Push) -> Receipt:
     subject = subject_key(push.registry, push.repository, push.digest, push.tag)
     due_at = batch.now + arrival.wait_seconds
     lane, tags = arrival.lane.value, push.tag or ""
-    job = _Job(None, job_id, subject, arrival.environment, "waiting", lane, tags, 0, batch.now, due_at, "", arrival)
+    job = _Job(job_id, arrival.environment, "waiting", lane, tags, 0, batch.now, due_at, "", subject, None, arrival)
     batch.jobs[subject].append(job)
     batch.made[job_id] = job
     return Receipt(fate=Fate.ACCEPTED, job_id=job_id)

@@ -6,6 +6,9 @@ from datetime import datetime
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
 
+# As much is kept of a body that was rejected as a person needs to see what it was.
+EXCERPT_BYTES = 4096
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:

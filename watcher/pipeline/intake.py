@@ -12,7 +12,7 @@ from watcher.backlog.protocol import Arrival, Backlog, Fate, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
 from watcher.model.image import INDEX_TYPES
-from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
+from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.pipeline.gathering import Gathering
 from watcher.publishing.protocol import OwnWrites
 from watcher.sources.protocol import Accepted
@@ -21,8 +21,6 @@ log = structlog.get_logger(__name__)
 
 # Clients push the children of an index first, by digest; the index follows within a second and judges them with it.
 WAIT_FOR_INDEX_SECONDS = 5.0
-# Enough of a rejected body for a person to see what it was.
-EXCERPT_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

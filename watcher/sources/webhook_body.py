@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from aiohttp import ClientError, web
 
 from watcher.model.errors import RetryableError
+from watcher.model.push import EXCERPT_BYTES
 
 # A body that is too large is still read to its end, so that the sender sees our answer and not a broken connection, which a
 # registry would answer by sending it again for ever. What is longer than this comes from no registry, and is cut off.
 DRAIN_BYTES = 64 * 1024 * 1024
 # Registries give up after one to ten seconds themselves; this ends senders that trickle.
 READ_SECONDS = 10.0
-# What is kept of a body that is too large.
-EXCERPT_BYTES = 4096
 
 
 class BodyUnreadError(RetryableError):

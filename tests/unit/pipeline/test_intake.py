@@ -12,10 +12,10 @@ from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import Digest
 from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
-from watcher.model.push import Decision, Handshake, Ignored, Push, Pushed, Rejected
+from watcher.model.push import EXCERPT_BYTES, Decision, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Subject
-from watcher.pipeline.intake import EXCERPT_BYTES, Intake
+from watcher.pipeline.intake import Intake
 from watcher.sources.protocol import Accepted
 
 OURS = Digest("sha256:" + "0" * 64)
