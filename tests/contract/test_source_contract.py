@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.doubles.intakes import RecordingIntake
 from tests.doubles.source_bench import BODY, SourceBench
+from tests.doubles.sqs_bench import SqsBench
 from watcher.sources.protocol import Source
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 from watcher.sources.webhook_auth import NoAuth
@@ -53,7 +54,7 @@ class WebhookBench:
             return 200 <= response.status < 300
 
 
-@pytest.fixture(params=[WebhookBench])
+@pytest.fixture(params=[WebhookBench, SqsBench])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SourceBench]:
     async with request.param().open() as opened:
         yield opened

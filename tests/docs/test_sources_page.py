@@ -1,4 +1,4 @@
-"""docs/how-to/sources.md: it tells of every dialect, and what it shows loads."""
+"""docs/how-to/sources.md tells of every dialect; what it and its neighbours show of sources loads."""
 
 import json
 import re
@@ -13,8 +13,15 @@ from watcher.model.push import Pushed
 from watcher.model.reference import Host
 from watcher.sources.settings import EventSourceSettings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "sources.md").read_text()
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+PAGE = (HOW_TO / "sources.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+ELSEWHERE = [
+    example
+    for page in sorted(HOW_TO.glob("*.md"))
+    for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    if example.startswith("sources:") and page.name != "sources.md"
+]
 
 
 def test_every_dialect_has_its_line() -> None:
@@ -23,7 +30,7 @@ def test_every_dialect_has_its_line() -> None:
     assert {name for name in DIALECTS if f"`{name}`" not in table} == set()
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", EXAMPLES + ELSEWHERE)
 def test_every_example_loads(tmp_path: Path, example: str) -> None:
     """As the configuration of somebody with the registry that it names."""
     path = tmp_path / "watcher.yaml"

@@ -6,6 +6,8 @@ from watcher.dialects.cdevents import CdeventsDialect
 from watcher.dialects.cloudevents import CloudeventsDialect
 from watcher.dialects.distribution import DistributionDialect
 from watcher.dialects.diun import DiunDialect
+from watcher.dialects.ecr import EcrDialect
+from watcher.dialects.gar import GarDialect
 from watcher.dialects.generic import GenericDialect, GenericMapping
 from watcher.dialects.protocol import Dialect
 
@@ -14,6 +16,8 @@ DIALECTS: Mapping[str, Dialect] = {
     "cdevents": CdeventsDialect(),
     "cloudevents": CloudeventsDialect(),
     "diun": DiunDialect(),
+    "ecr": EcrDialect(),
+    "gar": GarDialect(),
     "generic": GenericDialect(),
 }
 

@@ -2,10 +2,12 @@
 
 from watcher.sources.context import SourceContext
 from watcher.sources.protocol import Source
+from watcher.sources.sqs import SqsSource
+from watcher.sources.sqs_settings import SqsSettings
 from watcher.sources.sweep import SweepSettings, SweepSource
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 
-AnySourceSettings = WebhookSettings | SweepSettings
+AnySourceSettings = WebhookSettings | SqsSettings | SweepSettings
 
 
 def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
@@ -13,6 +15,8 @@ def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
     match settings:
         case WebhookSettings():
             return WebhookSource(settings, max_body_bytes=context.max_body_bytes)
+        case SqsSettings():
+            return SqsSource(settings)
         case SweepSettings():
             return SweepSource(
                 settings, listing=context.listing, resolve=context.resolve, judged=context.judged, swept=context.swept

@@ -1,0 +1,84 @@
+"""How an SQS source is configured, and what a queue's URL tells of its service."""
+
+import re
+from urllib.parse import urlsplit
+
+from watcher.kit.units import Duration, seconds
+from watcher.sources.settings import EventSourceSettings
+
+# Amazon's own names of the service: regional, FIPS, dual stack, and the names of before 2010. The SDK knows how to reach these.
+_AMAZON = re.compile(
+    r"sqs(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)"
+    r"|(?:(?P<former>[a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?"
+)
+# An interface endpoint in a VPC: reached under its own name.
+_VPC = re.compile(r"[a-z0-9-]+\.sqs\.(?P<region>[a-z0-9-]+)\.vpce\.amazonaws\.com(?:\.cn)?")
+FIRST_REGION = "us-east-1"  # the one that queue.amazonaws.com is in
+LONGEST_WAIT_SECONDS = 20  # all of these are the service's
+LONGEST_VISIBILITY_SECONDS = 12 * 3600
+
+
+class SqsSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sqs"):
+    """Messages of a queue of Amazon SQS, one body of events in each. Who we are is what the AWS SDK finds on the machine."""
+
+    queue_url: str  # as AWS shows it: "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+    region: str = ""  # empty: the one in `queue_url`, else the one in the environment
+    # Where the service is reached, such as an endpoint in a VPC. Empty: at Amazon, or at the host of `queue_url` if it is another.
+    endpoint_url: str = ""
+    receivers: int = 2  # polls at a time, each on a thread of its own; one takes in some hundred messages a second
+    wait: Duration = "20s"  # how long a poll waits for a message; the service's maximum, because every poll is paid for
+    # How long nobody else is given a message that we have. It is extended while a message waits to be stored, so this is also how
+    # long one is missing that was received by a watcher that was killed. It replaces the queue's own.
+    visibility_timeout: Duration = "30s"
+    in_flight: int = 100  # messages received and not yet deleted; no more are asked for beyond
+    timeout: Duration = "10s"  # for the service to answer, beyond `wait`
+
+    def __post_init__(self) -> None:
+        if not _is_http(self.queue_url) or not urlsplit(self.queue_url).path.strip("/"):
+            # Not repeated: who writes credentials into it must not find them in a log.
+            raise ValueError("queue_url is no URL of a queue, such as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+        if self.endpoint_url and not _is_http(self.endpoint_url):
+            raise ValueError("endpoint_url is no URL with http or https and a host, and without a user")
+        if self.region and not re.fullmatch(r"[a-z0-9-]{1,63}", self.region):
+            raise ValueError(f"region {self.region!r:.200} is no name such as eu-west-1")
+        if not 1 <= self.receivers <= 100:
+            raise ValueError("receivers is between 1 and 100")
+        if not 1 <= self.in_flight <= 10_000:
+            raise ValueError("in_flight is between 1 and 10000")
+        if not _whole_between(self.wait, 1, LONGEST_WAIT_SECONDS):
+            raise ValueError(f"wait is whole seconds between 1s and {LONGEST_WAIT_SECONDS}s")
+        if not _whole_between(self.visibility_timeout, 1, LONGEST_VISIBILITY_SECONDS):
+            raise ValueError("visibility_timeout is whole seconds between 1s and 12h")
+        if seconds(self.timeout) <= 0:
+            raise ValueError("timeout is more than nothing")
+
+    @property
+    def service_region(self) -> str | None:
+        """None leaves it to the SDK."""
+        host = urlsplit(self.queue_url).hostname or ""
+        if self.region:
+            return self.region
+        if known := _AMAZON.fullmatch(host):
+            return known["region"] or known["former"] or FIRST_REGION
+        private = _VPC.fullmatch(host)
+        return private["region"] if private else None
+
+    @property
+    def service_url(self) -> str | None:
+        """None leaves it to the SDK, which may be told another by its environment."""
+        parts = urlsplit(self.queue_url)
+        if self.endpoint_url or _AMAZON.fullmatch(parts.hostname or ""):
+            return self.endpoint_url or None
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and parts.username is None
+    except ValueError:
+        return False
+
+
+def _whole_between(duration: Duration, least: int, most: int) -> bool:
+    return seconds(duration).is_integer() and least <= seconds(duration) <= most
