@@ -2,12 +2,14 @@
 
 from watcher.sources.context import SourceContext
 from watcher.sources.protocol import Source
+from watcher.sources.pubsub import PubsubSource
+from watcher.sources.pubsub_settings import PubsubSettings
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_settings import SqsSettings
 from watcher.sources.sweep import SweepSettings, SweepSource
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 
-AnySourceSettings = WebhookSettings | SqsSettings | SweepSettings
+AnySourceSettings = WebhookSettings | SqsSettings | PubsubSettings | SweepSettings
 
 
 def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
@@ -17,6 +19,8 @@ def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
             return WebhookSource(settings, max_body_bytes=context.max_body_bytes)
         case SqsSettings():
             return SqsSource(settings)
+        case PubsubSettings():
+            return PubsubSource(settings)
         case SweepSettings():
             return SweepSource(
                 settings, listing=context.listing, resolve=context.resolve, judged=context.judged, swept=context.swept

@@ -1,0 +1,183 @@
+"""News by Google Pub/Sub: any dialect's events as the data of messages, read by streaming pull.
+
+A message is acknowledged once it is on disk. One that could not be put there is given back, and so is everything that is under way
+when the source ends.
+
+Permissions: roles/pubsub.subscriber on the subscription.
+"""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from watcher.dialects.protocol import Delivery
+from watcher.kit.clock import Clock, iso, utc_now
+from watcher.kit.units import seconds, size_bytes
+from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.reference import Host
+from watcher.sources.protocol import Health, Intake
+from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_stream import Message, Stream, connect
+from watcher.sources.pubsub_stream_client import Address
+from watcher.sources.pubsub_stream_client_errors import StreamError
+
+log = structlog.get_logger(__name__)
+
+# Between two streams, and between two attempts to store: doubled each time, drawn between half and all of it.
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 60.0
+# A stream that stood this long was a good one: the next failure is a new one.
+GOOD_SECONDS = 30.0
+# What is kept of a payload that is too large.
+EXCERPT_BYTES = 4096
+UNAVAILABLE = "events cannot be taken in now"
+# As the headers of a push subscription without its envelope are called.
+HEADER = "x-goog-pubsub-"
+
+
+class PubsubSource:
+    """One subscription.
+
+    Raises:
+        ConfigurationError: the file of credentials cannot be read (on construction).
+    """
+
+    def __init__(self, settings: PubsubSettings, *, clock: Clock = utc_now) -> None:
+        self.name = settings.name or settings.dialect
+        self.health = Health(problem="not started")
+        self._settings = settings
+        self._aliases = frozenset(settings.aliases)
+        self._max_payload_bytes = size_bytes(settings.max_payload)
+        self._clock = clock
+        self._reading = self._storing = self._settling = ""  # what is wrong with each; empty: nothing
+        self._refusals, self._round_ends = 0, 0.0
+        if settings.credentials_file:
+            try:
+                Path(settings.credentials_file).read_bytes()
+            except OSError as error:
+                raise ConfigurationError(f"credentials_file {settings.credentials_file}: {error.strerror}") from error
+
+    async def run(self, intake: Intake) -> None:
+        """Listen until cancelled, on one stream after the other; stops within a second."""
+        self._reading, self._storing, self._settling, failures = "connecting", "", "", 0
+        self._show()
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                started = loop.time()
+                problem = await self._listen(intake)
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError  # a TaskGroup that fails in the same moment keeps it to itself
+                if loop.time() - started > GOOD_SECONDS:
+                    failures = 0
+                if self._reading != str(problem):  # told once, not at every attempt
+                    say = log.error if isinstance(problem, StreamError) and problem.for_a_person else log.warning
+                    say("source.disconnected", source=self.name, reason=problem.reason, detail=str(problem))
+                    self._reading = str(problem)
+                    self._show()
+                await asyncio.sleep(_delay_seconds(failures))
+                failures += 1
+        finally:
+            self.health.connected, self.health.problem = False, "stopped"
+
+    async def _listen(self, intake: Intake) -> RetryableError:
+        """Take messages in until the stream is gone; returns why."""
+        settings = self._settings
+        address = Address(
+            subscription=settings.subscription,
+            endpoint=settings.endpoint,
+            is_local=settings.is_local,
+            credentials_file=settings.credentials_file,
+            max_messages=settings.max_messages,
+            timeout_seconds=seconds(settings.timeout),
+        )
+        problem: BaseException | None = None
+        try:
+            async with connect(address) as stream, asyncio.TaskGroup() as group:
+                group.create_task(self._watch(stream), name=f"pubsub-watch:{self.name}")
+                async for message in stream.messages():
+                    group.create_task(self._take(message, stream, intake), name=f"pubsub-take:{self.name}")
+        except* RetryableError as failed:
+            problem = failed
+        while isinstance(problem, BaseExceptionGroup):
+            problem = problem.exceptions[0]
+        assert isinstance(problem, RetryableError), "a listener that stops quietly is an outage"
+        return problem
+
+    async def _watch(self, stream: Stream) -> None:
+        """Raises RetryableError when the stream is gone."""
+        await stream.stands()
+        self._reading = ""
+        self._show()
+        log.info("source.connected", source=self.name, subscription=self._settings.subscription)
+        await stream.falls()
+
+    async def _take(self, message: Message, stream: Stream, intake: Intake) -> None:
+        """Store and acknowledge, or give back after a while. Messages are stored at the same time: they then share a commit."""
+        try:
+            await intake(self.name, self._delivery(message))
+        except RetryableError as error:
+            await asyncio.sleep(self._refused(error))
+            stream.give_back(message)
+            return
+        self._stored(message)
+        failed = await stream.acknowledge(message)
+        if failed and failed not in self._settling:
+            # It is on disk, and when it comes again it is a duplicate.
+            log.warning("acknowledgement.failed", source=self.name, reason=failed, message_id=message.id)
+        self._settling = failed and f"messages come again, because they cannot be acknowledged: {failed}"
+        self._show()
+
+    def _stored(self, message: Message) -> None:
+        now = self._clock()
+        self.health.last_event_at = now
+        self.health.lag_seconds = max(0.0, (now - message.published_at).total_seconds())
+        if self._storing:
+            log.info("source.recovered", source=self.name)
+            self._storing, self._refusals = "", 0
+            self._show()
+
+    def _refused(self, error: RetryableError) -> float:
+        """For how many seconds to keep what was refused.
+
+        All that is refused meanwhile is given back together: every delivery brings a message nearer to the dead letters.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._storing:
+            log.warning("source.disconnected", source=self.name, reason=error.reason, detail=f"{UNAVAILABLE}: {error}")
+        if now >= self._round_ends:
+            self._round_ends = now + _delay_seconds(self._refusals)
+            self._refusals += 1
+        self._storing = f"{UNAVAILABLE}: {error}"
+        self._show()
+        return self._round_ends - now
+
+    def _show(self) -> None:
+        self.health.connected = not (self._reading or self._storing)
+        self.health.problem = self._reading or self._storing or self._settling
+
+    def _delivery(self, message: Message) -> Delivery:
+        too_large = len(message.data) > self._max_payload_bytes
+        return Delivery(
+            registry=Host(self._settings.registry),
+            headers=_headers(message),
+            body=message.data[:EXCERPT_BYTES] if too_large else message.data,
+            aliases=self._aliases,
+            whole_bytes=len(message.data) if too_large else None,
+            whole_sha256=hashlib.sha256(message.data).hexdigest() if too_large else "",
+        )
+
+
+def _headers(message: Message) -> Mapping[str, str]:
+    """What Pub/Sub says of a message stands under names that no attribute can take."""
+    headers = {f"{HEADER}attribute-{name.lower()}": value for name, value in message.attributes.items()}
+    return {**headers, f"{HEADER}message-id": message.id, f"{HEADER}publish-time": iso(message.published_at)}
+
+
+def _delay_seconds(failures: int) -> float:
+    longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads watchers, hides nothing

@@ -1,0 +1,61 @@
+"""How a Pub/Sub source is configured, and what its endpoint says of the connection."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from watcher.kit.units import Duration, Size, seconds, size_bytes
+from watcher.sources.settings import EventSourceSettings
+
+# Project: an id, a number, or `domain.com:id`. Subscription: https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
+_SUBSCRIPTION = re.compile(r"projects/[A-Za-z0-9.:-]{1,100}/subscriptions/[A-Za-z][A-Za-z0-9._~%+-]{0,254}")
+MOST_MESSAGES = 10_000
+
+
+class PubsubSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="pubsub"):
+    """Messages of a subscription of Google Cloud Pub/Sub, read by streaming pull, one body of events in each."""
+
+    subscription: str  # its full name: "projects/PROJECT/subscriptions/NAME"; it exists, and has no push endpoint
+    # Where the service is reached, as HOST or HOST:PORT: a regional endpoint (europe-west3-pubsub.googleapis.com) or an emulator.
+    # Empty: pubsub.googleapis.com. TLS and credentials are used everywhere but on this machine ("localhost:8085").
+    endpoint: str = ""
+    # Messages received and not yet stored; no more are sent to us beyond. All of them share commits, and are given back at the end.
+    max_messages: int = 500
+    # Who we are, as a file that Google wrote: a service account's key, or a workload identity's configuration. It is read anew for
+    # every connection. Empty: what the SDK finds on this machine.
+    credentials_file: str = ""
+    max_payload: Size = "1MiB"  # a larger message is recorded as rejected, and acknowledged: it would only come again
+    timeout: Duration = "10s"  # for the service to answer
+
+    def __post_init__(self) -> None:
+        if not _SUBSCRIPTION.fullmatch(self.subscription):
+            raise ValueError(f"subscription {self.subscription!r:.200} is not projects/PROJECT/subscriptions/NAME")
+        if self.endpoint and _split(self.endpoint) is None:
+            raise ValueError(f"endpoint {self.endpoint!r:.200} is not HOST or HOST:PORT; it has no scheme and no path")
+        if not 1 <= self.max_messages <= MOST_MESSAGES:
+            raise ValueError(f"max_messages is between 1 and {MOST_MESSAGES}")
+        if seconds(self.timeout) <= 0 or size_bytes(self.max_payload) < 1:
+            raise ValueError("timeout and max_payload are more than nothing")
+        if self.is_local and self.credentials_file:
+            raise ValueError("an endpoint on this machine is shown no credentials_file: it is not asked for in plain text")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine, by its address or its usual name. Only there nothing is encrypted."""
+        parts = _split(self.endpoint)
+        if parts is None:
+            return False
+        try:
+            return ipaddress.ip_address(parts.hostname or "").is_loopback
+        except ValueError:
+            return parts.hostname == "localhost"
+
+
+def _split(endpoint: str) -> SplitResult | None:
+    """None when it is no authority of a host and perhaps a port."""
+    try:
+        parts = urlsplit(f"//{endpoint}")
+        is_whole = parts.netloc == endpoint and parts.port != 0 and parts.username is None
+        return parts if is_whole and re.fullmatch(r"[A-Za-z0-9.:-]+", parts.hostname or "") else None
+    except ValueError:
+        return None
