@@ -88,6 +88,17 @@ async def test_work_rings_the_bell(bench: BacklogBench) -> None:
     assert await rung()
 
 
+async def test_dead_letters_are_read_page_by_page(bench: BacklogBench) -> None:
+    """However many there are, each is listed once."""
+    for number in range(5):
+        await bench.put(Digest(f"sha256:{number:064}"), f"v{number}")
+    for job in await bench.backlog.lease(ALL, 5):
+        await bench.backlog.settle(job, Dead(reason="damaged", detail=""))
+    first = await bench.backlog.dead_letters(limit=2)
+    rest = await bench.backlog.dead_letters(before_id=first[-1].id)
+    assert [row.tag for row in (*first, *rest)] == ["v4", "v3", "v2", "v1", "v0"]
+
+
 async def test_every_event_is_listed_with_its_fate(bench: BacklogBench) -> None:
     """The inbox shows what was taken in, joined, ignored and rejected, newest first, page by page."""
     await bench.put(A, "v1", received_at=bench.clock() - timedelta(seconds=1))

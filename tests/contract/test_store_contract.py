@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,17 @@ from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
-from watcher.store.protocol import ImageReader, Judged, Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
+from watcher.store.protocol import (
+    ImageReader,
+    Judged,
+    Outbox,
+    Publication,
+    Published,
+    PublishFailed,
+    PublishLater,
+    SubjectFilter,
+    VerdictStore,
+)
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.verdicts import StoredVerdicts
 
@@ -385,6 +396,59 @@ async def test_verdicts_of_a_digest_are_listed_newest_first(bench: Bench) -> Non
     for number in range(3):
         await bench.record(f"v-{number}", subject=replace(SUBJECT, repository=RepositoryName(f"r/{number}")))
     assert [said.id for said in await bench.images.verdicts(IMAGE, limit=2)] == ["v-2", "v-1"]
+
+
+async def test_verdicts_of_a_digest_are_read_page_by_page(bench: Bench) -> None:
+    """Each page begins where the one before ended, whatever has been recorded since."""
+    for number in range(4):
+        await bench.record(f"v-{number}")
+    first = await bench.images.verdicts(IMAGE, limit=2)
+    await bench.record("v-4")
+    assert [said.id for said in await bench.images.verdicts(IMAGE, before=first[-1].id)] == ["v-1", "v-0"]
+    assert await bench.images.verdicts(IMAGE, before="v-0") == []
+
+
+async def test_a_digest_has_one_newest_verdict_a_subject(bench: Bench) -> None:
+    """However often one of its subjects was judged: none of the others is forgotten for it."""
+    await bench.record("rare", subject=replace(SUBJECT, repository=RepositoryName("rare")))
+    await bench.record("none", subject=replace(SUBJECT, environment=None))
+    for number in range(20):
+        await bench.record(f"often-{number}")
+    await bench.record("elsewhere", subject=replace(SUBJECT, digest=OTHER))
+    assert [said.id for said in await bench.images.subjects(IMAGE)] == ["often-19", "none", "rare"]
+
+
+async def test_what_is_true_now_is_found_by_its_outcome_and_place(bench: Bench) -> None:
+    """Of every subject the newest verdict alone counts; filters narrow, and pages go backwards in time."""
+    other = replace(SUBJECT, repository=RepositoryName("other"))
+    await bench.record("v-1", outcome=Outcome.FAIL)
+    await bench.record("v-2", outcome=Outcome.PASS)
+    await bench.record("v-3", subject=other, outcome=Outcome.FAIL)
+    await bench.record("v-4", subject=replace(other, environment="staging"), outcome=Outcome.FAIL)
+    await bench.record("v-5", subject=replace(SUBJECT, digest=OTHER), outcome=Outcome.WARN)
+
+    async def found(before: str | None = None, limit: int = 100, **wanted: Any) -> list[str]:
+        return [said.id for said in await bench.images.newest(SubjectFilter(**wanted), before=before, limit=limit)]
+
+    assert await found() == ["v-5", "v-4", "v-3", "v-2"]
+    assert await found(outcome=Outcome.FAIL) == ["v-4", "v-3"]
+    assert await found(outcome=Outcome.FAIL, environment="production") == ["v-3"]
+    assert await found(registry=HOST, repository=SUBJECT.repository) == ["v-5", "v-2"]
+    assert await found(registry=Host("nowhere.example.com")) == []
+    assert await found(limit=2) == ["v-5", "v-4"]
+    assert await found(before="v-4", limit=2) == ["v-3", "v-2"]
+
+
+async def test_a_tag_means_what_it_meant_last(bench: Bench) -> None:
+    """The newest verdict that was asked for by it says which digest that was; a platform's image is not what its tag names."""
+    place = (SUBJECT.registry, SUBJECT.repository, Tag("v1"))
+    assert await bench.images.last_named(*place) is None
+    await bench.record("v-1")
+    index = replace(SUBJECT, digest=OTHER)
+    child = replace(a_verdict(id="v-2"), index_digest=OTHER)
+    await bench.verdicts.record([Judged(verdict=child), Judged(verdict=a_verdict(id="v-3", subject=index))], nobody)
+    await bench.verdicts.record([Judged(verdict=replace(child, id="v-4"))], nobody)
+    assert await bench.images.last_named(*place) == OTHER
 
 
 async def test_a_new_inspection_replaces_the_old_one(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from watcher.api import admission, evaluations, health, hooks, images, inbox
 from watcher.api.context import CONTEXT, ApiContext
-from watcher.api.guard import guarding
+from watcher.api.guard import OPEN, add_open, guarding
 from watcher.api.listening import IDLE_SECONDS, OCCUPIED, listen, occupying
 from watcher.api.problems import answering
 from watcher.api.settings import ServerSettings
@@ -24,18 +24,20 @@ def build_app(context: ApiContext) -> web.Application:
     app = web.Application(middlewares=[occupying, answering, guarding], client_max_size=MAX_REQUEST_BYTES)
     app[CONTEXT] = context
     app[OCCUPIED] = {}
-    app.router.add_get("/healthz", health.alive)
-    app.router.add_get("/readyz", health.ready)
-    app.router.add_get("/metrics", health.metrics)
+    app[OPEN] = set()
+    add_open(app, "GET", "/healthz", health.alive)
+    add_open(app, "GET", "/readyz", health.ready)
+    add_open(app, "GET", "/metrics", health.metrics)
     hooks.install(app)
-    app.router.add_post("/k8s/admission", admission.review)
-    app.router.add_post("/k8s/admission/{token}", admission.review)
+    add_open(app, "POST", "/k8s/admission", admission.review)
+    add_open(app, "POST", "/k8s/admission/{token}", admission.review)
     app.router.add_post("/api/v1/evaluations", evaluations.submit)
     app.router.add_get("/api/v1/evaluations/{id}", evaluations.show)
     app.router.add_get("/api/v1/images", images.listing)
     app.router.add_get("/api/v1/images/{digest}", images.one)
     app.router.add_get("/api/v1/images/{digest}/inspection", images.inspection)
     app.router.add_get("/api/v1/images/{digest}/verdicts", images.verdicts)
+    app.router.add_get("/api/v1/verdicts", images.newest)
     app.router.add_get("/api/v1/events", inbox.events)
     app.router.add_get("/api/v1/dead-letters", inbox.dead_letters)
     admission.install(app)

@@ -6,9 +6,13 @@ from watcher.api.context import CONTEXT
 from watcher.api.problems import Handler, problem
 from watcher.kit.secret import Secret
 
-# These have a check of their own, or are asked by machines that hold no token.
-OPEN_PREFIXES = ("/hooks/", "/k8s/")
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+OPEN: web.AppKey[set[web.AbstractRoute]] = web.AppKey("open")
+"""Routes that need no token. Whatever is not among them does, also what is no route at all."""
+
+
+def add_open(app: web.Application, method: str, path: str, handler: Handler) -> None:
+    """Register a route that has a check of its own, or is asked by machines that hold no token."""
+    app[OPEN].add(app.router.add_route(method, path, handler))
 
 
 def bears(request: web.Request, secret: Secret) -> bool:
@@ -21,8 +25,7 @@ def bears(request: web.Request, secret: Secret) -> bool:
 async def guarding(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse before anything is looked up, so that even what exists is not told."""
     secret = request.app[CONTEXT].api_token
-    free = request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIXES)
-    if secret is None or free or bears(request, secret):
+    if secret is None or request.match_info.route in request.app[OPEN] or bears(request, secret):
         return await handler(request)
     return problem(401, "Unauthorized", detail="send `Authorization: Bearer` with server.api_token", headers=_CHALLENGE)
 

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from watcher.api.context import CONTEXT
+from watcher.api.guard import add_open
 from watcher.api.problems import problem
 from watcher.kit.secret import Secret
 
@@ -28,9 +29,9 @@ def install(app: web.Application) -> None:
     for method in METHODS:
         for name in app[CONTEXT].hooks:
             if _PLAIN_NAME.fullmatch(name):
-                app.router.add_route(method, f"/hooks/{name}", receive)
-        app.router.add_route(method, "/hooks/{source}", receive)
-        app.router.add_route(method, "/hooks/{source}/{token}", receive)
+                add_open(app, method, f"/hooks/{name}", receive)
+        add_open(app, method, "/hooks/{source}", receive)
+        add_open(app, method, "/hooks/{source}/{token}", receive)
 
 
 async def receive(request: web.Request) -> web.Response:

@@ -1,18 +1,20 @@
 """`/api/v1/images`: what is known, by digest."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from aiohttp import web
 
 from watcher.api.context import CONTEXT
-from watcher.api.paging import limit_of, page
+from watcher.api.paging import InvalidQueryError, limit_of, page
 from watcher.api.problems import problem
 from watcher.kit.clock import iso
 from watcher.model.digest import parse_digest
-from watcher.model.verdict import Verdict
+from watcher.model.reference import Host, RepositoryName
+from watcher.model.verdict import Outcome, Verdict
 from watcher.model.verdict_json import verdict_json
-from watcher.store.protocol import ImageRow
+from watcher.store.protocol import ImageRow, SubjectFilter
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -28,20 +30,16 @@ async def listing(request: web.Request) -> web.Response:
 
 async def one(request: web.Request) -> web.Response:
     """The newest verdict of every subject (registry, repository, environment) that has the digest."""
-    context = request.app[CONTEXT]
     digest = parse_digest(request.match_info["digest"])
-    newest: dict[tuple[str, str, str | None], Verdict] = {}
-    for verdict in await context.images.verdicts(digest, limit=1000):
-        subject = verdict.subject
-        newest.setdefault((subject.registry, subject.repository, subject.environment), verdict)
+    newest = await request.app[CONTEXT].images.subjects(digest)
     if not newest:
         return _unknown(digest)
     base = f"/api/v1/images/{digest}"
     return web.json_response(
         {
             "digest": digest,
-            "verdict": verdict_json(next(iter(newest.values()))),
-            "subjects": [_subject(verdict) for verdict in newest.values()],
+            "verdict": verdict_json(newest[0]),
+            "subjects": [_subject(verdict) for verdict in newest],
             "links": {"inspection": f"{base}/inspection", "verdicts": f"{base}/verdicts"},
         }
     )
@@ -57,12 +55,38 @@ async def inspection(request: web.Request) -> web.Response:
 
 
 async def verdicts(request: web.Request) -> web.Response:
-    """Newest first, of every subject."""
-    digest = parse_digest(request.match_info["digest"])
-    found = await request.app[CONTEXT].images.verdicts(digest, limit=limit_of(request))
-    if not found:
+    """Newest first, of every subject, with their findings."""
+    digest, limit, before = parse_digest(request.match_info["digest"]), limit_of(request), request.query.get("cursor")
+    found = await request.app[CONTEXT].images.verdicts(digest, before=before, limit=limit + 1)
+    if not found and before is None:
         return _unknown(digest)
-    return page("verdicts", [verdict_json(verdict) for verdict in found], None)
+    return page("verdicts", [verdict_json(verdict) for verdict in found[:limit]], _following(found, limit))
+
+
+async def newest(request: web.Request) -> web.Response:
+    """What is true now: the newest verdict of every subject, newest first, without its findings."""
+    limit, before = limit_of(request), request.query.get("cursor")
+    found = await request.app[CONTEXT].images.newest(_filter_of(request), before=before, limit=limit + 1)
+    shown = [{"digest": verdict.subject.digest, **_subject(verdict)} for verdict in found[:limit]]
+    return page("verdicts", shown, _following(found, limit))
+
+
+def _filter_of(request: web.Request) -> SubjectFilter:
+    """Raises InvalidQueryError for an outcome that there is not."""
+    query = request.query
+    outcome = query.get("outcome")
+    if outcome is not None and outcome not in set(Outcome):
+        raise InvalidQueryError(reason=f"outcome must be one of {', '.join(Outcome)}")
+    return SubjectFilter(
+        registry=Host(query["registry"]) if "registry" in query else None,
+        repository=RepositoryName(query["repository"]) if "repository" in query else None,
+        environment=query.get("environment"),
+        outcome=Outcome(outcome) if outcome is not None else None,
+    )
+
+
+def _following(found: Sequence[Verdict], limit: int) -> str | None:
+    return found[limit - 1].id if len(found) > limit else None
 
 
 def _unknown(digest: str) -> web.Response:

@@ -17,5 +17,7 @@ async def events(request: web.Request) -> web.Response:
 
 async def dead_letters(request: web.Request) -> web.Response:
     """Newest first. `watcher dead-letters replay` gives them another chance."""
-    rows = await request.app[CONTEXT].jobs.dead_letters(limit=limit_of(request))
-    return page("dead_letters", [job_json(row) for row in rows], None)
+    limit = limit_of(request)
+    rows = await request.app[CONTEXT].jobs.dead_letters(before_id=request.query.get("cursor"), limit=limit + 1)
+    shown = rows[:limit]
+    return page("dead_letters", [job_json(row) for row in shown], shown[-1].id if len(rows) > limit else None)

@@ -75,6 +75,9 @@ _DEPTH = "SELECT lane, state, count(*), min(put_at) FROM job WHERE state IN ('wa
 _EVENTS = """SELECT id, source, received_at, fate, reason, registry, repository, tag, digest, job_id FROM event
     WHERE id < ? ORDER BY id DESC LIMIT ?"""
 
+_DEAD = """SELECT * FROM job WHERE state = 'dead' AND (? IS NULL OR seq < (SELECT seq FROM job WHERE id = ?))
+    ORDER BY seq DESC LIMIT ?"""
+
 
 class SqliteBacklog:
     """`Backlog` and `BacklogReader` of watcher/backlog/protocol.py.
@@ -197,9 +200,9 @@ class SqliteBacklog:
         rows = await self._rows(_EVENTS, 2**63 - 1 if before_id is None else before_id, limit)
         return [EventRow(**{**row, "received_at": _time(row["received_at"])}) for row in map(dict, rows)]
 
-    async def dead_letters(self, *, limit: int = 100) -> Sequence[JobRow]:
-        """Newest first."""
-        rows = await self._rows("SELECT * FROM job WHERE state = 'dead' ORDER BY seq DESC LIMIT ?", limit)
+    async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:
+        """Newest first, older than the job `before_id`."""
+        rows = await self._rows(_DEAD, before_id, before_id, limit)
         return [_job_row(row) for row in rows]
 
     async def _write(self, run: Callable[[sqlite3.Connection, float], T]) -> T:

@@ -3,16 +3,17 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_json
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.store.packages import read_packages
-from watcher.store.protocol import ImageRow
+from watcher.store.protocol import ImageRow, SubjectFilter
 from watcher.store.recording import StoredImage
 from watcher.store.statements import Transactions, unpack
 from watcher.store.tables import image, reference, verdict
@@ -71,10 +72,46 @@ class StoredImages:
 
         return await self._database.read(run)
 
-    async def verdicts(self, digest: Digest, *, limit: int = 100) -> Sequence[Verdict]:
-        """Newest first."""
-        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest)).order_by(verdict.c.id.desc()).limit(limit)
-        return await self._database.read(lambda connection: [verdict_of(row) for row in connection.execute(statement)])
+    async def subjects(self, digest: Digest) -> Sequence[Verdict]:
+        """The newest verdict of every subject that has the digest, newest first."""
+        places = (verdict.c.registry, verdict.c.repository, verdict.c.environment)
+        last = select(func.max(verdict.c.id)).where(verdict.c.image_id == image_id_of(digest)).group_by(*places)
+        return await self._verdicts(verdict_rows().where(verdict.c.id.in_(last)))
+
+    async def verdicts(self, digest: Digest, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
+        """All of a digest, newest first."""
+        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest), *_older_than(before))
+        return await self._verdicts(statement.limit(limit))
+
+    async def newest(self, wanted: SubjectFilter, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
+        """The newest verdict of every subject, newest first."""
+        newer = verdict.alias()
+        superseded = exists().where(
+            newer.c.image_id == verdict.c.image_id,
+            newer.c.registry == verdict.c.registry,
+            newer.c.repository == verdict.c.repository,
+            newer.c.environment == verdict.c.environment,
+            newer.c.id > verdict.c.id,
+        )
+        asked = {
+            verdict.c.registry: wanted.registry,
+            verdict.c.repository: wanted.repository,
+            verdict.c.environment: wanted.environment,
+            verdict.c.outcome: wanted.outcome.value if wanted.outcome else None,
+        }
+        same = [column == value for column, value in asked.items() if value is not None]
+        return await self._verdicts(verdict_rows().where(*same, *_older_than(before), ~superseded).limit(limit))
+
+    async def _verdicts(self, statement: Select[Any]) -> Sequence[Verdict]:
+        ordered = statement.order_by(verdict.c.id.desc())
+        return await self._database.read(lambda connection: [verdict_of(row) for row in connection.execute(ordered)])
+
+
+def _older_than(verdict_id: str | None) -> Sequence[ColumnElement[bool]]:
+    if verdict_id is None:
+        return ()
+    cursor = verdict.alias()
+    return [verdict.c.id < select(cursor.c.id).where(cursor.c.verdict_id == verdict_id).scalar_subquery()]
 
 
 def _rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:

@@ -156,6 +156,16 @@ class ImageRow:
     evaluated_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectFilter:
+    """None asks for any."""
+
+    registry: Host | None = None
+    repository: RepositoryName | None = None
+    environment: str | None = None
+    outcome: Outcome | None = None
+
+
 class ImageReader(Protocol):
     """What the API and the command line ask."""
 
@@ -171,6 +181,17 @@ class ImageReader(Protocol):
         """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
         ...
 
-    async def verdicts(self, digest: Digest, *, limit: int = 100) -> Sequence[Verdict]:
-        """Newest first."""
+    async def subjects(self, digest: Digest) -> Sequence[Verdict]:
+        """The newest verdict of every subject (registry, repository, environment) that has the digest, newest first."""
+        ...
+
+    async def verdicts(self, digest: Digest, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
+        """All of a digest, newest first, older than the verdict with the id `before`."""
+        ...
+
+    async def newest(self, wanted: SubjectFilter, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
+        """What is true now: the newest verdict of every subject, newest first, older than the verdict with the id `before`.
+
+        An image that passes now is not among those that fail, whatever its earlier verdicts were.
+        """
         ...

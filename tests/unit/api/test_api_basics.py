@@ -124,7 +124,15 @@ async def test_a_log_line_names_the_route_and_never_the_token(api: RunningApi) -
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/v1/images", f"/api/v1/images/{IMAGE}", "/api/v1/events", "/api/v1/dead-letters", "/api/v1/evaluations/x", "/nowhere"],
+    [
+        "/api/v1/images",
+        f"/api/v1/images/{IMAGE}",
+        "/api/v1/events",
+        "/api/v1/dead-letters",
+        "/api/v1/evaluations/x",
+        "/api/v1/verdicts",
+        "/nowhere",
+    ],
 )
 async def test_the_token_opens_the_api(locked: RunningApi, path: str) -> None:
     """Without it not even what exists is told; with it the answer is the same as without a lock."""
@@ -186,6 +194,20 @@ async def test_an_image_shows_the_newest_verdict_of_every_subject(api: RunningAp
     assert body["subjects"][0]["outcome"] == "fail"
     _, listed = await api.get(f"/api/v1/images/{IMAGE}/verdicts")
     assert [verdict["id"] for verdict in listed["verdicts"]] == ["new", "old"]
+
+
+async def test_what_is_true_now_is_listed_by_outcome(api: RunningApi) -> None:
+    """Newest first, page by page, without findings; an outcome that there is not is said to be none."""
+    for number in range(3):
+        await api.record(id=f"v-{number}", subject=replace(SUBJECT, environment=f"e{number}"), outcome=Outcome.FAIL)
+    await api.record(id="v-3", subject=replace(SUBJECT, environment="e1"), outcome=Outcome.PASS)
+    _, body = await api.get("/api/v1/verdicts?outcome=fail&limit=1")
+    assert [(each["verdict_id"], each["digest"], each["environment"]) for each in body["verdicts"]] == [("v-2", IMAGE, "e2")]
+    _, body = await api.get(f"/api/v1/verdicts?outcome=fail&limit=1&cursor={body['next']}")
+    assert ([each["verdict_id"] for each in body["verdicts"]], body["next"]) == (["v-0"], None)
+    assert [each["verdict_id"] for each in (await api.get("/api/v1/verdicts?environment=e1"))[1]["verdicts"]] == ["v-3"]
+    status, body = await api.get("/api/v1/verdicts?outcome=green")
+    assert (status, "not-applicable" in body["title"]) == (400, True)
 
 
 async def test_an_inspection_is_shown_as_it_is_stored(api: RunningApi) -> None:
