@@ -171,8 +171,11 @@ class Judge:
         return settlement
 
     async def _missing(self, job: Job, error: NotFoundError) -> Settlement:
-        """What was announced is not there. When it was deleted that is no news, else it is something nobody could look at."""
-        if await self.backlog.deleted(job):
+        """What was announced is not there. When it was deleted that is no news, else it is something nobody could look at.
+
+        CI announces nothing, it asks: that there is no such image is its answer.
+        """
+        if job.lane is Lane.CI or await self.backlog.deleted(job):
             return Done(result="gone")
         if job.push.digest is None:
             return Dead(reason=error.reason, detail=str(error))
