@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import click
 import msgspec
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from watcher.backlog.protocol import JobRow
 from watcher.backlog.rows import job_json
 from watcher.cli.options import config_option, required_settings
+from watcher.cli.terminal import console
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
 from watcher.settings import Settings
@@ -40,7 +40,7 @@ def list_(output: str, limit: int) -> None:
         for row in rows:
             click.echo(msgspec.json.encode(job_json(row)))
     elif rows:
-        Console(highlight=False).print(_table(rows))
+        console().print(_table(rows))
     else:
         click.echo("No dead letters.")
 

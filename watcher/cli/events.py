@@ -9,7 +9,6 @@ from typing import Any
 import click
 import msgspec
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +16,7 @@ from watcher.backlog.protocol import EventRow
 from watcher.backlog.rows import event_json
 from watcher.cli.captured import read_delivery
 from watcher.cli.options import config_option, required_settings
+from watcher.cli.terminal import console
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.kit.clock import iso
 from watcher.model.errors import ConfigurationError
@@ -65,7 +65,7 @@ def list_(output: str, limit: int) -> None:
         for row in rows:
             click.echo(msgspec.json.encode(event_json(row)))
     elif rows:
-        Console(highlight=False).print(_table(rows))
+        console().print(_table(rows))
     else:
         click.echo("No events.")
 

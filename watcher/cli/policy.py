@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from watcher import settings as configuration
 from watcher.cli.options import config_option, given_config, optional_settings
+from watcher.cli.terminal import console
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
 from watcher.evaluation.policies.loading import PolicySources, load_policies, load_settings
 from watcher.evaluation.policy_tests import TestReport, run_tests
@@ -121,20 +121,20 @@ def _config_folder() -> Path:
 
 
 def _print_report(report: TestReport, min_coverage: float) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    terminal = console()
     for case in report.cases:
         for problem in case.problems:
             line = Text.assemble(("FAIL ", "bold red"), f"{case.place}: {printable(case.name)}: {printable(problem)}")
-            console.print(line)
+            terminal.print(line)
     failed = sum(not case.passed for case in report.cases)
     fired = len(report.rules) - len(report.never_fired)
     if report.never_fired:
-        console.print(Text(f"never fired: {', '.join(report.never_fired)}", style="yellow"))
+        terminal.print(Text(f"never fired: {', '.join(report.never_fired)}", style="yellow"))
     if report.coverage_percent < min_coverage:
-        console.print(Text(f"coverage is {report.coverage_percent:.0f} %, less than {min_coverage:g} %", style="bold red"))
+        terminal.print(Text(f"coverage is {report.coverage_percent:.0f} %, less than {min_coverage:g} %", style="bold red"))
     style = "bold green" if report.passed(min_coverage_percent=min_coverage) else "bold red"
     summary = f"{len(report.cases) - failed} passed, {failed} failed, coverage {fired}/{len(report.rules)} rules"
-    console.print(Text(summary, style=style))
+    terminal.print(Text(summary, style=style))
 
 
 def _report_json(report: TestReport) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
 from watcher.cli.options import config_option, optional_settings
 from watcher.cli.policy import chosen_policies
+from watcher.cli.terminal import console
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
@@ -157,16 +157,16 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
 
 def _progress(text: str) -> AbstractContextManager[Any]:
     """A line that goes away again, on a terminal only."""
-    console = Console(stderr=True, highlight=False)
-    return console.status(f"inspecting {escape(printable(text))}") if console.is_terminal else nullcontext()
+    terminal = console(stderr=True)
+    return terminal.status(f"inspecting {escape(printable(text))}") if terminal.is_terminal else nullcontext()
 
 
 def _show(named: NamedImage, judged: Sequence[Judged], *, as_json: bool) -> None:
-    console = Console(highlight=False)
+    terminal = console()
     for each in judged:
         if as_json:
             inspection = inspection_json(each.inventory) if each.inventory is not None else None
             line = {"image": named.text, "verdict": verdict_json(each.verdict), "inspection": inspection}
             click.echo(msgspec.json.encode(line))
         else:
-            console.print(verdict_block(each.verdict, name=named.text))
+            terminal.print(verdict_block(each.verdict, name=named.text))

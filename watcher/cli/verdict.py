@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
 
 from watcher.cli.images import EXIT_CODES
 from watcher.cli.options import config_option, required_settings
+from watcher.cli.terminal import console
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference, parse_reference
@@ -44,7 +44,7 @@ def show(image: str, output: str, environment: str | None) -> None:
     if output == "json":
         click.echo(verdict_bytes(found))
     else:
-        Console(highlight=False).print(verdict_block(found))
+        console().print(verdict_block(found))
     click.get_current_context().exit(EXIT_CODES.get(found.outcome, 0))
 
 

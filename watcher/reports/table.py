@@ -28,15 +28,19 @@ def verdict_block(verdict: Verdict, *, name: str | None = None) -> RenderableTyp
     """One block: the outcome and the image, its findings by category, and what was not looked at."""
     lines: list[RenderableType] = [_headline(verdict, name)]
     if verdict.reason and not verdict.findings:
-        lines.append(Padding(Text(printable(verdict.reason), style="dim"), (0, 0, 0, 2)))
+        lines.append(_indented(Text(printable(verdict.reason), style="dim"), 2))
     for category, group in groupby(_ordered(verdict.findings), key=lambda finding: finding.category):
         found = list(group)
-        lines.append(Padding(Text(category.value.replace("-", " "), style="dim"), (0, 0, 0, 2)))
-        lines.append(Padding(_findings(found[:MAX_LISTED]), (0, 0, 0, 4)))
+        lines.append(_indented(Text(category.value.replace("-", " "), style="dim"), 2))
+        lines.append(_indented(_findings(found[:MAX_LISTED]), 4))
         if len(found) > MAX_LISTED:
-            lines.append(Padding(Text(f"… and {len(found) - MAX_LISTED} more; -o json lists all", style="dim"), (0, 0, 0, 4)))
+            lines.append(_indented(Text(f"… and {len(found) - MAX_LISTED} more; -o json lists all", style="dim"), 4))
     lines.extend(_gaps(verdict))
     return Group(*lines)
+
+
+def _indented(shown: RenderableType, columns: int) -> Padding:
+    return Padding(shown, (0, 0, 0, columns), expand=False)
 
 
 def printable(text: str) -> str:
@@ -89,7 +93,7 @@ def _findings(found: Sequence[Finding]) -> RenderableType:
 def _gaps(verdict: Verdict) -> list[RenderableType]:
     quiet = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
     return [
-        Padding(Text(f"{name}: {section.state.value}: {printable(section.reason)[:200]}", style="magenta dim"), (0, 0, 0, 2))
+        _indented(Text(f"{name}: {section.state.value}: {printable(section.reason)[:200]}", style="magenta dim"), 2)
         for name, section in verdict.sections.items()
         if section.state not in quiet
     ]

@@ -36,6 +36,15 @@ def test_text_of_an_image_cannot_move_the_cursor() -> None:
     assert "\\x1b[2Jgone\\x0dover [red]markup[/red]" in text
 
 
+def test_a_block_is_no_wider_than_what_it_says() -> None:
+    """Where there is no edge nothing is filled up to it, and each finding stands on one line."""
+    stream = io.StringIO()
+    long = replace(FINDING, message="a key " * 100)
+    Console(file=stream, width=100_000, no_color=True).print(verdict_block(a_verdict(findings=(long,))))
+    assert ("a key " * 100).strip() in stream.getvalue()
+    assert len(stream.getvalue()) < 2000
+
+
 def test_what_was_not_looked_at_is_said() -> None:
     """A gap is shown with its reason; a section nobody configured is not a gap."""
     sections = {
