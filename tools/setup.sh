@@ -9,7 +9,9 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # What the tests run beside us, as program:package. systemd-analyze checks deploy/watcher.service.
-TEST_PROGRAMS="docker-registry:docker-registry skopeo:skopeo umoci:umoci systemd-analyze:systemd"
+TEST_PROGRAMS="docker-registry:docker-registry skopeo:skopeo umoci:umoci mosquitto:mosquitto systemd-analyze:systemd"
+# Not every user looks for programs where Debian puts mosquitto.
+PATH=$PATH:/usr/sbin
 POLICY_FILE=/usr/sbin/policy-rc.d
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.doubles.intakes import RecordingIntake
+from tests.doubles.mqtt_bench import MqttBench
 from tests.doubles.pubsub_bench import PubsubBench
 from tests.doubles.source_bench import BODY, SourceBench
 from tests.doubles.sqs_bench import SqsBench
@@ -55,7 +56,7 @@ class WebhookBench:
             return 200 <= response.status < 300
 
 
-@pytest.fixture(params=[WebhookBench, SqsBench, PubsubBench])
+@pytest.fixture(params=[WebhookBench, SqsBench, PubsubBench, MqttBench])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SourceBench]:
     async with request.param().open() as opened:
         yield opened

@@ -1,6 +1,8 @@
 """Every source, by the settings that ask for it."""
 
 from watcher.sources.context import SourceContext
+from watcher.sources.mqtt import MqttSource
+from watcher.sources.mqtt_settings import MqttSettings
 from watcher.sources.protocol import Source
 from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSettings
@@ -9,7 +11,7 @@ from watcher.sources.sqs_settings import SqsSettings
 from watcher.sources.sweep import SweepSettings, SweepSource
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 
-AnySourceSettings = WebhookSettings | SqsSettings | PubsubSettings | SweepSettings
+AnySourceSettings = WebhookSettings | SqsSettings | PubsubSettings | MqttSettings | SweepSettings
 
 
 def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
@@ -21,6 +23,8 @@ def build_source(settings: AnySourceSettings, context: SourceContext) -> Source:
             return SqsSource(settings)
         case PubsubSettings():
             return PubsubSource(settings)
+        case MqttSettings():
+            return MqttSource(settings)
         case SweepSettings():
             return SweepSource(
                 settings, listing=context.listing, resolve=context.resolve, judged=context.judged, swept=context.swept

@@ -1,0 +1,105 @@
+"""A source of MQTT with mosquitto behind it, and a registry that publishes to it."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from tests.doubles.mosquitto import Mosquitto, start_mosquitto
+from tests.doubles.source_bench import BODY
+from watcher.sources.mqtt import MqttSource
+from watcher.sources.mqtt_settings import MqttSettings
+from watcher.sources.protocol import Source
+
+CLIENT = "watcher-main"
+TOPIC = "registry/events"
+# A refusal is seen at once, when the source hangs up; these are for a source that says that it does not run, and for any other.
+ABSENT_SECONDS = 0.3
+GIVE_UP_SECONDS = 1.9
+
+DEADLINE_SECONDS = 20.0
+
+
+def source_at(port: int, **given: Any) -> MqttSource:
+    """A source named `main` of a broker on this machine; `given` are further settings."""
+    usual: dict[str, Any] = {"name": "main", "host": "127.0.0.1", "topic": TOPIC, "registry": "registry.example.com"}
+    return MqttSource(MqttSettings(port=port, **{**usual, **given}))
+
+
+async def until(is_true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not come true"
+        await asyncio.sleep(0.005)
+
+
+async def publish(port: int, *payloads: bytes, topic: str = TOPIC, qos: int = 1, retain: bool = False, **settings: Any) -> None:
+    """Returns once the broker has all of it. `settings` are of the client that publishes."""
+    async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5, **settings) as client:
+        for payload in payloads:
+            await client.publish(topic, payload, qos=qos, retain=retain)
+
+
+async def renew_session(port: int, client_id: str = CLIENT, topic: str = TOPIC) -> None:
+    """Leave the session of a client who subscribed and went away, with nothing in it."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no annotations there
+    properties.SessionExpiryInterval = 3600
+    async with aiomqtt.Client(
+        "127.0.0.1", port, identifier=client_id, protocol=aiomqtt.ProtocolVersion.V5, clean_start=True, properties=properties
+    ) as client:
+        await client.subscribe(topic, qos=1)
+
+
+class MqttBench:
+    """News is a message; delivered means that the broker got the source's PUBACK for it.
+
+    MQTT has no refusal: a source that cannot keep a message hangs up without one. What was not delivered is then taken out of its
+    session, as by a sender who gives up, because a broker never does.
+    """
+
+    def __init__(self) -> None:
+        self.source: Source  # it needs the broker's port
+        self._broker: Mosquitto
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["MqttBench"]:
+        with tempfile.TemporaryDirectory() as directory:
+            self._broker = start_mosquitto(Path(directory))
+            try:
+                port = self._broker.port
+                await renew_session(port)
+                self.source = source_at(port)
+                yield self
+            finally:
+                self._broker.stop()
+
+    async def send(self) -> bool:
+        before = len(self._broker.log)
+        await publish(self._broker.port, BODY)
+        acknowledged = await self._is_acknowledged(before)
+        if not acknowledged:
+            await renew_session(self._broker.port)
+        return acknowledged
+
+    async def _is_acknowledged(self, before: int) -> bool:
+        """Whether the broker's log says so after position `before`."""
+        absent = self.source.health.problem in {"not started", "stopped"}
+        try:
+            async with asyncio.timeout(ABSENT_SECONDS if absent else GIVE_UP_SECONDS):
+                while True:
+                    since = self._broker.log[before:]
+                    _, sent, answered = since.partition(f"Sending PUBLISH to {CLIENT} ")
+                    if sent and f"Received PUBACK from {CLIENT} " in answered:
+                        return True
+                    if sent and (f"Client {CLIENT} disconnected" in answered or f"Client {CLIENT} closed" in answered):
+                        return False
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            return False

@@ -1,0 +1,219 @@
+"""News by MQTT: any dialect's events as the payloads of messages on a topic.
+
+A message is acknowledged once it is on disk. One that could not be put there is left unacknowledged, and because a broker sends it
+again only to a client that comes back, the connection is given up and made anew.
+
+Spec: MQTT 5.0, MQTT 3.1.1; CloudEvents MQTT binding 1.0.2.
+"""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Mapping
+
+import structlog
+
+from watcher.dialects.protocol import Delivery
+from watcher.kit.clock import Clock, utc_now
+from watcher.kit.secret import resolve
+from watcher.kit.units import seconds, size_bytes
+from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.reference import Host
+from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
+from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSettings, is_shared
+from watcher.sources.mqtt_tls import tls_context
+from watcher.sources.protocol import Health, Intake
+
+log = structlog.get_logger(__name__)
+
+# Between two connections: doubled each time, drawn between half and all of it. A broker that restarts is back within the first.
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 60.0
+# A connection that held this long was a good one: the next failure is a new one.
+GOOD_SECONDS = 30.0
+# What is kept of a payload that is too large.
+EXCERPT_BYTES = 4096
+# Above a payload of the largest size: topic and properties, which the protocol limits to 64 KiB each.
+PACKET_MARGIN_BYTES = 1024 * 1024
+UNAVAILABLE = "events cannot be taken in now"
+
+
+class MqttSource:
+    """One session at a broker.
+
+    Raises:
+        ConfigurationError: the password, or a file of certificates or keys, cannot be read (on construction).
+    """
+
+    def __init__(self, settings: MqttSettings, *, clock: Clock = utc_now) -> None:
+        self.name = settings.name or settings.dialect
+        self.health = Health(problem="not started")
+        self._settings = settings
+        self._aliases = frozenset(settings.aliases)
+        self._max_payload_bytes = size_bytes(settings.max_payload)
+        self._clock = clock
+        self._failures = 0
+        self._has_connected = False
+        self._broker()  # what a person must change is said at the start
+
+    async def run(self, intake: Intake) -> None:
+        """Listen until cancelled, on one connection after the other."""
+        self._warn()
+        self.health.problem = "connecting"
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                started = loop.time()
+                problem = await self._listen(intake)
+                if loop.time() - started > GOOD_SECONDS:
+                    self._failures = 0
+                await self._wait_after(problem)
+        finally:
+            self.health.connected, self.health.problem = False, "stopped"
+
+    async def _listen(self, intake: Intake) -> RetryableError | ConfigurationError:
+        """Take messages in until the connection or intake fails; returns how.
+
+        A file that was readable at the start, and is not now, is being replaced.
+        """
+        problem: BaseException | None = None
+        try:
+            broker = await asyncio.to_thread(self._broker)
+            async with connect(broker) as connection, asyncio.TaskGroup() as group:
+                self._note_session(connection)
+                group.create_task(self._subscribe(connection), name=f"mqtt-subscribe:{self.name}")
+                await self._take_all(connection, intake, group)
+        except* (RetryableError, ConfigurationError) as failed:
+            problem = failed
+        while isinstance(problem, BaseExceptionGroup):
+            problem = problem.exceptions[0]
+        assert isinstance(problem, (RetryableError, ConfigurationError)), "a listener that stops quietly is an outage"
+        return problem
+
+    async def _take_all(self, connection: Connection, intake: Intake, group: asyncio.TaskGroup) -> None:
+        """Store up to `receive_maximum` messages at once: they then share a commit. Acknowledge in the order they came.
+
+        One that cannot be stored ends it after those before it were acknowledged.
+        """
+        free = asyncio.Semaphore(self._settings.receive_maximum)
+        order: asyncio.Queue[tuple[Message, asyncio.Task[RetryableError | None]]] = asyncio.Queue()
+
+        async def acknowledge() -> None:
+            while True:
+                message, stored = await order.get()
+                if (error := await stored) is not None:
+                    raise error
+                connection.acknowledge(message)
+                self._failures = 0
+                free.release()
+
+        group.create_task(acknowledge(), name=f"mqtt-acknowledge:{self.name}")
+        await free.acquire()
+        async for message in connection.messages():
+            order.put_nowait((message, group.create_task(self._store(message, intake), name=f"mqtt-store:{self.name}")))
+            await free.acquire()
+
+    async def _store(self, message: Message, intake: Intake) -> RetryableError | None:
+        """Returns why it is not stored, when the broker can send it again."""
+        delivery = self._delivery(message)
+        while True:
+            try:
+                await intake(self.name, delivery)
+            except RetryableError as error:
+                if message.qos > 0:
+                    return error
+                log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
+                await asyncio.sleep(FIRST_DELAY_SECONDS)  # nobody else has it
+            else:
+                self.health.last_event_at = self._clock()
+                return None
+
+    async def _subscribe(self, connection: Connection) -> None:
+        """Until every topic is granted. Those that are need not wait for the others."""
+        topics, attempt = self._settings.topics, 0
+        while refused := await connection.subscribe(topics):
+            problem = "; ".join(f"the broker refuses {topic}: {reason}" for topic, reason in refused.items())
+            self._tell(problem, reason="subscription-refused")
+            await asyncio.sleep(_delay_seconds(attempt))
+            topics, attempt = tuple(refused), attempt + 1
+        self.health.connected, self.health.problem = True, ""
+        log.info("source.connected", source=self.name, host=self._settings.host, session_present=connection.session_present)
+
+    async def _wait_after(self, problem: RetryableError | ConfigurationError) -> None:
+        delay_seconds = _delay_seconds(self._failures)
+        self._failures += 1
+        is_ours = not problem.reason.startswith("broker-") and isinstance(problem, RetryableError)
+        self._tell(f"{UNAVAILABLE}: {problem}" if is_ours else str(problem), reason=problem.reason)
+        await asyncio.sleep(delay_seconds)
+
+    def _tell(self, problem: str, *, reason: str) -> None:
+        """Log a problem once, not at every attempt."""
+        if self.health.connected or self.health.problem != problem:
+            log.warning("source.disconnected", source=self.name, reason=reason, detail=problem)
+        self.health.connected, self.health.problem = False, problem
+
+    def _note_session(self, connection: Connection) -> None:
+        """A session that is gone took with it what was published meanwhile, which a sweep may find."""
+        if self._has_connected and not connection.session_present:
+            log.warning("session.lost", source=self.name, host=self._settings.host)
+        self._has_connected = True
+
+    def _warn(self) -> None:
+        """Say what of the configuration loses or shows something, though it may be wanted."""
+        settings = self._settings
+        for topic in filter(is_shared, settings.topics):
+            detail = "what the broker gave to a member of the group that does not come back is lost; see docs/how-to/mqtt.md"
+            log.warning("subscription.shared", source=self.name, topic=topic, detail=detail)
+        if settings.password is not None and not settings.speaks_tls and not settings.is_local:
+            log.warning("password.unprotected", source=self.name, host=settings.host, detail="sent without TLS")
+
+    def _broker(self) -> Broker:
+        """Reads files. Raises ConfigurationError when one cannot be read."""
+        settings = self._settings
+        tls = None
+        if settings.speaks_tls:
+            tls = tls_context(ca_file=settings.ca_file, client_cert=settings.client_cert, client_key=settings.client_key)
+        return Broker(
+            host=settings.host,
+            port=settings.port or (PORT if tls is None else TLS_PORT),
+            is_v5=settings.version == 5,
+            client_id=settings.client_id or f"watcher-{self.name}",
+            username=settings.username,
+            password=None if settings.password is None else resolve(settings.password),
+            tls=tls,
+            session_seconds=int(seconds(settings.session_expiry)),
+            receive_maximum=settings.receive_maximum,
+            packet_bytes=max(PACKET_BYTES, self._max_payload_bytes + PACKET_MARGIN_BYTES),
+            keepalive_seconds=int(seconds(settings.keepalive)),
+            timeout_seconds=seconds(settings.timeout),
+        )
+
+    def _delivery(self, message: Message) -> Delivery:
+        too_large = len(message.payload) > self._max_payload_bytes
+        return Delivery(
+            registry=Host(self._settings.registry),
+            headers=_headers(message),
+            body=message.payload[:EXCERPT_BYTES] if too_large else message.payload,
+            aliases=self._aliases,
+            whole_bytes=len(message.payload) if too_large else None,
+            whole_sha256=hashlib.sha256(message.payload).hexdigest() if too_large else "",
+        )
+
+
+def _headers(message: Message) -> Mapping[str, str]:
+    """A user property is a header of its name, and the attribute of a CloudEvent in the form that HTTP gives it.
+
+    That form is quoted, MQTT's is not. What the protocol says stands above what the publisher calls alike.
+    """
+    headers: dict[str, str] = {}
+    for name, value in message.properties:
+        headers[name.lower()] = value
+        headers[f"ce-{name.lower()}"] = value.replace("%", "%25").replace('"', "%22")
+    if message.content_type:
+        headers["content-type"] = message.content_type
+    return {**headers, "mqtt-topic": message.topic, "mqtt-retain": "1" if message.retained else "0"}
+
+
+def _delay_seconds(failures: int) -> float:
+    longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads watchers, hides nothing
