@@ -6,6 +6,7 @@ A bench for a source knows how to make news (`send`) and whether its sender cons
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -17,7 +18,8 @@ from tests.doubles.mqtt_bench import MqttBench
 from tests.doubles.pubsub_bench import PubsubBench
 from tests.doubles.source_bench import BODY, SourceBench
 from tests.doubles.sqs_bench import SqsBench
-from watcher.sources.protocol import Source
+from watcher.api.bodies import read_body
+from watcher.sources.protocol import HookRequest, Source
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 from watcher.sources.webhook_auth import NoAuth
 
@@ -46,9 +48,11 @@ class WebhookBench:
         await runner.cleanup()
 
     async def _receive(self, request: web.Request) -> web.Response:
-        answer = await self.webhook.receive(request)
-        assert answer is not None
-        return answer
+        reply = await self.webhook.receive(
+            HookRequest(method=request.method, headers=request.headers, read=partial(read_body, request))
+        )
+        assert reply is not None
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
     async def send(self) -> bool:
         assert self.session is not None

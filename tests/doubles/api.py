@@ -15,7 +15,7 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.api.app import build_app, serving
-from watcher.api.context import ApiContext, Hook
+from watcher.api.context import ApiContext
 from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.secret import Secret
@@ -24,6 +24,7 @@ from watcher.kit.telemetry import Metrics
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
 from watcher.model.verdict import Verdict
+from watcher.sources.protocol import Hook
 from watcher.store.images import StoredImages
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts

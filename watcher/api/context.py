@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from aiohttp import web
 
@@ -14,19 +13,8 @@ from watcher.kit.secret import Secret
 from watcher.kit.telemetry import Metrics
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
+from watcher.sources.protocol import Hook
 from watcher.store.protocol import ImageReader, VerdictStore
-
-
-class Hook(Protocol):
-    """One source that is fed by requests."""
-
-    def admits(self, request: web.Request, path_token: str | None) -> bool:
-        """Whether the sender has proved itself, decided in constant time and without reading the body."""
-        ...
-
-    async def receive(self, request: web.Request) -> web.Response | None:
-        """Answer a request that was admitted; None refuses it after all, for what its body says or is signed with."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

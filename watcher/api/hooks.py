@@ -5,14 +5,17 @@ Whoever guesses learns nothing: an unknown source, a wrong token and a missing o
 
 import re
 import secrets
+from functools import partial
 
 import structlog
 from aiohttp import web
 
+from watcher.api.bodies import read_body
 from watcher.api.context import CONTEXT
 from watcher.api.guard import add_open
 from watcher.api.problems import problem
 from watcher.kit.secret import Secret
+from watcher.sources.protocol import HookRequest, Reply
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +48,27 @@ async def receive(request: web.Request) -> web.Response:
         log.warning("hook.refused", source="unknown", peer=request.remote)
         context.metrics.events.labels("unknown", "refused", "unauthorized").inc()
     else:
-        answer = await hook.receive(request) if hook.admits(request, token) else None
-        if answer is not None:
-            return answer
+        reply = await hook.receive(
+            HookRequest(
+                method=request.method,
+                headers=request.headers,
+                query=request.rel_url.raw_query_string,
+                path_token=token,
+                read=partial(read_body, request),
+            )
+        )
+        if reply is not None:
+            return _answer(reply)
         # A person must act: a registry that is refused keeps its events and delivers nothing until it is let in.
         log.error("hook.refused", source=name, peer=request.remote)
         context.metrics.events.labels(name, "refused", "unauthorized").inc()
     refused = problem(401, "Unauthorized", headers={"WWW-Authenticate": 'Bearer realm="hooks", Basic realm="hooks"'})
     refused.force_close()  # the body was not read, so the connection cannot be used again
     return refused
+
+
+def _answer(reply: Reply) -> web.Response:
+    answer = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+    if reply.closes:
+        answer.force_close()
+    return answer

@@ -5,21 +5,20 @@ One HTTP server serves every source and the API, so a webhook source does not li
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import RetryableError
 from watcher.model.reference import Host
-from watcher.sources.protocol import Accepted, Health, Intake
+from watcher.sources.protocol import Accepted, Body, BodyUnreadError, Health, HookRequest, Intake, Reply
 from watcher.sources.settings import EventSourceSettings
 from watcher.sources.webhook_auth import BasicAuth, BearerAuth, HeaderDoorman, NoAuth, PathTokenAuth
-from watcher.sources.webhook_body import Body, BodyUnreadError, read_body
 from watcher.sources.webhook_fetch import fetch
 from watcher.sources.webhook_oidc import OidcAuth, TokenDoorman
 from watcher.sources.webhook_senders import SENDERS, Sender, is_unknown_format, payload_of
@@ -30,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
 JSON = {"Content-Type": "application/json"}
+PROBLEM = {"Content-Type": "application/problem+json"}
 
 WebhookAuth = BearerAuth | PathTokenAuth | BasicAuth | HmacAuth | OidcAuth | SnsAuth | NoAuth
 
@@ -62,14 +62,14 @@ class Doorman(Protocol):
 
     reads_body: bool
 
-    def admits(self, request: web.Request, path_token: str | None) -> bool:
-        """Whether the request may go on, by its request line and headers, in constant time."""
+    def admits(self, request: HookRequest) -> bool:
+        """Whether the request may go on, by its line and headers, in constant time."""
         ...
 
-    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:
+    async def objection(self, request: HookRequest, signed: bytes) -> str | None:
         """Why a request that was admitted proves nothing, as a low-cardinality word; None when it does.
 
-        `signed` is empty unless `reads_body`.
+        `signed` is what the sender signed, as it arrived; empty unless `reads_body`.
 
         Raises:
             RetryableError: it cannot be told now.
@@ -107,60 +107,57 @@ class WebhookSource:
             self._intake = None
             self.health.connected, self.health.problem = False, "stopped"
 
-    def admits(self, request: web.Request, path_token: str | None) -> bool:
-        """Whether the sender has proved itself, or may yet do so in `receive`. Reads no body."""
-        admitted = [doorman.admits(request, path_token) for doorman in self._doormen]
-        self._note_previous(current=admitted[0], previous=any(admitted))
-        return any(admitted)
-
-    async def receive(self, request: web.Request) -> web.Response | None:
-        """Answer a request that was admitted: with success once its events are on disk, 503 when they cannot be put there.
-
-        None refuses it like one that was not admitted.
+    async def receive(self, request: HookRequest) -> Reply | None:
+        """Success once the events are on disk, 503 when they cannot be put there; None for a sender that is not ours.
 
         A body that is too large or no JSON is a success as well, and recorded: a registry repeats whatever else it is told for
         ever, and delivers nothing that comes after. Of one that had to be signed nobody knows who sent it: 413.
         """
+        if not self._admits(request):
+            return None
         try:
             return await self._received(request)
         except RetryableError as error:
             log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
-            return _unavailable(close=isinstance(error, BodyUnreadError))
+            return _unavailable(closes=isinstance(error, BodyUnreadError))
 
-    async def _received(self, request: web.Request) -> web.Response | None:
+    def _admits(self, request: HookRequest) -> bool:
+        """Whether the sender has proved itself, or may yet do so by the body."""
+        admitted = [doorman.admits(request) for doorman in self._doormen]
+        self._note_previous(current=admitted[0], previous=any(admitted))
+        return any(admitted)
+
+    async def _received(self, request: HookRequest) -> Reply | None:
         if self._intake is None:
             return _unavailable()
-        if not self._reads_body and not await self._is_proven(request.headers, b""):
+        if not self._reads_body and not await self._is_proven(request, b""):
             return None
         # Of a stranger's body no more is read than can be checked.
-        body = await read_body(request, limit_bytes=self._max_body_bytes, drains=not self._reads_body)
+        body = await request.read(self._max_body_bytes, not self._reads_body)
         if self._reads_body:
             if body.whole_bytes is not None:
                 log.error("delivery.refused", source=self.name, reason="too-large", limit_bytes=self._max_body_bytes)
-                return _problem(413, "The body is too large to check its signature", {"Connection": "close"})
-            if not await self._is_proven(request.headers, self._signed(request, body.content)):
+                return _problem(413, "The body is too large to check its signature", closes=True)
+            if not await self._is_proven(request, self._signed(request, body.content)):
                 return None
         if request.method not in self._sender.methods:
-            return _problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(self._sender.methods))})
+            return _problem(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(self._sender.methods))})
         result = await self._intake(self.name, self._delivery(request, body))
         self.health.last_event_at = self._clock()
-        answer = self._answer(request, result)
-        if not body.ended:
-            answer.force_close()
-        return answer
+        return replace(self._reply(request, result), closes=not body.ended)
 
-    def _answer(self, request: web.Request, result: Accepted) -> web.Response:
+    def _reply(self, request: HookRequest, result: Accepted) -> Reply:
         if (shaken := result.handshake) is not None:
-            return web.Response(status=shaken.status, headers=shaken.headers, body=shaken.body)
+            return Reply(status=shaken.status, headers=shaken.headers, body=shaken.body)
         unread = result.rejected and not result.accepted
         if self._sender.refuses_formats and unread and is_unknown_format(request.headers.get("Content-Type", "")):
-            return _problem(415, "Events are read as JSON only", {})
+            return _problem(415, "Events are read as JSON only")
         if self._sender.status == 204:
-            return web.Response(status=204)
-        return web.Response(body=msgspec.json.encode(_counts(result)), status=self._sender.status, headers=JSON)
+            return Reply(status=204)
+        return Reply(body=msgspec.json.encode(_counts(result)), status=self._sender.status, headers=JSON)
 
-    async def _is_proven(self, headers: Mapping[str, str], signed: bytes) -> bool:
-        objections = [await doorman.objection(headers, signed) for doorman in self._doormen]
+    async def _is_proven(self, request: HookRequest, signed: bytes) -> bool:
+        objections = [await doorman.objection(request, signed) for doorman in self._doormen]
         if None not in objections:
             # Everybody outside gets the same 401; why is for whoever has to find out.
             log.warning("delivery.refused", source=self.name, reason=objections[0])
@@ -173,12 +170,12 @@ class WebhookSource:
             self._said_previous = True
             log.info("secret.outdated", source=self.name, detail="a sender still uses the previous one; said once")
 
-    def _signed(self, request: web.Request, body: bytes) -> bytes:
+    def _signed(self, request: HookRequest, body: bytes) -> bytes:
         """What the sender signed: the raw body, or the one field of a form that some sign instead."""
         payload = self._payload(request, body)
         return body if payload is None else payload
 
-    def _payload(self, request: web.Request, body: bytes) -> bytes | None:
+    def _payload(self, request: HookRequest, body: bytes) -> bytes | None:
         signature = self._sender.signature
         if signature is None or not signature.payload_field:
             return None
@@ -186,10 +183,10 @@ class WebhookSource:
             signature.payload_field,
             body=body,
             content_type=request.headers.get("Content-Type", ""),
-            query=request.rel_url.raw_query_string,
+            query=request.query,
         )
 
-    def _delivery(self, request: web.Request, body: Body) -> Delivery:
+    def _delivery(self, request: HookRequest, body: Body) -> Delivery:
         in_query = None if body.content else self._payload(request, b"")
         return Delivery(
             registry=self._registry,
@@ -227,15 +224,12 @@ def _counts(result: Accepted) -> dict[str, int]:
     return {**counts, "rejected": result.rejected} if result.rejected else counts
 
 
-def _unavailable(*, close: bool = False) -> web.Response:
+def _unavailable(*, closes: bool = False) -> Reply:
     """503, which every sender repeats. Some take any 4xx for final."""
-    answer = _problem(503, "Events cannot be taken in now", {"Retry-After": str(RETRY_AFTER_SECONDS)})
-    if close:
-        answer.force_close()
-    return answer
+    return _problem(503, "Events cannot be taken in now", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}, closes=closes)
 
 
-def _problem(status: int, title: str, headers: dict[str, str]) -> web.Response:
+def _problem(status: int, title: str, *, headers: Mapping[str, str] | None = None, closes: bool = False) -> Reply:
     """Spec: RFC 9457."""
-    body = {"type": "about:blank", "title": title, "status": status}
-    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status})
+    return Reply(status=status, headers={**PROBLEM, **(headers or {})}, body=body, closes=closes)

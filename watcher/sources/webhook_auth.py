@@ -4,11 +4,15 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import web
 
 from watcher.kit.secret import Secret, SecretReference
+from watcher.sources.protocol import HookRequest
+
+# No sender that is given one parameter has more than a few of its own.
+MAX_PARAMETERS = 100
 
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 
@@ -52,7 +56,7 @@ class HeaderDoorman:
         self._auth = auth
         self._secret = secret
 
-    def admits(self, request: web.Request, path_token: str | None) -> bool:
+    def admits(self, request: HookRequest) -> bool:
         """Whether the request says the secret."""
         headers: Mapping[str, str] = request.headers
         match self._auth:
@@ -61,10 +65,10 @@ class HeaderDoorman:
                 # All comparisons always run: which form a sender uses is no secret, but how far it matched is.
                 bare = self._secret.matches(given)
                 schemed = self._secret.matches(given.partition(" ")[2].strip())
-                asked = bool(query) and self._secret.matches(request.query.get(query, ""))
+                asked = bool(query) and self._secret.matches(_parameter(request.query, query))
                 return bare or schemed or asked
             case PathTokenAuth():
-                return self._secret.matches(path_token or "")
+                return self._secret.matches(request.path_token or "")
             case BasicAuth(username=username):
                 given_name, given_password = _basic(headers.get("Authorization", ""))
                 named = Secret(username).matches(given_name)
@@ -73,9 +77,17 @@ class HeaderDoorman:
             case NoAuth():
                 return True
 
-    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:  # noqa: ARG002 -- every doorman is asked alike
+    async def objection(self, request: HookRequest, signed: bytes) -> str | None:  # noqa: ARG002 -- every doorman is asked alike
         """None: there is nothing more to prove."""
         return None
+
+
+def _parameter(query: str, name: str) -> str:
+    """The value of the first parameter of this name in a raw query string, "" where there is none or too much to look through."""
+    try:
+        return dict(reversed(parse_qsl(query, max_num_fields=MAX_PARAMETERS))).get(name, "")
+    except ValueError:
+        return ""
 
 
 def _basic(authorization: str) -> tuple[str, str]:

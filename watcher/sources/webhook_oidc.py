@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
 
 from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
+from watcher.sources.protocol import HookRequest
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -76,11 +76,11 @@ class TokenDoorman:
         self._clock = clock
         self._keys = KeySet(auth.jwks_url, fetch, monotonic)
 
-    def admits(self, request: web.Request, path_token: str | None) -> bool:  # noqa: ARG002 -- every doorman is asked alike
+    def admits(self, request: HookRequest) -> bool:
         """Whether there is anything that could be a token."""
         return _token(request.headers) is not None
 
-    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:  # noqa: ARG002 -- the token does not cover the body
+    async def objection(self, request: HookRequest, signed: bytes) -> str | None:  # noqa: ARG002 -- the token does not cover the body
         """Why the token is none of ours: `no-token`, `malformed-token`, `unknown-key`, `bad-signature`, or the claim that is wrong.
 
         Raises:
@@ -88,7 +88,7 @@ class TokenDoorman:
         """
         import jwt
 
-        token = _token(headers)
+        token = _token(request.headers)
         if token is None:
             return "no-token"
         try:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-from aiohttp import web
 
 from watcher.kit.secret import Secret, SecretReference
+from watcher.sources.protocol import HookRequest
 
 DIGEST_BYTES = {"sha1": 20, "sha256": 32}
 
@@ -36,14 +36,14 @@ class SignatureDoorman:
             for header, prefix in prefixes.items()
         }
 
-    def admits(self, request: web.Request, path_token: str | None) -> bool:  # noqa: ARG002 -- every doorman is asked alike
+    def admits(self, request: HookRequest) -> bool:
         """Whether there is anything that could be a signature: without one the body need not be read."""
         return bool(self._given(request.headers))
 
-    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:
+    async def objection(self, request: HookRequest, signed: bytes) -> str | None:
         """`bad-signature`, or None."""
         expected = hmac.digest(self._key, signed, self._algorithm)
-        known = [hmac.compare_digest(expected, given) for given in self._given(headers)]
+        known = [hmac.compare_digest(expected, given) for given in self._given(request.headers)]
         return None if any(known) else "bad-signature"
 
     def _given(self, headers: Mapping[str, str]) -> list[bytes]:

@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from watcher.dialects.fields import moment
 from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
+from watcher.sources.protocol import HookRequest
 from watcher.sources.webhook_sns_certificates import Certificates, Fetch, is_of_region
 
 log = structlog.get_logger(__name__)
@@ -82,13 +82,13 @@ class SnsDoorman:
         self._certificates = Certificates(fetch, clock, monotonic, endpoint_url=auth.endpoint_url)
         self._confirming = asyncio.Lock()
 
-    def admits(self, request: web.Request, path_token: str | None) -> bool:  # noqa: ARG002 -- every doorman is asked alike
+    def admits(self, request: HookRequest) -> bool:
         """Whether the headers claim a signed message of a known topic. The body says the same again, and signed."""
         claimed = request.headers.get("x-amz-sns-topic-arn")
         is_raw = request.headers.get("x-amz-sns-rawdelivery", "").lower() == "true"
         return not is_raw and (claimed is None or claimed in self._topics)
 
-    async def objection(self, headers: Mapping[str, str], signed: bytes) -> str | None:  # noqa: ARG002 -- the body says it all
+    async def objection(self, request: HookRequest, signed: bytes) -> str | None:  # noqa: ARG002 -- the body says it all
         """Why the message is none of a listed topic: `malformed-message`, `foreign-topic`, `foreign-certificate`, `stale`,
         `no-certificate` or `bad-signature`. A subscription has been confirmed when this returns None.
 

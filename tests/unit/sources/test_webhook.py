@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from tests.doubles.receiver import Receiver, running_receiver
+from watcher.api import bodies
 from watcher.dialects.catalog import DIALECTS
 from watcher.model.errors import ConfigurationError
-from watcher.sources import webhook_body
 from watcher.sources.webhook import WebhookAuth, WebhookSettings, WebhookSource
 from watcher.sources.webhook_auth import BasicAuth, BearerAuth, NoAuth, PathTokenAuth
 
@@ -148,7 +148,7 @@ async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(receiver: Re
 
 async def test_a_body_without_end_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read of it is recorded, and the connection is closed."""
-    monkeypatch.setattr(webhook_body, "DRAIN_BYTES", 100_000)
+    monkeypatch.setattr(bodies, "DRAIN_BYTES", 100_000)
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(1000):
@@ -169,7 +169,7 @@ async def test_what_is_compressed_is_not_unpacked(receiver: Receiver) -> None:
 
 async def test_a_sender_that_trickles_is_ended(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds a connection for a bounded time only. 503, not 408: some take that for final, and it may be we who were slow."""
-    monkeypatch.setattr(webhook_body, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "READ_SECONDS", 0.05)
     reader, writer = await receiver.connect()
     writer.write(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
     assert (await reader.readline()).startswith(b"HTTP/1.1 503")

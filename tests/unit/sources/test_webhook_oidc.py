@@ -9,12 +9,12 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
-from aiohttp.test_utils import make_mocked_request
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from multidict import CIMultiDict
 
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.requests import a_request
 from watcher.model.errors import RetryableError
 from watcher.sources.webhook import WebhookSettings
 from watcher.sources.webhook_oidc import FAILURE_SECONDS, UNKNOWN_KEY_SECONDS, KeysUnavailableError, OidcAuth, TokenDoorman
@@ -110,7 +110,7 @@ def forged(header: dict[str, Any], payload: dict[str, Any], sign: Any) -> CIMult
 async def test_the_token_of_the_service_account_is_accepted(doorman: TokenDoorman, clock: HandClock, issuer: Issuer) -> None:
     """With either of Google's two names of itself."""
     for name in ("https://accounts.google.com", "accounts.google.com"):
-        assert await doorman.objection(token(claims(clock, iss=name)), b"") is None
+        assert await doorman.objection(a_request(token(claims(clock, iss=name))), b"") is None
     assert issuer.asked == ["https://www.googleapis.com/oauth2/v3/certs"]
 
 
@@ -139,7 +139,7 @@ async def test_a_token_for_another_or_of_another_is_refused(
     doorman: TokenDoorman, clock: HandClock, changes: dict[str, Any], objection: str
 ) -> None:
     """However well it is signed: Google signs for everybody."""
-    assert await doorman.objection(token(claims(clock, **changes)), b"") == objection
+    assert await doorman.objection(a_request(token(claims(clock, **changes))), b"") == objection
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ async def test_a_token_counts_in_its_time_and_a_minute_around(
     """As far as clocks of others may be off."""
     headers = token(claims(clock))
     clock.advance(seconds)
-    assert await doorman.objection(headers, b"") == objection
+    assert await doorman.objection(a_request(headers), b"") == objection
 
 
 async def test_the_algorithm_is_ours_to_choose(doorman: TokenDoorman, clock: HandClock, issuer: Issuer) -> None:
@@ -168,7 +168,7 @@ async def test_the_algorithm_is_ours_to_choose(doorman: TokenDoorman, clock: Han
         token(payload, algorithm="PS256"),
         token(payload, key=ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"),
     ]
-    assert {await doorman.objection(each, b"") for each in tokens} <= {"malformed-token", "no-token"}
+    assert {await doorman.objection(a_request(each), b"") for each in tokens} <= {"malformed-token", "no-token"}
     assert issuer.asked == []
 
 
@@ -186,31 +186,30 @@ async def test_what_is_no_token_is_refused(doorman: TokenDoorman, clock: HandClo
         f"Bearer {head}.{body}.",
         "Bearer é.é.é",
     ):
-        request = make_mocked_request("POST", "/hooks/gar", headers={"Authorization": given})
-        assert not doorman.admits(request, None), given
-        assert await doorman.objection(CIMultiDict({"Authorization": given}), b"") == "no-token"
+        assert not doorman.admits(a_request({"Authorization": given})), given
+        assert await doorman.objection(a_request({"Authorization": given}), b"") == "no-token"
     for given in ("Bearer a.b.c", f"Bearer {body}.{body}.{signature}", f"Bearer {'W10'}.{body}.{signature}"):
-        assert await doorman.objection(CIMultiDict({"Authorization": given}), b"") == "malformed-token"
+        assert await doorman.objection(a_request({"Authorization": given}), b"") == "malformed-token"
     assert issuer.asked == []
-    assert doorman.admits(make_mocked_request("POST", "/hooks/gar", headers={"Authorization": good}), None)
+    assert doorman.admits(a_request({"Authorization": good}))
 
 
 async def test_a_changed_token_is_refused(doorman: TokenDoorman, clock: HandClock) -> None:
     """Another payload under the same signature, another key under the same name, and one without a name."""
     head, body, signature = token(claims(clock))["Authorization"].split(".")
     _, other, _ = token(claims(clock, sub="1"))["Authorization"].split(".")
-    assert await doorman.objection(CIMultiDict({"Authorization": f"{head}.{other}.{signature}"}), b"") == "bad-signature"
+    assert await doorman.objection(a_request({"Authorization": f"{head}.{other}.{signature}"}), b"") == "bad-signature"
     flipped = ("B" if signature[0] == "A" else "A") + signature[1:]
-    assert await doorman.objection(CIMultiDict({"Authorization": f"{head}.{body}.{flipped}"}), b"") == "bad-signature"
-    assert await doorman.objection(token(claims(clock), key=OTHER_KEY), b"") == "bad-signature"
-    assert await doorman.objection(token(claims(clock), key_id=None), b"") == "malformed-token"
+    assert await doorman.objection(a_request({"Authorization": f"{head}.{body}.{flipped}"}), b"") == "bad-signature"
+    assert await doorman.objection(a_request(token(claims(clock), key=OTHER_KEY)), b"") == "bad-signature"
+    assert await doorman.objection(a_request(token(claims(clock), key_id=None)), b"") == "malformed-token"
 
 
 async def test_keys_are_kept_as_long_as_their_issuer_says(doorman: TokenDoorman, clock: HandClock, issuer: Issuer) -> None:
     """And are asked for again after that, and not before."""
     for seconds in (0.0, 599.0, 1.0):
         issuer.now += seconds
-        assert await doorman.objection(token(claims(clock)), b"") is None
+        assert await doorman.objection(a_request(token(claims(clock))), b"") is None
     assert len(issuer.asked) == 2
 
 
@@ -222,16 +221,16 @@ async def test_how_long_keys_are_kept_has_bounds(
     issuer.cache_control = said
     for step in (0.0, seconds - 1, 1.0):
         issuer.now += step
-        assert await doorman.objection(token(claims(clock)), b"") is None
+        assert await doorman.objection(a_request(token(claims(clock))), b"") is None
     assert len(issuer.asked) == 2
 
 
 async def test_a_new_key_is_found_when_it_is_first_used(doorman: TokenDoorman, clock: HandClock, issuer: Issuer) -> None:
     """Issuers change keys before the old set has expired."""
-    assert await doorman.objection(token(claims(clock)), b"") is None
+    assert await doorman.objection(a_request(token(claims(clock))), b"") is None
     issuer.keys = [jwk(OTHER_KEY, "k2"), jwk(KEY, "k1")]
     issuer.now += UNKNOWN_KEY_SECONDS
-    assert await doorman.objection(token(claims(clock), key=OTHER_KEY, key_id="k2"), b"") is None
+    assert await doorman.objection(a_request(token(claims(clock), key=OTHER_KEY, key_id="k2")), b"") is None
 
 
 async def test_forged_names_of_keys_do_not_make_us_ask_again_and_again(
@@ -239,11 +238,11 @@ async def test_forged_names_of_keys_do_not_make_us_ask_again_and_again(
 ) -> None:
     """At most once in UNKNOWN_KEY_SECONDS, however many there are, and known keys count meanwhile."""
     for index in range(50):
-        assert await doorman.objection(token(claims(clock), key_id=f"x{index}"), b"") == "unknown-key"
+        assert await doorman.objection(a_request(token(claims(clock), key_id=f"x{index}")), b"") == "unknown-key"
     assert len(issuer.asked) == 1
-    assert await doorman.objection(token(claims(clock)), b"") is None
+    assert await doorman.objection(a_request(token(claims(clock))), b"") is None
     issuer.now += UNKNOWN_KEY_SECONDS
-    assert await doorman.objection(token(claims(clock), key_id="x"), b"") == "unknown-key"
+    assert await doorman.objection(a_request(token(claims(clock), key_id="x")), b"") == "unknown-key"
     assert len(issuer.asked) == 2
 
 
@@ -251,7 +250,7 @@ async def test_many_requests_ask_for_keys_once(doorman: TokenDoorman, clock: Han
     """Those that come while the keys are on their way wait for them."""
     issuer.gate.clear()
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(doorman.objection(token(claims(clock)), b"")) for _ in range(20)]
+        asked = [group.create_task(doorman.objection(a_request(token(claims(clock))), b"")) for _ in range(20)]
         while not issuer.asked:
             await asyncio.sleep(0)
         issuer.gate.set()
@@ -263,21 +262,21 @@ async def test_keys_that_cannot_be_had_are_no_reason_to_refuse(doorman: TokenDoo
     """The sender is asked to try again: at once while the trouble is fresh, and everything is well when it is over."""
     issuer.down = True
     with pytest.raises(RetryableError):
-        await doorman.objection(token(claims(clock)), b"")
+        await doorman.objection(a_request(token(claims(clock))), b"")
     with pytest.raises(KeysUnavailableError):
-        await doorman.objection(token(claims(clock)), b"")
+        await doorman.objection(a_request(token(claims(clock))), b"")
     assert len(issuer.asked) == 1
     issuer.down = False
     issuer.now += FAILURE_SECONDS
-    assert await doorman.objection(token(claims(clock)), b"") is None
+    assert await doorman.objection(a_request(token(claims(clock))), b"") is None
     issuer.down = True
     issuer.now += UNKNOWN_KEY_SECONDS
     with pytest.raises(RetryableError):
-        await doorman.objection(token(claims(clock), key_id="k2"), b"")
-    assert await doorman.objection(token(claims(clock)), b"") is None
+        await doorman.objection(a_request(token(claims(clock), key_id="k2")), b"")
+    assert await doorman.objection(a_request(token(claims(clock))), b"") is None
     issuer.now += 600
     with pytest.raises(RetryableError):
-        await doorman.objection(token(claims(clock)), b"")
+        await doorman.objection(a_request(token(claims(clock))), b"")
 
 
 @pytest.mark.parametrize(
@@ -300,7 +299,7 @@ async def test_an_answer_without_keys_is_as_none(
     """Also a redirect: the keys are where they are said to be."""
     issuer.status, issuer.body = status, body
     with pytest.raises(KeysUnavailableError):
-        await doorman.objection(token(claims(clock)), b"")
+        await doorman.objection(a_request(token(claims(clock))), b"")
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
@@ -317,8 +316,8 @@ async def test_keys_that_are_no_use_are_left_out(doorman: TokenDoorman, clock: H
         jwk(KEY, "k1"),
     ]
     for key_id, key in (("weak", weak), ("enc", KEY), ("ps", KEY), ("private", KEY)):
-        assert await doorman.objection(token(claims(clock), key=key, key_id=key_id), b"") == "unknown-key"
-    assert await doorman.objection(token(claims(clock)), b"") is None
+        assert await doorman.objection(a_request(token(claims(clock), key=key, key_id=key_id)), b"") == "unknown-key"
+    assert await doorman.objection(a_request(token(claims(clock))), b"") is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
+from tests.doubles.requests import a_request
 from watcher.kit.secret import Secret
 from watcher.sources.webhook import WebhookSettings, WebhookSource
 from watcher.sources.webhook_signature import HmacAuth, SignatureDoorman
@@ -47,8 +48,8 @@ async def test_the_vector_that_github_publishes_is_accepted() -> None:
     )
     given = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     headers = CIMultiDict({"x-hub-signature-256": given})
-    assert await doorman.objection(headers, b"Hello, World!") is None
-    assert await doorman.objection(headers, b"Hello, World?") == "bad-signature"
+    assert await doorman.objection(a_request(headers), b"Hello, World!") is None
+    assert await doorman.objection(a_request(headers), b"Hello, World?") == "bad-signature"
 
 
 @pytest.mark.parametrize(

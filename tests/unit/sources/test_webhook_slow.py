@@ -9,8 +9,7 @@ import pytest
 import structlog
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
-from watcher.api import app, listening
-from watcher.sources import webhook_body
+from watcher.api import app, bodies, listening
 from watcher.sources.webhook import WebhookAuth, WebhookSettings, WebhookSource
 from watcher.sources.webhook_auth import BearerAuth, NoAuth
 from watcher.sources.webhook_signature import HmacAuth
@@ -23,7 +22,7 @@ HEAD = b"POST /hooks/open HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture
 async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
     monkeypatch.setenv("HOOK", "s3cret")
-    monkeypatch.setattr(webhook_body, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "READ_SECONDS", 0.3)
     monkeypatch.setattr(app, "IDLE_SECONDS", 0.3)
     monkeypatch.setattr(listening, "MIN_CONNECTIONS", 40)
     monkeypatch.setattr(listening, "MAX_CONNECTIONS", 40)

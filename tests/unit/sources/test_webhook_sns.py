@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
-from aiohttp.test_utils import make_mocked_request
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.requests import a_request
 from tests.doubles.signing_topic import CERTIFICATE_URL, TOPIC, SigningTopic, certificate
 from watcher.model.errors import RetryableError
 from watcher.sources import webhook_sns
@@ -82,7 +82,7 @@ async def test_what_amazon_signed_for_our_topic_is_accepted(
     doorman: SnsDoorman, region: Region, version: str, changes: dict[str, Any]
 ) -> None:
     """With either version of its signature, with a subject and without; what is not signed may be there."""
-    assert await doorman.objection({}, AMAZON.body(version=version, **changes)) is None
+    assert await doorman.objection(a_request(), AMAZON.body(version=version, **changes)) is None
     assert region.asked == [CERTIFICATE_URL]
 
 
@@ -91,34 +91,37 @@ async def test_what_was_changed_on_the_way_is_refused(doorman: SnsDoorman, key: 
     """Every key that is signed counts, also one that was added or taken away."""
     message = AMAZON.message(Subject="pushed")
     later = "2026-11-25T10:00:01Z" if key == "Timestamp" else "other"
-    assert await doorman.objection({}, json.dumps({**message, key: later}).encode()) == "bad-signature"
-    assert await doorman.objection({}, json.dumps({**AMAZON.message(), "Subject": "added"}).encode()) == "bad-signature"
+    assert await doorman.objection(a_request(), json.dumps({**message, key: later}).encode()) == "bad-signature"
+    assert await doorman.objection(a_request(), json.dumps({**AMAZON.message(), "Subject": "added"}).encode()) == "bad-signature"
     del message["Subject"]
-    assert await doorman.objection({}, json.dumps(message).encode()) == "bad-signature"
+    assert await doorman.objection(a_request(), json.dumps(message).encode()) == "bad-signature"
 
 
 @pytest.mark.parametrize("version", ["0", "3", "", "SHA1"])
 async def test_an_unknown_version_of_the_signature_is_refused(doorman: SnsDoorman, version: str) -> None:
     """There are two."""
-    assert await doorman.objection({}, AMAZON.body(version=version)) == "bad-signature"
+    assert await doorman.objection(a_request(), AMAZON.body(version=version)) == "bad-signature"
 
 
 async def test_a_signature_of_one_version_is_none_of_the_other(doorman: SnsDoorman) -> None:
     """Nor is what is no base64, or somebody else's."""
     for said, signed in (("1", "2"), ("2", "1")):
         assert (
-            await doorman.objection({}, json.dumps({**AMAZON.message(version=signed), "SignatureVersion": said}).encode())
+            await doorman.objection(a_request(), json.dumps({**AMAZON.message(version=signed), "SignatureVersion": said}).encode())
             == "bad-signature"
         )
     own = SigningTopic(CLOCK).message()
     for signature in (own["Signature"], "", "!!!", "AAAA", "é"):
-        assert await doorman.objection({}, json.dumps({**AMAZON.message(), "Signature": signature}).encode()) == "bad-signature"
+        assert (
+            await doorman.objection(a_request(), json.dumps({**AMAZON.message(), "Signature": signature}).encode())
+            == "bad-signature"
+        )
 
 
 async def test_a_topic_of_somebody_else_is_refused_before_anything_is_fetched(doorman: SnsDoorman, region: Region) -> None:
     """Amazon signs for everybody."""
     region.files[CERTIFICATE_URL] = STRANGER.pem
-    assert await doorman.objection({}, STRANGER.body()) == "foreign-topic"
+    assert await doorman.objection(a_request(), STRANGER.body()) == "foreign-topic"
     assert region.asked == []
 
 
@@ -148,7 +151,7 @@ async def test_a_topic_of_somebody_else_is_refused_before_anything_is_fetched(do
 async def test_a_certificate_from_elsewhere_is_not_fetched(doorman: SnsDoorman, region: Region, url: str) -> None:
     """Only SNS of the topic's own region is asked, by its exact name."""
     region.files[url] = AMAZON.pem
-    assert await doorman.objection({}, AMAZON.body(SigningCertURL=url)) == "foreign-certificate"
+    assert await doorman.objection(a_request(), AMAZON.body(SigningCertURL=url)) == "foreign-certificate"
     assert region.asked == []
 
 
@@ -166,13 +169,13 @@ def test_china_has_a_domain_of_its_own() -> None:
 async def test_an_old_message_is_refused(doorman: SnsDoorman, clock: HandClock, seconds: float, objection: str | None) -> None:
     """SNS delivers for an hour and signs once; a clock that is ten minutes off is no trouble."""
     clock.advance(seconds)
-    assert await doorman.objection({}, AMAZON.body()) == objection
+    assert await doorman.objection(a_request(), AMAZON.body()) == objection
 
 
 @pytest.mark.parametrize("timestamp", ["", "yesterday", "2026-11-25T10:00:00", "9999-99-99T00:00:00Z"])
 async def test_a_message_without_a_time_is_refused(doorman: SnsDoorman, timestamp: str) -> None:
     """However well it is signed."""
-    assert await doorman.objection({}, AMAZON.body(Timestamp=timestamp)) == "stale"
+    assert await doorman.objection(a_request(), AMAZON.body(Timestamp=timestamp)) == "stale"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ async def test_a_message_without_a_time_is_refused(doorman: SnsDoorman, timestam
 )
 async def test_what_is_no_message_is_refused(doorman: SnsDoorman, region: Region, body: bytes) -> None:
     """Without a word, and without a request to anybody."""
-    assert await doorman.objection({}, body) == "malformed-message"
+    assert await doorman.objection(a_request(), body) == "malformed-message"
     assert region.asked == []
 
 
@@ -207,7 +210,7 @@ def test_raw_delivery_is_refused_by_its_headers(doorman: SnsDoorman) -> None:
     """It has no signature; so is another topic. What has no such headers has a body that says the same."""
 
     def admits(headers: dict[str, str]) -> bool:
-        return doorman.admits(make_mocked_request("POST", "/hooks/ecr", headers=headers), None)
+        return doorman.admits(a_request(headers))
 
     assert admits({"x-amz-sns-message-type": "Notification", "x-amz-sns-topic-arn": TOPIC})
     assert admits({})
@@ -219,16 +222,16 @@ async def test_a_certificate_is_fetched_once_a_day(doorman: SnsDoorman, region: 
     """Those that come while it is on its way wait for it."""
     region.gate.clear()
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(doorman.objection({}, AMAZON.body())) for _ in range(20)]
+        asked = [group.create_task(doorman.objection(a_request(), AMAZON.body())) for _ in range(20)]
         while not region.asked:
             await asyncio.sleep(0)
         region.gate.set()
     assert {task.result() for task in asked} == {None}
     region.now += CERTIFICATE_SECONDS - 1
-    await doorman.objection({}, AMAZON.body())
+    await doorman.objection(a_request(), AMAZON.body())
     assert len(region.asked) == 1
     region.now += 1
-    await doorman.objection({}, AMAZON.body())
+    await doorman.objection(a_request(), AMAZON.body())
     assert len(region.asked) == 2
 
 
@@ -236,28 +239,28 @@ async def test_a_certificate_that_cannot_be_had_is_no_reason_to_refuse(doorman: 
     """SNS takes a refusal for final, so it is asked to try again."""
     region.down = True
     with pytest.raises(RetryableError):
-        await doorman.objection({}, AMAZON.body())
+        await doorman.objection(a_request(), AMAZON.body())
     region.down = False
     for region.status in (301, 500, 503, 429):
         with pytest.raises(RetryableError):
-            await doorman.objection({}, AMAZON.body())
+            await doorman.objection(a_request(), AMAZON.body())
     region.status = 200
-    assert await doorman.objection({}, AMAZON.body()) is None
+    assert await doorman.objection(a_request(), AMAZON.body()) is None
 
 
 async def test_invented_certificates_do_not_make_us_ask_without_end(doorman: SnsDoorman, region: Region) -> None:
     """At most a few in a minute; those that are known count meanwhile."""
-    assert await doorman.objection({}, AMAZON.body()) is None
+    assert await doorman.objection(a_request(), AMAZON.body()) is None
     names = [f"https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-{index:032x}.pem" for index in range(50)]
     for url in names[: FETCHES_A_MINUTE - 1]:
-        assert await doorman.objection({}, AMAZON.body(SigningCertURL=url)) == "no-certificate"
+        assert await doorman.objection(a_request(), AMAZON.body(SigningCertURL=url)) == "no-certificate"
     for url in names[FETCHES_A_MINUTE:]:
         with pytest.raises(RetryableError):
-            await doorman.objection({}, AMAZON.body(SigningCertURL=url))
+            await doorman.objection(a_request(), AMAZON.body(SigningCertURL=url))
     assert len(region.asked) == FETCHES_A_MINUTE
-    assert await doorman.objection({}, AMAZON.body()) is None
+    assert await doorman.objection(a_request(), AMAZON.body()) is None
     region.now += 60
-    assert await doorman.objection({}, AMAZON.body(SigningCertURL=names[0])) == "no-certificate"
+    assert await doorman.objection(a_request(), AMAZON.body(SigningCertURL=names[0])) == "no-certificate"
 
 
 async def test_a_file_that_is_no_certificate_proves_nothing(doorman: SnsDoorman, region: Region, clock: HandClock) -> None:
@@ -280,12 +283,12 @@ async def test_a_file_that_is_no_certificate_proves_nothing(doorman: SnsDoorman,
         url = f"https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-{index:032x}.pem"
         region.files[url] = pem
         message = {**signer.message(), "SigningCertURL": url}
-        assert await doorman.objection({}, json.dumps(message).encode()) == "no-certificate"
+        assert await doorman.objection(a_request(), json.dumps(message).encode()) == "no-certificate"
 
 
 async def test_a_subscription_confirms_itself(doorman: SnsDoorman, confirmed: list[tuple[str, str, str]], region: Region) -> None:
     """By the API, with topic and token: no URL of the message is requested."""
-    assert await doorman.objection({}, AMAZON.body("SubscriptionConfirmation")) is None
+    assert await doorman.objection(a_request(), AMAZON.body("SubscriptionConfirmation")) is None
     assert confirmed == [(TOPIC, "2336412f37fb687f", "")]
     assert region.asked == [CERTIFICATE_URL]
 
@@ -295,15 +298,15 @@ async def test_a_subscription_that_is_not_proven_is_not_confirmed(
 ) -> None:
     """Or anybody could have us listen to his topic."""
     changed = json.dumps({**AMAZON.message("SubscriptionConfirmation"), "Token": "other"}).encode()
-    assert await doorman.objection({}, changed) == "bad-signature"
-    assert await doorman.objection({}, STRANGER.body("SubscriptionConfirmation")) == "foreign-topic"
+    assert await doorman.objection(a_request(), changed) == "bad-signature"
+    assert await doorman.objection(a_request(), STRANGER.body("SubscriptionConfirmation")) == "foreign-topic"
     assert confirmed == []
 
 
 async def test_the_end_of_a_subscription_is_told_and_not_undone(doorman: SnsDoorman, confirmed: list[tuple[str, str, str]]) -> None:
     """Whoever ended it may have had a reason."""
     with structlog.testing.capture_logs() as logged:
-        assert await doorman.objection({}, AMAZON.body("UnsubscribeConfirmation")) is None
+        assert await doorman.objection(a_request(), AMAZON.body("UnsubscribeConfirmation")) is None
     assert [(each["log_level"], each["event"], each["topic"]) for each in logged] == [("error", "subscription.ended", TOPIC)]
     assert confirmed == []
 
@@ -316,9 +319,9 @@ async def test_a_confirmation_that_fails_is_tried_again(doorman: SnsDoorman, mon
 
     monkeypatch.setattr(webhook_sns, "_confirm", unreachable)
     with pytest.raises(ConfirmationUnavailableError):
-        await doorman.objection({}, AMAZON.body("SubscriptionConfirmation"))
+        await doorman.objection(a_request(), AMAZON.body("SubscriptionConfirmation"))
     monkeypatch.setattr(webhook_sns, "_confirm", lambda *_: "InvalidParameter")
-    assert await doorman.objection({}, AMAZON.body("SubscriptionConfirmation")) is None
+    assert await doorman.objection(a_request(), AMAZON.body("SubscriptionConfirmation")) is None
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,11 @@
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 
 from aiohttp import ClientError, web
 
-from watcher.model.errors import RetryableError
 from watcher.model.push import EXCERPT_BYTES
+from watcher.sources.protocol import Body, BodyUnreadError
 
 # A body that is too large is still read to its end, so that the sender sees our answer and not a broken connection, which a
 # registry would answer by sending it again for ever. What is longer than this comes from no registry, and is cut off.
@@ -16,23 +15,7 @@ DRAIN_BYTES = 64 * 1024 * 1024
 READ_SECONDS = 10.0
 
 
-class BodyUnreadError(RetryableError):
-    """The body did not arrive, or not in time."""
-
-    reason = "body-unread"
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What was read: everything, or the beginning of something too large with its size and hash."""
-
-    content: bytes
-    whole_bytes: int | None = None
-    whole_sha256: str = ""
-    ended: bool = True
-
-
-async def read_body(request: web.Request, *, limit_bytes: int, drains: bool) -> Body:
+async def read_body(request: web.Request, limit_bytes: int, drains: bool) -> Body:
     """Keep at most `limit_bytes`. What comes after is hashed and dropped, up to DRAIN_BYTES in all, or not read unless `drains`.
 
     Raises:
