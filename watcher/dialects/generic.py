@@ -36,7 +36,8 @@ class GenericMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     media_type: str | None = None  # of the manifest
     actor: str | None = None  # who pushed
     occurred_at: str | None = None  # when: RFC 3339, or seconds since 1970
-    event_id: str | None = None  # the same whenever the sender repeats itself; without it, equal bodies are one delivery
+    # The same whenever the sender repeats itself. Without it, and without a time, equal bodies within ten minutes are one delivery.
+    event_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in _PATHS:

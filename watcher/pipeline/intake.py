@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 # Clients push the children of an index first, by digest; the index follows within a second and judges them with it.
 WAIT_FOR_INDEX_SECONDS = 5.0
+# Some senders say neither when nor which event it is. So long an equal body is their repetition, and after it a new event: Quay
+# tries five times within three minutes, and says the same of every push of a tag.
+SAME_BODY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ class Intake:
                 wait_seconds=_wait_seconds(decision),
                 **(excerpt if isinstance(decision, Rejected) else {}),
             )
-            for decision, key in zip(decisions, _delivery_keys(delivery, decisions), strict=True)
+            for decision, key in zip(decisions, _delivery_keys(delivery, decisions, now), strict=True)
         ]
 
     async def _keep(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
@@ -139,13 +143,21 @@ def _wait_seconds(decision: Decision) -> float:
     return 0.0
 
 
-def _delivery_keys(delivery: Delivery, decisions: Sequence[Decision]) -> Sequence[str]:
+def _delivery_keys(delivery: Delivery, decisions: Sequence[Decision], now: datetime) -> Sequence[str]:
     """What makes a repeated delivery recognisable: the sender's id of each event, else the body and the event's place in it."""
     ids = [_event_id(decision) for decision in decisions]
     if all(ids):
         return [event_id for event_id in ids if event_id]
     body = delivery.whole_sha256 or hashlib.sha256(_canonical(delivery.body)).hexdigest()
-    return [event_id or f"sha256:{body}/{index}" for index, event_id in enumerate(ids)]
+    period = int(now.timestamp() // SAME_BODY_SECONDS)
+    return [
+        event_id or f"sha256:{body}/{index}{'' if _is_dated(decision) else f'/{period}'}"
+        for index, (event_id, decision) in enumerate(zip(ids, decisions, strict=True))
+    ]
+
+
+def _is_dated(decision: Decision) -> bool:
+    return isinstance(decision, Pushed) and decision.push.occurred_at is not None
 
 
 def _event_id(decision: Decision) -> str | None:

@@ -15,7 +15,7 @@ from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from watcher.model.push import EXCERPT_BYTES, Decision, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Subject
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import SAME_BODY_SECONDS, Intake
 from watcher.sources.protocol import Accepted
 
 OURS = Digest("sha256:" + "0" * 64)
@@ -47,13 +47,14 @@ class HandshakeDialect:
 class Bench:
     def __init__(self) -> None:
         self.backlog = RecordingBacklog()
+        self.clock = HandClock()
         self.claims = Claims()
         self.counts: list[tuple[str, str, str]] = []
         self.intake = Intake(
             dialects={"main": DIALECTS["distribution"], "second": DIALECTS["distribution"], "shaking": HandshakeDialect()},
             backlog=self.backlog,
             own_writes=self.claims,
-            clock=HandClock(),
+            clock=self.clock,
             counted=lambda *counted: self.counts.append(counted),
         )
 
@@ -184,3 +185,15 @@ async def test_what_is_doubted_waits_behind_everything(bench: Bench) -> None:
     (arrival,) = bench.backlog.arrivals
     assert arrival.lane is Lane.SWEEP
     assert isinstance(arrival.decision, Pushed)
+
+
+async def test_an_equal_body_is_a_repetition_for_a_while(bench: Bench) -> None:
+    """Some senders say neither when nor which event it is: the next push of a tag says what the last one said."""
+    assert (await bench.take(push(None))).accepted == 1
+    assert (await bench.take(push(None))).duplicates == 1
+    bench.clock.advance(SAME_BODY_SECONDS)
+    assert (await bench.take(push(None))).accepted == 1
+    dated = push(None) | {"timestamp": "2026-11-25T03:07:21Z"}
+    assert (await bench.take(dated)).accepted == 1
+    bench.clock.advance(SAME_BODY_SECONDS)
+    assert (await bench.take(dated)).duplicates == 1
