@@ -10,6 +10,7 @@ SHARED: dict[str, dict[str, str]] = {
         "protocol": "what every dialect implements",
         "hosts": "which host a payload may name, the same question in every dialect",
         "fields": "the fields of an event, checked alike in every dialect",
+        "azure_event": "what Azure says of one event, with an envelope and without",
         "cloudevent": "the envelope that several senders wrap their events in",
         "image_name": "an image that is written as one text, taken apart alike in every dialect",
         "json_body": "reads a body as JSON within the bounds that hold for every sender",

@@ -1,54 +1,100 @@
 """`watcher init`: the shortest useful configuration, and what to tell the registry."""
 
+import re
 import secrets
 from pathlib import Path
 
 import click
 
+from watcher.cli.init_dialects import SETUPS, Setup, filled, text_of
 from watcher.cli.options import config_option, given_config
-from watcher.dialects.catalog import DIALECTS
 from watcher.model.errors import ConfigurationError
-from watcher.model.reference import parse_host
+from watcher.model.reference import Host, parse_host
+from watcher.registry.settings import ECR_HOST, is_loopback, kind_of
 
 CONFIGURATION = """\
-registries: [{{host: "{registry}"}}]
-sources: [{{type: webhook, dialect: {dialect}, auth: {{type: bearer, secret: "env:HOOK_SECRET"}}}}]
+registries: [{{host: "{host}"{kind}}}]
+sources: [{{type: {type}, dialect: {dialect}, {source}}}]
 publish: [{{type: referrer}}]
 """
-
-DISTRIBUTION_BLOCK = """\
-notifications:
-  endpoints:
-    - name: watcher
-      url: http://127.0.0.1:8080/hooks/distribution
-      headers: {{Authorization: ["Bearer {secret}"]}}
-      timeout: 1s
-      threshold: 5
-      backoff: 2s
-      ignoredmediatypes: [application/octet-stream]
-      ignore: {{actions: [pull]}}
-"""
+HERE = "http://127.0.0.1:8080"
+ELSEWHERE = "https://watcher.example.com"
+_URL = re.compile(r"https?://[^\s'\"\\]+")
+_AWS_CHINA = "cn-"
+_AWS_GOVERNMENT = "us-gov-"
 
 
 @click.command()
-@click.option("--registry", default="localhost:5000", show_default=True, metavar="HOST", help="The registry to watch.")
+@click.option("--registry", metavar="HOST", help="The registry to watch; else an example of what the dialect is spoken by.")
 @click.option("--dialect", default="distribution", show_default=True, metavar="NAME", help="How that registry writes its events.")
+@click.option("--url", metavar="URL", help=f"How senders reach the watcher; else {HERE} or, for a registry elsewhere, {ELSEWHERE}.")
 @config_option
-def init(registry: str, dialect: str) -> None:
-    """Write the shortest useful watcher.yaml and print the block for the other side."""
-    if dialect not in DIALECTS:
-        raise ConfigurationError(f"--dialect {dialect}: there are: {', '.join(sorted(DIALECTS))}")
+def init(registry: str | None, dialect: str, url: str | None) -> None:
+    """Write the shortest useful watcher.yaml and print what to do at the other side."""
+    setup = SETUPS.get(dialect)
+    if setup is None:
+        raise ConfigurationError(f"--dialect {dialect}: there are: {', '.join(sorted(SETUPS))}")
+    host = parse_host(registry or setup.registry)
+    base = (url or (HERE if is_loopback(host) else ELSEWHERE)).rstrip("/")
+    if _URL.fullmatch(base) is None:
+        raise ConfigurationError(f"--url {base[:200]}: expected http://HOST[:PORT] or https://HOST[:PORT]")
     path = given_config() or Path("watcher.yaml")
-    if path.exists():
-        raise ConfigurationError(f"{path} exists already; it is left as it is")
+    secret = secrets.token_hex(24)
+    hook = f"{base}/hooks/{dialect}/{secret}" if "path-token" in setup.source else f"{base}/hooks/{dialect}"
+    values = {"registry": host, "url": hook, "secret": secret, "label": host.partition(".")[0], "file": str(path)}
+    if dialect == "ecr":
+        values |= _amazon(host)
+    _write(path, _configuration(setup, dialect, host, values))
+    click.echo(f"Wrote {path}.\n", err=True)
+    click.echo(filled(text_of(dialect), values))
+    click.echo(_rest(setup, host, base, secret, path), nl=False)
+
+
+def _configuration(setup: Setup, dialect: str, host: Host, values: dict[str, str]) -> str:
+    kind = f", kind: {setup.kind}" if setup.kind and kind_of(host) != setup.kind else ""
+    source = filled(setup.source, values)
+    return CONFIGURATION.format(host=host, kind=kind, type=setup.type, dialect=dialect, source=source)
+
+
+def _write(path: Path, configuration: str) -> None:
+    """Raises ConfigurationError when there is something already, or it cannot be written."""
     try:
-        path.write_text(CONFIGURATION.format(registry=parse_host(registry), dialect=dialect), encoding="utf-8")
+        with path.open("x", encoding="utf-8") as opened:
+            opened.write(configuration)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{path} exists already; it is left as it is") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from error
-    secret = secrets.token_urlsafe(24)
-    click.echo(f"Wrote {path}.\n", err=True)
-    click.echo(f"# 1. Into the configuration of {registry} (docker-registry: /etc/docker/registry/config.yml):")
-    click.echo(DISTRIBUTION_BLOCK.format(secret=secret))
-    click.echo("# 2. Start the watcher with the same secret:")
-    click.echo(f"export HOOK_SECRET={secret}")
-    click.echo(f"watcher run -c {path}")
+
+
+def _rest(setup: Setup, host: Host, base: str, secret: str, path: Path) -> str:
+    """What is the same for every sender: start, and what no sender tells."""
+    lines = ["# 2. Start the watcher with credentials of the cloud, as its command line tool finds them:"]
+    if setup.type == "webhook":
+        lines = ["# 2. Start the watcher with the same secret:", f"export HOOK_SECRET={secret}"]
+    lines.append(f"watcher run -c {path}")
+    if setup.type == "webhook" and base != HERE:
+        lines.append(
+            f"# It listens on 127.0.0.1:8080. {base} is to be a proxy with TLS before it, or see `server` in the reference."
+        )
+    if setup.loses:
+        lines += [
+            f"# 3. {setup.loses} A sweep finds it; add to `sources` in {path}:",
+            f'#    {{type: sweep, registry: "{host}", repositories: ["team/**"], every: 15m}}',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _amazon(host: Host) -> dict[str, str]:
+    """Account, region and the names that follow from them.
+
+    Raises:
+        ConfigurationError: the host is not one of a private registry, which alone tells them.
+    """
+    match = ECR_HOST.fullmatch(host)
+    if match is None:
+        raise ConfigurationError(f"--registry {host}: expected ACCOUNT.dkr.ecr.REGION.amazonaws.com")
+    region = match["region"]
+    partition = "aws-cn" if region.startswith(_AWS_CHINA) else "aws-us-gov" if region.startswith(_AWS_GOVERNMENT) else "aws"
+    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return {"account": match["account"], "region": region, "partition": partition, "domain": domain}

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from watcher.dialects.hosts import is_the_source
 from watcher.dialects.json_body import JsonBodyError, read_json
@@ -18,6 +19,9 @@ T = TypeVar("T")
 
 # Senders put one or a few into a body, collectors a few hundred. What is beyond is counted as one rejection, not lost silently.
 MAX_EVENTS = 1000
+FORM = "application/x-www-form-urlencoded"
+# A form of a sender has one field; what has more than this is not worth taking apart.
+MAX_FORM_FIELDS = 100
 # Free text of the sender (actor, id, media type): nothing real is longer, and it is kept.
 MAX_TEXT = 256
 
@@ -43,6 +47,21 @@ def decided(delivery: Delivery, read: Callable[[Any], Sequence[Decision]]) -> Se
         return [Rejected(reason=error.reason, detail=str(error))]
     except EventError as error:
         return [Rejected(reason=error.reason, detail=str(error))]
+
+
+def payload_delivery(delivery: Delivery) -> Delivery:
+    """The same with JSON as its body, where that came as the field `payload` of a form; what has no such field stays as it is."""
+    if delivery.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        return delivery
+    try:
+        # Latin-1 there and back keeps every byte as it was sent.
+        form = parse_qsl(
+            delivery.body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FORM_FIELDS
+        )
+    except ValueError:
+        return delivery
+    values = [value for name, value in form if name == "payload"]
+    return replace(delivery, body=values[0].encode("latin-1", "replace")) if len(values) == 1 else delivery
 
 
 def each_event(

@@ -1,0 +1,108 @@
+"""`watcher init --dialect NAME`: a file that loads, and what to do at the other side, with one fresh secret in both."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.cli.conftest import Run
+from watcher.cli.init_dialects import SETUPS, text_of
+from watcher.dialects.catalog import DIALECTS
+
+# A placeholder that nobody filled in; `{{` alone is also how two objects of JSON may begin.
+UNFILLED = re.compile(r"\{\{\w+\}\}")
+QUEUES = {"ecr": "sqs", "gar": "pubsub"}
+TEXTS = Path(__file__).parents[3] / "watcher" / "cli" / "init_texts"
+
+
+def test_every_dialect_can_be_set_up() -> None:
+    """None is left out, and none is promised that there is not."""
+    assert set(SETUPS) == set(DIALECTS)
+    assert {path.stem for path in TEXTS.iterdir()} == set(SETUPS)
+
+
+@pytest.mark.parametrize("dialect", sorted(SETUPS))
+def test_what_is_written_loads_and_what_is_printed_has_its_secret(watcher: Run, tmp_path: Path, dialect: str) -> None:
+    """One source of that dialect; the secret is in what is printed, never in the file."""
+    ended = watcher("init", "--dialect", dialect)
+    assert ended.code == 0
+    assert UNFILLED.search(ended.out) is None
+    written = (tmp_path / "watcher.yaml").read_text()
+    (source,) = yaml.safe_load(written)["sources"]
+    assert (source["type"], source["dialect"]) == (QUEUES.get(dialect, "webhook"), dialect)
+    if dialect not in QUEUES:
+        (secret,) = re.findall(r"^export HOOK_SECRET=(\w{40,})$", ended.out, re.MULTILINE)
+        assert ended.out.split("# 2.")[0].count(secret) >= 1
+        assert secret not in written
+    checked = watcher("config", "check")
+    assert checked.err == ""
+    assert checked.code == 0
+
+
+@pytest.mark.parametrize("dialect", ["harbor", "quay", "ecr", "artifactory", "zot", "gitea", "cloudevents", "cdevents", "generic"])
+def test_what_is_to_be_pasted_is_json(watcher: Run, dialect: str) -> None:
+    """Every body of a command, and zot's block inside of its object."""
+    printed = watcher("init", "--dialect", dialect).out
+    bodies = re.findall(r"(?:-d|--attributes|--event-pattern) '(\{.*?\})'", printed, re.DOTALL)
+    if dialect == "zot":
+        bodies = ["{" + printed.partition("\n")[2].partition("\n\n")[0] + "}"]
+    assert bodies
+    for body in bodies:
+        assert json.loads(body)
+
+
+@pytest.mark.parametrize("dialect", ["distribution", "diun"])
+def test_what_goes_into_a_configuration_is_yaml(watcher: Run, dialect: str) -> None:
+    """The block alone, without its comments."""
+    assert yaml.safe_load(watcher("init", "--dialect", dialect).out.split("# 2.")[0])
+
+
+def test_names_follow_from_the_registry(watcher: Run, tmp_path: Path) -> None:
+    """Account, region and partition of a registry of ECR are in its host."""
+    host = "210987654321.dkr.ecr.cn-north-1.amazonaws.com.cn"
+    printed = watcher("init", "--dialect", "ecr", "--registry", host).out
+    (source,) = yaml.safe_load((tmp_path / "watcher.yaml").read_text())["sources"]
+    assert source["queue_url"] == "https://sqs.cn-north-1.amazonaws.com.cn/210987654321/registry-watcher"
+    assert "arn:aws-cn:sqs:cn-north-1:210987654321:registry-watcher" in printed
+    assert "--region cn-north-1" in printed
+
+
+def test_the_kind_is_written_where_the_host_does_not_tell_it(watcher: Run, tmp_path: Path) -> None:
+    """A Quay of one's own is one too; quay.io is known."""
+    watcher("init", "--dialect", "quay", "--registry", "hub.example.com")
+    assert yaml.safe_load((tmp_path / "watcher.yaml").read_text())["registries"] == [{"host": "hub.example.com", "kind": "quay"}]
+    watcher("init", "--dialect", "quay", "-c", "other.yaml")
+    assert yaml.safe_load((tmp_path / "other.yaml").read_text())["registries"] == [{"host": "quay.io"}]
+
+
+def test_the_address_of_the_watcher_is_what_is_asked_for(watcher: Run) -> None:
+    """A token stands in the URL for senders that know nothing else."""
+    printed = watcher("init", "--dialect", "dockerhub", "--url", "https://hooks.example.org/").out
+    assert re.search(r"^https://hooks\.example\.org/hooks/dockerhub/\w{40,}$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--dialect", "morse"), "--dialect morse: there are: acr, alibaba,"),
+        (("--dialect", "ecr", "--registry", "public.ecr.aws"), "expected ACCOUNT.dkr.ecr.REGION.amazonaws.com"),
+        (("--registry", "a b"), "not a valid host"),
+        (("--url", "https://x/' ; rm -rf /"), "expected http://HOST[:PORT]"),
+        (("--url", "watcher.example.com"), "expected http://HOST[:PORT]"),
+    ],
+)
+def test_what_cannot_be_set_up_writes_nothing(watcher: Run, tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    """One line that says what was expected."""
+    ended = watcher("init", *arguments)
+    assert ended.code == 2
+    assert complaint in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_texts_name_only_what_is_filled_in() -> None:
+    """A placeholder with a slip in it would be printed as it is."""
+    known = {"registry", "url", "secret", "label", "file", "account", "region", "partition", "domain"}
+    for dialect in SETUPS:
+        assert set(re.findall(r"\{\{(\w+)\}\}", text_of(dialect))) <= known, dialect

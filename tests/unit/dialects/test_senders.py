@@ -1,0 +1,160 @@
+"""What single senders do differently: forms, handshakes, names and times that are none, claims that may only delay."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from watcher.dialects.catalog import DIALECTS
+from watcher.dialects.protocol import Delivery
+from watcher.model.push import Decision, Deleted, Handshake, Ignored, Pushed, Rejected
+from watcher.model.reference import Host
+
+DIGEST = "sha256:" + "1" * 64
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+GITEA = {
+    "action": "created",
+    "package": {
+        "type": "container",
+        "owner": {"login": "Team"},
+        "name": "App",
+        "version": "v1",
+        "created_at": "0001-01-01T00:00:00Z",
+    },
+    "sender": {"login": "jane"},
+}
+
+
+def read(dialect: str, body: Any, headers: dict[str, str] | None = None, *, registry: str = "") -> list[Decision]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return list(DIALECTS[dialect].read(Delivery(registry=Host(registry), headers=headers or {}, body=raw)))
+
+
+def one(dialect: str, body: Any, headers: dict[str, str] | None = None, *, registry: str = "") -> Decision:
+    (decision,) = read(dialect, body, headers, registry=registry)
+    return decision
+
+
+def place(decision: Decision) -> tuple[str, str, str | None, str | None]:
+    found = decision.push if isinstance(decision, Pushed) else decision
+    assert not isinstance(found, Ignored | Rejected | Handshake)
+    return found.registry, found.repository, found.tag, found.digest
+
+
+def test_a_form_holds_the_same_as_json() -> None:
+    """Where it has the one field; what has none, or two that could be it, is no event."""
+    form = urlencode({"payload": json.dumps(GITEA)}).encode()
+    assert one("gitea", form, FORM) == one("gitea", GITEA)
+    for broken in (b"other=1", form + b"&" + form, b"payload=%7B", b"&".join(b"a=1" for _ in range(500))):
+        assert isinstance(one("gitea", broken, FORM), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("version", "tag", "digest"), [("v1", "v1", None), (DIGEST, None, DIGEST), ("sha256:12", None, "invalid-digest")]
+)
+def test_gitea_writes_a_digest_where_there_is_no_tag(version: str, tag: str | None, digest: str | None) -> None:
+    """Names are in lower case in its registry, and a time of the year 1 is none."""
+    decision = one("gitea", GITEA | {"package": GITEA["package"] | {"version": version}}, {"x-gitea-delivery": "d1"})  # type: ignore[operator]
+    if isinstance(decision, Rejected):
+        assert decision.reason == digest
+        return
+    assert place(decision) == ("", "team/app", tag, digest)
+    assert isinstance(decision, Pushed)
+    assert (decision.push.event_id, decision.push.actor, decision.push.occurred_at) == ("d1", "jane", None)
+
+
+def test_a_harbor_event_about_several_resources_is_several_events() -> None:
+    """They share an id, which then makes none of them recognisable; one that is wrong rejects none of the others."""
+    resources = [
+        {"resource_url": "harbor.example.com/team/app:v1", "tag": "v1", "digest": DIGEST},
+        {"resource_url": "team/app:v2", "tag": "v2"},
+        "text",
+    ]
+    data = {"resources": resources, "repository": {"repo_full_name": "team/app"}}
+    event = {"specversion": "1.0", "id": "e1", "source": "/x", "type": "harbor.artifact.pushed", "data": data}
+    first, second, third = read("harbor", event)
+    assert place(first) == ("harbor.example.com", "team/app", "v1", DIGEST)
+    assert isinstance(first, Pushed)
+    assert first.push.event_id is None
+    assert [each.reason for each in (second, third) if isinstance(each, Rejected)] == ["no-host", "invalid-event"]
+    assert one("harbor", event | {"data": {"resources": []}}) == Rejected(
+        reason="no-resources", detail="the event has no resources"
+    )
+
+
+@pytest.mark.parametrize(("tags", "reasons"), [([], ["empty"]), (["v1", 7, "v2"], ["", "invalid-tag", ""])])
+def test_a_push_to_quay_is_one_for_each_tag(tags: list[Any], reasons: list[str]) -> None:
+    """A tag that is none rejects none of its neighbours."""
+    decisions = read("quay", {"docker_url": "quay.io/team/app", "repository": "team/app", "updated_tags": tags})
+    assert [getattr(each, "reason", "") for each in decisions] == reasons
+
+
+def test_what_a_payload_says_of_its_type_may_only_delay() -> None:
+    """A chart on Docker Hub, and a manifest in zot that refers to another, are looked at behind everything else."""
+    body = {"push_data": {"tag": "v1", "media_type": "application/vnd.cncf.helm.config.v1+json"}, "repository": {"repo_name": "a"}}
+    decision = one("dockerhub", body)
+    assert isinstance(decision, Pushed)
+    assert (decision.doubt, decision.push.repository) == ("artifact", "library/a")
+    data = {"name": "team/app", "reference": DIGEST, "digest": DIGEST, "manifest": json.dumps({"subject": {"digest": DIGEST}})}
+    event = {"specversion": "1.0", "id": "e1", "source": "zotregistry.dev", "type": "zotregistry.image.updated", "data": data}
+    decision = one("zot", event)
+    assert isinstance(decision, Pushed)
+    assert (decision.doubt, decision.push.tag) == ("referrer", None)
+    for manifest in (None, 7, "{", "[]"):
+        decision = one("zot", event | {"data": data | {"manifest": manifest}})
+        assert isinstance(decision, Pushed)
+        assert decision.doubt == ""
+
+
+def test_event_grid_is_told_that_we_listen() -> None:
+    """Both of its ways to ask are answered, with what it asked and nothing more; an address it names is never called."""
+    asked = {"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {"validationCode": "c1"}}
+    answer = Handshake(status=200, headers={"Content-Type": "application/json"}, body=b'{"validationResponse":"c1"}')
+    assert one("eventgrid", [asked]) == answer
+    assert isinstance(one("eventgrid", [asked | {"data": {}}]), Rejected)
+    options = Delivery(registry=Host(""), headers={"webhook-request-origin": "eventgrid.azure.net"}, body=b"", method="OPTIONS")
+    (shaken,) = DIALECTS["eventgrid"].read(options)
+    assert isinstance(shaken, Handshake)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("nexus", {"action": "DELETED", "component": {"format": "docker", "name": "team/app", "version": "v1"}}),
+        (
+            "artifactory",
+            {"domain": "docker", "event_type": "deleted", "data": {"repo_key": "team", "path": "app/v1/m", "tag": "v1"}},
+        ),
+        ("acr", {"action": "delete", "target": {"repository": "team/app", "tag": "v1"}}),
+        ("gitea", GITEA | {"action": "deleted"}),
+    ],
+)
+def test_what_is_deleted_is_remembered(dialect: str, body: dict[str, Any]) -> None:
+    """Of every sender that says what it was."""
+    decision = one(dialect, body, registry="registry.example.com")
+    assert isinstance(decision, Deleted)
+    assert place(decision) == ("registry.example.com", "team/app", "v1", None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "reason"),
+    [
+        ("nexus", {"action": "RENAMED", "component": {"format": "docker"}}, "other-action"),
+        ("artifactory", {"domain": "docker", "event_type": "moved", "data": {"repo_key": "a", "path": "b/c/d"}}, "other-action"),
+        ("artifactory", {"domain": "docker", "event_type": "pushed", "data": {}}, "invalid-repository"),
+        ("gitea", GITEA | {"action": "renamed"}, "other-action"),
+        ("ghcr", {"action": "deleted", "package": {"package_type": "CONTAINER"}}, "other-action"),
+        ("ecr", {"source": "aws.s3"}, "other-source"),
+        ("ecr", {"Type": "Notification", "Message": "{"}, "invalid-json"),
+        ("gar", {"message": {"data": "W10="}}, "invalid-event"),
+        ("gar", {"message": {"data": "?"}}, "invalid-data"),
+        ("gar", {"action": "MOVE"}, "other-action"),
+        ("acr", {"target": {}}, "no-action"),
+    ],
+)
+def test_what_is_no_push_says_why(dialect: str, body: dict[str, Any], reason: str) -> None:
+    """One low-cardinality word, for the metrics."""
+    decision = one(dialect, body)
+    assert isinstance(decision, Ignored | Rejected)
+    assert decision.reason == reason

@@ -1,0 +1,34 @@
+"""What Azure Container Registry says of one event, by itself or inside of Event Grid's envelope. Pure.
+
+https://learn.microsoft.com/azure/container-registry/container-registry-webhook-reference
+"""
+
+from datetime import datetime
+from typing import Any
+
+from watcher.dialects.fields import EventError, deleted, object_of, present, pushed, text
+from watcher.dialects.protocol import Delivery
+from watcher.model.push import Decision, Ignored
+
+# An image in quarantine is pushed, and waits for somebody to look at it.
+ARRIVALS = frozenset({"push", "quarantine"})
+DELETE = "delete"
+
+
+def read_event(event: dict[str, Any], delivery: Delivery, *, event_id: str | None, occurred_at: datetime | None) -> Decision:
+    """A push or a removal; everything else (charts, pings) is ignored. Raises EventError."""
+    action, target = present(event.get("action"), "action"), object_of(event.get("target"))
+    if action is None:
+        raise EventError("no-action", "the event has no action")
+    place: dict[str, Any] = {
+        "host": text(object_of(event.get("request")).get("host")),
+        "repository": target.get("repository"),
+        "tag": target.get("tag"),
+        "digest": target.get("digest"),
+        "event_id": event_id,
+    }
+    if action == DELETE:
+        return deleted(delivery, **place)
+    if action not in ARRIVALS:
+        return Ignored(reason="other-action", event_id=event_id)
+    return pushed(delivery, **place, media_type=target.get("mediaType"), occurred_at=occurred_at)

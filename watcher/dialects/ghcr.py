@@ -1,0 +1,65 @@
+"""GitHub's webhooks about packages of its container registry. Pure.
+
+Repositories and organisations send `package`, applications `registry_package`: the same object under two names. Each manifest is
+an event, the platforms of an index among them. https://docs.github.com/webhooks/webhook-events-and-payloads#package
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from watcher.dialects.fields import EventError, decided, object_of, payload_delivery, present, pushed, text
+from watcher.dialects.image_name import split_image
+from watcher.dialects.protocol import Delivery
+from watcher.model.digest import is_digest
+from watcher.model.push import Decision, Handshake, Ignored
+
+HOST = "ghcr.io"
+ARRIVALS = frozenset({"published", "updated", "create"})
+ID_HEADER = "x-github-delivery"
+EVENT_HEADER = "x-github-event"
+
+
+class GhcrDialect:
+    """Reads an event as JSON or as a form; a ping is answered with 200."""
+
+    def read(self, delivery: Delivery) -> Sequence[Decision]:
+        return decided(payload_delivery(delivery), lambda body: [_read(body, delivery)])
+
+
+def _read(body: Any, delivery: Delivery) -> Decision:
+    if not isinstance(body, dict):
+        raise EventError("invalid-event", "an event is not an object")
+    if delivery.headers.get(EVENT_HEADER) == "ping":
+        return Handshake()
+    event_id = text(delivery.headers.get(ID_HEADER))
+    package = object_of(body.get("package")) or object_of(body.get("registry_package"))
+    version = object_of(package.get("package_version"))
+    about = object_of(version.get("container_metadata"))
+    kind = present(package.get("package_type"), "type") or present(package.get("ecosystem"), "type") or ""
+    if not about and kind.lower() != "container":
+        return Ignored(reason="not-an-image", event_id=event_id)
+    if body.get("action") not in ARRIVALS:
+        return Ignored(reason="other-action", event_id=event_id)
+    manifest, tag = object_of(about.get("manifest")), object_of(about.get("tag"))
+    named = (manifest.get("digest"), tag.get("digest"), version.get("version"), version.get("name"))
+    return pushed(
+        delivery,
+        **_place(package, version),
+        tag=tag.get("name"),
+        # The names of these fields have meant a tag before; what is no digest is none.
+        digest=next((each for each in named if isinstance(each, str) and is_digest(each)), None),
+        media_type=manifest.get("media_type"),
+        actor=object_of(body.get("sender")).get("login"),
+        event_id=event_id,
+    )
+
+
+def _place(package: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
+    """Host and repository, in lower case as the registry has them."""
+    url = present(version.get("package_url"), "url")
+    if url is not None:
+        # One without a tag ends with a colon.
+        image = split_image(url.removesuffix(":"))
+        return {"host": image.host, "repository": image.repository.lower()}
+    owner, name = present(package.get("namespace"), "namespace"), present(package.get("name"), "name")
+    return {"host": HOST, "repository": f"{owner}/{name}".lower() if owner and name else None}

@@ -1,0 +1,39 @@
+"""Quay's notifications, which have no name: what one is about shows in its keys. Pure.
+
+A push by digest alone tells nothing, and an event has neither id nor time nor digest.
+https://docs.projectquay.io/use_quay.html#repository-notifications
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from watcher.dialects.fields import EventError, decided, list_of, present, pushed
+from watcher.dialects.image_name import split_image
+from watcher.dialects.protocol import Delivery
+from watcher.model.push import Decision, Ignored, Rejected
+
+MAX_TAGS = 1000
+
+
+class QuayDialect:
+    """Reads a push: one decision for each tag."""
+
+    def read(self, delivery: Delivery) -> Sequence[Decision]:
+        return decided(delivery, lambda body: _pushes(body, delivery))
+
+
+def _pushes(body: Any, delivery: Delivery) -> Sequence[Decision]:
+    if not isinstance(body, dict):
+        raise EventError("invalid-event", "an event is not an object")
+    if "updated_tags" not in body:
+        return [Ignored(reason="other-event")]
+    image = split_image(present(body.get("docker_url"), "url") or "")
+    repository = image.repository or body.get("repository")
+
+    def read(tag: Any) -> Decision:
+        try:
+            return pushed(delivery, host=image.host, repository=repository, tag=tag)
+        except EventError as error:
+            return Rejected(reason=error.reason, detail=str(error))
+
+    return [read(tag) for tag in list_of(body["updated_tags"])[:MAX_TAGS]]
