@@ -140,7 +140,7 @@ async def serve_durable(ready: Path) -> None:
     intake = Intake(
         dialects={"main": DIALECTS["distribution"]},
         backlog=backlog,
-        own_writes=OwnWriteStore(database, utc_now),
+        own_writes=OwnWriteStore(database, utc_now, alone=True),
         clock=utc_now,
         counted=metrics.count_event,
     )

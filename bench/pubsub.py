@@ -124,7 +124,7 @@ async def take_durable(endpoint: str, messages: int, path: Path) -> float:
         Intake(
             dialects={"main": DIALECTS["distribution"]},
             backlog=SqliteBacklog(database, utc_now),
-            own_writes=OwnWriteStore(database, utc_now),
+            own_writes=OwnWriteStore(database, utc_now, alone=True),
             clock=utc_now,
             counted=metrics.count_event,
         ),

@@ -184,7 +184,7 @@ async def compare(name: str, fill: Callable[[int, int], Supply], *, events: int,
         intake = Intake(
             dialects={"main": DIALECTS["distribution"]},
             backlog=SqliteBacklog(database, utc_now),
-            own_writes=OwnWriteStore(database, utc_now),
+            own_writes=OwnWriteStore(database, utc_now, alone=True),
             clock=utc_now,
             counted=Metrics().count_event,
         )

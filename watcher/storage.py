@@ -56,7 +56,7 @@ async def owned(settings: StoreSettings, clock: Clock = utc_now) -> AsyncIterato
         database.own()
         await asyncio.to_thread(migrate, database.path)
         await database.open()
-        storage = _storage(database, clock)
+        storage = _storage(database, clock, alone=True)
         await storage.keeper.recover()
         await storage.outbox.recover()
         yield storage
@@ -75,12 +75,12 @@ async def opened(settings: StoreSettings, clock: Clock = utc_now, *, read_only: 
     try:
         await database.open(create=False, read_only=read_only)
         await asyncio.to_thread(require_current, database.path)
-        yield _storage(database, clock)
+        yield _storage(database, clock, alone=False)
     finally:
         await database.close()
 
 
-def _storage(database: Database, clock: Clock) -> Storage:
+def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
     backlog, bell = SqliteBacklog(database, clock), Wakeup()
     return Storage(
         backlog=backlog,
@@ -90,7 +90,7 @@ def _storage(database: Database, clock: Clock) -> Storage:
         images=StoredImages(database),
         outbox=StoredOutbox(database, clock, bell=bell),
         layers=LayerStore(database),
-        own_writes=OwnWriteStore(database, clock),
+        own_writes=OwnWriteStore(database, clock, alone=alone),
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
     )

@@ -54,6 +54,7 @@ class Bench:
     images: ImageReader
     facts: LayerCache
     own_writes: OwnWrites
+    others_writes: OwnWrites
     locks: SubjectLocks
     others_locks: SubjectLocks
 
@@ -80,6 +81,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             images=StoredImages(database),
             facts=LayerStore(database),
             own_writes=OwnWriteStore(database, clock),
+            others_writes=OwnWriteStore(database, clock),
             locks=StoredSubjectLocks(database, clock),
             others_locks=StoredSubjectLocks(database, clock),
         )
@@ -477,6 +479,23 @@ async def test_what_was_claimed_is_known_as_ours(bench: Bench) -> None:
     bench.clock.advance(11 * 86400)
     await bench.own_writes.claim([])
     assert set(await bench.own_writes.claimed([IMAGE, OTHER, BOTTOM])) == {OTHER}
+
+
+async def test_what_somebody_else_claims_is_known_at_once(bench: Bench) -> None:
+    """A command that runs beside the daemon sees what the daemon writes meanwhile."""
+    assert set(await bench.others_writes.claimed([IMAGE])) == set()
+    await bench.own_writes.claim([IMAGE])
+    assert set(await bench.others_writes.claimed([IMAGE])) == {IMAGE}
+
+
+async def test_whoever_is_alone_remembers_what_was_claimed_before(tmp_path: Path) -> None:
+    """The daemon, after its restart; and what it claims itself is known at once."""
+    async with open_database(tmp_path / "watcher.db") as database:
+        await OwnWriteStore(database, HandClock()).claim([IMAGE])
+        alone = OwnWriteStore(database, HandClock(), alone=True)
+        assert set(await alone.claimed([IMAGE, OTHER])) == {IMAGE}
+        await alone.claim([OTHER])
+        assert set(await alone.claimed([IMAGE, OTHER, TOP])) == {IMAGE, OTHER}
 
 
 async def test_one_editor_per_subject(bench: Bench) -> None:

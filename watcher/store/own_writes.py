@@ -16,11 +16,15 @@ KEPT = timedelta(days=30)
 
 
 class OwnWriteStore:
-    """`OwnWrites` of watcher/publishing/protocol.py."""
+    """`OwnWrites` of watcher/publishing/protocol.py.
 
-    def __init__(self, database: Transactions, clock: Clock) -> None:
+    `alone` says that nobody else claims in this database: what is remembered is then all there is.
+    """
+
+    def __init__(self, database: Transactions, clock: Clock, *, alone: bool = False) -> None:
         self._database = database
         self._clock = clock
+        self._alone = alone
         # The first 64 bits of every digest that may be ours: an event of somebody else's push, which nearly every event is, then
         # costs no question to the database. A million of them take 70 MB.
         self._hints: set[int] = set()
@@ -43,9 +47,9 @@ class OwnWriteStore:
 
     async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
         """Those of `digests` that are ours."""
-        if not self._hints_read:
+        if self._alone and not self._hints_read:
             await self._read_hints()
-        asked = sorted(digest for digest in digests if _hint(digest) in self._hints)
+        asked = sorted(digest for digest in digests if not self._alone or _hint(digest) in self._hints)
         if not asked:
             return frozenset()
 
