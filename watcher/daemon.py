@@ -217,7 +217,8 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 registries=frozenset(registries.hosts),
                 metrics=metrics,
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
-                down=supervisor.down,
+                sources=sources,
+                down=lambda: {**_disconnected(sources), **supervisor.down()},
                 api_token=resolve(settings.server.api_token) if settings.server.api_token else None,
                 admission=settings.admission,
                 admission_token=resolve(settings.admission.token) if settings.admission and settings.admission.token else None,
@@ -225,6 +226,12 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             metrics=metrics,
             supervisor=supervisor,
         )
+
+
+def _disconnected(sources: Sequence[Source]) -> Mapping[str, str]:
+    """The sources that run and hear nothing, as parts that are down."""
+    silent = [each.name for each in sources if each.health.problem and not each.health.connected]
+    return {f"source-{name}": "disconnected" for name in silent}
 
 
 def trusted_by(patterns: Sequence[str]) -> Callable[[Reference], bool] | None:

@@ -1,7 +1,7 @@
 """The real HTTP server on a free port of loopback, over a real store and backlog in a file of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from watcher.kit.telemetry import Metrics
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
 from watcher.model.verdict import Verdict
-from watcher.sources.protocol import Hook
+from watcher.sources.protocol import Hook, Source
 from watcher.store.images import StoredImages
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
@@ -82,6 +82,7 @@ async def running_api(
     directory: Path,
     *,
     hooks: Mapping[str, Hook] | None = None,
+    sources: Sequence[Source] = (),
     admission: AdmissionSettings | None = None,
     api_token: str | None = None,
     admission_token: str | None = None,
@@ -101,6 +102,7 @@ async def running_api(
             registries=frozenset({SUBJECT.registry, Host("localhost:5000")}),
             metrics=metrics,
             hooks=hooks or {},
+            sources=sources,
             not_ready=lambda: next(iter(not_ready), None),
             api_token=Secret(api_token) if api_token else None,
             admission=admission,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from watcher.api import admission, evaluations, health, hooks, images, inbox
+from watcher.api import admission, evaluations, health, hooks, images, inbox, sources
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.guard import OPEN, add_open, guarding
 from watcher.api.listening import IDLE_SECONDS, OCCUPIED, listen, occupying
@@ -39,6 +39,7 @@ def build_app(context: ApiContext) -> web.Application:
     app.router.add_get("/api/v1/images/{digest}/verdicts", images.verdicts)
     app.router.add_get("/api/v1/verdicts", images.newest)
     app.router.add_get("/api/v1/events", inbox.events)
+    app.router.add_get("/api/v1/sources", sources.listing)
     app.router.add_get("/api/v1/dead-letters", inbox.dead_letters)
     admission.install(app)
     return app

@@ -1,6 +1,6 @@
 """What the API is given: Protocols, nothing it could build itself."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from watcher.kit.secret import Secret
 from watcher.kit.telemetry import Metrics
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
-from watcher.sources.protocol import Hook
+from watcher.sources.protocol import Hook, Source
 from watcher.store.protocol import ImageReader, VerdictStore
 
 
@@ -34,6 +34,7 @@ class ApiContext:
     registries: Collection[Host]
     metrics: Metrics
     hooks: Mapping[str, Hook] = field(default_factory=dict)
+    sources: Sequence[Source] = ()
     not_ready: Callable[[], str | None] = lambda: None
     down: Callable[[], Mapping[str, str]] = dict
     api_token: Secret | None = None

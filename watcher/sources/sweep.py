@@ -75,6 +75,7 @@ class SweepSource:
 
     async def run(self, intake: Intake) -> None:
         """Sweep until cancelled. A registry that cannot be read is swept again after the same time."""
+        self.health.connected, self.health.problem = True, ""
         try:
             await self._sleep(min(FIRST_SECONDS, self._every_seconds) * self._chance())
             while True:

@@ -1,0 +1,25 @@
+"""`/api/v1/sources`: whether news that is sent now would arrive, and if not, why."""
+
+from typing import Any
+
+from aiohttp import web
+
+from watcher.api.context import CONTEXT
+from watcher.kit.clock import iso
+from watcher.sources.protocol import Source
+
+
+async def listing(request: web.Request) -> web.Response:
+    """In the order of the configuration."""
+    return web.json_response({"sources": [_json(each) for each in request.app[CONTEXT].sources]})
+
+
+def _json(source: Source) -> dict[str, Any]:
+    health = source.health
+    return {
+        "name": source.name,
+        "connected": health.connected,
+        "problem": health.problem or None,
+        "last_event_at": iso(health.last_event_at) if health.last_event_at else None,
+        "lag_seconds": health.lag_seconds,
+    }
