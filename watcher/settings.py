@@ -10,6 +10,7 @@ import msgspec
 
 from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.dialects.catalog import DIALECTS
+from watcher.dialects.hosts import ANY_HOST
 from watcher.evaluation.settings import PolicySettings
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.yaml_source import YamlSource, parse_yaml
@@ -128,6 +129,15 @@ def _completed_source(given: AnySourceSettings, hosts: tuple[str, ...], source: 
         host = hosts[0]
     try:
         host = parse_host(host)
+        further = tuple(parse_host(each) for each in given.further_registries) if isinstance(given, EventSourceSettings) else ()
     except WatcherError as error:
         raise ConfigurationError(f"{where}: {error}") from error
-    return msgspec.structs.replace(given, registry=host, name=given.name or name)
+    if not isinstance(given, EventSourceSettings):
+        return msgspec.structs.replace(given, registry=host, name=given.name or name)
+    if len({host, *further}) <= len(further):
+        raise ConfigurationError(f"{where}: a registry is named twice, in `registry` or `further_registries`")
+    if further and ANY_HOST in given.aliases:
+        raise ConfigurationError(
+            f'{where}: aliases "*" would make one registry of all: name the aliases, or no `further_registries`'
+        )
+    return msgspec.structs.replace(given, registry=host, further_registries=further, name=given.name or name)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from watcher.dialects.hosts import is_the_source
+from watcher.dialects.hosts import registry_named
 from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import parse_digest
@@ -195,12 +195,18 @@ def authority(url: str | None) -> str | None:
 
 
 def _registry(delivery: Delivery, host: str | None) -> Host:
-    """The source's registry. A payload that is read by hand, without one, is believed about its own."""
-    if delivery.registry:
-        if host is not None and not is_the_source(host, delivery):
-            raise EventError("host-mismatch", f"the event is about {host!r:.100}, the source is bound to {delivery.registry}")
+    """That of the source's registries which is meant. A payload that is read by hand, without one, is believed about its own."""
+    if not delivery.registry:
+        return _checked(parse_host, host, "invalid-host") if host else Host("")
+    bound = ", ".join((delivery.registry, *delivery.further))
+    if host is None:
+        if delivery.further:
+            raise EventError("host-missing", f"the event names no registry, and the source is bound to several: {bound}")
         return delivery.registry
-    return _checked(parse_host, host, "invalid-host") if host else Host("")
+    registry = registry_named(host, delivery)
+    if registry is None:
+        raise EventError("host-mismatch", f"the event is about {host!r:.100}, the source is bound to {bound}")
+    return registry
 
 
 def _checked(parse: Callable[[str], T], value: str, reason: str) -> T:

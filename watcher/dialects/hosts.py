@@ -1,4 +1,4 @@
-"""Whether a host that a payload names is the registry the source is bound to.
+"""Which of the registries that a source is bound to a payload means.
 
 The name is compared and then forgotten: it is the client's `Host` header, nothing is ever dialled by it. A payload about another
 registry must not become a verdict about this one.
@@ -8,24 +8,30 @@ import ipaddress
 from functools import lru_cache
 
 from watcher.dialects.protocol import Delivery
+from watcher.model.reference import Host
 
 ANY_HOST = "*"
 
 
-def is_the_source(named: str, delivery: Delivery) -> bool:
-    """Whether `named` (`host[:port]`, as it arrived) is the delivery's registry or one of its aliases.
+def registry_named(named: str, delivery: Delivery) -> Host | None:
+    """Which of the delivery's registries is meant by `named` (`host[:port]`, as it arrived); None for none of them.
 
-    Ports are not compared: behind a proxy or a port mapping they differ for the same registry. All names of the local machine are
-    one name.
+    Ports are not compared: behind a proxy or a port mapping they differ for the same registry. They tell apart only two that
+    have everything else in common. All names of the local machine are one name.
     """
-    if not delivery.registry or ANY_HOST in delivery.aliases:
-        return True
-    return _canonical(named) in _names(delivery.registry, delivery.aliases)
+    name = _canonical(named)
+    found = [host for host in (delivery.registry, *delivery.further) if _canonical(host) == name]
+    if len(found) > 1:
+        found = [host for host in found if host == named.lower()]
+    if found:
+        return found[0]
+    known = ANY_HOST in delivery.aliases or name in _names(delivery.aliases)
+    return delivery.registry if known else None
 
 
 @lru_cache(maxsize=256)
-def _names(registry: str, aliases: frozenset[str]) -> frozenset[str]:
-    return frozenset(_canonical(known) for known in (registry, *aliases))
+def _names(aliases: frozenset[str]) -> frozenset[str]:
+    return frozenset(_canonical(known) for known in aliases)
 
 
 # A registry is known by a handful of names; strangers cannot make this grow.

@@ -12,8 +12,9 @@ from watcher.model.reference import Host
 class Delivery:
     """One request or message as it arrived. Header names are lower-case; `body` is raw and was already limited in size.
 
-    `registry` is the host configured for the source: no host is ever taken from a payload. `aliases` are the names it has
-    beside that one in its senders' payloads; `*` means any. A `registry` that is empty says that it is not known, as when a
+    `registry` is the host configured for the source, and `further` are others that its sender speaks of: no host is ever taken
+    from a payload, which at most says which of these it means. `aliases` are the names that `registry` has beside its own in its
+    senders' payloads; `*` means any. A `registry` that is empty says that it is not known, as when a
     captured payload is read by hand: then no name is compared.
 
     `whole_bytes` and `whole_sha256` are set when `body` is only the beginning of something too large; it is then not read at all.
@@ -23,6 +24,7 @@ class Delivery:
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
+    further: tuple[Host, ...] = ()
     aliases: frozenset[str] = frozenset()
     whole_bytes: int | None = None
     whole_sha256: str = ""

@@ -7,7 +7,6 @@ Spec: MQTT 5.0, MQTT 3.1.1; CloudEvents MQTT binding 1.0.2.
 """
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Mapping
 
@@ -18,7 +17,6 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.model.reference import Host
 from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
 from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSettings, is_shared
 from watcher.sources.mqtt_tls import tls_context
@@ -31,8 +29,6 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
 # A connection that held this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
-# What is kept of a payload that is too large.
-EXCERPT_BYTES = 4096
 # Above a payload of the largest size: topic and properties, which the protocol limits to 64 KiB each.
 PACKET_MARGIN_BYTES = 1024 * 1024
 UNAVAILABLE = "events cannot be taken in now"
@@ -49,7 +45,6 @@ class MqttSource:
         self.name = settings.name or settings.dialect
         self.health = Health(problem="not started")
         self._settings = settings
-        self._aliases = frozenset(settings.aliases)
         self._max_payload_bytes = size_bytes(settings.max_payload)
         self._clock = clock
         self._failures = 0
@@ -189,15 +184,7 @@ class MqttSource:
         )
 
     def _delivery(self, message: Message) -> Delivery:
-        too_large = len(message.payload) > self._max_payload_bytes
-        return Delivery(
-            registry=Host(self._settings.registry),
-            headers=_headers(message),
-            body=message.payload[:EXCERPT_BYTES] if too_large else message.payload,
-            aliases=self._aliases,
-            whole_bytes=len(message.payload) if too_large else None,
-            whole_sha256=hashlib.sha256(message.payload).hexdigest() if too_large else "",
-        )
+        return self._settings.bounded_delivery(_headers(message), message.payload, limit_bytes=self._max_payload_bytes)
 
 
 def _headers(message: Message) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ Permissions: roles/pubsub.subscriber on the subscription.
 """
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,6 @@ from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, iso, utc_now
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.model.reference import Host
 from watcher.sources.protocol import Health, Intake
 from watcher.sources.pubsub_settings import PubsubSettings
 from watcher.sources.pubsub_stream import Message, Stream, connect
@@ -32,8 +30,6 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
 # A stream that stood this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
-# What is kept of a payload that is too large.
-EXCERPT_BYTES = 4096
 UNAVAILABLE = "events cannot be taken in now"
 # As the headers of a push subscription without its envelope are called.
 HEADER = "x-goog-pubsub-"
@@ -50,7 +46,6 @@ class PubsubSource:
         self.name = settings.name or settings.dialect
         self.health = Health(problem="not started")
         self._settings = settings
-        self._aliases = frozenset(settings.aliases)
         self._max_payload_bytes = size_bytes(settings.max_payload)
         self._clock = clock
         self._reading = self._storing = self._settling = ""  # what is wrong with each; empty: nothing
@@ -161,15 +156,7 @@ class PubsubSource:
         self.health.problem = self._reading or self._storing or self._settling
 
     def _delivery(self, message: Message) -> Delivery:
-        too_large = len(message.data) > self._max_payload_bytes
-        return Delivery(
-            registry=Host(self._settings.registry),
-            headers=_headers(message),
-            body=message.data[:EXCERPT_BYTES] if too_large else message.data,
-            aliases=self._aliases,
-            whole_bytes=len(message.data) if too_large else None,
-            whole_sha256=hashlib.sha256(message.data).hexdigest() if too_large else "",
-        )
+        return self._settings.bounded_delivery(_headers(message), message.data, limit_bytes=self._max_payload_bytes)
 
 
 def _headers(message: Message) -> Mapping[str, str]:

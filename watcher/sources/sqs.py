@@ -16,7 +16,6 @@ from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, iso, utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
-from watcher.model.reference import Host
 from watcher.sources.protocol import Health, Intake
 from watcher.sources.sqs_queue import Queue
 from watcher.sources.sqs_queue_client import BATCH, Address, Message
@@ -42,7 +41,6 @@ class SqsSource:
         self.name = settings.name or settings.dialect
         self.health = Health(problem="not started")
         self._settings = settings
-        self._aliases = frozenset(settings.aliases)
         self._clock = clock
         self._receiving = self._storing = self._settling = ""  # what is wrong with each; empty: nothing
         self._refusals = 0  # rounds in a row in which nothing could be stored
@@ -118,12 +116,7 @@ class SqsSource:
         self.health.lag_seconds = None if message.sent_at is None else max(0.0, (now - message.sent_at).total_seconds())
 
     def _delivery(self, message: Message) -> Delivery:
-        return Delivery(
-            registry=Host(self._settings.registry),
-            headers=_headers(message),
-            body=message.body,
-            aliases=self._aliases,
-        )
+        return self._settings.delivery(_headers(message), message.body)
 
     def _note_receiving(self, error: QueueError | None) -> None:
         before, self._receiving = self._receiving, "" if error is None else str(error)

@@ -15,7 +15,6 @@ from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import RetryableError
-from watcher.model.reference import Host
 from watcher.sources.protocol import Accepted, Body, BodyUnreadError, Health, HookRequest, Intake, Reply
 from watcher.sources.settings import EventSourceSettings
 from watcher.sources.webhook_auth import BasicAuth, BearerAuth, HeaderDoorman, NoAuth, PathTokenAuth
@@ -86,8 +85,7 @@ class WebhookSource:
 
     def __init__(self, settings: WebhookSettings, *, max_body_bytes: int, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
-        self._registry = Host(settings.registry)
-        self._aliases = frozenset(settings.aliases)
+        self._settings = settings
         self._sender = SENDERS.get(settings.dialect, Sender())
         self._doormen = _doormen(settings.auth, self._sender, clock)
         self._reads_body = self._doormen[0].reads_body
@@ -188,12 +186,10 @@ class WebhookSource:
 
     def _delivery(self, request: HookRequest, body: Body) -> Delivery:
         in_query = None if body.content else self._payload(request, b"")
-        return Delivery(
-            registry=self._registry,
-            headers=request.headers,  # compares without case
-            body=body.content if in_query is None else in_query,
+        return self._settings.delivery(
+            request.headers,
+            body.content if in_query is None else in_query,
             method=request.method,
-            aliases=self._aliases,
             whole_bytes=body.whole_bytes,
             whole_sha256=body.whole_sha256,
         )

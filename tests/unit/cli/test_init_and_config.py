@@ -56,6 +56,20 @@ def test_init_leaves_a_file_alone(tmp_path: Path) -> None:
             "registries: []\nsources: [{type: webhook, dialect: generic, auth: {type: none}, mapping: {image: $..a}}]\n",
             "watcher.yaml:2:65: image: '$..a' at character 2",
         ),
+        (
+            (
+                "registries: [{host: a.example}]\n"
+                "sources: [{type: webhook, further_registries: [b.example, A.example], auth: {type: none}}]\n"
+            ),
+            "watcher.yaml:2:11: a registry is named twice",
+        ),
+        (
+            (
+                "registries: [{host: a.example}]\n"
+                "sources: [{type: webhook, further_registries: [b.example], aliases: ['*'], auth: {type: none}}]\n"
+            ),
+            'watcher.yaml:2:11: aliases "*"',
+        ),
         ("publish: [{type: log}, {type: log}]\n", "two publishers are named 'log'"),
         ("inspection: {timeout: 10}\n", "watcher.yaml:1:23"),
         ("server: {host: 0.0.0.0}\n", "api_token must be set"),
