@@ -38,8 +38,8 @@ from watcher.kit.telemetry import Metrics, configure_logging
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Reference
 from watcher.pipeline.intake import Intake
-from watcher.sources.webhook import WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import BearerAuth
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import BearerAuth, WebhookSettings
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate
 from watcher.store.own_writes import OwnWriteStore

@@ -41,10 +41,10 @@ from watcher.publishing.protocol import Publisher
 from watcher.publishing.settings import MessageSettings
 from watcher.registry.access import Registries
 from watcher.settings import Settings
+from watcher.sources.binding import EventSourceSettings
 from watcher.sources.catalog import build_source
 from watcher.sources.context import SourceContext
 from watcher.sources.protocol import Source
-from watcher.sources.settings import EventSourceSettings
 from watcher.sources.webhook import WebhookSource
 from watcher.storage import Storage, owned
 from watcher.store.protocol import Judged

@@ -19,8 +19,8 @@ from watcher.model.reference import parse_host
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.registry.settings import RegistrySettings
-from watcher.sources.catalog import AnySourceSettings
-from watcher.sources.settings import EventSourceSettings
+from watcher.sources.binding import EventSourceSettings
+from watcher.sources.settings import AnySourceSettings
 from watcher.store.settings import StoreSettings
 
 DEFAULT_PATHS = (Path("watcher.yaml"), Path("/etc/watcher/watcher.yaml"))

@@ -97,3 +97,22 @@ def test_the_command_starts_without_any_sdk() -> None:
     program = f"import sys, watcher.__main__; print(*[name for name in {SDKS!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == []
+
+
+def test_reading_a_configuration_loads_nothing_that_a_part_of_it_needs() -> None:
+    """`config check`, an editor's schema and every command pay for the fields alone: no server, no database, no event loop."""
+    heavy = (
+        "aiohttp",
+        "sqlalchemy",
+        "alembic",
+        "structlog",
+        "asyncio",
+        "cryptography",
+        "jwt",
+        "hyperscan",
+        "cel_expr_python",
+        *SDKS,
+    )
+    program = f"import sys, watcher.settings; print(*[name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == []

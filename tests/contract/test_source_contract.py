@@ -20,8 +20,8 @@ from tests.doubles.source_bench import BODY, SourceBench
 from tests.doubles.sqs_bench import SqsBench
 from watcher.api.bodies import read_body
 from watcher.sources.protocol import HookRequest, Source
-from watcher.sources.webhook import WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import NoAuth
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import NoAuth, WebhookSettings
 
 
 class WebhookBench:

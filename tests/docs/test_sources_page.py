@@ -11,7 +11,7 @@ from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Pushed
 from watcher.model.reference import Host
-from watcher.sources.settings import EventSourceSettings
+from watcher.sources.binding import EventSourceSettings
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 PAGE = (HOW_TO / "sources.md").read_text()

@@ -22,8 +22,8 @@ from aiohttp import web
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from tests.doubles.signing_topic import SigningTopic
 from watcher.kit.clock import utc_now
-from watcher.sources.webhook import WebhookSettings, WebhookSource
-from watcher.sources.webhook_sns import SnsAuth
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import SnsAuth, WebhookSettings
 
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ecr-events"

@@ -6,7 +6,7 @@ import click
 
 from watcher import settings as configuration
 from watcher.cli.options import config_option, required_settings
-from watcher.sources.settings import EventSourceSettings
+from watcher.sources.binding import EventSourceSettings
 
 
 @click.group()

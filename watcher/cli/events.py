@@ -24,7 +24,7 @@ from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Push
 from watcher.model.reference import Host, parse_host
 from watcher.reports.table import printable
 from watcher.settings import Settings
-from watcher.sources.settings import EventSourceSettings, SourceSettings
+from watcher.sources.binding import EventSourceSettings, SourceSettings
 from watcher.storage import opened
 
 

@@ -15,8 +15,8 @@ from watcher.model.reference import Host, RepositoryName, Tag, parse_host
 from watcher.pipeline.intake import Intake
 from watcher.registry.access import Registries
 from watcher.settings import Settings
-from watcher.sources.sweep import SweepSettings
-from watcher.sources.sweep_pass import Scope, SweepReport, sweep
+from watcher.sources.sweep_pass import SweepReport, sweep
+from watcher.sources.sweep_settings import Scope, SweepSettings
 from watcher.storage import opened
 
 # The source that is named in verdicts about registries without a sweep of their own.

@@ -5,7 +5,7 @@ from typing import Literal
 
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration, Size, seconds, size_bytes
-from watcher.sources.settings import EventSourceSettings
+from watcher.sources.binding import EventSourceSettings
 
 PORT, TLS_PORT = 1883, 8883
 # The greatest that MQTT 5 can say below "for ever".

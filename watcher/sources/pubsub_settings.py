@@ -5,7 +5,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from watcher.kit.units import Duration, Size, seconds, size_bytes
-from watcher.sources.settings import EventSourceSettings
+from watcher.sources.binding import EventSourceSettings
 
 # Project: an id, a number, or `domain.com:id`. Subscription: https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _SUBSCRIPTION = re.compile(r"projects/[A-Za-z0-9.:-]{1,100}/subscriptions/[A-Za-z][A-Za-z0-9._~%+-]{0,254}")

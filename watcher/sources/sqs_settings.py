@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from watcher.kit.units import Duration, seconds
-from watcher.sources.settings import EventSourceSettings
+from watcher.sources.binding import EventSourceSettings
 
 # Amazon's own names of the service: regional, FIPS, dual stack, and the names of before 2010. The SDK knows how to reach these.
 _AMAZON = re.compile(

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from watcher.kit.clock import Clock, utc_now
-from watcher.kit.units import Duration, seconds
+from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
 from watcher.model.reference import Host
 from watcher.registry.protocol import Listing
 from watcher.sources.context import Judged, Resolve
 from watcher.sources.protocol import Health, Intake
-from watcher.sources.settings import SourceSettings
-from watcher.sources.sweep_pass import Scope, sweep
+from watcher.sources.sweep_pass import sweep
+from watcher.sources.sweep_settings import SweepSettings
 
 log = structlog.get_logger(__name__)
 
@@ -22,28 +22,6 @@ log = structlog.get_logger(__name__)
 FIRST_SECONDS = 30.0
 # Sweeps of many registries, and of many watchers, drift apart.
 JITTER = 0.1
-
-
-class SweepSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sweep"):
-    """One registry that is looked through at intervals."""
-
-    # Names or globs (`*` within a component, `**` across them). Globs need a registry that lists its repositories; Docker Hub
-    # and GHCR do for nobody: name them.
-    repositories: tuple[str, ...] = ("**",)
-    exclude: tuple[str, ...] = ()  # globs of repositories that are left out
-    tags: tuple[str, ...] = ("**",)  # globs of tags that are looked at
-    untagged: bool = True  # whether digests without a tag are looked at too, where the registry can list them
-    every: Duration = "15m"  # between the end of one pass and the start of the next, give or take a tenth
-
-    @property
-    def scope(self) -> Scope:
-        return Scope(
-            registry=Host(self.registry),
-            repositories=self.repositories,
-            exclude=self.exclude,
-            tags=self.tags,
-            untagged=self.untagged,
-        )
 
 
 class SweepSource:

@@ -12,20 +12,10 @@ from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
 from watcher.registry.protocol import CatalogUnavailableError, Listing
 from watcher.sources.context import Judged, Resolve
 from watcher.sources.protocol import Intake
+from watcher.sources.sweep_settings import Scope
 
 # As many tags are asked for at a time; the registry's own pace still holds.
 HEADS_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """What to look at: names or globs of repositories without those of `exclude`, globs of tags, and digests without a tag."""
-
-    registry: Host
-    repositories: tuple[str, ...] = ("**",)
-    exclude: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ("**",)
-    untagged: bool = True
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,44 +16,29 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import RetryableError
 from watcher.sources.protocol import Accepted, Body, BodyUnreadError, Health, HookRequest, Intake, Reply
-from watcher.sources.settings import EventSourceSettings
-from watcher.sources.webhook_auth import BasicAuth, BearerAuth, HeaderDoorman, NoAuth, PathTokenAuth
+from watcher.sources.webhook_auth import HeaderDoorman
 from watcher.sources.webhook_fetch import fetch
-from watcher.sources.webhook_oidc import OidcAuth, TokenDoorman
+from watcher.sources.webhook_oidc import TokenDoorman
 from watcher.sources.webhook_senders import SENDERS, Sender, is_unknown_format, payload_of
-from watcher.sources.webhook_signature import HmacAuth, SignatureDoorman
-from watcher.sources.webhook_sns import SnsAuth, SnsDoorman
+from watcher.sources.webhook_settings import (
+    BasicAuth,
+    BearerAuth,
+    HmacAuth,
+    NoAuth,
+    OidcAuth,
+    PathTokenAuth,
+    SnsAuth,
+    WebhookAuth,
+    WebhookSettings,
+)
+from watcher.sources.webhook_signature import SignatureDoorman
+from watcher.sources.webhook_sns import SnsDoorman
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
 JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
-
-WebhookAuth = BearerAuth | PathTokenAuth | BasicAuth | HmacAuth | OidcAuth | SnsAuth | NoAuth
-
-
-class WebhookSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"):
-    """One sender that posts to us, to `/hooks/NAME`."""
-
-    auth: WebhookAuth  # no default: an open door has to be asked for with {type: none}
-
-    def __post_init__(self) -> None:
-        sender = SENDERS.get(self.dialect)
-        if sender is None:
-            return  # no such dialect: said where all of them are known
-        match self.auth:
-            case HmacAuth(header=header):
-                if sender.signature is None:
-                    raise ValueError(f"the sender of dialect {self.dialect} does not sign: {sender.instead}")
-                if header and not sender.signature.header_is_free:
-                    known = ", ".join(sender.signature.prefixes)
-                    raise ValueError(f"the sender of dialect {self.dialect} signs in {known}: leave `header` away")
-            case SnsAuth():
-                if not sender.sends_sns:
-                    raise ValueError(f"dialect {self.dialect} does not read messages of SNS; ecr does")
-            case _:
-                return
 
 
 class Doorman(Protocol):

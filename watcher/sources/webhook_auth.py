@@ -3,48 +3,14 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from watcher.kit.secret import Secret, SecretReference
+from watcher.kit.secret import Secret
 from watcher.sources.protocol import HookRequest
+from watcher.sources.webhook_settings import BasicAuth, BearerAuth, NoAuth, PathTokenAuth
 
 # No sender that is given one parameter has more than a few of its own.
 MAX_PARAMETERS = 100
-
-HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
-
-
-class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="bearer"):
-    """A header equals the secret, with or without a scheme word (`Bearer`, `Token`) before it."""
-
-    secret: SecretReference  # the one that senders are given
-    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
-    header: HeaderName = "Authorization"  # where the secret is, for senders that cannot set this one: `X-JFrog-Event-Auth`
-    # A parameter of the query string that may hold the secret instead, for senders that can set no header: `access_token`, `code`.
-    # Proxies write query strings into their logs, so a path token is better where that is possible.
-    query: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
-
-
-class PathTokenAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="path-token"):
-    """The secret is the last part of the URL: `/hooks/NAME/TOKEN`. For senders that can set no header."""
-
-    secret: SecretReference  # letters and digits, at least 32 of them: nothing else keeps strangers out
-    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
-
-
-class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="basic"):
-    """User name and password, also as `https://USER:PASSWORD@HOST/hooks/NAME`."""
-
-    username: str  # the same for both passwords
-    password: SecretReference  # the one that senders are given
-    previous_password: SecretReference | None = None  # is accepted as well, while senders are changed from it to `password`
-
-
-class NoAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="none"):
-    """Anybody who reaches the port may post. It has to be written out: leaving `auth` away is an error."""
 
 
 class HeaderDoorman:

@@ -10,14 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-import msgspec
 
 from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
 from watcher.sources.protocol import HookRequest
+from watcher.sources.webhook_settings import OidcAuth
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 Fetch = Callable[[str], Awaitable[tuple[int, Mapping[str, str], bytes]]]
 """`await fetch(url)`: status, headers and body. Raises RetryableError."""
 
-GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
-GOOGLE_ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 # Clocks of a cloud and of ours differ by less.
 LEEWAY = timedelta(seconds=60)
 # Google says about six hours; without a word an hour is what others keep keys for.
@@ -40,29 +36,12 @@ MAX_KEYS = 100
 MIN_KEY_BITS = 2048
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _MAX_AGE = re.compile(r"max-age=([0-9]{1,9})")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class KeysUnavailableError(RetryableError):
     """The issuer's keys cannot be had, so no token can be judged."""
 
     reason = "keys-unavailable"
-
-
-class OidcAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="oidc"):
-    """`Authorization: Bearer` and a token that the sender's cloud signed for its service account (RS256)."""
-
-    audience: str  # what the token has to be meant for: of a push subscription, its audience, else the URL it posts to
-    email: str  # the service account: NAME@PROJECT.iam.gserviceaccount.com
-    issuers: tuple[str, ...] = GOOGLE_ISSUERS  # who may have signed it
-    jwks_url: str = GOOGLE_KEYS  # the issuers' public keys; https, plain http on loopback only
-
-    def __post_init__(self) -> None:
-        url = urlsplit(self.jwks_url)
-        if not url.hostname or (url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK)):
-            raise ValueError(f"jwks_url must begin with https://, found {self.jwks_url!r}")
-        if not (self.audience and self.email and self.issuers):
-            raise ValueError("audience, email and issuers must not be empty")
 
 
 class TokenDoorman:

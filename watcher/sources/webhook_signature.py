@@ -3,24 +3,11 @@
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Annotated
 
-import msgspec
-
-from watcher.kit.secret import Secret, SecretReference
+from watcher.kit.secret import Secret
 from watcher.sources.protocol import HookRequest
 
 DIGEST_BYTES = {"sha1": 20, "sha256": 32}
-
-
-class HmacAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="hmac"):
-    """The body is signed with the secret, in the header and with the algorithm of the dialect's sender."""
-
-    secret: SecretReference  # the one that the sender signs with
-    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
-    # Another header than `X-Signature`, for the dialects whose sender has none of its own (generic, cloudevents, cdevents). Its
-    # value is `sha256=` and hexadecimal digits.
-    header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]*$")] = ""
 
 
 class SignatureDoorman:

@@ -13,10 +13,8 @@ import importlib
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-import msgspec
 import structlog
 
 from watcher.dialects.fields import moment
@@ -24,11 +22,10 @@ from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
 from watcher.sources.protocol import HookRequest
+from watcher.sources.webhook_settings import SnsAuth
 from watcher.sources.webhook_sns_certificates import Certificates, Fetch, is_of_region
 
 log = structlog.get_logger(__name__)
-
-TopicArn = Annotated[str, msgspec.Meta(pattern=r"^arn:(aws|aws-cn|aws-us-gov):sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$")]
 
 # SNS signs when a message is published and delivers it for at most an hour; what is older is somebody's repetition.
 OLDEST = timedelta(hours=1) + timedelta(seconds=3600)
@@ -43,30 +40,12 @@ SIGNED_KEYS: Mapping[str, tuple[str, ...]] = {
     "SubscriptionConfirmation": _CONFIRMATION,
     "UnsubscribeConfirmation": _CONFIRMATION,
 }
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ConfirmationUnavailableError(RetryableError):
     """SNS could not be told that we want the subscription."""
 
     reason = "sns-unavailable"
-
-
-class SnsAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sns"):
-    """Messages of Amazon SNS, with its signature (version 1 or 2). A subscription of a listed topic confirms itself.
-
-    Raw message delivery has no signature and is refused.
-    """
-
-    topics: Annotated[tuple[TopicArn, ...], msgspec.Meta(min_length=1)]  # the ARNs of the topics that may send
-    # Where SNS is reached, for certificates and confirmations, if not at `sns.REGION.amazonaws.com`; https, plain http on
-    # loopback only.
-    endpoint_url: str = ""
-
-    def __post_init__(self) -> None:
-        url = urlsplit(self.endpoint_url)
-        if self.endpoint_url and url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
-            raise ValueError(f"endpoint_url must begin with https://, found {self.endpoint_url!r}")
 
 
 class SnsDoorman:

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from watcher.kit.secret import resolve
 from watcher.model.errors import ConfigurationError
@@ -21,6 +19,9 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Raises:
             ConfigurationError: not the URL of a SQLite file. The text does not repeat it: such URLs can hold a password.
         """
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
         text = resolve(self.url).reveal() if self.url.startswith("env:") else self.url
         try:
             url = make_url(text)

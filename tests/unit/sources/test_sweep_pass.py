@@ -14,7 +14,8 @@ from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.access import Registries
 from watcher.registry.protocol import CatalogUnavailableError
 from watcher.sources.context import Resolve
-from watcher.sources.sweep_pass import HEADS_AT_ONCE, Scope, SweepReport, sweep
+from watcher.sources.sweep_pass import HEADS_AT_ONCE, SweepReport, sweep
+from watcher.sources.sweep_settings import Scope
 from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, serve_registry

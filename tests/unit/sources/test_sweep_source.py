@@ -11,7 +11,8 @@ from tests.doubles.intakes import RecordingIntake, open_intake
 from watcher.model.digest import Digest
 from watcher.model.errors import RegistryUnavailableError
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.sources.sweep import SweepSettings, SweepSource
+from watcher.sources.sweep import SweepSource
+from watcher.sources.sweep_settings import SweepSettings
 
 HOST, APP = Host("registry.example.com"), RepositoryName("team/app")
 DIGEST = Digest(f"sha256:{'1' * 64}")

@@ -12,8 +12,8 @@ from tests.doubles.receiver import Receiver, running_receiver
 from watcher.api import bodies
 from watcher.dialects.catalog import DIALECTS
 from watcher.model.errors import ConfigurationError
-from watcher.sources.webhook import WebhookAuth, WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import BasicAuth, BearerAuth, NoAuth, PathTokenAuth
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import BasicAuth, BearerAuth, NoAuth, PathTokenAuth, WebhookAuth, WebhookSettings
 
 pytestmark = pytest.mark.enable_socket
 

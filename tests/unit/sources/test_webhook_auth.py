@@ -10,8 +10,8 @@ import structlog
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from watcher.kit.telemetry import configure_logging
-from watcher.sources.webhook import WebhookAuth, WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import BasicAuth, BearerAuth, PathTokenAuth
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import BasicAuth, BearerAuth, PathTokenAuth, WebhookAuth, WebhookSettings
 
 pytestmark = pytest.mark.enable_socket
 

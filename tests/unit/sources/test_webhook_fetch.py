@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.doubles.receiver import WrittenDialect, running_receiver
 from watcher.kit.clock import utc_now
 from watcher.sources import webhook_fetch
-from watcher.sources.webhook import WebhookSettings, WebhookSource
+from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_fetch import MAX_BYTES, FetchError, fetch
-from watcher.sources.webhook_oidc import OidcAuth
+from watcher.sources.webhook_settings import OidcAuth, WebhookSettings
 
 pytestmark = pytest.mark.enable_socket
 

@@ -16,8 +16,8 @@ from multidict import CIMultiDict
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.requests import a_request
 from watcher.model.errors import RetryableError
-from watcher.sources.webhook import WebhookSettings
-from watcher.sources.webhook_oidc import FAILURE_SECONDS, UNKNOWN_KEY_SECONDS, KeysUnavailableError, OidcAuth, TokenDoorman
+from watcher.sources.webhook_oidc import FAILURE_SECONDS, UNKNOWN_KEY_SECONDS, KeysUnavailableError, TokenDoorman
+from watcher.sources.webhook_settings import OidcAuth, WebhookSettings
 
 AUDIENCE = "https://watcher.example.com/hooks/gar"
 EMAIL = "watcher-push@my-project.iam.gserviceaccount.com"

@@ -7,9 +7,9 @@ import pytest
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from watcher.dialects.catalog import DIALECTS
 from watcher.model.push import Handshake, Ignored, Rejected
-from watcher.sources.webhook import WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import BearerAuth, NoAuth
+from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_senders import SENDERS
+from watcher.sources.webhook_settings import BearerAuth, NoAuth, WebhookSettings
 
 pytestmark = pytest.mark.enable_socket
 

@@ -10,8 +10,9 @@ from multidict import CIMultiDict
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from tests.doubles.requests import a_request
 from watcher.kit.secret import Secret
-from watcher.sources.webhook import WebhookSettings, WebhookSource
-from watcher.sources.webhook_signature import HmacAuth, SignatureDoorman
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import HmacAuth, WebhookSettings
+from watcher.sources.webhook_signature import SignatureDoorman
 
 pytestmark = pytest.mark.enable_socket
 

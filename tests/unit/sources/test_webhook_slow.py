@@ -10,9 +10,8 @@ import structlog
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from watcher.api import app, bodies, listening
-from watcher.sources.webhook import WebhookAuth, WebhookSettings, WebhookSource
-from watcher.sources.webhook_auth import BearerAuth, NoAuth
-from watcher.sources.webhook_signature import HmacAuth
+from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_settings import BearerAuth, HmacAuth, NoAuth, WebhookAuth, WebhookSettings
 
 pytestmark = pytest.mark.enable_socket
 

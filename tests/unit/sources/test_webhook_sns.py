@@ -15,8 +15,8 @@ from tests.doubles.requests import a_request
 from tests.doubles.signing_topic import CERTIFICATE_URL, TOPIC, SigningTopic, certificate
 from watcher.model.errors import RetryableError
 from watcher.sources import webhook_sns
-from watcher.sources.webhook import WebhookSettings
-from watcher.sources.webhook_sns import ConfirmationUnavailableError, SnsAuth, SnsDoorman
+from watcher.sources.webhook_settings import SnsAuth, WebhookSettings
+from watcher.sources.webhook_sns import ConfirmationUnavailableError, SnsDoorman
 from watcher.sources.webhook_sns_certificates import CERTIFICATE_SECONDS, FETCHES_A_MINUTE, is_of_region
 
 CLOCK = HandClock()

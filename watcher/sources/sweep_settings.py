@@ -1,0 +1,40 @@
+"""What a sweep is told: what to look at, and how often."""
+
+from dataclasses import dataclass
+
+from watcher.kit.units import Duration
+from watcher.model.reference import Host
+from watcher.sources.binding import SourceSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What to look at: names or globs of repositories without those of `exclude`, globs of tags, and digests without a tag."""
+
+    registry: Host
+    repositories: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ("**",)
+    untagged: bool = True
+
+
+class SweepSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sweep"):
+    """One registry that is looked through at intervals."""
+
+    # Names or globs (`*` within a component, `**` across them). Globs need a registry that lists its repositories; Docker Hub
+    # and GHCR do for nobody: name them.
+    repositories: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()  # globs of repositories that are left out
+    tags: tuple[str, ...] = ("**",)  # globs of tags that are looked at
+    untagged: bool = True  # whether digests without a tag are looked at too, where the registry can list them
+    every: Duration = "15m"  # between the end of one pass and the start of the next, give or take a tenth
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(
+            registry=Host(self.registry),
+            repositories=self.repositories,
+            exclude=self.exclude,
+            tags=self.tags,
+            untagged=self.untagged,
+        )
