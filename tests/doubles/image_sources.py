@@ -1,7 +1,6 @@
 """Images in memory as an `ImageSource`, poured as a registry's are, and tars of whatever shape a test needs."""
 
 import gzip
-import hashlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 
 from watcher.inspection.workers.messages import Limits
 from watcher.model.digest import Digest, digest_of, is_digest
-from watcher.model.errors import DigestMismatchError, NotFoundError
+from watcher.model.errors import DigestMismatchError, NotFoundError, TooLargeError
 from watcher.model.image import Descriptor, FetchedManifest, parse_manifest
 from watcher.model.inventory import LayerFacts
 from watcher.model.reference import Reference, RepositoryName, Tag
@@ -23,14 +22,17 @@ LIMITS = Limits(plain_bytes=1 << 30, files=100_000, memory_bytes=1 << 28, cpu_se
 
 @dataclass(slots=True)
 class MemoryImages:
-    """`poured` counts how often each blob was asked for; `lies` replaces the bytes that are really poured."""
+    """`poured` counts how often each blob was asked for; `lies` replaces the bytes that are really there."""
 
     blobs: dict[Digest, bytes] = field(default_factory=dict)
     media_types: dict[Digest, str] = field(default_factory=dict)
+    tags: dict[Tag, Digest] = field(default_factory=dict)
     poured: list[Digest] = field(default_factory=list)
     lies: dict[Digest, bytes] = field(default_factory=dict)
 
-    def add(self, image: BuiltImage) -> FetchedManifest:
+    def add(self, image: BuiltImage, tag: Tag | None = None) -> FetchedManifest:
+        if tag is not None:
+            self.tags[tag] = image.digest
         self.blobs.update(image.blobs)
         self.blobs[image.digest] = image.raw
         self.media_types[image.digest] = image.media_type
@@ -46,31 +48,40 @@ class MemoryImages:
         return Descriptor(media_type=media_type, digest=digest, size=len(raw))
 
     async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
-        if not is_digest(reference) or reference not in self.blobs:
+        digest = Digest(reference) if is_digest(reference) else self.tags.get(Tag(reference))
+        if digest not in self.media_types:
             raise NotFoundError(f"{repository} {reference}")
-        digest = Digest(reference)
         raw, media_type = self.blobs[digest], self.media_types[digest]
         return FetchedManifest(digest=digest, media_type=media_type, raw=raw, content=parse_manifest(raw, media_type))
 
     async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
-        if descriptor.digest not in self.blobs:
-            raise NotFoundError(f"{repository} blob {descriptor.digest}")
-        return self.blobs[descriptor.digest][:limit_bytes]
+        raw = self._stored(repository, descriptor)
+        if len(raw) > limit_bytes:
+            raise TooLargeError(f"{repository} blob {descriptor.digest}: {len(raw)} bytes")
+        _verify(raw, descriptor)
+        return raw
 
     async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         self.poured.append(descriptor.digest)
-        if descriptor.digest not in self.blobs:
-            raise NotFoundError(f"{repository} blob {descriptor.digest}")
-        raw = self.lies.get(descriptor.digest, self.blobs[descriptor.digest])
+        raw = self._stored(repository, descriptor)
 
         def work(stop: Stop, pipe: Sink) -> None:
             for first in range(0, len(raw), 65536):
                 stop.check()
                 pipe.write(memoryview(raw[first : first + 65536]))
-            if "sha256:" + hashlib.sha256(raw).hexdigest() != descriptor.digest:
-                raise DigestMismatchError(f"{descriptor.digest}: other bytes")
+            _verify(raw, descriptor)
 
         await run_transfer(work, sink, what=descriptor.digest, timeout_seconds=timeout_seconds)
+
+    def _stored(self, repository: RepositoryName, descriptor: Descriptor) -> bytes:
+        if descriptor.digest not in self.blobs:
+            raise NotFoundError(f"{repository} blob {descriptor.digest}")
+        return self.lies.get(descriptor.digest, self.blobs[descriptor.digest])
+
+
+def _verify(raw: bytes, descriptor: Descriptor) -> None:
+    if len(raw) != descriptor.size or digest_of(raw) != descriptor.digest:
+        raise DigestMismatchError(f"{descriptor.digest}: other bytes")
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from tests.doubles.image_files import layout, write_folder
 from watcher.model.digest import Digest
 from watcher.testing.images import BuiltImage
 
@@ -18,20 +19,7 @@ MANIFESTS = (
 
 def write_layout(directory: Path, image: BuiltImage, name: str = "image") -> Path:
     """An OCI layout with one image under `name`."""
-    blobs = directory / "blobs" / "sha256"
-    blobs.mkdir(parents=True, exist_ok=True)
-    for each in (image, *image.children):
-        for digest, content in {**each.blobs, each.digest: each.raw}.items():
-            (blobs / digest.partition(":")[2]).write_bytes(content)
-    (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    entry = {
-        "mediaType": image.media_type,
-        "digest": image.digest,
-        "size": len(image.raw),
-        "annotations": {"org.opencontainers.image.ref.name": name},
-    }
-    (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    return directory
+    return write_folder(directory, layout({name: image}))
 
 
 def skopeo_push(layout: Path, destination: str, *, name: str = "image") -> None:

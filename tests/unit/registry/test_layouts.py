@@ -3,15 +3,14 @@
 import asyncio
 import gzip
 import hashlib
-import io
 import json
 import os
-import tarfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.doubles.image_files import layout, write_folder, write_tar
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import (
     ConfigurationError,
@@ -23,8 +22,8 @@ from watcher.model.errors import (
 )
 from watcher.model.image import DOCKER_MANIFEST, OCI_INDEX, Descriptor, Index, Manifest
 from watcher.model.reference import RepositoryName, Tag
-from watcher.registry.layouts import REF_NAME, LocalImage, LocalImages, open_local, parse_local
-from watcher.testing.images import BuiltImage, build_image, build_index, build_layer
+from watcher.registry.layouts import LocalImage, LocalImages, open_local, parse_local
+from watcher.testing.images import build_image, build_index, build_layer
 
 Drain = Callable[..., Awaitable[bytes]]
 ANY = RepositoryName("any")
@@ -32,45 +31,6 @@ LAYER = build_layer({"app": b"hello", "etc/passwd": "root:x:0:0::/:/bin/sh\n"})
 PLAIN = build_layer({"app": b"plain"}, compression="none")
 IMAGE = build_image([LAYER, PLAIN])
 OTHER = build_image([PLAIN])
-
-
-def layout(images: Mapping[str, BuiltImage]) -> dict[str, bytes]:
-    """The files of an OCI layout."""
-    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
-    entries = []
-
-    def add(image: BuiltImage) -> None:
-        for child in image.children:
-            add(child)
-        for digest, content in {**image.blobs, image.digest: image.raw}.items():
-            files["blobs/" + digest.replace(":", "/")] = content
-
-    for name, image in images.items():
-        add(image)
-        entry = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.raw)}
-        entries.append({**entry, "annotations": {REF_NAME: name}} if name else entry)
-    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
-    return files
-
-
-def write_folder(root: Path, files: Mapping[str, bytes]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def write_tar(path: Path, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for name, target in (links or {}).items():
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, target
-            archive.addfile(member)
-    return path
 
 
 def docker_files(config: bytes | None = None) -> dict[str, bytes]:
