@@ -22,7 +22,7 @@ SHARED: dict[str, dict[str, str]] = {
     },
     "watcher.backlog": {
         "protocol": "what every backlog implements",
-        "rows": "events and jobs as public JSON",
+        "inbox_json": "events and jobs as public JSON",
         "joining": "what a push joins, the same whatever keeps the backlog",
         "tables": "what is on disk, which the migrations of the store are compared with",
     },

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from watcher.kit.clock import Clock, iso
+from watcher.kit.clock import Clock
+from watcher.model.moments import iso
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ecr-events"
 CERTIFICATE_NAME = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"

@@ -9,8 +9,8 @@ from aiohttp import web
 from watcher.api.context import CONTEXT
 from watcher.api.paging import InvalidQueryError, limit_of, page
 from watcher.api.problems import problem
-from watcher.kit.clock import iso
 from watcher.model.digest import parse_digest
+from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Outcome, Verdict
 from watcher.model.verdict_json import verdict_json

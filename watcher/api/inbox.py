@@ -4,7 +4,7 @@ from aiohttp import web
 
 from watcher.api.context import CONTEXT
 from watcher.api.paging import limit_of, number_of, page
-from watcher.backlog.rows import event_json, job_json
+from watcher.backlog.inbox_json import event_json, job_json
 
 
 async def events(request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from watcher.api.context import CONTEXT
-from watcher.kit.clock import iso
+from watcher.model.moments import iso
 from watcher.sources.protocol import Source
 
 

@@ -3,9 +3,9 @@
 Times are seconds since the epoch: the hot path compares and writes them without any conversion.
 """
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+from watcher.kit.columns import Id
 
 metadata = MetaData()
 

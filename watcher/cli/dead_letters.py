@@ -4,17 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 import click
-import msgspec
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
+from watcher.backlog.inbox_json import job_json
 from watcher.backlog.protocol import JobRow
-from watcher.backlog.rows import job_json
+from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.terminal import console
 from watcher.model.errors import ConfigurationError
-from watcher.reports.table import printable
 from watcher.settings import Settings
 from watcher.storage import opened
 
@@ -29,20 +24,17 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Show so many, the newest.")
-@config_option
+@listing_options
 def list_(output: str, limit: int) -> None:
     """Show the dead letters, newest first; as JSON one object per line."""
-    _, settings = required_settings()
-    rows = asyncio.run(_listed(settings, limit))
-    if output == "json":
-        for row in rows:
-            click.echo(msgspec.json.encode(job_json(row)))
-    elif rows:
-        console().print(_table(rows))
-    else:
-        click.echo("No dead letters.")
+    show_rows(
+        lambda storage: storage.jobs.dead_letters(limit=limit),
+        output=output,
+        as_json=job_json,
+        headings=("ID", "received", "image", "attempts", "reason", "detail"),
+        as_cells=_cells,
+        nothing="No dead letters.",
+    )
 
 
 @dead_letters.command()
@@ -56,11 +48,6 @@ def replay(job_id: str | None, *, everything: bool) -> None:
     _, settings = required_settings()
     replayed = asyncio.run(_replayed(settings, job_id))
     click.echo(f"{replayed} replayed")
-
-
-async def _listed(settings: Settings, limit: int) -> Sequence[JobRow]:
-    async with opened(settings.store) as storage:
-        return await storage.jobs.dead_letters(limit=limit)
 
 
 async def _replayed(settings: Settings, job_id: str | None) -> int:
@@ -79,15 +66,6 @@ async def _replayed(settings: Settings, job_id: str | None) -> int:
         return replayed
 
 
-def _table(rows: Sequence[JobRow]) -> Table:
-    table = Table(box=box.SIMPLE)
-    # An id is there to be copied, so it is never cut.
-    table.add_column("ID", no_wrap=True)
-    for heading in ("received", "image", "attempts", "reason", "detail"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        image = f"{row.registry}/{row.repository}" + (f":{row.tag}" if row.tag else f"@{row.digest[:19]}")
-        cells = (row.id, f"{row.received_at:%Y-%m-%d %H:%M:%S}", image, str(row.attempts), row.reason, row.detail)
-        # Text objects, so that nothing an image's author wrote is markup.
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+def _cells(row: JobRow) -> Sequence[str]:
+    image = f"{row.registry}/{row.repository}" + (f":{row.tag}" if row.tag else f"@{row.digest[:19]}")
+    return (row.id, f"{row.received_at:%Y-%m-%d %H:%M:%S}", image, str(row.attempts), row.reason, row.detail)

@@ -1,6 +1,5 @@
 """`watcher events parse|list`: what a captured payload becomes, and what arrived."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,24 +7,18 @@ from typing import Any
 
 import click
 import msgspec
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
+from watcher.backlog.inbox_json import event_json
 from watcher.backlog.protocol import EventRow
-from watcher.backlog.rows import event_json
 from watcher.cli.captured import read_delivery
+from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.terminal import console
 from watcher.dialects.catalog import DIALECTS, build_dialect
-from watcher.kit.clock import iso
 from watcher.model.errors import ConfigurationError
+from watcher.model.moments import iso
 from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed
 from watcher.model.reference import Host, parse_host
-from watcher.reports.table import printable
-from watcher.settings import Settings
 from watcher.sources.binding import EventSourceSettings, SourceSettings
-from watcher.storage import opened
 
 
 @click.group()
@@ -54,20 +47,17 @@ def parse(dialect: str, registry: str | None, source: str | None, file: Path) ->
 
 
 @events.command("list")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Show so many, the newest.")
-@config_option
+@listing_options
 def list_(output: str, limit: int) -> None:
     """Show the inbox, newest first; as JSON one object per line."""
-    _, settings = required_settings()
-    rows = asyncio.run(_listed(settings, limit))
-    if output == "json":
-        for row in rows:
-            click.echo(msgspec.json.encode(event_json(row)))
-    elif rows:
-        console().print(_table(rows))
-    else:
-        click.echo("No events.")
+    show_rows(
+        lambda storage: storage.jobs.events(limit=limit),
+        output=output,
+        as_json=event_json,
+        headings=("ID", "received", "source", "fate", "image", "job"),
+        as_cells=_cells,
+        nothing="No events.",
+    )
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
@@ -104,11 +94,6 @@ def _source(name: str | None, dialect: str) -> EventSourceSettings:
     raise ConfigurationError(f"{path}: no source {name!r} of dialect {dialect}")
 
 
-async def _listed(settings: Settings, limit: int) -> Sequence[EventRow]:
-    async with opened(settings.store) as storage:
-        return await storage.jobs.events(limit=limit)
-
-
 def _push_json(push: Push) -> dict[str, Any]:
     return {
         "registry": push.registry or None,
@@ -123,15 +108,8 @@ def _push_json(push: Push) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[EventRow]) -> Table:
-    table = Table(box=box.SIMPLE)
-    for heading in ("ID", "received", "source", "fate", "image", "job"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        place = f"{row.registry}/{row.repository}" if row.repository else ""
-        named = f":{row.tag}" if row.tag else f"@{row.digest[:19]}" if row.digest else ""
-        fate = f"{row.fate}: {row.reason}" if row.reason else row.fate
-        cells = (str(row.id), f"{row.received_at:%Y-%m-%d %H:%M:%S}", row.source, fate, place + named, row.job_id or "")
-        # Text objects, so that nothing a sender wrote is markup.
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+def _cells(row: EventRow) -> Sequence[str]:
+    place = f"{row.registry}/{row.repository}" if row.repository else ""
+    named = f":{row.tag}" if row.tag else f"@{row.digest[:19]}" if row.digest else ""
+    fate = f"{row.fate}: {row.reason}" if row.reason else row.fate
+    return (str(row.id), f"{row.received_at:%Y-%m-%d %H:%M:%S}", row.source, fate, place + named, row.job_id or "")

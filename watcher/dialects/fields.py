@@ -12,6 +12,7 @@ from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import parse_digest
 from watcher.model.errors import InvalidReferenceError
+from watcher.model.moments import moment_of
 from watcher.model.push import Decision, Deleted, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, parse_host, parse_repository, parse_tag
 
@@ -165,13 +166,7 @@ def present(value: Any, name: str) -> str | None:
 def moment(value: Any) -> datetime | None:
     """RFC 3339 with any number of fractional digits; a time that cannot be placed is dropped, it decides nothing."""
     written = text(value)
-    if written is None:
-        return None
-    try:
-        found = datetime.fromisoformat(written)
-        return found.astimezone(UTC) if found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
+    return None if written is None else moment_of(written)
 
 
 def unix_moment(value: Any) -> datetime | None:

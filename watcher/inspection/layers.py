@@ -26,9 +26,6 @@ from watcher.registry.protocol import ImageSource
 
 log = structlog.get_logger(__name__)
 
-# A worker that was killed is gone at once; it is given this long on a busy machine.
-END_SECONDS = 10.0
-
 
 class OverMemoryError(WorkerFailedError):
     """A worker needed more memory than it may have."""

@@ -9,8 +9,3 @@ Clock = Callable[[], datetime]
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def iso(moment: datetime) -> str:
-    """RFC 3339 with `Z`, whole seconds when there is no fraction."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from watcher.model.inventory import Inventory, Package, Secret
-
-SETUID, SETGID, WORLD_WRITABLE, STICKY = 0o4000, 0o2000, 0o0002, 0o1000
+from watcher.model.inventory import SETGID, SETUID, STICKY, WORLD_WRITABLE, Inventory, Package, Secret
 
 
 def inspection_json(inventory: Inventory) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Facts of a layer are a function of its bytes and the versions of their makers; n
 Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF-8 are written as `\xNN`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from watcher.model.digest import Digest
@@ -12,6 +13,10 @@ from watcher.model.verdict import Section
 
 # Kinds of a FileTable row.
 FILE, DIRECTORY, SYMLINK, HARDLINK, DEVICE, FIFO = "f", "d", "l", "h", "b", "p"
+# What an entry of a layer has: in a FileTable, a column each.
+ENTRY_COLUMNS = ("path", "kind", "mode", "uid", "gid", "size", "link")
+# Bits of a mode, as in stat(2).
+SETUID, SETGID, STICKY, WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,16 @@ class FileTable:
 
     def __len__(self) -> int:
         return len(self.path)
+
+    def extend(self, entries: object) -> None:
+        """Add entries, anything that has ENTRY_COLUMNS, behind those that are there. Their `layer` is for the caller to say."""
+        for column in ENTRY_COLUMNS:
+            getattr(self, column).extend(getattr(entries, column))
+
+    def rows(self, numbers: Sequence[int]) -> "FileTable":
+        """A table of these rows, in this order."""
+        columns = {name: getattr(self, name) for name in (*ENTRY_COLUMNS, "layer")}
+        return FileTable(**{name: [column[row] for row in numbers] if column else [] for name, column in columns.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -162,6 +161,3 @@ class Verdict:
             for verdict in (self, earlier)
         )
         return self.outcome is earlier.outcome and found == before
-
-
-Json = dict[str, Any]

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from watcher.model.moments import iso
 from watcher.model.verdict import Evidence, Finding, Section, Verdict
 
 
@@ -30,11 +31,11 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "facts_revision": verdict.facts_revision,
         "data_revision": verdict.data_revision,
         "engine_version": verdict.engine_version,
-        "evaluated_at": _iso(verdict.evaluated_at),
+        "evaluated_at": iso(verdict.evaluated_at),
         "findings": [_finding_json(finding) for finding in verdict.findings],
         "sections": {name: _section_json(section) for name, section in verdict.sections.items()},
         "event": (
-            {"source": verdict.origin.source, "received_at": _iso(verdict.origin.received_at)}
+            {"source": verdict.origin.source, "received_at": iso(verdict.origin.received_at)}
             if verdict.origin is not None
             else None
         ),
@@ -84,7 +85,3 @@ def _section_json(section: Section) -> dict[str, Any]:
     if section.skipped:
         built["skipped"] = list(section.skipped)
     return built
-
-
-def _iso(moment: Any) -> str:
-    return str(moment.isoformat()).replace("+00:00", "Z")

@@ -5,7 +5,7 @@ Spec: cloudevents/spec v1.0.2, JSON event format; "Size Limits": intermediaries 
 
 from typing import Any
 
-from watcher.kit.clock import iso
+from watcher.model.moments import iso
 from watcher.model.verdict import Verdict
 from watcher.model.verdict_json import canonical_json, verdict_json
 

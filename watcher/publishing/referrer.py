@@ -9,10 +9,10 @@ from typing import Any
 
 import structlog
 
-from watcher.kit.clock import iso
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.image import OCI_MANIFEST, Manifest
+from watcher.model.moments import iso
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes

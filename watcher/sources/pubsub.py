@@ -14,9 +14,10 @@ from pathlib import Path
 import structlog
 
 from watcher.dialects.protocol import Delivery
-from watcher.kit.clock import Clock, iso, utc_now
+from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.moments import iso
 from watcher.sources.protocol import Health, Intake
 from watcher.sources.pubsub_settings import PubsubSettings
 from watcher.sources.pubsub_stream import Message, Stream, connect

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 import structlog
 
 from watcher.dialects.protocol import Delivery
-from watcher.kit.clock import Clock, iso, utc_now
+from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
+from watcher.model.moments import iso
 from watcher.sources.protocol import Health, Intake
 from watcher.sources.sqs_queue import Queue
 from watcher.sources.sqs_queue_client import BATCH, Address, Message

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from watcher.kit.threads import Threads
 from watcher.sources.sqs_queue_client_errors import QueueError, UnreachableError, translated
 from watcher.sources.sqs_queue_client_sockets import Sockets
-from watcher.sources.sqs_queue_client_threads import Threads
 
 BATCH = 10  # the most messages in one call, of any kind
 _AT_ONCE = 0

@@ -103,3 +103,36 @@ def test_the_revision_names_what_can_change_a_verdict(tmp_path: Path) -> None:
 def test_there_are_packs() -> None:
     """Their tests are not packs."""
     assert pack_names() == ["baseline"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{}, {"notes.txt": "x"}, {".hidden/policy.yaml": POLICY}, {"policy.yaml": "# nothing in force yet\n"}, {"policy.yaml": ""}],
+    ids=["empty", "other-files", "hidden", "comments", "empty-file"],
+)
+def test_a_folder_that_holds_no_policy_is_an_error(tmp_path: Path, files: dict[str, str]) -> None:
+    """Whoever named it believes that something of it is in force: "0 policies" would pass every image or none."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(PolicyError, match=r"no document in it; expected policies in \*\.yaml or \*\.yml"):
+        load_policies((), [tmp_path])
+
+
+def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
+    """Kubernetes keeps the files in a hidden folder and links to them."""
+    kept = tmp_path / "..2026_11_28"
+    kept.mkdir()
+    (kept / "policy.yaml").write_text(POLICY)
+    (tmp_path / "..data").symlink_to(kept.name)
+    (tmp_path / "policy.yaml").symlink_to("..data/policy.yaml")
+    assert len(load_policies((), [tmp_path]).policies) == 1
+
+
+def test_a_path_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    """With what the system says of it; it is not the same as a path that is not there."""
+    with pytest.raises(PolicyError, match="cannot be read: File name too long"):
+        load_policies((), [tmp_path / ("x" * 300)])
+    (tmp_path / "file.yaml").write_text(POLICY)
+    with pytest.raises(PolicyError, match="no such file or folder"):
+        load_policies((), [tmp_path / "file.yaml" / "inside"])

@@ -1,7 +1,6 @@
 """Values of an image as protobuf takes them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from watcher.evaluation.document.files import MAX_INT64
 
@@ -21,12 +20,3 @@ def clean_all(texts: Sequence[str]) -> list[str]:
 
 def int64(number: int) -> int:
     return max(-MAX_INT64, min(number, MAX_INT64))
-
-
-def moment_of(text: str) -> datetime | None:
-    """An RFC 3339 time; None for none, for anything else, and for one that protobuf cannot hold."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

@@ -7,9 +7,20 @@ from typing import Any, Protocol
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.types import message_class
-from watcher.model.inventory import DEVICE, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, FileTable
+from watcher.model.inventory import (
+    DEVICE,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARDLINK,
+    SETGID,
+    SETUID,
+    STICKY,
+    SYMLINK,
+    WORLD_WRITABLE,
+    FileTable,
+)
 
-SETUID, SETGID, STICKY, WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002
 MAX_INT64 = 2**63 - 1
 
 TYPES: Mapping[str, str] = {

@@ -7,11 +7,12 @@ from typing import Any
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.build_steps import instruction_of
-from watcher.evaluation.document.clean_text import clean, clean_all, int64, moment_of
+from watcher.evaluation.document.clean_text import clean, clean_all, int64
 from watcher.evaluation.document.types import message_class
 from watcher.model.image import ImageConfig
 from watcher.model.inventory import Inventory
 from watcher.model.masking import Masking, masking_of
+from watcher.model.moments import moment_of
 
 
 def image_message(inventory: Inventory) -> Message:

@@ -1,5 +1,7 @@
 """Where policies come from: packs shipped with this program, and the operator's own files."""
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,7 +13,8 @@ import msgspec
 
 from watcher.evaluation.policies.reading import Documents, PolicySource, list_files_of, read_documents
 from watcher.evaluation.settings import OnNoMatch, PolicySettings
-from watcher.model.errors import PolicyError
+from watcher.kit.yaml_source import parse_yaml
+from watcher.model.errors import ConfigurationError, PolicyError
 from watcher.model.verdict import PolicyName
 
 _SUFFIXES = (".yaml", ".yml")
@@ -140,13 +143,38 @@ def _pack_texts(name: str) -> list[PolicyText]:
 
 
 def _path_texts(path: Path) -> list[PolicyText]:
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
-    elif path.is_file():
-        files = [path]
-    else:
-        raise PolicyError(f"{path}: no such file or folder")
-    return [_file_text(file) for file in files]
+    """Raises PolicyError also for a path that holds no document: whoever named it believes that something of it is in force."""
+    try:
+        files = _files_below(path) if stat.S_ISDIR(path.stat().st_mode) else [path]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PolicyError(f"{path}: no such file or folder") from error
+    except OSError as error:
+        raise PolicyError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
+    texts = [_file_text(file) for file in files]
+    if not any(_holds_a_document(text) for text in texts):
+        raise PolicyError(f"{path}: no document in it; expected policies in {' or '.join(f'*{suffix}' for suffix in _SUFFIXES)}")
+    return texts
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """In order of their names. What is hidden is left out: Kubernetes keeps the content of a mounted ConfigMap twice."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = (Path(place, name) for name in names if name.endswith(_SUFFIXES) and not name.startswith("."))
+        found.extend(file for file in files if file.is_file())
+    return sorted(found)
+
+
+def _holds_a_document(text: PolicyText) -> bool:
+    try:
+        return bool(parse_yaml(text.text, text.file))
+    except ConfigurationError:
+        return True  # what is wrong with it is told with its place, where it is read
 
 
 def _file_text(file: Path) -> PolicyText:

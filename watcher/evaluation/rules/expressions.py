@@ -7,7 +7,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from watcher.evaluation.rules.compile import Program, Rule
-from watcher.kit.clock import iso
+from watcher.model.moments import iso
 
 MAX_REASON = 200
 # A message is read by people and carried in 64 KiB messages.

@@ -5,12 +5,10 @@ Spec: OCI image-spec v1.1 "Image Layer Filesystem Changeset", "Whiteouts": they 
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import TypeVar
+from dataclasses import replace
 
 from watcher.inspection.image.links import Links
 from watcher.model.inventory import DIRECTORY, SYMLINK, FileTable, LayerFacts
-
-_Value = TypeVar("_Value")
 
 
 class Tree:
@@ -60,7 +58,8 @@ class Tree:
             self.links = Links(dict(self._symlinks))
         first = len(self._all)
         self._rows.update(zip(paths, range(first, first + len(paths)), strict=True))
-        self._append(files, paths, layer)
+        self._all.extend(replace(files, path=paths))
+        self._all.layer.extend([layer] * len(paths))
         self._parents |= parents
 
     def layer_of(self, path: str) -> int | None:
@@ -70,23 +69,7 @@ class Tree:
 
     def files(self) -> FileTable:
         """What is left, sorted by path."""
-        order = sorted(self._rows)
-        rows = [self._rows[path] for path in order]
-        everything = self._all
-
-        def kept(column: list[_Value]) -> list[_Value]:
-            return [column[row] for row in rows]
-
-        return FileTable(
-            path=order,
-            kind=kept(everything.kind),
-            mode=kept(everything.mode),
-            uid=kept(everything.uid),
-            gid=kept(everything.gid),
-            size=kept(everything.size),
-            link=kept(everything.link),
-            layer=kept(everything.layer),
-        )
+        return self._all.rows([self._rows[path] for path in sorted(self._rows)])
 
     def _remove(self, facts: LayerFacts) -> None:
         entry = self.links.entry
@@ -110,17 +93,6 @@ class Tree:
             for path in keys[bisect_left(keys, directory + "/") : bisect_left(keys, directory + "0")]:
                 self._rows.pop(path, None)
                 self._symlinks.pop(path, None)
-
-    def _append(self, files: FileTable, paths: list[str], layer: int) -> None:
-        everything = self._all
-        everything.path.extend(paths)
-        everything.kind.extend(files.kind)
-        everything.mode.extend(files.mode)
-        everything.uid.extend(files.uid)
-        everything.gid.extend(files.gid)
-        everything.size.extend(files.size)
-        everything.link.extend(files.link)
-        everything.layer.extend([layer] * len(paths))
 
 
 def _parents(paths: Iterable[str]) -> set[str]:

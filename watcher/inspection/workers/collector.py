@@ -5,7 +5,6 @@ anything into the facts that a truthful one could not.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
@@ -38,8 +37,6 @@ _TYPES = frozenset(cataloger.type for cataloger in CATALOGERS)
 # A monorepo with its node_modules has some 20 000 package.json files, one package each.
 MAX_PACKAGES = 500_000
 MAX_PROBLEMS = 64
-_Value = TypeVar("_Value")
-
 # Every byte of a path can become four characters.
 _MAX_TEXT = 4 * MAX_PATH
 
@@ -130,14 +127,7 @@ class Collector:
         _require(max(map(len, rows.path), default=0) <= _MAX_TEXT, "an endless path")
         numbers = (rows.mode, rows.uid, rows.gid, rows.size)
         _require(all(min(column, default=0) >= 0 for column in numbers), "a number below zero")
-        files = self._files
-        files.path.extend(rows.path)
-        files.kind.extend(rows.kind)
-        files.mode.extend(rows.mode)
-        files.uid.extend(rows.uid)
-        files.gid.extend(rows.gid)
-        files.size.extend(rows.size)
-        files.link.extend(rows.link)
+        self._files.extend(rows)
 
     def _add_database(self, part: Database) -> None:
         self._packages += len(part.packages)
@@ -184,17 +174,4 @@ def _last_of_each(files: FileTable) -> FileTable:
     """A path that a layer has twice is what it was last."""
     if len(set(files.path)) == len(files.path):
         return files
-    rows = sorted({path: row for row, path in enumerate(files.path)}.values())
-
-    def kept(column: list[_Value]) -> list[_Value]:
-        return [column[row] for row in rows]
-
-    return FileTable(
-        path=kept(files.path),
-        kind=kept(files.kind),
-        mode=kept(files.mode),
-        uid=kept(files.uid),
-        gid=kept(files.gid),
-        size=kept(files.size),
-        link=kept(files.link),
-    )
+    return files.rows(sorted({path: row for row, path in enumerate(files.path)}.values()))

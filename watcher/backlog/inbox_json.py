@@ -3,7 +3,7 @@
 from typing import Any
 
 from watcher.backlog.protocol import EventRow, JobRow
-from watcher.kit.clock import iso
+from watcher.model.moments import iso
 
 
 def event_json(row: EventRow) -> dict[str, Any]:
