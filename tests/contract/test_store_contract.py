@@ -87,24 +87,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         )
 
 
-# Facts of layers
-
-
-async def test_layer_facts_come_back_equal(bench: Bench) -> None:
-    """What was kept of a layer is given again, value for value, until other makers' facts take its place."""
-    await bench.facts.keep_layer(layer_facts())
-    await bench.facts.keep_layer(layer_facts(plain_bytes=999))
-    assert await bench.facts.layer(BOTTOM) == layer_facts()
-    assert await bench.facts.layer(TOP) is None
-    newer = layer_facts(makers=("deb/2", "reader/1"), files=FileTable(), secrets=(), problems=())
-    await bench.facts.keep_layer(newer)
-    assert await bench.facts.layer(BOTTOM) == newer
-
-
-async def test_keeping_one_layer_from_two_jobs_at_once_is_harmless(bench: Bench) -> None:
-    """Two jobs that meet the same layer both keep it."""
-    await asyncio.gather(*(bench.facts.keep_layer(layer_facts()) for _ in range(5)))
-    assert await bench.facts.layer(BOTTOM) == layer_facts()
+# Images that others may be built on
 
 
 async def test_bases_are_true_prefixes_longest_first(bench: Bench) -> None:

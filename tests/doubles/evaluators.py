@@ -24,4 +24,7 @@ class WrittenEvaluator:
         if self.dead:
             raise EvaluatorDiedError("the process that evaluates died")
         self.cases.append(case)
-        return Judgement(outcome=Outcome.PASS, findings=self.findings, policies=(), policy_revision=self.revision)
+        sections = dict(case.inventory.sections) if case.inventory else {}
+        return Judgement(
+            outcome=Outcome.PASS, findings=self.findings, policies=(), policy_revision=self.revision, sections=sections
+        )

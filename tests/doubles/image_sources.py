@@ -95,7 +95,9 @@ class MemoryCache:
         return self.kept.get(digest)
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        self.kept[facts.digest] = facts
+        kept = self.kept.get(facts.digest)
+        if kept is None or kept.makers != facts.makers:
+            self.kept[facts.digest] = facts
 
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
         return [(length, reference) for length, reference in self.seen if length < len(layers)]

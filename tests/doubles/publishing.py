@@ -10,6 +10,7 @@ from tests.doubles.databases import open_database
 from tests.doubles.verdicts import MOMENT
 from watcher.publishing.context import PublisherContext
 from watcher.registry.access import Registries
+from watcher.store.outbox import MAX_NOTE
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.subject_locks import StoredSubjectLocks
 
@@ -35,5 +36,7 @@ class Notes:
         self.all: list[str] = []
 
     async def note(self, text: str) -> None:
+        if len(text) > MAX_NOTE:
+            raise ValueError(f"a note of {len(text)} characters")
         self.noted = text
         self.all.append(text)

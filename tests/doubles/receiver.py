@@ -8,27 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.doubles.api import RunningApi, running_api
-from tests.doubles.backlog import RecordingBacklog
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.inboxes import RecordingInbox
 from watcher.api.settings import ServerSettings
 from watcher.backlog.protocol import Arrival
 from watcher.dialects.protocol import Delivery, Dialect
-from watcher.model.digest import Digest
 from watcher.model.push import Decision, Ignored, Rejected
-from watcher.model.verdict import Subject
 from watcher.pipeline.intake import Intake
 from watcher.sources.webhook import WebhookSource
-
-
-class NothingIsOurs:
-    async def claim(self, digests: Any) -> None:
-        return
-
-    async def claimed(self, digests: Any) -> frozenset[Digest]:
-        return frozenset()
-
-    def lock(self, subject: Subject) -> Any:
-        return asyncio.Lock()
+from watcher.store.own_writes import OwnWriteStore
 
 
 @dataclass
@@ -48,7 +36,7 @@ class Receiver:
     """`post` and `send` give status and body; every source reads with `dialect`."""
 
     api: RunningApi
-    backlog: RecordingBacklog
+    backlog: RecordingInbox
 
     async def post(self, path: str, body: Any = b'{"events": []}', headers: dict[str, str] | None = None) -> tuple[int, Any]:
         async with self.api.session.post(f"{self.api.url}/hooks/{path}", data=body, headers=headers) as response:
@@ -81,17 +69,17 @@ async def running_receiver(
     directory: Path, sources: Sequence[WebhookSource], dialect: Dialect, *, server: ServerSettings | None = None
 ) -> AsyncIterator[Receiver]:
     """Every source runs, and is reached by its name."""
-    backlog = RecordingBacklog()
-    intake = Intake(
-        dialects={source.name: dialect for source in sources},
-        backlog=backlog,
-        own_writes=NothingIsOurs(),
-        clock=HandClock(),
-        counted=lambda source, fate, reason: None,
-    )
+    inbox, clock = RecordingInbox(), HandClock()
     hooks = {source.name: source for source in sources}
     async with running_api(directory, hooks=hooks, settings=server) as api, asyncio.TaskGroup() as group:
+        intake = Intake(
+            dialects={source.name: dialect for source in sources},
+            backlog=inbox,
+            own_writes=OwnWriteStore(api.database, clock),
+            clock=clock,
+            counted=lambda source, fate, reason: None,
+        )
         tasks = [group.create_task(source.run(intake), name=source.name) for source in sources]
-        yield Receiver(api=api, backlog=backlog)
+        yield Receiver(api=api, backlog=inbox)
         for task in tasks:
             task.cancel()

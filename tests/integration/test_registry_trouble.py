@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.doubles.backlog import RecordingBacklog
 from tests.doubles.databases import open_database
 from tests.doubles.evaluators import WrittenEvaluator
 from tests.doubles.image_sources import MemoryCache
 from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Done, Job, Lane, Retry, Settlement
+from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import Digest
@@ -80,7 +80,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
                 return await registries.images(host).head(repository, tag)
 
             judge = Judge(
-                backlog=RecordingBacklog(),
+                backlog=SqliteBacklog(database, lambda: MOMENT),
                 verdicts=verdicts,
                 judging=Judging(inspector=inspector, evaluator=WrittenEvaluator(), engine_version="1"),
                 images=registries.images,

@@ -119,8 +119,8 @@ class Dead:
 Settlement = Done | Retry | Demoted | Dead
 
 
-class Backlog(Protocol):
-    """A durable queue with leases."""
+class Inbox(Protocol):
+    """Where events are put."""
 
     async def put(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
         """Take events in. After this returns they are on disk and survive kill -9; receipts are in the order of `arrivals`.
@@ -130,6 +130,10 @@ class Backlog(Protocol):
         and its tag is recorded.
         """
         ...
+
+
+class Backlog(Inbox, Protocol):
+    """A durable queue with leases."""
 
     async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
         """Take at most `limit` jobs that are due, most urgent lane first, then oldest. Never two jobs of one digest at a time.

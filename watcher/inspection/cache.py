@@ -17,7 +17,9 @@ class MemoryLayerCache:
         return self._layers.get(digest)
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        self._layers[facts.digest] = facts
+        kept = self._layers.get(facts.digest)
+        if kept is None or kept.makers != facts.makers:
+            self._layers[facts.digest] = facts
 
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
         del layers

@@ -83,7 +83,7 @@ class Announcer:
             return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await publisher.publish(verdict, _Noted(self.outbox, publication.progress, partial(self._lease, publication)))
+                await publisher.publish(verdict, Noted(self.outbox, publication.progress, partial(self._lease, publication)))
         except RetryableError as error:
             return PublishLater(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
         except PermanentError as error:
@@ -97,7 +97,7 @@ class Announcer:
         return Published()
 
 
-class _Noted:
+class Noted:
     """`Progress` of watcher/publishing/protocol.py, kept with the publication."""
 
     def __init__(self, outbox: Outbox, noted: str, lease: Callable[[], Publication]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from watcher.backlog.protocol import Arrival, Backlog, Fate, Lane, Receipt
+from watcher.backlog.protocol import Arrival, Fate, Inbox, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
 from watcher.model.image import INDEX_TYPES
@@ -32,7 +32,7 @@ class Intake:
     """`dialects` is by source. `counted` is told (source, fate, reason)."""
 
     dialects: Mapping[str, Dialect]
-    backlog: Backlog
+    backlog: Inbox
     own_writes: OwnWrites
     clock: Clock
     counted: Callable[[str, str, str], None]

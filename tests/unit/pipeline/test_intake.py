@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.backlog import FullDiskError, RecordingBacklog
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.inboxes import FullDiskError, RecordingInbox
 from watcher.backlog.protocol import Lane
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
@@ -46,7 +46,7 @@ class HandshakeDialect:
 
 class Bench:
     def __init__(self) -> None:
-        self.backlog = RecordingBacklog()
+        self.backlog = RecordingInbox()
         self.clock = HandClock()
         self.claims = Claims()
         self.counts: list[tuple[str, str, str]] = []
