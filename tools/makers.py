@@ -31,7 +31,7 @@ LIST = ROOM / "catalogers" / "catalog.py"
 ROOTS = {
     READER: (ROOM / "confined" / "layer_reader.py", ROOM / "workers" / "collector.py"),
     SECRETS: (ROOM / "confined" / "secret_stream.py", ROOM / "secrets" / "rules.py", ROOM / "secrets" / "rules.yaml"),
-    **{each.type: (Path(inspect.getfile(type(each))).relative_to(PROJECT),) for each in CATALOGERS},
+    **{each.type: (Path(inspect.getfile(type(each))).relative_to(PROJECT),) for each in CATALOGERS.values()},
 }
 
 # The version's own line changes with it, and says nothing else.

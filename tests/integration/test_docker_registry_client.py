@@ -15,10 +15,10 @@ from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUna
 from watcher.model.image import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Index, Manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
-from watcher.registry.listings import listing_of
+from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.referrers import EMPTY_BLOB, Referrers, build_artifact, listed_descriptor, merge_index
-from watcher.registry.settings import AnonymousAuth, BasicAuth, RegistrySettings
+from watcher.registry.settings import AnonymousAuth, PasswordAuth, RegistrySettings
 from watcher.registry.uploads import Uploads
 from watcher.testing.images import build_image, build_index, build_layer, push_image
 
@@ -124,7 +124,7 @@ async def test_behind_a_password(
     """htpasswd: with the password everything works, layers included; without it nothing does."""
     registry = start_docker_registry(tmp_path / "registry", htpasswd=True)
     monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
-    auth = BasicAuth(username=USERNAME, password="env:REGISTRY_PASSWORD")
+    auth = PasswordAuth(username=USERNAME, password="env:REGISTRY_PASSWORD")
     layer = Descriptor(media_type="x", digest=LAYER.digest, size=len(LAYER.raw))
     async with RegistryClient(RegistrySettings(host=registry.host, auth=auth)) as client:
         await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
@@ -150,7 +150,7 @@ async def test_a_registry_that_comes_back(docker_registry: RunningRegistry, clie
 async def test_what_there_is_page_by_page(client: RegistryClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The catalogue with its own links, and tags; what has been deleted is not there."""
     monkeypatch.setattr("watcher.registry.pages.PAGE_SIZE", 2)
-    uploads, listing = Uploads(client), listing_of(client)
+    uploads, listing = Uploads(client), build_listing(client)
     names = [RepositoryName(name) for name in ("a", "b/c", "b/d", "e-f", "g")]
     for name in names:
         await push_image(uploads, name, IMAGE, Tag("v1"))

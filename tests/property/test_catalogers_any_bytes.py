@@ -74,7 +74,7 @@ words = st.sampled_from(
 content = st.one_of(st.binary(max_size=300), st.lists(words, max_size=40).map(b"".join))
 
 
-@pytest.mark.parametrize("cataloger", CATALOGERS, ids=lambda cataloger: cataloger.type)
+@pytest.mark.parametrize("cataloger", CATALOGERS.values(), ids=lambda cataloger: cataloger.type)
 @given(content=content)
 def test_any_bytes_are_a_database_or_our_error(cataloger: Cataloger, content: bytes) -> None:
     """What is returned is complete: every package has a name, a version and a purl, all printable."""

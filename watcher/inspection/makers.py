@@ -23,7 +23,7 @@ READER, SECRETS = "reader", "secrets"
 class Makers:
     """All of them, as they are in this process; workers are forked from the same code."""
 
-    catalogers: tuple[Cataloger, ...] = CATALOGERS
+    catalogers: tuple[Cataloger, ...] = tuple(CATALOGERS.values())
 
     @property
     def names(self) -> tuple[str, ...]:

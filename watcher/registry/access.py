@@ -8,7 +8,7 @@ from typing import Self
 from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference
 from watcher.registry.client import OnResponse, RegistryClient
-from watcher.registry.listings import listing_of
+from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.mirrors import Mirror, Mirrors
 from watcher.registry.protocol import Listing
@@ -68,7 +68,7 @@ class Registries:
                 images=RegistryImages(client, self._mirrors(client)),
                 uploads=Uploads(client),
                 referrers=Referrers(client),
-                listing=listing_of(client),
+                listing=build_listing(client),
             )
         return self._accesses[host]
 

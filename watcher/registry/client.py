@@ -33,8 +33,8 @@ from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle, refusal, retr
 from watcher.registry.auth import Authorizer
 from watcher.registry.bodies import read_body
 from watcher.registry.challenges import parse_challenges
-from watcher.registry.credential_sources import source_of
 from watcher.registry.credentials import CredentialProvider
+from watcher.registry.credentials_catalog import build_credentials
 from watcher.registry.pace import LONGEST_WAIT_SECONDS, Pace
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
 from watcher.registry.settings import RegistrySettings
@@ -88,7 +88,7 @@ class RegistryClient:
         self.clock = clock
         self._on_response = on_response
         self._sleep = sleep
-        provider = CredentialProvider(self.registry, source_of(settings, self._fetch_token))
+        provider = CredentialProvider(self.registry, build_credentials(settings, self._fetch_token))
         self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
         self._session: aiohttp.ClientSession | None = None
 

@@ -41,7 +41,7 @@ class AnonymousAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Send no credentials, whatever the machine has."""
 
 
-class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="basic"):
+class PasswordAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="basic"):
     """A user name and password, or a robot account and its token; also sent to the registry's token service."""
 
     username: str
@@ -97,7 +97,7 @@ class AcrAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise ValueError(f"{name} must be an https URL")
 
 
-Auth = AnonymousAuth | BasicAuth | DockerConfigAuth | EcrAuth | GcpAuth | AcrAuth
+Auth = AnonymousAuth | PasswordAuth | DockerConfigAuth | EcrAuth | GcpAuth | AcrAuth
 
 
 class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

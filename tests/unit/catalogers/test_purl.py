@@ -30,6 +30,6 @@ def test_reserved_characters_are_encoded() -> None:
 
 def test_each_cataloger_says_when_to_ask_it() -> None:
     """A cataloger without names or directories would never be asked, and each kind of package is read by one."""
-    assert all(cataloger.names | cataloger.directories for cataloger in CATALOGERS)
-    assert len({cataloger.type for cataloger in CATALOGERS}) == len(CATALOGERS)
+    assert all(cataloger.names | cataloger.directories for cataloger in CATALOGERS.values())
+    assert {name: cataloger.type for name, cataloger in CATALOGERS.items()} == {name: name for name in CATALOGERS}
     assert not any(path.startswith("/") for path in TEXTS)

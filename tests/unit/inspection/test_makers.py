@@ -47,7 +47,7 @@ class WiderNpm(NpmCataloger):
 
 
 def exchanged(newer: Cataloger) -> Makers:
-    return Makers(tuple(newer if each.type == newer.type else each for each in CATALOGERS))
+    return Makers(tuple(newer if each.type == newer.type else each for each in CATALOGERS.values()))
 
 
 def facts_of(*paths: str, kind: str = FILE, size: int = 9, makers: Makers | None = None, **facts: object) -> LayerFacts:
@@ -93,13 +93,13 @@ async def test_a_changed_cataloger_reads_only_layers_that_hold_its_files() -> No
 def test_facts_name_all_their_makers() -> None:
     """The reader, the search for secrets, and every cataloger, each with its version."""
     names = [name.partition("/")[0] for name in Makers().names]
-    assert names == sorted({"reader", "secrets", *(each.type for each in CATALOGERS)})
+    assert names == sorted({"reader", "secrets", *(each.type for each in CATALOGERS.values())})
     assert "deb/2" in exchanged(NewerDpkg()).names
 
 
 def test_a_new_cataloger_concerns_layers_that_hold_what_it_wants() -> None:
     """Nobody reads the whole fleet again to learn that it has no file of a new kind."""
-    before = Makers(tuple(each for each in CATALOGERS if each.type != "npm"))
+    before = Makers(tuple(each for each in CATALOGERS.values() if each.type != "npm"))
     assert Makers().stand_by(facts_of("usr/bin/env", "srv/package.json", makers=before))
     assert not Makers().stand_by(facts_of("usr/bin/env", MODULE, makers=before))
     assert not Makers().stand_by(facts_of(MODULE, kind=HARDLINK, makers=before))
@@ -113,7 +113,7 @@ def test_a_file_that_is_too_large_for_a_cataloger_concerns_it() -> None:
 
 def test_a_cataloger_that_is_gone_takes_its_packages_along() -> None:
     """They would not be found again."""
-    without = Makers(tuple(each for each in CATALOGERS if each.type != "npm"))
+    without = Makers(tuple(each for each in CATALOGERS.values() if each.type != "npm"))
     database = PackageDatabase(path="x", type="npm", packages=())
     assert not without.stand_by(facts_of(databases=(database,)))
     assert without.stand_by(facts_of(MODULE))

@@ -8,7 +8,6 @@ from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.model.reference import Host
 from watcher.registry.aside import Aside
-from watcher.registry.credential_sources import FirstOf
 from watcher.registry.credentials import (
     FAILED_SECONDS,
     RECHECK_SECONDS,
@@ -17,6 +16,7 @@ from watcher.registry.credentials import (
     CredentialProvider,
     Credentials,
 )
+from watcher.registry.credentials_first import FirstOf
 
 
 class Time:

@@ -13,8 +13,8 @@ from yarl import URL
 from tests.doubles.scripted_server import ScriptedServer, scripted_server
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.model.reference import Host
-from watcher.registry.credential_sources import source_of
 from watcher.registry.credentials import Credentials
+from watcher.registry.credentials_catalog import build_credentials
 from watcher.registry.credentials_gcp import GcpSource
 from watcher.registry.settings import GcpAuth, RegistrySettings
 
@@ -190,5 +190,5 @@ async def test_only_google_s_own_hosts_are_shown_the_machine_s_token(machine: tu
     async def nothing(method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
         raise AssertionError
 
-    assert shown(await source_of(RegistrySettings(host=HOST), nothing).fetch())[0] == "oauth2accesstoken"
-    assert await source_of(RegistrySettings(host="registry.example.com", kind="gar"), nothing).fetch() is None
+    assert shown(await build_credentials(RegistrySettings(host=HOST), nothing).fetch())[0] == "oauth2accesstoken"
+    assert await build_credentials(RegistrySettings(host="registry.example.com", kind="gar"), nothing).fetch() is None

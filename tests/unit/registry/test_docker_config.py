@@ -12,10 +12,10 @@ from yarl import URL
 
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import DOCKER_HUB, Host
-from watcher.registry.credential_sources import source_of
 from watcher.registry.credentials import Credentials
+from watcher.registry.credentials_catalog import build_credentials
 from watcher.registry.docker_config import parse_docker_config
-from watcher.registry.settings import AnonymousAuth, BasicAuth, DockerConfigAuth, RegistrySettings
+from watcher.registry.settings import AnonymousAuth, DockerConfigAuth, PasswordAuth, RegistrySettings
 
 HOST = Host("registry.example.com")
 
@@ -97,7 +97,7 @@ async def nothing(method: str, url: URL, headers: Mapping[str, str], form: Mappi
 
 
 async def credentials_of(settings: RegistrySettings) -> Credentials | None:
-    return await source_of(settings, nothing).fetch()
+    return await build_credentials(settings, nothing).fetch()
 
 
 def log_in(docker_config: Path) -> None:
@@ -109,7 +109,7 @@ async def test_credentials_of_settings(docker_config: Path, monkeypatch: pytest.
     """Without `auth` the docker configuration is asked and may have nothing; with it, what is written must be there."""
     monkeypatch.setenv("REGISTRY_PASSWORD", "p")
     assert await credentials_of(RegistrySettings(host=HOST)) is None
-    basic = await credentials_of(RegistrySettings(host=HOST, auth=BasicAuth(username="u", password="env:REGISTRY_PASSWORD")))
+    basic = await credentials_of(RegistrySettings(host=HOST, auth=PasswordAuth(username="u", password="env:REGISTRY_PASSWORD")))
     assert basic is not None
     assert basic.username == "u"
     with pytest.raises(ConfigurationError, match="has nothing for this registry"):
@@ -127,7 +127,7 @@ async def test_a_secret_that_is_missing_is_said_at_once(monkeypatch: pytest.Monk
     """Not at the first push."""
     monkeypatch.delenv("REGISTRY_PASSWORD", raising=False)
     with pytest.raises(ConfigurationError, match="REGISTRY_PASSWORD"):
-        source_of(RegistrySettings(host=HOST, auth=BasicAuth(username="u", password="env:REGISTRY_PASSWORD")), nothing)
+        build_credentials(RegistrySettings(host=HOST, auth=PasswordAuth(username="u", password="env:REGISTRY_PASSWORD")), nothing)
 
 
 async def test_an_unreadable_file_is_said_so(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, parse_reference
 from watcher.registry.access import Registries
-from watcher.registry.settings import BasicAuth, EcrAuth, RegistrySettings
+from watcher.registry.settings import EcrAuth, PasswordAuth, RegistrySettings
 
 HOST = Host("registry.example.com")
 
@@ -26,7 +26,7 @@ async def test_one_client_for_each_registry() -> None:
     "settings",
     [
         RegistrySettings(host=HOST, ca_file="/nowhere/ca.pem"),
-        RegistrySettings(host=HOST, auth=BasicAuth(username="u", password="file:/nowhere/password")),
+        RegistrySettings(host=HOST, auth=PasswordAuth(username="u", password="file:/nowhere/password")),
         RegistrySettings(host=HOST, auth=EcrAuth()),
     ],
 )

@@ -11,7 +11,7 @@ from tests.doubles.scripted_server import Answer, ScriptedServer, scripted_serve
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError, ThrottledError, TooLargeError
 from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
-from watcher.registry.listings import listing_of
+from watcher.registry.listing_catalog import build_listing
 from watcher.registry.protocol import CatalogUnavailableError, Listing
 from watcher.registry.settings import RegistrySettings
 from watcher.testing.faults import Fault
@@ -55,7 +55,7 @@ async def test_repositories_and_tags_come_page_by_page(connect: Connect) -> None
         for name in ("a", "b/c", "d", "e", "f"):
             for tag in ("v1", "v2", "v3"):
                 put_image(registry, name, IMAGE, tag)
-        listing = listing_of(connect(registry))
+        listing = build_listing(connect(registry))
         assert await everything(listing.repositories()) == ["a", "b/c", "d", "e", "f"]
         assert await everything(listing.tags(RepositoryName("b/c"))) == ["v1", "v2", "v3"]
         assert registry.requests["GET _catalog"] == 3
@@ -64,14 +64,14 @@ async def test_repositories_and_tags_come_page_by_page(connect: Connect) -> None
 
 async def test_a_repository_that_is_not_there_has_no_tags(registry: MemoryRegistry, connect: Connect) -> None:
     """404 is an empty list: it may have been deleted since the catalogue was read."""
-    assert await everything(listing_of(connect(registry)).tags(APP)) == []
+    assert await everything(build_listing(connect(registry)).tags(APP)) == []
 
 
 async def test_lists_behind_a_token_service(connect: Connect) -> None:
     """The catalogue's scope and the repository's are asked for."""
     async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
         put_image(registry, APP, IMAGE, "v1")
-        listing = listing_of(connect(registry, auth=AUTH))
+        listing = build_listing(connect(registry, auth=AUTH))
         assert await everything(listing.repositories()) == [APP]
         assert await everything(listing.tags(APP)) == ["v1"]
         assert registry.gate.issued == 2
@@ -82,7 +82,7 @@ async def test_a_registry_without_a_catalogue(status: int, registry: MemoryRegis
     """Said once for all: the repositories have to be named."""
     registry.faults.add(Fault(path="/v2/_catalog", status=status))
     with pytest.raises(CatalogUnavailableError, match=str(status)) as caught:
-        await everything(listing_of(connect(registry)).repositories())
+        await everything(build_listing(connect(registry)).repositories())
     assert caught.value.reason == "no-catalog"
 
 
@@ -91,7 +91,7 @@ async def test_a_token_that_is_not_enough_is_no_catalogue(connect: Connect) -> N
     gate = Gate(access=Access.TOKEN, anonymous_pull=True)
     async with serve_registry(gate=gate) as registry:
         with pytest.raises(CatalogUnavailableError):
-            await everything(listing_of(connect(registry)).repositories())
+            await everything(build_listing(connect(registry)).repositories())
 
 
 async def test_a_wrong_password_is_no_missing_catalogue(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ async def test_a_wrong_password_is_no_missing_catalogue(connect: Connect, monkey
     monkeypatch.setenv("REGISTRY_PASSWORD", "wrong")
     async with serve_registry(gate=Gate(access=Access.BASIC)) as registry:
         with pytest.raises(AuthenticationError):
-            await everything(listing_of(connect(registry, auth=AUTH)).repositories())
+            await everything(build_listing(connect(registry, auth=AUTH)).repositories())
 
 
 @pytest.mark.parametrize("host", ["docker.io", "ghcr.io"])
@@ -107,37 +107,37 @@ async def test_registries_that_are_known_to_have_none_are_not_asked(host: str) -
     """Docker Hub and GitHub list repositories for nobody."""
     async with RegistryClient(RegistrySettings(host=host)) as client:
         with pytest.raises(CatalogUnavailableError):
-            await everything(listing_of(client).repositories())
+            await everything(build_listing(client).repositories())
 
 
 async def test_trouble_in_the_middle_is_trouble(registry: MemoryRegistry, connect: Connect) -> None:
     """Half a list is not taken for the whole."""
     registry.faults.add(Fault(path="/v2/_catalog", status=429, headers={"Retry-After": "200"}))
     with pytest.raises(ThrottledError):
-        await everything(listing_of(connect(registry)).repositories())
+        await everything(build_listing(connect(registry)).repositories())
 
 
 async def test_names_that_are_none_are_passed_over() -> None:
     """What is not of the specification's grammar cannot be asked for; the rest stands."""
     document = {"repositories": ["team/app", "UPPER", "../x", 7, None, "a" * 300], "tags": ["v1", "-x", 7, "a b", "x" * 129]}
     async with scripted_server(always(document)) as server, client_of(server) as client:
-        assert await everything(listing_of(client).repositories()) == [APP]
-        assert await everything(listing_of(client).tags(APP)) == ["v1"]
+        assert await everything(build_listing(client).repositories()) == [APP]
+        assert await everything(build_listing(client).tags(APP)) == ["v1"]
 
 
 @pytest.mark.parametrize("document", [{"repositories": None, "tags": None}, {}])
 async def test_nothing_is_an_empty_list(document: Any) -> None:
     """Some write null, some leave the key out."""
     async with scripted_server(always(document)) as server, client_of(server) as client:
-        assert await everything(listing_of(client).repositories()) == []
-        assert await everything(listing_of(client).tags(APP)) == []
+        assert await everything(build_listing(client).repositories()) == []
+        assert await everything(build_listing(client).tags(APP)) == []
 
 
 async def test_a_list_that_leads_back_ends() -> None:
     """The same page twice is the last."""
     link = '</v2/team/app/tags/list?last=v1>; rel="next"'
     async with scripted_server(always({"tags": ["v1"]}, Link=link)) as server, client_of(server) as client:
-        assert await everything(listing_of(client).tags(APP)) == ["v1", "v1"]
+        assert await everything(build_listing(client).tags(APP)) == ["v1", "v1"]
         assert len(server.asked) == 2
 
 
@@ -150,7 +150,7 @@ async def test_a_list_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
         return web.json_response({"tags": [f"v{count}"]}, headers={"Link": f'<?last={count}>; rel="next"'})
 
     async with scripted_server(endless) as server, client_of(server) as client:
-        assert await everything(listing_of(client).tags(APP)) == ["v1", "v2", "v3", "v4", "v5"]
+        assert await everything(build_listing(client).tags(APP)) == ["v1", "v2", "v3", "v4", "v5"]
 
 
 @pytest.mark.parametrize("base", ["http://internal.example.com:5000", "https://evil.test", "//evil.test", "http://x//evil.test"])
@@ -163,7 +163,7 @@ async def test_links_are_followed_on_the_registry_itself(base: str) -> None:
         return web.json_response({"tags": ["v1"]}, headers={"Link": f'<{base}/v2/team/app/tags/list?last=v1>; rel="next"'})
 
     async with scripted_server(answer) as server, client_of(server) as client:
-        assert await everything(listing_of(client).tags(APP)) == ["v1", "v2"]
+        assert await everything(build_listing(client).tags(APP)) == ["v1", "v2"]
         assert all(asked.headers["host"] == server.host for asked in server.asked)
 
 
@@ -174,7 +174,7 @@ async def test_a_page_size_that_is_refused_is_left_out() -> None:
         return web.Response(status=400) if "n" in request.query else web.json_response({"tags": ["v1"]})
 
     async with scripted_server(answer) as server, client_of(server) as client:
-        assert await everything(listing_of(client).tags(APP)) == ["v1"]
+        assert await everything(build_listing(client).tags(APP)) == ["v1"]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"tags": {}}', b"\xff", b"[" * 100_000])
@@ -186,7 +186,7 @@ async def test_what_is_no_list_is_said_so(body: bytes) -> None:
 
     async with scripted_server(answer) as server, client_of(server) as client:
         with pytest.raises(RegistryUnavailableError, match="not a list"):
-            await everything(listing_of(client).tags(APP))
+            await everything(build_listing(client).tags(APP))
 
 
 async def test_a_page_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,14 +194,14 @@ async def test_a_page_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.registry.pages.MAX_PAGE_BYTES", 1000)
     async with scripted_server(always({"tags": ["v" * 100] * 100})) as server, client_of(server) as client:
         with pytest.raises(TooLargeError):
-            await everything(listing_of(client).tags(APP))
+            await everything(build_listing(client).tags(APP))
 
 
 async def test_artifact_registry_lists_digests_with_its_tags() -> None:
     """`manifest` of the tag list has every digest, with a tag or without."""
     document = {"child": [], "tags": ["v1"], "manifest": {ONE: {"tag": ["v1"]}, TWO: {"tag": []}, "sha256:odd": {}}}
     async with scripted_server(always(document)) as server, client_of(server, kind="gar") as client:
-        listing = listing_of(client)
+        listing = build_listing(client)
         assert listing.lists_digests
         assert await everything(listing.tags(APP)) == ["v1"]
         assert await everything(listing.digests(APP)) == [ONE, TWO]
@@ -225,7 +225,7 @@ async def acr(request: web.Request) -> web.Response:
 async def test_azure_has_an_api_of_its_own() -> None:
     """Catalogue and manifests are read there."""
     async with scripted_server(acr) as server, client_of(server, kind="acr") as client:
-        listing = listing_of(client)
+        listing = build_listing(client)
         assert listing.lists_digests
         assert await everything(listing.repositories()) == ["team/app", "team/web"]
         assert await everything(listing.digests(APP)) == [ONE, TWO]
@@ -257,7 +257,7 @@ class Harbor:
 async def test_harbor_lists_projects_repositories_and_artefacts() -> None:
     """By its own API, with the password, and with a repository's slashes encoded twice."""
     async with scripted_server(Harbor()) as server, client_of(server, kind="harbor", auth=AUTH) as client:
-        listing = listing_of(client)
+        listing = build_listing(client)
         assert listing.lists_digests
         assert await everything(listing.repositories()) == ["team/app", "team/tools/lint"]
         assert await everything(listing.digests(RepositoryName("team/tools/lint"))) == [ONE, TWO]
@@ -270,7 +270,7 @@ async def test_a_robot_that_may_not_list_projects() -> None:
     harbor.status = 403
     async with scripted_server(harbor) as server, client_of(server, kind="harbor", auth=AUTH) as client:
         with pytest.raises(CatalogUnavailableError):
-            await everything(listing_of(client).repositories())
+            await everything(build_listing(client).repositories())
 
 
 async def test_harbor_refuses_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ async def test_harbor_refuses_a_wrong_password(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("REGISTRY_PASSWORD", "wrong")
     async with scripted_server(Harbor()) as server, client_of(server, kind="harbor", auth=AUTH) as client:
         with pytest.raises(AuthenticationError):
-            await everything(listing_of(client).repositories())
+            await everything(build_listing(client).repositories())
 
 
 @pytest.mark.parametrize(
@@ -295,5 +295,5 @@ async def test_harbor_refuses_a_wrong_password(monkeypatch: pytest.MonkeyPatch) 
 async def test_the_kind_decides(settings: dict[str, Any], kind: str) -> None:
     """What is configured, else what is known of the host."""
     async with RegistryClient(msgspec.convert(settings, RegistrySettings)) as client:
-        listing: Listing = listing_of(client)
+        listing: Listing = build_listing(client)
         assert type(listing).__name__ == kind

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from watcher.model.reference import Host
-from watcher.registry.settings import BasicAuth, DockerConfigAuth, RegistrySettings, is_loopback, kind_of, parse_mirror
+from watcher.registry.settings import DockerConfigAuth, PasswordAuth, RegistrySettings, is_loopback, kind_of, parse_mirror
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_auth_is_told_apart_by_type() -> None:
     basic = msgspec.convert(
         {"host": "r.example.com", "auth": {"type": "basic", "username": "a", "password": "env:P"}}, RegistrySettings
     )
-    assert basic.auth == BasicAuth(username="a", password="env:P")
+    assert basic.auth == PasswordAuth(username="a", password="env:P")
     docker = msgspec.convert({"host": "r.example.com", "auth": {"type": "docker-config"}}, RegistrySettings)
     assert docker.auth == DockerConfigAuth()
 

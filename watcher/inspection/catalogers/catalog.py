@@ -1,4 +1,6 @@
-"""Every cataloger."""
+"""Every cataloger, by the type of the packages it finds."""
+
+from collections.abc import Mapping
 
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
@@ -6,4 +8,9 @@ from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import Cataloger
 from watcher.inspection.catalogers.python import PythonCataloger
 
-CATALOGERS: tuple[Cataloger, ...] = (DpkgCataloger(), ApkCataloger(), PythonCataloger(), NpmCataloger())
+CATALOGERS: Mapping[str, Cataloger] = {
+    "apk": ApkCataloger(),
+    "deb": DpkgCataloger(),
+    "npm": NpmCataloger(),
+    "pypi": PythonCataloger(),
+}

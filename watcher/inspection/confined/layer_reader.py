@@ -26,8 +26,8 @@ _WHITEOUT, _OPAQUE, _AUFS = b".wh.", b".wh..wh..opq", b".wh..wh."
 
 _TEXTS = frozenset(path.encode() for path in TEXTS)
 _TEXT_NAMES = frozenset(path.rpartition(b"/")[2] for path in _TEXTS)
-_NAMES = _TEXT_NAMES.union(*(cataloger.names for cataloger in CATALOGERS))
-_DIRECTORIES: frozenset[bytes] = frozenset().union(*(cataloger.directories for cataloger in CATALOGERS))
+_NAMES = _TEXT_NAMES.union(*(cataloger.names for cataloger in CATALOGERS.values()))
+_DIRECTORIES: frozenset[bytes] = frozenset().union(*(cataloger.directories for cataloger in CATALOGERS.values()))
 
 # Of 4 KiB each, written as `\xNN` at worst, they fill half a message.
 _REMOVALS = 32
@@ -165,7 +165,7 @@ class LayerReader:
         """The catalogers that need this file's content; what is too large for all of them, and hard links, are dealt with."""
         shown = text(path)
         parent = directory[directory.rfind(b"/") + 1 :]
-        possible = asked(CATALOGERS, name, parent)
+        possible = asked(CATALOGERS.values(), name, parent)
         if kind == HARD_LINK:
             if path in _TEXTS or any(each.wants(shown, 0) for each in possible):
                 self._sent.add(shown)

@@ -32,7 +32,7 @@ from watcher.model.errors import WorkerFailedError
 from watcher.model.inventory import FileTable, LayerFacts, PackageDatabase, PackageRecord, Problem, SecretHit
 
 _KINDS = frozenset({inventory.FILE, inventory.DIRECTORY, inventory.SYMLINK, inventory.HARDLINK, inventory.DEVICE, inventory.FIFO})
-_TYPES = frozenset(cataloger.type for cataloger in CATALOGERS)
+_TYPES = frozenset(CATALOGERS)
 
 # A monorepo with its node_modules has some 20 000 package.json files, one package each.
 MAX_PACKAGES = 500_000
