@@ -12,7 +12,8 @@ import structlog
 
 from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
 from watcher.inspection.confined.sandbox import REQUIRED
-from watcher.inspection.layers import KnownLayer, LayerInspection
+from watcher.inspection.image.assembly import KnownLayer
+from watcher.inspection.layers import LayerInspection
 from watcher.inspection.makers import Makers
 from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote, ZygoteLostError

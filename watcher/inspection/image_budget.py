@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from watcher.inspection.layers import KnownLayer
+from watcher.inspection.image.assembly import KnownLayer
 from watcher.model.errors import TimedOutError, TooLargeError
 from watcher.model.image import Descriptor
 

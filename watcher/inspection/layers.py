@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from watcher.inspection.image.assembly import KnownLayer
 from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PASSING
 from watcher.inspection.protocol import LayerCache
@@ -35,14 +36,6 @@ class OverMemoryError(WorkerFailedError):
 
 Begin = Callable[[Descriptor], float]
 """Called when it is a layer's turn to be read: the seconds it may take. Raises PermanentError when it may not be read at all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownLayer:
-    """`cached` when nothing had to be read for it."""
-
-    facts: LayerFacts
-    cached: bool
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from watcher.inspection.image.assembly import KnownLayer
 from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
 from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.image_budget import ImageBudget
-from watcher.inspection.layers import KnownLayer
 from watcher.inspection.problems import ProblemList
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import digest_of

@@ -1,0 +1,158 @@
+"""What was found of an image, put together as its inventory. Pure, and slow for an image of many files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from watcher.inspection.catalogers.distro import distro_of
+from watcher.inspection.catalogers.passwd import GROUPS_PATH, USERS_PATH, parse_group, parse_passwd, resolve_user
+from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
+from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
+from watcher.inspection.image.steps import layer_steps
+from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
+from watcher.inspection.secrets.rules import SecretRules
+from watcher.model.digest import Digest
+from watcher.model.errors import TooLargeError
+from watcher.model.image import Descriptor, ImageConfig, Manifest
+from watcher.model.inventory import Base, FileTable, Inventory, LayerFacts, LayerSummary, Secret
+from watcher.model.masking import masked_config, masking_of
+from watcher.model.verdict import Section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLayer:
+    """`cached` when nothing had to be read for it."""
+
+    facts: LayerFacts
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that was fetched and read. `layers` has one for each of the manifest's, None for one that is not read.
+
+    `overdrawn` is a sentence when the image as a whole is more than we are ready to read.
+    """
+
+    digest: Digest
+    manifest: Manifest
+    config: ImageConfig
+    layers: Sequence[KnownLayer | None]
+    base: Base
+    base_section: Section
+    overdrawn: str = ""
+
+
+def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
+    """The image that the parts make. The configuration is in it without the secrets that `rules` find there."""
+    manifest, config = parts.manifest, parts.config
+    facts = [_facts(layer.digest, known) for layer, known in zip(manifest.layers, parts.layers, strict=True)]
+    merged = merge(facts)
+    distro = distro_of(merged.texts)
+    users = parse_passwd(merged.texts.get(USERS_PATH, b""))
+    groups = parse_group(merged.texts.get(GROUPS_PATH, b""))
+    config_secrets, config_shortfalls = _config_secrets(config, rules)
+    masking = masking_of(config, config_secrets)
+    shown = masked_config(config, masking)
+    shortfalls = [
+        *_layer_shortfalls(parts),
+        *config_shortfalls,
+        *_merged_shortfalls(merged),
+        *_file_shortfalls(facts, max_files),
+    ]
+    readable = any(known is not None and not _is_fatal(known.facts) for known in parts.layers)
+    steps = layer_steps(shown, len(manifest.layers))
+    return Inventory(
+        digest=parts.digest,
+        media_type=manifest.media_type,
+        platform=config.platform,
+        config_digest=manifest.config.digest,
+        config=shown,
+        annotations=masking.labelled(manifest.annotations),
+        compressed_bytes=manifest.config.size + sum(layer.size for layer in manifest.layers),
+        layers=tuple(map(_summary, manifest.layers, parts.layers, steps)),
+        effective_uid=resolve_user(config.user, users, groups),
+        distro=distro,
+        base=parts.base,
+        packages=packages_of(merged, distro, parts.base.layer_count if parts.base.known else 0),
+        files=merged.files,
+        users=users,
+        secrets=(*config_secrets, *merged.secrets),
+        sections=sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section),
+        facts_revision=_revision(facts, manifest.config.digest),
+    )
+
+
+def _facts(digest: Digest, known: KnownLayer | None) -> LayerFacts:
+    """A layer that was not read has nothing in it as far as we can say."""
+    if known is not None:
+        return known.facts
+    return LayerFacts(digest=digest, compressed_bytes=0, plain_bytes=0, files=FileTable())
+
+
+def _summary(layer: Descriptor, known: KnownLayer | None, step: str) -> LayerSummary:
+    return LayerSummary(
+        digest=layer.digest,
+        media_type=layer.media_type,
+        compressed_bytes=layer.size,
+        plain_bytes=known.facts.plain_bytes if known is not None else 0,
+        files=len(known.facts.files) if known is not None else 0,
+        created_by=step,
+        state="skipped" if known is None else "failed" if _is_fatal(known.facts) else "inspected",
+        cached=known is not None and known.cached,
+    )
+
+
+def _is_fatal(facts: LayerFacts) -> bool:
+    return any(problem.fatal for problem in facts.problems)
+
+
+def _config_secrets(config: ImageConfig, rules: SecretRules) -> tuple[tuple[Secret, ...], list[Shortfall]]:
+    try:
+        return image_secrets(config, rules), []
+    except TooLargeError as error:
+        return (), [Shortfall(sections=SECRETS, what="configuration", reason=str(error))]
+
+
+def _layer_shortfalls(parts: Parts) -> list[Shortfall]:
+    """Layers that are none of ours first, then what could not be read, then what would have been too much."""
+    layers = parts.manifest.layers
+    found = [skipped for index, layer in enumerate(layers) if (skipped := skipped_layer(index, layer)) is not None]
+    for index, (layer, known) in enumerate(zip(layers, parts.layers, strict=True)):
+        if known is not None:
+            found += layer_shortfalls(index, layer, known.facts.problems)
+    if parts.overdrawn:
+        found.append(Shortfall(sections=ALL, what=OVER_BUDGET, reason=parts.overdrawn))
+    return found
+
+
+def _merged_shortfalls(merged: MergedImage) -> list[Shortfall]:
+    """What only shows once the layers are together."""
+    found = [
+        Shortfall(sections=USERS_AND_DISTRO, what=path, reason=f"/{path} leads to a file whose content was not kept")
+        for path in merged.unread_texts
+    ]
+    found += [
+        Shortfall(sections=PACKAGES, what=path, reason=f"/{path} is a package database of a kind that is not read")
+        for path in sorted(UNREAD_DATABASES.intersection(merged.files.path))
+    ]
+    found += [
+        Shortfall(sections=PACKAGES, what=path, reason=f"/{path} is the package database of another root, and was left out")
+        for path in merged.foreign_databases
+    ]
+    return found
+
+
+def _file_shortfalls(facts: Sequence[LayerFacts], max_files: int) -> list[Shortfall]:
+    rows = sum(len(each.files) for each in facts)
+    if rows <= max_files:
+        return []
+    reason = f"the image has {rows} entries in its layers, more than inspection.max_files allows"
+    return [Shortfall(sections=FILES, what=OVER_BUDGET, reason=reason)]
+
+
+def _revision(facts: Sequence[LayerFacts], config: Digest) -> str:
+    """What a verdict rests on. Facts that were cut short by a limit differ from those that were not."""
+    lines = [" ".join((each.digest, *each.makers, *sorted(problem.reason for problem in each.problems))) for each in facts]
+    return "sha256:" + sha256("\n".join((*lines, config)).encode()).hexdigest()
