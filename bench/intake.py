@@ -35,9 +35,10 @@ from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics, configure_logging
-from watcher.model.digest import Digest
-from watcher.model.reference import Host, Reference
+from watcher.model.reference import Host
 from watcher.pipeline.intake import Intake
+from watcher.registry.access import RegistryClients
+from watcher.registry.settings import RegistrySettings
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import BearerAuth, WebhookSettings
 from watcher.store.images import StoredImages
@@ -144,14 +145,15 @@ async def serve_durable(ready: Path) -> None:
         clock=utc_now,
         counted=metrics.count_event,
     )
+    # A push is taken in without a word to its registry.
+    registries = RegistryClients([RegistrySettings(host=HOST)], on_response=None)
     context = ApiContext(
         backlog=backlog,
         jobs=backlog,
         verdicts=StoredVerdicts(database, utc_now),
         images=StoredImages(database),
         evaluator=no_evaluator,
-        resolve=no_registry,
-        registries=frozenset({HOST}),
+        registries=registries,
         metrics=metrics,
         hooks={"main": source},
     )
@@ -164,10 +166,6 @@ async def serve_durable(ready: Path) -> None:
 
 def no_evaluator() -> Evaluator:
     raise RuntimeError("intake evaluates nothing")
-
-
-async def no_registry(reference: Reference) -> Digest | None:
-    raise RuntimeError(f"intake asks no registry, not even for {reference}")
 
 
 async def until_told_to_stop(ready: Path, port: int) -> None:

@@ -26,9 +26,8 @@ from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
 from watcher.kit.units import size_bytes
 from watcher.kit.version import VERSION
-from watcher.model.digest import Digest
 from watcher.model.errors import PolicyError
-from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.model.reference import Reference
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.intake import Intake
@@ -39,7 +38,8 @@ from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.settings import MessageSettings
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
+from watcher.registry.protocol import Registries
 from watcher.settings import Settings
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.catalog import build_source
@@ -111,7 +111,9 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         storage = await stack.enter_async_context(owned(settings.store))
-        registries = await stack.enter_async_context(Registries.of(settings.registries, on_response=metrics.count_registry_request))
+        registries = await stack.enter_async_context(
+            RegistryClients.of(settings.registries, on_response=metrics.count_registry_request)
+        )
         registries.open_configured()
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
@@ -127,7 +129,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         context = PublisherContext(
-            access=registries.access,
+            registries=registries,
             own_writes=storage.own_writes,
             locks=storage.locks,
             session=session,
@@ -153,18 +155,10 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             metrics.inspection_seconds.observe(seconds)
             metrics.push_to_verdict_seconds.observe((utc_now() - job.received_at).total_seconds())
 
-        async def resolve_tag(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
-            return await registries.access(host).images.head(repository, tag)
-
-        async def resolve_reference(reference: Reference) -> Digest | None:
-            wanted = reference.digest or reference.tag
-            return await registries.access(reference.registry).images.head(reference.repository, wanted) if wanted else None
-
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         source_context = SourceContext(
             max_body_bytes=size_bytes(settings.server.max_body),
-            listing=lambda host: registries.access(host).listing,
-            resolve=resolve_tag,
+            registries=registries,
             judged=storage.verdicts.judged,
             swept=metrics.count_sweep,
         )
@@ -173,8 +167,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             backlog=storage.backlog,
             verdicts=storage.verdicts,
             judging=Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION),
-            images=registries.images,
-            resolve=resolve_tag,
+            registries=registries,
             environments=settings.environments,
             routes=routes,
             clock=utc_now,
@@ -213,8 +206,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 verdicts=storage.verdicts,
                 images=storage.images,
                 evaluator=lambda: evaluator,
-                resolve=resolve_reference,
-                registries=frozenset(registries.hosts),
+                registries=registries,
                 metrics=metrics,
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
                 sources=sources,

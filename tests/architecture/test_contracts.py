@@ -33,6 +33,8 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("watcher.sources.webhook", "watcher.dialects.catalog"),
         ("watcher.inspection.inspector", "watcher.registry.client"),
         ("watcher.publishing.webhook", "watcher.registry.client"),
+        ("watcher.publishing.context", "watcher.registry.access"),
+        ("watcher.pipeline.pinning", "watcher.registry.access"),
     ],
     "What runs confined knows no network, no event loop and no secret": [
         ("watcher.inspection.confined.worker", "asyncio"),

@@ -17,7 +17,7 @@ from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, NotFoundError, TimedOutError, TooLargeError
 from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest, parse_manifest
 from watcher.model.reference import RepositoryName, Tag
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import LocalImage, LocalImages, LocalKind, open_local
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.protocol import ImageSource
@@ -40,7 +40,7 @@ async def _registry(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSourc
     async with serve_registry() as registry:
         put_image(registry, APP, IMAGE, TAG)
         registry.content.existing(APP).blobs.update(image.blobs)
-        async with Registries.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries:
+        async with RegistryClients.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries:
             yield registries.images(registry.host)
 
 

@@ -1,6 +1,5 @@
 """The real HTTP server on a free port of loopback, over a real store and backlog in a file of the test's own."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import aiohttp
 from tests.doubles.databases import open_database
 from tests.doubles.evaluators import WrittenEvaluator
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.registries import MemoryRegistries
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.api.app import build_app, serving
@@ -21,31 +21,12 @@ from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.secret import Secret
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics
-from watcher.model.digest import Digest
-from watcher.model.reference import Host, Reference
+from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.sources.protocol import Hook, Source
 from watcher.store.images import StoredImages
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
-
-
-class Tags:
-    """A registry that is only ever asked for tags. `answers` maps a name to a digest, None, an error, or what to wait for."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Digest | Exception | asyncio.Event | None] = {}
-        self.asked: list[str] = []
-
-    async def resolve(self, reference: Reference) -> Digest | None:
-        self.asked.append(str(reference))
-        answer = self.answers.get(str(reference))
-        if isinstance(answer, Exception):
-            raise answer
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-            return None
-        return answer
 
 
 @dataclass(kw_only=True)
@@ -58,7 +39,7 @@ class RunningApi:
     backlog: SqliteBacklog
     verdicts: StoredVerdicts
     evaluator: WrittenEvaluator
-    tags: Tags
+    registries: MemoryRegistries
     metrics: Metrics
     database: Database
     not_ready: list[str] = field(default_factory=list)
@@ -88,7 +69,8 @@ async def running_api(
     admission_token: str | None = None,
     settings: ServerSettings | None = None,
 ) -> AsyncIterator[RunningApi]:
-    clock, evaluator, tags, metrics = HandClock(), WrittenEvaluator(), Tags(), Metrics()
+    clock, evaluator, metrics = HandClock(), WrittenEvaluator(), Metrics()
+    registries = MemoryRegistries(hosts=(SUBJECT.registry, Host("localhost:5000")))
     not_ready: list[str] = []
     async with open_database(directory / "watcher.db") as database:
         backlog, verdicts = SqliteBacklog(database, clock), StoredVerdicts(database, clock)
@@ -98,8 +80,7 @@ async def running_api(
             verdicts=verdicts,
             images=StoredImages(database),
             evaluator=lambda: evaluator,
-            resolve=tags.resolve,
-            registries=frozenset({SUBJECT.registry, Host("localhost:5000")}),
+            registries=registries,
             metrics=metrics,
             hooks=hooks or {},
             sources=sources,
@@ -118,7 +99,7 @@ async def running_api(
                 backlog=backlog,
                 verdicts=verdicts,
                 evaluator=evaluator,
-                tags=tags,
+                registries=registries,
                 metrics=metrics,
                 database=database,
                 not_ready=not_ready,

@@ -19,13 +19,13 @@ from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.inventory import Inventory
 from watcher.model.push import Push, Pushed
-from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.pipeline.routing import Route
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
@@ -85,19 +85,15 @@ class JudgeBench:
 async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
     inspector, evaluator, recorded = WrittenInspector(), WrittenEvaluator(), list[Sequence[Judged]]()
     suppressed, clock = list[Job](), HandClock(MOMENT)
-    async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, Registries.of([]) as registries:
+    async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, RegistryClients.of([]) as registries:
         backlog = SqliteBacklog(database, clock)
         verdicts = StoredVerdicts(database, clock)
-
-        async def resolve(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
-            return await registries.access(host).images.head(repository, tag)
 
         judge = Judge(
             backlog=backlog,
             verdicts=verdicts,
             judging=Judging(inspector=inspector, evaluator=evaluator, engine_version="1"),
-            images=registries.images,
-            resolve=resolve,
+            registries=registries,
             environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
             routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
             clock=clock,

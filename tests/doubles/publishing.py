@@ -9,7 +9,7 @@ import aiohttp
 from tests.doubles.databases import open_database
 from tests.doubles.verdicts import MOMENT
 from watcher.publishing.context import PublisherContext
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.store.outbox import MAX_NOTE
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.subject_locks import StoredSubjectLocks
@@ -18,9 +18,9 @@ from watcher.store.subject_locks import StoredSubjectLocks
 @asynccontextmanager
 async def publisher_context(database: Path) -> AsyncIterator[PublisherContext]:
     """Any registry can be reached, and it is MOMENT. The file `database` is made."""
-    async with open_database(database) as opened, Registries.of([]) as registries, aiohttp.ClientSession() as session:
+    async with open_database(database) as opened, RegistryClients.of([]) as registries, aiohttp.ClientSession() as session:
         yield PublisherContext(
-            access=registries.access,
+            registries=registries,
             own_writes=OwnWriteStore(opened, lambda: MOMENT),
             locks=StoredSubjectLocks(opened, lambda: MOMENT),
             session=session,

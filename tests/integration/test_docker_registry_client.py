@@ -17,9 +17,9 @@ from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
 from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
-from watcher.registry.referrers import EMPTY_BLOB, Referrers, build_artifact, listed_descriptor, merge_index
+from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, listed_descriptor, merge_index
 from watcher.registry.settings import AnonymousAuth, PasswordAuth, RegistrySettings
-from watcher.registry.uploads import Uploads
+from watcher.registry.uploads import RegistryUploads
 from watcher.testing.images import build_image, build_index, build_layer, push_image
 
 APP = RepositoryName("team/app")
@@ -51,7 +51,7 @@ async def pour(images: RegistryImages, descriptor: Descriptor) -> bytes:
 
 async def test_push_and_pull_every_kind(client: RegistryClient) -> None:
     """OCI and Docker images and an index go in and come out by tag and digest, layers byte for byte."""
-    uploads, images = Uploads(client), RegistryImages(client)
+    uploads, images = RegistryUploads(client), RegistryImages(client)
     docker = build_image([LAYER], docker=True)
     index = build_index([IMAGE, build_image([LAYER], platform="linux/arm64")])
     for tag, image in (("oci", IMAGE), ("docker", docker), ("multi", index)):
@@ -96,7 +96,7 @@ def among(digests: set[Digest], entry: Mapping[str, Any]) -> bool:
 
 async def test_referrers_by_fallback_tag(client: RegistryClient) -> None:
     """This registry has no Referrers API: attached, listed by tag, replaced in place, deleted."""
-    uploads, referrers = Uploads(client), Referrers(client)
+    uploads, referrers = RegistryUploads(client), RegistryReferrers(client)
     await push_image(uploads, APP, IMAGE, Tag("v1"))
     await uploads.put_blob(APP, EMPTY_BLOB)
     subject = Descriptor(media_type=IMAGE.media_type, digest=IMAGE.digest, size=len(IMAGE.raw))
@@ -127,7 +127,7 @@ async def test_behind_a_password(
     auth = PasswordAuth(username=USERNAME, password="env:REGISTRY_PASSWORD")
     layer = Descriptor(media_type="x", digest=LAYER.digest, size=len(LAYER.raw))
     async with RegistryClient(RegistrySettings(host=registry.host, auth=auth)) as client:
-        await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+        await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
         assert await pour(RegistryImages(client), layer) == LAYER.raw
     async with RegistryClient(RegistrySettings(host=registry.host, auth=auth)) as client:
         assert await pour(RegistryImages(client), layer) == LAYER.raw
@@ -138,7 +138,7 @@ async def test_behind_a_password(
 
 async def test_a_registry_that_comes_back(docker_registry: RunningRegistry, client: RegistryClient) -> None:
     """Down it is unavailable, to be tried again; after a restart the same client goes on."""
-    await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+    await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
     images = RegistryImages(client)
     await asyncio.to_thread(docker_registry.stop)
     with pytest.raises(RegistryUnavailableError):
@@ -150,7 +150,7 @@ async def test_a_registry_that_comes_back(docker_registry: RunningRegistry, clie
 async def test_what_there_is_page_by_page(client: RegistryClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The catalogue with its own links, and tags; what has been deleted is not there."""
     monkeypatch.setattr("watcher.registry.pages.PAGE_SIZE", 2)
-    uploads, listing = Uploads(client), build_listing(client)
+    uploads, listing = RegistryUploads(client), build_listing(client)
     names = [RepositoryName(name) for name in ("a", "b/c", "b/d", "e-f", "g")]
     for name in names:
         await push_image(uploads, name, IMAGE, Tag("v1"))

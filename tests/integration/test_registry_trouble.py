@@ -16,12 +16,11 @@ from watcher.backlog.protocol import Done, Job, Lane, Retry, Settlement
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
-from watcher.model.digest import Digest
 from watcher.model.push import Push
-from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.reference import RepositoryName, Tag
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.faults import Fault
@@ -71,20 +70,15 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     ):
         auth = {"type": "basic", "username": "watcher", "password": f"file:{secret}"}
         settings = msgspec.convert({"host": registry.host, "auth": auth}, RegistrySettings)
-        async with Registries.of([settings]) as registries:
+        async with RegistryClients.of([settings]) as registries:
             registries.open_configured()
             put_image(registry, APP, IMAGE, "v1")
             verdicts = StoredVerdicts(database, lambda: MOMENT)
-
-            async def resolve(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
-                return await registries.images(host).head(repository, tag)
-
             judge = Judge(
                 backlog=SqliteBacklog(database, lambda: MOMENT),
                 verdicts=verdicts,
                 judging=Judging(inspector=inspector, evaluator=WrittenEvaluator(), engine_version="1"),
-                images=registries.images,
-                resolve=resolve,
+                registries=registries,
                 environments=[],
                 routes=[],
                 clock=lambda: MOMENT,

@@ -102,7 +102,7 @@ class Admission:
     async def _judge(self, text: str, reference: Reference, said: _Said) -> None:
         """1. Which digest? 2. Rules that need nothing but the name. 3. The stored verdict of that very subject."""
         digest, why_not = reference.digest, ""
-        if digest is None and reference.registry in self.context.registries:
+        if digest is None and reference.registry in self.context.registries.hosts:
             try:
                 digest = await self.tags.digest(reference)  # 1
                 why_not = "its registry has no such tag"
@@ -171,7 +171,7 @@ def install(app: web.Application) -> None:
         app[ADMISSION] = Admission(
             context=context,
             settings=context.admission,
-            tags=TagCache(context.resolve),
+            tags=TagCache(context.registries.head),
             event_rules=EventRules(context.evaluator, context.clock),
         )
 

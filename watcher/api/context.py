@@ -1,6 +1,6 @@
 """What the API is given: Protocols, nothing it could build itself."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -11,15 +11,14 @@ from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret
 from watcher.kit.telemetry import Metrics
-from watcher.model.digest import Digest
-from watcher.model.reference import Host, Reference
+from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
 from watcher.store.protocol import ImageReader, VerdictStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """`evaluator` gives the present revision; `resolve` asks a configured registry for a tag's digest, None when it has none.
+    """`evaluator` gives the present revision.
 
     `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `down` gives the parts of it
     that do not run now, each with a word for why. `admission` None switches the endpoint off.
@@ -30,8 +29,7 @@ class ApiContext:
     verdicts: VerdictStore
     images: ImageReader
     evaluator: Callable[[], Evaluator]
-    resolve: Callable[[Reference], Awaitable[Digest | None]]
-    registries: Collection[Host]
+    registries: Registries
     metrics: Metrics
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     sources: Sequence[Source] = ()

@@ -45,7 +45,7 @@ async def submit(request: web.Request) -> web.Response:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return problem(400, "Not an evaluation request", detail=f"{error!s:.200}")
     reference = parse_reference(wanted.image)
-    if reference.registry not in context.registries:
+    if reference.registry not in context.registries.hosts:
         return problem(
             422,
             "Registry not configured",

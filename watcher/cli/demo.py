@@ -23,7 +23,7 @@ from watcher.kit.telemetry import configure_logging
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.protocol import Progress
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
 from watcher.reports.table import verdict_block
 from watcher.testing.images import push_image, put_image
@@ -123,7 +123,7 @@ async def _demo(console: Console, folder: Path, *, leave: bool) -> bool:
 async def _push_all(console: Console, registry: MemoryRegistry, publisher: DemoPublisher) -> None:
     put_image(registry, TRUSTED_BASE, base_image(), "12")
     put_image(registry, ROGUE_BASE, rogue_image(), "latest")
-    async with Registries.of([RegistrySettings(host=registry.host)]) as registries:
+    async with RegistryClients.of([RegistrySettings(host=registry.host)]) as registries:
         uploads = registries.access(registry.host).uploads
         for case in CASES:
             _announce(console, registry, case)

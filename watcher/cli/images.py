@@ -17,9 +17,8 @@ from watcher.model.reference import (
     parse_repository,
 )
 from watcher.model.verdict import Outcome
-from watcher.registry.access import Registries
 from watcher.registry.layouts import LocalImage, open_local, parse_local
-from watcher.registry.protocol import ImageSource
+from watcher.registry.protocol import ImageSource, Registries
 
 # What stands for the registry of an image that is in none. A reference cannot name it: without a dot or a port it is no host.
 LOCAL = Host("local")

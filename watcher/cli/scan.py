@@ -29,7 +29,8 @@ from watcher.model.verdict import Outcome, Subject, worst
 from watcher.model.verdict_json import verdict_json
 from watcher.pipeline.environments import environment_of
 from watcher.pipeline.judging import Judging, Task
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
+from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
 from watcher.reports.table import printable, verdict_block
 from watcher.settings import Settings
@@ -87,7 +88,10 @@ def scan(
 async def _scan(asked: Scan, settings: Settings) -> Outcome:
     """Judge the images in the order they were named, and print each as soon as it is judged. Gives the worst outcome."""
     outcomes: list[Outcome] = []
-    async with Registries.of(_registries(settings, asked.images)) as registries, _judging(asked, settings, registries) as judging:
+    async with (
+        RegistryClients.of(_registries(settings, asked.images)) as registries,
+        _judging(asked, settings, registries) as judging,
+    ):
         for named in asked.images:
             try:
                 with _progress(named.text):

@@ -9,11 +9,10 @@ import click
 
 from watcher.cli.options import config_option, required_settings
 from watcher.kit.clock import utc_now
-from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
-from watcher.model.reference import Host, RepositoryName, Tag, parse_host
+from watcher.model.reference import parse_host
 from watcher.pipeline.intake import Intake
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.settings import Settings
 from watcher.sources.sweep_pass import SweepReport, sweep
 from watcher.sources.sweep_settings import Scope, SweepSettings
@@ -64,7 +63,7 @@ def _scopes(settings: Settings) -> Mapping[str, Scope]:
 
 
 async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> Sequence[SweepReport]:
-    async with opened(settings.store, read_only=False) as storage, Registries.of(settings.registries) as registries:
+    async with opened(settings.store, read_only=False) as storage, RegistryClients.of(settings.registries) as registries:
         intake = Intake(
             dialects={},
             backlog=storage.backlog,
@@ -72,14 +71,7 @@ async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> Sequence[
             clock=utc_now,
             counted=lambda _source, _fate, _reason: None,
         )
-
-        async def resolve(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
-            return await registries.images(host).head(repository, tag)
-
-        return [
-            await sweep(scope, source, registries.access(scope.registry).listing, resolve, storage.verdicts.judged, intake)
-            for source, scope in scopes.items()
-        ]
+        return [await sweep(scope, source, registries, storage.verdicts.judged, intake) for source, scope in scopes.items()]
 
 
 def _json(report: SweepReport) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference, parse_reference
 from watcher.model.verdict import Verdict
 from watcher.model.verdict_json import verdict_bytes
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import parse_local
 from watcher.reports.table import verdict_block
 from watcher.settings import Settings
@@ -79,8 +79,8 @@ async def _last_named(images: ImageReader, reference: Reference) -> Digest | Non
 
 
 async def _named_now(reference: Reference, settings: Settings) -> Digest | None:
-    """What the registry says. Raises as `RegistryImages.head` does."""
+    """What the registry says. Raises as `Registries.head` does."""
     if reference.tag is None:
         return None
-    async with Registries.of(settings.registries) as registries:
-        return await registries.images(reference.registry).head(reference.repository, reference.tag)
+    async with RegistryClients.of(settings.registries) as registries:
+        return await registries.head(reference)

@@ -19,10 +19,10 @@ from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Task
-from watcher.pipeline.pinning import Pinned, Resolve, pin
+from watcher.pipeline.pinning import Pinned, pin
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, publishers_of
-from watcher.registry.protocol import ImageSource
+from watcher.registry.protocol import ImageSource, Registries
 from watcher.store.protocol import Judged, VerdictStore
 
 log = structlog.get_logger(__name__)
@@ -40,16 +40,12 @@ SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """`images` gives the client of a registry.
-
-    `recorded` is told (job, verdicts, seconds), `suppressed` the job that the loop breaker ended or put off.
-    """
+    """`recorded` is told (job, verdicts, seconds), `suppressed` the job that the loop breaker ended or put off."""
 
     backlog: Backlog
     verdicts: VerdictStore
     judging: Judging
-    images: Callable[[Host], ImageSource]
-    resolve: Resolve
+    registries: Registries
     environments: Sequence[EnvironmentSettings]
     routes: Sequence[Route]
     clock: Clock
@@ -109,7 +105,7 @@ class Judge:
         already = await self.verdicts.verdict(job.id)
         if already is not None:
             return Done(result=already.outcome.value)
-        pinned = await pin(job, self.resolve)
+        pinned = await pin(job, self.registries)
         settlement = self._moved(job, pinned) or await self._repeated(job, pinned)
         if settlement is not None:
             return settlement
@@ -118,7 +114,7 @@ class Judge:
         if not alone and (push.registry, push.repository, pinned.digest) in self.covered:
             return Done(result="absorbed")
         started = time.monotonic()
-        source = self.images(push.registry)
+        source = self.registries.images(push.registry)
         task = await self._task(job, pinned)
         try:
             manifest = await source.manifest(push.repository, pinned.digest)

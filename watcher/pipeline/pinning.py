@@ -1,16 +1,13 @@
 """What an event says of a tag, held against the registry: events come late and in any order, the registry is asked now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from watcher.backlog.protocol import Job, Lane
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError
-from watcher.model.reference import Host, RepositoryName, Tag
-
-# What a tag leads to now, None when it leads nowhere. Raises as a registry does.
-Resolve = Callable[[Host, RepositoryName, Tag], Awaitable[Digest | None]]
+from watcher.model.reference import Reference, Tag
+from watcher.registry.protocol import Registries
 
 # Of more tags than this on one digest, the others are believed.
 TAGS_ASKED = 20
@@ -25,7 +22,7 @@ class Pinned:
     moved: tuple[Tag, ...] = ()
 
 
-async def pin(job: Job, resolve: Resolve) -> Pinned:
+async def pin(job: Job, registries: Registries) -> Pinned:
     """Find the digest of a job that has only a tag, and check the tags of one that has a digest.
 
     Raises:
@@ -33,8 +30,12 @@ async def pin(job: Job, resolve: Resolve) -> Pinned:
         RetryableError: the registry cannot say now.
     """
     push = job.push
+
+    async def named(tag: Tag) -> Digest | None:
+        return await registries.head(Reference(registry=push.registry, repository=push.repository, tag=tag))
+
     if push.digest is None:
-        digest = await resolve(push.registry, push.repository, push.tag) if push.tag is not None else None
+        digest = await named(push.tag) if push.tag is not None else None
         if digest is None:
             raise NotFoundError(f"{push.registry}/{push.repository}:{push.tag} does not exist")
         return Pinned(digest=digest, tags=job.tags)
@@ -44,7 +45,7 @@ async def pin(job: Job, resolve: Resolve) -> Pinned:
 
     async def leads_there(tag: Tag) -> bool:
         try:
-            return await resolve(push.registry, push.repository, tag) == digest
+            return await named(tag) == digest
         except PermanentError:
             return True  # a registry that refuses to say does not say otherwise
 

@@ -19,8 +19,8 @@ from watcher.model.verdict_json import verdict_bytes
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
 from watcher.publishing.settings import ReferrerSettings
-from watcher.registry.access import RegistryAccess
-from watcher.registry.referrers import EMPTY_BLOB, Fallback, build_artifact, listed_descriptor, merge_index
+from watcher.registry.protocol import Fallback, RegistryAccess
+from watcher.registry.referrers import EMPTY_BLOB, build_artifact, listed_descriptor, merge_index
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class ReferrerPublisher:
 
     def __init__(self, settings: ReferrerSettings, context: PublisherContext) -> None:
         self.name = settings.name
-        self._access = context.access
+        self._registries = context.registries
         self._own_writes = context.own_writes
         self._locks = context.locks
 
@@ -64,9 +64,9 @@ class ReferrerPublisher:
         4. Remove what this verdict replaces, where the registry lets us.
         """
         subject = verdict.subject
-        access = self._access(subject.registry)
+        access = self._registries.access(subject.registry)
         async with self._locks.lock(subject):
-            image = await access.images.describe(subject.repository, subject.digest)
+            image = await access.manifests.describe(subject.repository, subject.digest)
             content = verdict_bytes(verdict)
             await access.uploads.put_blob(subject.repository, EMPTY_BLOB)
             layer = await access.uploads.put_blob(subject.repository, content, media_type=VERDICT_TYPE)
@@ -130,7 +130,7 @@ class ReferrerPublisher:
             return False
         for digest in foreign:
             try:
-                manifest = await access.images.manifest(repository, digest)
+                manifest = await access.manifests.manifest(repository, digest)
             except PermanentError:
                 return False
             if not isinstance(manifest.content, Manifest) or manifest.content.is_runnable:

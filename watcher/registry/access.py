@@ -2,39 +2,29 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Self
 
+from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference
 from watcher.registry.client import OnResponse, RegistryClient
 from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.mirrors import Mirror, Mirrors
-from watcher.registry.protocol import Listing
-from watcher.registry.referrers import Referrers
+from watcher.registry.protocol import Listing, RegistryAccess
+from watcher.registry.referrers import RegistryReferrers
 from watcher.registry.settings import RegistrySettings, parse_mirror
-from watcher.registry.uploads import Uploads
+from watcher.registry.uploads import RegistryUploads
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryAccess:
-    """Everything that can be asked of one registry."""
-
-    images: RegistryImages
-    uploads: Uploads
-    referrers: Referrers
-    listing: Listing
-
-
-class Registries:
-    """One client per registry, made when first needed. Whoever asks has checked that the host is one we may dial."""
+class RegistryClients:
+    """`Registries` and `WritableRegistries` by one client per registry, made when first needed: all wait for the same turns."""
 
     def __init__(self, settings: Sequence[RegistrySettings], on_response: OnResponse | None) -> None:
         self._settings = {each.registry: each for each in settings}
         self._on_response = on_response
         self._clients: dict[Host, RegistryClient] = {}
-        self._accesses: dict[Host, RegistryAccess] = {}
+        self._images: dict[Host, RegistryImages] = {}
 
     @classmethod
     @asynccontextmanager
@@ -59,24 +49,31 @@ class Registries:
             ConfigurationError: a certificate, a secret or a setting that is not there.
         """
         for host in self._settings:
-            self.access(host)
-
-    def access(self, host: Host) -> RegistryAccess:
-        if host not in self._accesses:
-            client = self._client(host)
-            self._accesses[host] = RegistryAccess(
-                images=RegistryImages(client, self._mirrors(client)),
-                uploads=Uploads(client),
-                referrers=Referrers(client),
-                listing=build_listing(client),
-            )
-        return self._accesses[host]
+            self.images(host)
 
     def images(self, host: Host) -> RegistryImages:
-        return self.access(host).images
+        """See `Registries.images`."""
+        if host not in self._images:
+            client = self._client(host)
+            self._images[host] = RegistryImages(client, self._mirrors(client))
+        return self._images[host]
+
+    def listing(self, host: Host) -> Listing:
+        """See `Registries.listing`."""
+        return build_listing(self._client(host))
+
+    def access(self, host: Host) -> RegistryAccess:
+        """See `WritableRegistries.access`."""
+        client = self._client(host)
+        return RegistryAccess(manifests=self.images(host), uploads=RegistryUploads(client), referrers=RegistryReferrers(client))
+
+    async def head(self, reference: Reference) -> Digest | None:
+        """See `Registries.head`."""
+        wanted = reference.digest or reference.tag
+        return await self.images(reference.registry).head(reference.repository, wanted) if wanted is not None else None
 
     async def fetch_configured(self, reference: Reference) -> FetchedManifest | None:
-        """A manifest of a configured registry, None for any other: an image must not make us dial a host of its choice."""
+        """See `Registries.fetch_configured`."""
         wanted = reference.digest or reference.tag
         if reference.registry not in self._settings or wanted is None:
             return None

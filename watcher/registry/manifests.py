@@ -15,7 +15,7 @@ ACCEPT = ", ".join(ACCEPTED_TYPES)
 
 
 class RegistryImages:
-    """`ImageSource` over a registry."""
+    """`ImageSource` and `Manifests` over a registry."""
 
     def __init__(self, client: RegistryClient, mirrors: Mirrors = NO_MIRRORS) -> None:
         self._client = client
@@ -33,20 +33,15 @@ class RegistryImages:
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)
 
     async def describe(self, repository: RepositoryName, digest: Digest) -> Descriptor:
-        """The descriptor of a manifest as the registry serves it, verified but not read: of one we refuse to parse as well.
-
-        Raises as `manifest` does.
-        """
+        """See `Manifests.describe`."""
         response, _ = await self._fetch(repository, digest)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
 
     async def head(self, repository: RepositoryName, reference: Tag | Digest) -> Digest | None:
-        """The digest a tag has now, None when there is no such manifest. Asks for the body only where the headers are silent.
+        """The digest a tag has now, None when there is no such manifest. See `Registries.head`.
 
-        Whether something is there is the registry's own to say: no mirror is asked.
-
-        Raises as `manifest` does.
+        Asks for the body only where the headers are silent.
         """
         try:
             response = await self._request("HEAD", repository, reference)

@@ -1,12 +1,16 @@
-"""Where manifests and blobs come from (a registry, an OCI layout, an archive), and what there is in a registry."""
+"""What is asked of registries, and of other places that hold images (an OCI layout, an archive).
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+`Registries` is the way to all of them for those who read, `WritableRegistries` for those who leave something there.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError
 from watcher.model.image import Descriptor, FetchedManifest
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.reference import Host, Reference, RepositoryName, Tag
 
 
 class ImageSource(Protocol):
@@ -68,4 +72,170 @@ class Listing(Protocol):
 
     def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
         """Every manifest, tagged or not; none at all unless `lists_digests`."""
+        ...
+
+
+class Registries(Protocol):
+    """Every registry by its host; `hosts` are the configured ones.
+
+    Any other host is reached with the settings that are default: whoever names one has made sure that it is one we may dial.
+    """
+
+    @property
+    def hosts(self) -> Collection[Host]: ...
+
+    def images(self, host: Host) -> ImageSource:
+        """What one registry holds. Raises ConfigurationError when its settings are wrong."""
+        ...
+
+    def listing(self, host: Host) -> Listing:
+        """Which names there are in it. Raises as `images` does."""
+        ...
+
+    async def head(self, reference: Reference) -> Digest | None:
+        """What a reference leads to now, None when that is nothing. A digest is looked for, whatever tag stands beside it.
+
+        Whether something is there is the registry's own to say: no mirror is asked.
+
+        Raises as `images` and `ImageSource.manifest` do, but for NotFoundError.
+        """
+        ...
+
+    async def fetch_configured(self, reference: Reference) -> FetchedManifest | None:
+        """A manifest of a configured registry, None for any other: an image must not make us dial a host of its choice.
+
+        Raises as `images` and `ImageSource.manifest` do.
+        """
+        ...
+
+
+class Manifests(Protocol):
+    """What an artefact is attached to."""
+
+    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+        """See `ImageSource.manifest`."""
+        ...
+
+    async def describe(self, repository: RepositoryName, digest: Digest) -> Descriptor:
+        """The descriptor of a manifest as the registry serves it, verified but not read: of one we refuse to parse as well.
+
+        Raises as `manifest` does.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutManifest:
+    """What a registry said about a manifest it took. `subject` is its `OCI-Subject`, which proves nothing either way."""
+
+    digest: Digest
+    subject: str | None = None
+    etag: str | None = None
+
+
+class Uploads(Protocol):
+    """Writing to one registry: small blobs and manifests, each safe to repeat."""
+
+    async def put_blob(
+        self, repository: RepositoryName, content: bytes, media_type: str = "application/octet-stream"
+    ) -> Descriptor:
+        """After this returns the repository holds the blob; one that is there already is not sent again.
+
+        Raises:
+            ThrottledError, RegistryUnavailableError, AuthenticationError, RegistryRefusedError, ForbiddenAddressError
+        """
+        ...
+
+    async def put_manifest(self, repository: RepositoryName, reference: Tag | Digest, raw: bytes, media_type: str) -> PutManifest:
+        """After this returns `reference` is this manifest.
+
+        Raises:
+            RegistryRefusedError: too large, invalid, or the tag is immutable.
+            DigestMismatchError: the registry says that it kept something else.
+            ThrottledError, RegistryUnavailableError, AuthenticationError
+        """
+        ...
+
+    async def delete_manifest(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Whether it is gone now. Many registries forbid deletion; that is an answer here, not an error.
+
+        Raises:
+            ThrottledError, RegistryUnavailableError
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """The index under an image's fallback tag. `entries` are its descriptors exactly as they were, ours and foreign ones.
+
+    `etag` is None when there was no such tag.
+    """
+
+    entries: tuple[Mapping[str, Any], ...] = ()
+    etag: str | None = None
+    exists: bool = False
+
+
+class Referrers(Protocol):
+    """Artefacts attached to the images of one registry: the Referrers API, and the tag that stands in for it.
+
+    Spec: OCI distribution-spec v1.1 "Listing Referrers", "Referrers Tag Schema".
+    """
+
+    async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
+        """Whether the Referrers API lists `digest` under `subject`: the only proof that the API works. None where there is none.
+
+        Raises:
+            ThrottledError, RegistryUnavailableError, AuthenticationError
+        """
+        ...
+
+    async def list_referrers(
+        self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
+    ) -> Sequence[Descriptor]:
+        """Every artefact attached to `subject`, from the API or the fallback tag, of one type when that is given.
+
+        A descriptor without an artifactType may be of any type (older clients left it out) and is always returned.
+
+        Raises:
+            InvalidManifestError: an entry is malformed. Those of `read_fallback`.
+        """
+        ...
+
+    async def read_fallback(self, repository: RepositoryName, subject: Digest) -> Fallback:
+        """What the fallback tag holds now; empty when it does not exist.
+
+        Raises:
+            RegistryRefusedError: something else than an image index has that tag. It must be left alone.
+            RegistryUnavailableError: among others while another client is writing the tag; retried already.
+            ThrottledError, AuthenticationError
+        """
+        ...
+
+    async def put_fallback(self, repository: RepositoryName, subject: Digest, raw: bytes, *, seen: Fallback) -> PutManifest:
+        """Replace the fallback index, on the condition that it is still the one that was `seen`.
+
+        The condition helps where a registry honours it; distribution ignores it, so read back what you have written.
+
+        Raises:
+            FallbackChangedError: it is not. Those of `Uploads.put_manifest`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryAccess:
+    """Everything that those who write to one registry ask of it."""
+
+    manifests: Manifests
+    uploads: Uploads
+    referrers: Referrers
+
+
+class WritableRegistries(Protocol):
+    """Every registry by its host, to write to. See `Registries` for which hosts."""
+
+    def access(self, host: Host) -> RegistryAccess:
+        """Raises ConfigurationError when its settings are wrong."""
         ...

@@ -8,7 +8,6 @@ Spec: OCI distribution-spec v1.1 "Listing Referrers", "Pushing Manifests with Su
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -33,8 +32,9 @@ from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient
 from watcher.registry.manifests import ACCEPT
+from watcher.registry.protocol import Fallback, PutManifest
 from watcher.registry.redirects import Hop, next_hop
-from watcher.registry.uploads import PutManifest, put_answer
+from watcher.registry.uploads import put_answer
 
 EMPTY_BLOB = b"{}"
 """Has to be uploaded too, although everybody knows what is in it."""
@@ -52,18 +52,6 @@ class FallbackChangedError(RetryableError):
     """Somebody else wrote the fallback tag since we read it: read it again and merge again."""
 
     reason = "referrers-changed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallback:
-    """The index under an image's fallback tag. `entries` are its descriptors exactly as they were, ours and foreign ones.
-
-    `etag` is None when there was no such tag.
-    """
-
-    entries: tuple[Mapping[str, Any], ...] = ()
-    etag: str | None = None
-    exists: bool = False
 
 
 def fallback_tag(subject: Digest) -> Tag:
@@ -111,31 +99,21 @@ def merge_index(entries: Sequence[Mapping[str, Any]], add: Mapping[str, Any], re
     return msgspec.json.encode(index, order="deterministic")
 
 
-class Referrers:
-    """The referrers of images in one registry."""
+class RegistryReferrers:
+    """`Referrers` over a registry."""
 
     def __init__(self, client: RegistryClient) -> None:
         self._client = client
 
     async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
-        """Whether the Referrers API lists `digest` under `subject`: the only proof that the API works. None where there is none.
-
-        Raises:
-            ThrottledError, RegistryUnavailableError, AuthenticationError
-        """
+        """See `Referrers.listed`."""
         entries = await self._api(repository, subject, None)
         return None if entries is None else any(entry.get("digest") == digest for entry in entries)
 
     async def list_referrers(
         self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
     ) -> tuple[Descriptor, ...]:
-        """Every artefact attached to `subject`, from the API or the fallback tag, of one type when that is given.
-
-        A descriptor without an artifactType may be of any type (older clients left it out) and is always returned.
-
-        Raises:
-            InvalidManifestError: an entry is malformed. Those of `read_fallback`.
-        """
+        """See `Referrers.list_referrers`."""
         entries = await self._api(repository, subject, artifact_type)
         if not entries:
             # An API that is there but empty may stand beside a fallback tag from before it was.
@@ -145,13 +123,7 @@ class Referrers:
         return tuple(entry for entry in index.manifests if not artifact_type or entry.artifact_type in {None, "", artifact_type})
 
     async def read_fallback(self, repository: RepositoryName, subject: Digest) -> Fallback:
-        """What the fallback tag holds now; empty when it does not exist.
-
-        Raises:
-            RegistryRefusedError: something else than an image index has that tag. It must be left alone.
-            RegistryUnavailableError: among others while another client is writing the tag; retried already.
-            ThrottledError, AuthenticationError
-        """
+        """See `Referrers.read_fallback`."""
         tag = fallback_tag(subject)
         try:
             response = await self._client.request(
@@ -171,13 +143,7 @@ class Referrers:
         return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), exists=True)
 
     async def put_fallback(self, repository: RepositoryName, subject: Digest, raw: bytes, *, seen: Fallback) -> PutManifest:
-        """Replace the fallback index, on the condition that it is still the one that was `seen`.
-
-        The condition helps where a registry honours it; distribution ignores it, so read back what you have written.
-
-        Raises:
-            FallbackChangedError: it is not. Those of `Uploads.put_manifest`.
-        """
+        """See `Referrers.put_fallback`."""
         conditions = {"If-None-Match": "*"} if not seen.exists else {"If-Match": seen.etag} if seen.etag else {}
         response = await self._client.request(
             "PUT",

@@ -3,8 +3,6 @@
 Spec: OCI distribution-spec v1.1 "Pushing blobs, POST then PUT" (end-4a, end-6) and "Pushing Manifests" (end-7).
 """
 
-from dataclasses import dataclass
-
 from yarl import URL
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
@@ -13,23 +11,15 @@ from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient, Response
+from watcher.registry.protocol import PutManifest
 from watcher.registry.redirects import Hop, next_hop
 
 # A session that broke is started again from the beginning; these blobs are a few KiB.
 UPLOAD_ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutManifest:
-    """What a registry said about a manifest it took. `subject` is its `OCI-Subject`, which proves nothing either way."""
-
-    digest: Digest
-    subject: str | None = None
-    etag: str | None = None
-
-
-class Uploads:
-    """Pushes to one registry."""
+class RegistryUploads:
+    """`Uploads` over a registry."""
 
     def __init__(self, client: RegistryClient) -> None:
         self._client = client
@@ -37,11 +27,7 @@ class Uploads:
     async def put_blob(
         self, repository: RepositoryName, content: bytes, media_type: str = "application/octet-stream"
     ) -> Descriptor:
-        """After this returns the repository holds the blob; one that is there already is not sent again.
-
-        Raises:
-            ThrottledError, RegistryUnavailableError, AuthenticationError, RegistryRefusedError, ForbiddenAddressError
-        """
+        """See `Uploads.put_blob`."""
         digest = digest_of(content)
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(content))
         path = f"/v2/{repository}/blobs/{digest}"
@@ -84,13 +70,7 @@ class Uploads:
         raw: bytes,
         media_type: str,
     ) -> PutManifest:
-        """After this returns `reference` is this manifest.
-
-        Raises:
-            RegistryRefusedError: too large, invalid, or the tag is immutable.
-            DigestMismatchError: the registry says that it kept something else.
-            ThrottledError, RegistryUnavailableError, AuthenticationError
-        """
+        """See `Uploads.put_manifest`."""
         response = await self._client.request(
             "PUT",
             f"/v2/{repository}/manifests/{reference}",
@@ -102,11 +82,7 @@ class Uploads:
         return put_answer(response, raw, reference)
 
     async def delete_manifest(self, repository: RepositoryName, digest: Digest) -> bool:
-        """Whether it is gone now. Many registries forbid deletion; that is an answer here, not an error.
-
-        Raises:
-            ThrottledError, RegistryUnavailableError
-        """
+        """See `Uploads.delete_manifest`."""
         response = await self._client.request(
             "DELETE",
             f"/v2/{repository}/manifests/{digest}",

@@ -23,7 +23,7 @@ SOURCES: Mapping[type[SourceSettings], Callable[[Any, SourceContext], Source]] =
     PubsubSettings: lambda settings, _context: PubsubSource(settings),
     SqsSettings: lambda settings, _context: SqsSource(settings),
     SweepSettings: lambda settings, context: SweepSource(
-        settings, listing=context.listing, resolve=context.resolve, judged=context.judged, swept=context.swept
+        settings, registries=context.registries, judged=context.judged, swept=context.swept
     ),
     WebhookSettings: lambda settings, context: WebhookSource(settings, max_body_bytes=context.max_body_bytes),
 }

@@ -9,9 +9,8 @@ import structlog
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
-from watcher.model.reference import Host
-from watcher.registry.protocol import Listing
-from watcher.sources.context import Judged, Resolve
+from watcher.registry.protocol import Registries
+from watcher.sources.context import Judged
 from watcher.sources.protocol import Health, Intake
 from watcher.sources.sweep_pass import sweep
 from watcher.sources.sweep_settings import SweepSettings
@@ -31,8 +30,7 @@ class SweepSource:
         self,
         settings: SweepSettings,
         *,
-        listing: Callable[[Host], Listing],
-        resolve: Resolve,
+        registries: Registries,
         judged: Judged,
         swept: Callable[[str, int, int], None],
         clock: Clock = utc_now,
@@ -43,8 +41,7 @@ class SweepSource:
         self.health = Health(problem="not started")
         self._scope = settings.scope
         self._every_seconds = seconds(settings.every)
-        self._listing = listing
-        self._resolve = resolve
+        self._registries = registries
         self._judged = judged
         self._swept = swept
         self._clock = clock
@@ -64,8 +61,7 @@ class SweepSource:
 
     async def _pass(self, intake: Intake) -> None:
         try:
-            listing = self._listing(self._scope.registry)
-            report = await sweep(self._scope, self.name, listing, self._resolve, self._judged, intake)
+            report = await sweep(self._scope, self.name, self._registries, self._judged, intake)
         except RetryableError as error:
             # The registry, or our own disk; what was found before stays found.
             self.health.connected, self.health.problem = False, str(error)

@@ -8,9 +8,9 @@ from watcher.kit.glob import glob_any, glob_match
 from watcher.model.digest import Digest
 from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError
 from watcher.model.push import Push
-from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
-from watcher.registry.protocol import CatalogUnavailableError, Listing
-from watcher.sources.context import Judged, Resolve
+from watcher.model.reference import Host, Reference, RepositoryName, Tag, parse_repository
+from watcher.registry.protocol import CatalogUnavailableError, Listing, Registries
+from watcher.sources.context import Judged
 from watcher.sources.protocol import Intake
 from watcher.sources.sweep_settings import Scope
 
@@ -34,7 +34,7 @@ class SweepReport:
     problems: list[str] = field(default_factory=list)
 
 
-async def sweep(scope: Scope, source: str, listing: Listing, resolve: Resolve, judged: Judged, intake: Intake) -> SweepReport:
+async def sweep(scope: Scope, source: str, registries: Registries, judged: Judged, intake: Intake) -> SweepReport:
     """Look through a registry and take in what has no verdict, repository by repository.
 
     Tags are asked for by HEAD, several at a time. Of one repository that we may not read the report tells, and the pass goes on.
@@ -42,12 +42,12 @@ async def sweep(scope: Scope, source: str, listing: Listing, resolve: Resolve, j
     Raises:
         RetryableError: the registry cannot be read now, or what was found could not be kept.
     """
-    report = SweepReport(registry=scope.registry)
+    report, listing = SweepReport(registry=scope.registry), registries.listing(scope.registry)
     matched: set[str] = set()
     async for repository in _repositories(scope, listing, report):
         report.repositories += 1
         try:
-            images = [each async for each in _images(scope, listing, resolve, repository)]
+            images = [each async for each in _images(scope, listing, registries, repository)]
         except (AuthenticationError, PermanentError) as error:
             report.problems.append(f"{repository}: {error}")
             matched.update(_patterns(scope, repository))
@@ -87,7 +87,7 @@ async def _repositories(scope: Scope, listing: Listing, report: SweepReport) -> 
         report.problems.append(str(error))
 
 
-async def _images(scope: Scope, listing: Listing, resolve: Resolve, repository: RepositoryName) -> AsyncIterator[Push]:
+async def _images(scope: Scope, listing: Listing, registries: Registries, repository: RepositoryName) -> AsyncIterator[Push]:
     """What is in a repository: every tag with its digest, and every digest that no tag leads to."""
     tagged: set[Digest] = set()
     waiting: set[Tag] = set()
@@ -95,11 +95,11 @@ async def _images(scope: Scope, listing: Listing, resolve: Resolve, repository: 
         if glob_any(tag, scope.tags):
             waiting.add(tag)
         if len(waiting) >= HEADS_AT_ONCE:
-            for push in await _resolved(scope.registry, resolve, repository, sorted(waiting)):
+            for push in await _resolved(scope.registry, registries, repository, sorted(waiting)):
                 tagged.add(push.digest or Digest(""))
                 yield push
             waiting.clear()
-    for push in await _resolved(scope.registry, resolve, repository, sorted(waiting)):
+    for push in await _resolved(scope.registry, registries, repository, sorted(waiting)):
         tagged.add(push.digest or Digest(""))
         yield push
     if scope.untagged and listing.lists_digests:
@@ -109,9 +109,9 @@ async def _images(scope: Scope, listing: Listing, resolve: Resolve, repository: 
                 yield Push(registry=scope.registry, repository=repository, digest=digest)
 
 
-async def _resolved(registry: Host, resolve: Resolve, repository: RepositoryName, tags: Sequence[Tag]) -> list[Push]:
+async def _resolved(registry: Host, registries: Registries, repository: RepositoryName, tags: Sequence[Tag]) -> list[Push]:
     """What the tags lead to; one that is gone since it was listed leads nowhere."""
-    digests = await asyncio.gather(*(resolve(registry, repository, tag) for tag in tags))
+    digests = await asyncio.gather(*(registries.head(Reference(registry=registry, repository=repository, tag=tag)) for tag in tags))
     return [
         Push(registry=registry, repository=repository, tag=tag, digest=digest)
         for tag, digest in zip(tags, digests, strict=True)

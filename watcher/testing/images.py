@@ -8,7 +8,7 @@ import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 import zstandard
@@ -16,6 +16,7 @@ import zstandard
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.protocol import Uploads
 from watcher.testing.registry import MemoryRegistry
 
 Compression = Literal["gzip", "zstd", "none"]
@@ -60,14 +61,6 @@ class BuiltImage:
     @property
     def digest(self) -> Digest:
         return digest_of(self.raw)
-
-
-class Uploads(Protocol):
-    """What pushing over HTTP needs; `watcher.registry.uploads.Uploads` is one."""
-
-    async def put_blob(self, repository: RepositoryName, content: bytes, media_type: str = ...) -> object: ...
-
-    async def put_manifest(self, repository: RepositoryName, reference: Tag | Digest, raw: bytes, media_type: str) -> object: ...
 
 
 def build_layer(files: Mapping[str, bytes | str | Entry], *, compression: Compression = "gzip") -> Layer:

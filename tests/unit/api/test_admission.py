@@ -138,39 +138,39 @@ async def test_one_bad_image_denies_the_pod(api: RunningApi) -> None:
 
 async def test_a_tag_is_resolved_once_in_a_while(api: RunningApi) -> None:
     """One request of the registry for many pods."""
-    api.tags.answers[BY_TAG] = IMAGE
+    api.registries.answers[BY_TAG] = IMAGE
     await api.record(outcome=Outcome.FAIL)
     answers = await asyncio.gather(*(ask(api, BY_TAG) for _ in range(5)))
     assert [answer["allowed"] for answer in answers] == [False] * 5
-    assert api.tags.asked == [BY_TAG]
+    assert api.registries.asked == [BY_TAG]
 
 
 async def test_a_digest_needs_no_registry(api: RunningApi) -> None:
     """Not even to check the tag beside it: the kubelet ignores that too."""
     await api.record(outcome=Outcome.PASS)
     assert "warnings" not in await ask(api, f"{BY_TAG}@{IMAGE}")
-    assert api.tags.asked == []
+    assert api.registries.asked == []
 
 
 async def test_only_configured_registries_are_dialled(api: RunningApi) -> None:
     """An image of any other registry was never judged, and its host hears nothing."""
     response = await ask(api, "evil.example.com/x:1")
     assert response["warnings"] == ["evil.example.com/x:1: never judged: evil.example.com is not a configured registry"]
-    assert api.tags.asked == []
+    assert api.registries.asked == []
 
 
 async def test_a_registry_that_fails_makes_unknown(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it errs or is silent; an error is never an allow of its own."""
     async with start(DENYING) as api:
-        api.tags.answers[BY_TAG] = RegistryUnavailableError("down")
+        api.registries.answers[BY_TAG] = RegistryUnavailableError("down")
         response = await ask(api, BY_TAG)
         assert response["status"]["message"] == f"{BY_TAG}: unknown: registry-unavailable"
-        api.tags.answers[BY_TAG] = NotFoundError("gone")
+        api.registries.answers[BY_TAG] = NotFoundError("gone")
         assert "its registry has no such tag" in (await ask(api, BY_TAG))["status"]["message"]
 
         monkeypatch.setattr(tags_module, "RESOLVE_SECONDS", 0.01)
         silent = "registry.example.com/team/app:v2"
-        api.tags.answers[silent] = asyncio.Event()
+        api.registries.answers[silent] = asyncio.Event()
         assert (await ask(api, silent))["status"]["message"] == f"{silent}: unknown: its registry did not answer in time"
 
 

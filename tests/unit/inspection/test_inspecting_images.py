@@ -20,7 +20,7 @@ from watcher.model.errors import InvalidManifestError, NotFoundError
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Reference, RepositoryName, Tag
 from watcher.model.verdict import SectionState
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.settings import AnonymousAuth, RegistrySettings
 from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, Compression, Entry, build_image, build_index, build_layer, put_image
@@ -50,7 +50,7 @@ class Room:
     """A registry, and the inspector that reads from it."""
 
     registry: MemoryRegistry
-    registries: Registries
+    registries: RegistryClients
     inspector: Inspector
     cache: MemoryCache
     counted: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ async def opened(*, trusted: Callable[[Reference], bool] | None = None, **settin
     cache = MemoryCache()
     async with (
         serve_registry() as registry,
-        Registries.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries,
+        RegistryClients.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries,
         Inspector(
             InspectionSettings(**{"workers": 2, **settings}),
             cache=cache,

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from tests.doubles.databases import open_database
 from tests.doubles.evaluators import WrittenEvaluator
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.registries import MemoryRegistries
 from tests.doubles.routes import sending
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.backlog.protocol import Arrival, Job, JobRow, Lane, Settlement
@@ -20,7 +21,7 @@ from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError
 from watcher.model.push import Push, Pushed
-from watcher.model.reference import Tag
+from watcher.model.reference import Reference, Tag
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.judge import Judge
@@ -84,26 +85,29 @@ class StumblingOutbox(StoredOutbox):
         await super().settle(publication, result)
 
 
+class RefusingRegistries(MemoryRegistries):
+    """Refuse to say where a tag leads, after as long as `work` takes."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self._work = work
+
+    async def head(self, reference: Reference) -> NoReturn:
+        await self._work.do(str(reference.tag))
+        raise PermanentError("refused")
+
+
 class JudgeBench:
     """Every job asks for its tag, takes as long as `work`, and ends as a dead letter: the registry wants nothing of it."""
 
     def __init__(self, database: Database) -> None:
         self.work, self.clock = Work(), HandClock()
         self.backlog = StumblingBacklog(database, self.clock)
-
-        async def resolve(_host: object, _repository: object, tag: Tag) -> NoReturn:
-            await self.work.do(tag)
-            raise PermanentError("refused")
-
-        def no_images(_host: object) -> NoReturn:
-            raise AssertionError("nothing is fetched of what was not resolved")
-
         self.judge = Judge(
             backlog=self.backlog,
             verdicts=StoredVerdicts(database, self.clock),
             judging=Judging(inspector=Any, evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
-            images=no_images,
-            resolve=resolve,
+            registries=RefusingRegistries(self.work),
             environments=[],
             routes=[],
             clock=self.clock,

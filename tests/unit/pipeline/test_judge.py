@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.judges import REPOSITORY, JudgeBench, an_image, open_judge
+from tests.doubles.registries import MemoryRegistries
 from tests.doubles.verdicts import FINDING, MOMENT
 from watcher.backlog.protocol import Arrival, Dead, Done, Lane, Retry
 from watcher.model.errors import InvalidManifestError, NotFoundError, PermanentError, RegistryUnavailableError
@@ -142,11 +143,7 @@ async def test_a_child_that_comes_up_meanwhile_is_left_to_its_index(bench: Judge
 async def test_a_broken_reference_is_listed(bench: JudgeBench) -> None:
     """What can never work ends as a dead letter."""
     job = await bench.job(bench.put(an_image()))
-
-    async def refuse(*_: object) -> None:
-        raise PermanentError("no such thing")
-
-    broken = replace(bench.judge, resolve=refuse)
+    broken = replace(bench.judge, registries=MemoryRegistries(trouble=PermanentError("no such thing")))
     assert await broken.judge(replace(job, push=replace(job.push, digest=None))) == Dead(reason="permanent", detail="no such thing")
 
 

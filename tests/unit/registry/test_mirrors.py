@@ -12,7 +12,7 @@ from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError
 from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName, Tag
-from watcher.registry.access import Registries
+from watcher.registry.access import RegistryClients
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.settings import RegistrySettings
 from watcher.testing.faults import Fault
@@ -63,7 +63,7 @@ async def a_pair(*, prefix: str = "", gate: Gate | None = None, **settings: Any)
         hold(registry)
         hold(mirror, f"{prefix}/{APP}" if prefix else APP)
         written = {"host": registry.host, "mirrors": [f"{mirror.host}/{prefix}" if prefix else mirror.host], **settings}
-        async with Registries.of([msgspec.convert(written, RegistrySettings)]) as registries:
+        async with RegistryClients.of([msgspec.convert(written, RegistrySettings)]) as registries:
             yield Pair(registry, mirror, registries.images(registry.host))
 
 
@@ -177,7 +177,7 @@ async def test_a_mirror_does_not_see_the_registry_s_credentials(monkeypatch: pyt
             {"host": registry.host, "mirrors": [mirror.host]},
             {"host": mirror.host, "auth": auth},
         ]
-        async with Registries.of([msgspec.convert(each, RegistrySettings) for each in documents]) as registries:
+        async with RegistryClients.of([msgspec.convert(each, RegistrySettings) for each in documents]) as registries:
             await registries.images(registry.host).manifest(APP, IMAGE.digest)
         assert (len(registry.seen), mirror.seen[-1].authorized) == (0, True)
 
@@ -197,7 +197,7 @@ async def test_a_mirror_whose_tokens_are_not_to_be_had_is_passed_over(drain: Dra
             hold(each)
             hold(each, OTHER)
         settings = msgspec.convert({"host": registry.host, "mirrors": [mirror.host]}, RegistrySettings)
-        async with Registries.of([settings]) as registries:
+        async with RegistryClients.of([settings]) as registries:
             images = registries.images(registry.host)
             assert await drain(images, APP, BLOB) == CONTENT
             assert not registry.seen

@@ -22,7 +22,7 @@ from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import ATTEMPTS, USER_AGENT, RegistryClient
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.settings import RegistrySettings
-from watcher.registry.uploads import Uploads
+from watcher.registry.uploads import RegistryUploads
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, push_image
 from watcher.testing.registry import MemoryRegistry, serve_registry
@@ -54,7 +54,7 @@ async def test_push_and_pull_behind_authentication(access: Access, connect: Conn
     """Basic and bearer registries take an image and give it back."""
     async with serve_registry(gate=Gate(access=access)) as registry:
         client = connect(registry, auth=AUTH)
-        await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+        await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
         assert (await RegistryImages(client).manifest(APP, Tag("v1"))).digest == IMAGE.digest
         assert registry.gate.issued <= 2
 
@@ -62,11 +62,11 @@ async def test_push_and_pull_behind_authentication(access: Access, connect: Conn
 async def test_anonymous_tokens(connect: Connect) -> None:
     """A public repository is read with a token that needs no password."""
     async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
-        await push_image(Uploads(connect(registry, auth=AUTH)), APP, IMAGE, Tag("v1"))
+        await push_image(RegistryUploads(connect(registry, auth=AUTH)), APP, IMAGE, Tag("v1"))
         registry.gate.anonymous_pull = True
         assert await RegistryImages(connect(registry)).head(APP, Tag("v1")) == IMAGE.digest
         with pytest.raises(AuthenticationError):
-            await Uploads(connect(registry)).put_blob(APP, b"new")
+            await RegistryUploads(connect(registry)).put_blob(APP, b"new")
 
 
 async def test_a_scope_that_was_too_small_is_widened_once(connect: Connect) -> None:
@@ -85,7 +85,7 @@ async def test_a_revoked_token_is_replaced(connect: Connect) -> None:
     """A token that the registry no longer knows costs one more request, not an error."""
     async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
         client = connect(registry, auth=AUTH)
-        await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+        await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
         registry.gate.tokens.clear()
         assert await RegistryImages(client).head(APP, Tag("v1")) == IMAGE.digest
 
@@ -111,7 +111,7 @@ async def test_credentials_from_the_docker_configuration(docker_config: Path, co
     gate = Gate(access=Access.TOKEN, refresh_token="refresh")
     async with serve_registry(gate=gate) as registry:
         log_in(registry.host)
-        await Uploads(connect(registry)).put_blob(APP, b"x")
+        await RegistryUploads(connect(registry)).put_blob(APP, b"x")
 
 
 async def test_a_token_service_elsewhere_gets_nothing(connect: Connect) -> None:
@@ -180,7 +180,7 @@ async def test_silence_is_unavailable(registry: MemoryRegistry, connect: Connect
 async def test_a_cut_body_is_retried(registry: MemoryRegistry, connect: Connect) -> None:
     """Half a manifest is no manifest; the next attempt brings it whole."""
     client = connect(registry)
-    await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+    await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
     registry.faults.add(Fault(method="GET", path=".*/manifests/.*", cut_after=10))
     assert (await RegistryImages(client).manifest(APP, Tag("v1"))).raw == IMAGE.raw
 
@@ -252,7 +252,7 @@ async def test_writes_are_not_redirected(registry: MemoryRegistry, connect: Conn
     """A PUT goes where it was sent or nowhere."""
     registry.faults.add(Fault(method="PUT", status=307, headers={"Location": "/elsewhere"}))
     with pytest.raises(RegistryRefusedError, match="redirect"):
-        await Uploads(connect(registry)).put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
+        await RegistryUploads(connect(registry)).put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
 
 
 @pytest.mark.parametrize("location", ["http://169.254.169.254/latest/meta-data/", "http://metadata.test/x"])

@@ -13,19 +13,19 @@ from watcher.model.errors import RegistryRefusedError
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
+from watcher.registry.protocol import Fallback
 from watcher.registry.referrers import (
     EMPTY_BLOB,
     EMPTY_DESCRIPTOR,
-    Fallback,
     FallbackChangedError,
-    Referrers,
+    RegistryReferrers,
     build_artifact,
     fallback_tag,
     listed_descriptor,
     merge_index,
     next_link,
 )
-from watcher.registry.uploads import Uploads
+from watcher.registry.uploads import RegistryUploads
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
@@ -45,7 +45,7 @@ def artifact(name: str = "one", artifact_type: str = TYPE) -> bytes:
 
 async def attach(client: RegistryClient, name: str = "one", artifact_type: str = TYPE) -> Digest:
     """The artefact alone, without any listing of it."""
-    uploads, raw = Uploads(client), artifact(name, artifact_type)
+    uploads, raw = RegistryUploads(client), artifact(name, artifact_type)
     await uploads.put_blob(APP, EMPTY_BLOB)
     return (await uploads.put_manifest(APP, digest_of(raw), raw, OCI_MANIFEST)).digest
 
@@ -134,7 +134,7 @@ async def test_with_the_api(connect: Connect) -> None:
     async with serve_registry(switches=Switches(referrers_api=True, oci_subject=True, page_size=2)) as registry:
         put_image(registry, APP, IMAGE)
         client = connect(registry)
-        referrers = Referrers(client)
+        referrers = RegistryReferrers(client)
         assert await referrers.list_referrers(APP, IMAGE.digest) == ()
         digests = [await attach(client, f"n{number}") for number in range(5)]
         other = await attach(client, "other", "application/vnd.other")
@@ -151,7 +151,7 @@ async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
     async with serve_registry(switches=Switches(oci_subject=oci_subject)) as registry:
         put_image(registry, APP, IMAGE)
         client = connect(registry)
-        referrers = Referrers(client)
+        referrers = RegistryReferrers(client)
         digest = await attach(client)
         assert not await referrers.listed(APP, IMAGE.digest, digest)
         seen = await referrers.read_fallback(APP, IMAGE.digest)
@@ -181,27 +181,27 @@ async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
 async def test_false_apis(status: int, headers: dict[str, str], body: bytes, registry: MemoryRegistry, connect: Connect) -> None:
     """A 200 that is no index, and every way of not having the API, lists nothing."""
     registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers, body=body, times=9))
-    assert not await Referrers(connect(registry)).listed(APP, IMAGE.digest, IMAGE.digest)
+    assert not await RegistryReferrers(connect(registry)).listed(APP, IMAGE.digest, IMAGE.digest)
 
 
 async def test_a_fallback_tag_that_is_something_else(registry: MemoryRegistry, connect: Connect) -> None:
     """An image under that tag is somebody's; it is reported and left alone."""
     put_image(registry, APP, IMAGE, fallback_tag(IMAGE.digest))
     with pytest.raises(RegistryRefusedError, match="is not an image index"):
-        await Referrers(connect(registry)).read_fallback(APP, IMAGE.digest)
+        await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest)
 
 
 async def test_a_tag_that_is_being_rewritten(registry: MemoryRegistry, connect: Connect) -> None:
     """Distribution answers 500 while a tag is written; reading waits and tries again."""
     registry.faults.add(Fault(path=".*/manifests/sha256-.*", status=500, times=2))
-    assert await Referrers(connect(registry)).read_fallback(APP, IMAGE.digest) == Fallback()
+    assert await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest) == Fallback()
 
 
 async def test_a_concurrent_edit(connect: Connect) -> None:
     """Where conditions are honoured, the slower of two writers is told."""
     async with serve_registry(switches=Switches(conditional_put=True)) as registry:
         client = connect(registry)
-        referrers = Referrers(client)
+        referrers = RegistryReferrers(client)
         put_image(registry, APP, IMAGE)
         one, two = await attach(client, "one"), await attach(client, "two")
         seen = await referrers.read_fallback(APP, IMAGE.digest)
@@ -221,4 +221,4 @@ async def test_an_oversized_fallback_index(registry: MemoryRegistry, connect: Co
     """An index beyond the limit is not edited blindly."""
     registry.faults.add(Fault(path=".*/manifests/.*", status=200, body=b"x" * (4 * 1024 * 1024 + 1)))
     with pytest.raises(RegistryRefusedError, match="too large"):
-        await Referrers(connect(registry)).read_fallback(APP, IMAGE.digest)
+        await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest)

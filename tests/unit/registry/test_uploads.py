@@ -14,7 +14,7 @@ from watcher.model.errors import (
 )
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
-from watcher.registry.uploads import UPLOAD_ATTEMPTS, Uploads
+from watcher.registry.uploads import UPLOAD_ATTEMPTS, RegistryUploads
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, push_image, put_image
 from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
@@ -27,11 +27,11 @@ IMAGE = build_image([build_layer({"app": b"hello"})])
 
 
 @pytest.fixture
-def uploads(registry: MemoryRegistry, connect: Connect) -> Uploads:
-    return Uploads(connect(registry))
+def uploads(registry: MemoryRegistry, connect: Connect) -> RegistryUploads:
+    return RegistryUploads(connect(registry))
 
 
-async def test_a_blob_is_sent_once(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_a_blob_is_sent_once(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """HEAD, POST, PUT the first time; HEAD alone the second."""
     first = await uploads.put_blob(APP, b"verdict", "application/json")
     assert (first.digest, first.size, first.media_type) == (digest_of(b"verdict"), 7, "application/json")
@@ -41,7 +41,7 @@ async def test_a_blob_is_sent_once(registry: MemoryRegistry, uploads: Uploads) -
     assert registry.content.existing(APP).blobs[first.digest] == b"verdict"
 
 
-async def test_the_location_s_query_is_left_as_it_is(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_the_location_s_query_is_left_as_it_is(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """A signed state survives: the digest is appended, nothing is encoded again. A path without query gets one."""
     location = f"{registry.url}/v2/team/app/blobs/uploads/gone?_state=a%2Bb%3D&x=%2F"
     digest = digest_of(b"x")
@@ -52,7 +52,7 @@ async def test_the_location_s_query_is_left_as_it_is(registry: MemoryRegistry, u
         assert registry.seen[-1].query == query
 
 
-async def test_a_broken_session_is_started_again(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_a_broken_session_is_started_again(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """A PUT that failed halfway is not continued but repeated from POST, a few times."""
     registry.faults.add(Fault(method="PUT", status=502))
     await uploads.put_blob(APP, b"x")
@@ -63,7 +63,7 @@ async def test_a_broken_session_is_started_again(registry: MemoryRegistry, uploa
     assert registry.requests["PUT fault"] == 1 + UPLOAD_ATTEMPTS
 
 
-async def test_an_upload_location_out_of_reach(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_an_upload_location_out_of_reach(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """Content is not sent to the metadata service, and a missing Location is said so."""
     registry.faults.add(Fault(method="POST", status=202, headers={"Location": "http://169.254.169.254/"}))
     with pytest.raises(ForbiddenAddressError):
@@ -73,14 +73,14 @@ async def test_an_upload_location_out_of_reach(registry: MemoryRegistry, uploads
         await uploads.put_blob(APP, b"x")
 
 
-async def test_a_registry_that_mounts_at_once(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_a_registry_that_mounts_at_once(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """201 to the POST means that the blob is there already."""
     registry.faults.add(Fault(method="POST", status=201))
     await uploads.put_blob(APP, b"x")
     assert registry.requests["PUT uploads"] == 0
 
 
-async def test_manifests(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_manifests(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """A pushed image can be pulled, and pushing it again changes nothing."""
     assert await push_image(uploads, APP, IMAGE, Tag("v1")) == IMAGE.digest
     put = await uploads.put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
@@ -88,7 +88,7 @@ async def test_manifests(registry: MemoryRegistry, uploads: Uploads) -> None:
     assert registry.content.existing(APP).tags == {"v1": IMAGE.digest}
 
 
-async def test_a_registry_that_keeps_something_else(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_a_registry_that_keeps_something_else(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """Another digest in the answer is an error."""
     registry.faults.add(Fault(method="PUT", status=201, headers={"Docker-Content-Digest": "sha256:" + "0" * 64}))
     with pytest.raises(DigestMismatchError, match="the registry kept"):
@@ -101,10 +101,10 @@ async def test_an_immutable_tag(connect: Connect) -> None:
         put_image(registry, APP, build_image(), "v1")
         put_image(registry, APP, IMAGE)
         with pytest.raises(RegistryRefusedError, match="DENIED tag is immutable"):
-            await Uploads(connect(registry)).put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
+            await RegistryUploads(connect(registry)).put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
 
 
-async def test_deletion_is_an_answer(registry: MemoryRegistry, uploads: Uploads) -> None:
+async def test_deletion_is_an_answer(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
     """Gone, gone already and forbidden are told apart without an exception."""
     put_image(registry, APP, IMAGE, "v1")
     assert await uploads.delete_manifest(APP, IMAGE.digest)

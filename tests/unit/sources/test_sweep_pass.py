@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.doubles.intakes import RecordingIntake, open_intake
+from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
 from watcher.model.errors import RegistryUnavailableError, RetryableError
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.registry.access import Registries
-from watcher.registry.protocol import CatalogUnavailableError
-from watcher.sources.context import Resolve
+from watcher.registry.access import RegistryClients
+from watcher.registry.protocol import Registries
 from watcher.sources.sweep_pass import HEADS_AT_ONCE, SweepReport, sweep
 from watcher.sources.sweep_settings import Scope
 from watcher.testing.faults import Fault
@@ -34,7 +34,7 @@ class Bench:
     """`verdicts` are those there are: tags by digest, by repository."""
 
     registry: MemoryRegistry
-    registries: Registries
+    registries: RegistryClients
     verdicts: dict[RepositoryName, Mapping[Digest, Collection[Tag]]] = field(default_factory=dict)
     intake: RecordingIntake = field(default_factory=open_intake)
 
@@ -42,13 +42,19 @@ class Bench:
         assert host == self.registry.host
         return self.verdicts.get(repository, {})
 
-    async def head(self, host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
-        return await self.registries.images(host).head(repository, tag)
-
-    async def sweep(self, resolve: Resolve | None = None, **scope: Any) -> SweepReport:
-        listing = self.registries.access(self.registry.host).listing
+    async def sweep(self, registries: Registries | None = None, **scope: Any) -> SweepReport:
         wanted = Scope(registry=self.registry.host, **scope)
-        return await sweep(wanted, "catch-up", listing, resolve or self.head, self.judged, self.intake)
+        return await sweep(wanted, "catch-up", registries or self.registries, self.judged, self.intake)
+
+    def name(self, repository: RepositoryName, tag: str = "v1") -> str:
+        return f"{self.registry.host}/{repository}:{tag}"
+
+    def in_memory(self, *repositories: RepositoryName, **changes: Any) -> MemoryRegistries:
+        """One image under `v1` in each, as in a registry that says what a test wants."""
+        registries = MemoryRegistries(hosts=(self.registry.host,), lists_digests=False, **changes)
+        for repository in repositories:
+            registries.held[self.registry.host, repository].add(image(repository), Tag("v1"))
+        return registries
 
     @property
     def found(self) -> list[tuple[str, str | None, str | None]]:
@@ -58,7 +64,7 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench() -> AsyncIterator[Bench]:
-    async with serve_registry() as registry, Registries.of([]) as registries:
+    async with serve_registry() as registry, RegistryClients.of([]) as registries:
         yield Bench(registry=registry, registries=registries)
 
 
@@ -124,20 +130,10 @@ async def test_names_need_no_catalogue(bench: Bench) -> None:
     assert len(bench.found) == 1
 
 
-async def test_a_registry_without_a_catalogue_is_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_registry_without_a_catalogue_is_told_of(bench: Bench) -> None:
     """What is named is still looked at."""
-    put_image(bench.registry, APP, image("1"), "v1")
-    listing = bench.registries.access(bench.registry.host).listing
-
-    class Refused:
-        def __aiter__(self) -> "Refused":
-            return self
-
-        async def __anext__(self) -> RepositoryName:
-            raise CatalogUnavailableError("does not list its repositories for us")
-
-    monkeypatch.setattr(listing, "repositories", Refused)
-    report = await bench.sweep(repositories=("team/app", "team/**"))
+    registries = bench.in_memory(APP, lists_repositories=False)
+    report = await bench.sweep(registries, repositories=("team/app", "team/**"))
     assert [repository for repository, _, _ in bench.found] == [APP]
     assert report.problems == ["does not list its repositories for us"]
 
@@ -153,27 +149,15 @@ async def test_what_nothing_came_of_is_told(bench: Bench) -> None:
 
 async def test_what_is_no_work_any_more_is_passed_over(bench: Bench) -> None:
     """A tag that is gone since it was listed leads nowhere."""
-    put_image(bench.registry, APP, image("1"), "v1")
-
-    async def gone(_host: Host, _repository: RepositoryName, _tag: Tag) -> Digest | None:
-        return None
-
-    report = await bench.sweep(gone)
+    report = await bench.sweep(bench.in_memory(APP, answers={bench.name(APP): None}))
     assert (report.images, bench.found) == (0, [])
 
 
 async def test_a_registry_that_is_down_ends_the_pass(bench: Bench) -> None:
     """What was found in the repositories before it stays found."""
-    put_image(bench.registry, APP, image("1"), "v1")
-    put_image(bench.registry, WEB, image("2"), "v1")
-
-    async def resolve(host: Host, repository: RepositoryName, tag: Tag) -> Digest | None:
-        if repository == WEB:
-            raise RegistryUnavailableError("down")
-        return await bench.head(host, repository, tag)
-
+    registries = bench.in_memory(APP, WEB, answers={bench.name(WEB): RegistryUnavailableError("down")})
     with pytest.raises(RegistryUnavailableError):
-        await bench.sweep(resolve)
+        await bench.sweep(registries)
     assert [repository for repository, _, _ in bench.found] == [APP]
 
 

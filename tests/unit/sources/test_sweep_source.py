@@ -1,51 +1,32 @@
 """The sweep as a source: when it looks, what it says of itself, and that no trouble ends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
-import pytest
 
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.intakes import RecordingIntake, open_intake
+from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
 from watcher.model.errors import RegistryUnavailableError
+from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.sources.sweep import SweepSource
 from watcher.sources.sweep_settings import SweepSettings
 
 HOST, APP = Host("registry.example.com"), RepositoryName("team/app")
-DIGEST = Digest(f"sha256:{'1' * 64}")
-
-
-class Shelf:
-    """A registry with one image, until it is `down`."""
-
-    lists_digests = True
-
-    def __init__(self) -> None:
-        self.down = False
-
-    async def repositories(self) -> AsyncIterator[RepositoryName]:
-        if self.down:
-            raise RegistryUnavailableError("the registry is down")
-        yield APP
-
-    async def tags(self, repository: RepositoryName) -> AsyncIterator[Tag]:
-        assert repository == APP
-        yield Tag("v1")
-
-    async def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
-        assert repository == APP
-        yield DIGEST
-        yield Digest(f"sha256:{'2' * 64}")
+DIGEST, UNTAGGED = Digest(f"sha256:{'1' * 64}"), Digest(f"sha256:{'2' * 64}")
 
 
 class Bench:
     """Time passes when the test says so: `pause` gives the seconds for which the source wants to sleep, and wakes it."""
 
     def __init__(self, text: str = "{type: sweep, registry: registry.example.com, every: 1h}") -> None:
-        self.shelf = Shelf()
+        self.registries = MemoryRegistries(hosts=(HOST,))
+        held = self.registries.held[HOST, APP]
+        held.tags[Tag("v1")] = DIGEST
+        held.media_types.update(dict.fromkeys((DIGEST, UNTAGGED), OCI_MANIFEST))
         self.intake: RecordingIntake = open_intake()
         self.passes: list[tuple[str, int, int]] = []
         self._pauses: asyncio.Queue[float] = asyncio.Queue()
@@ -53,17 +34,13 @@ class Bench:
         settings = msgspec.yaml.decode(text, type=SweepSettings)
         self.source = SweepSource(
             settings,
-            listing=lambda host: self.shelf if host == HOST else pytest.fail(host),
-            resolve=self.resolve,
+            registries=self.registries,
             judged=self.judged,
             swept=lambda *told: self.passes.append(told),
             clock=HandClock(),
             chance=lambda: 0.5,
             sleep=self.sleep,
         )
-
-    async def resolve(self, _host: Host, _repository: RepositoryName, _tag: Tag) -> Digest | None:
-        return DIGEST
 
     async def judged(self, _host: Host, _repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
         return {}
@@ -101,13 +78,13 @@ async def test_the_first_pass_comes_soon_and_the_next_after_its_time() -> None:
 async def test_a_registry_that_is_down_is_asked_again() -> None:
     """The source says so meanwhile, and never ends by itself."""
     bench = Bench("{type: sweep, name: catch-up, registry: registry.example.com, every: 10s, untagged: false}")
-    bench.shelf.down = True
+    bench.registries.trouble = RegistryUnavailableError("the registry is down")
     task = asyncio.create_task(bench.source.run(bench.intake), name="sweep")
     assert await bench.pause() == 5.0
     assert await bench.pause() == 10.0
     assert (bench.source.health.connected, bench.source.health.problem) == (False, "the registry is down")
     assert bench.passes == []
-    bench.shelf.down = False
+    bench.registries.trouble = None
     assert await bench.pause() == 10.0
     assert bench.passes == [("catch-up", 1, 1)]
     assert bench.source.health.connected

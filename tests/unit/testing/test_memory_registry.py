@@ -16,7 +16,7 @@ from watcher.model.image import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manife
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
 from watcher.registry.settings import RegistrySettings
-from watcher.registry.uploads import Uploads
+from watcher.registry.uploads import RegistryUploads
 from watcher.testing.faults import Fault
 from watcher.testing.images import Entry, build_image, build_index, build_layer, push_image, put_image
 from watcher.testing.notifications import EVENTS_TYPE, Endpoint
@@ -85,7 +85,7 @@ async def test_a_push_is_told_as_docker_registry_tells_it() -> None:
     async with receiving(refusals=4) as receiver:
         notify = Endpoint(url=receiver.url, headers={"Authorization": "Bearer s3cret"}, backoff_seconds=0.01)
         async with serve_registry(notify=notify) as registry, client_of(registry) as client:
-            await push_image(Uploads(client), APP, IMAGE, Tag("v1"))
+            await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
             assert registry.notifications is not None
             await registry.notifications.drained()
             assert registry.notifications.queued == {"push blob": 2, "push manifest": 1}
