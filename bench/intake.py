@@ -32,6 +32,7 @@ from watcher.api.settings import ServerSettings
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.dialects.catalog import DIALECTS
 from watcher.evaluation.protocol import Evaluator
+from watcher.inspection.image.merge import merged_files
 from watcher.kit.clock import utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics, configure_logging
@@ -151,7 +152,7 @@ async def serve_durable(ready: Path) -> None:
         backlog=backlog,
         jobs=backlog,
         verdicts=StoredVerdicts(database, utc_now),
-        images=StoredImages(database),
+        images=StoredImages(database, merged_files),
         evaluator=no_evaluator,
         registries=registries,
         metrics=metrics,

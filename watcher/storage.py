@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader
 from watcher.backlog.sqlite import SqliteBacklog
+from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import LayerCache
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database
@@ -87,7 +88,7 @@ def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
         keeper=backlog,
         jobs=backlog,
         verdicts=StoredVerdicts(database, clock, bell=bell),
-        images=StoredImages(database),
+        images=StoredImages(database, merged_files),
         outbox=StoredOutbox(database, clock, bell=bell),
         layers=LayerStore(database),
         own_writes=OwnWriteStore(database, clock, alone=alone),

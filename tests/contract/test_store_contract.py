@@ -12,12 +12,13 @@ import pytest
 
 from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
-from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, layer_facts, layers
+from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, layer_facts, layers, layers_of
 from tests.doubles.routes import nobody, sending
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
+from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import LayerCache
 from watcher.model.digest import Digest
-from watcher.model.inspection_json import inspection_json
+from watcher.model.inspection_json import inspection_bytes, inspection_json
 from watcher.model.inventory import FileTable
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Section, SectionState, Subject, Verdict
@@ -62,6 +63,11 @@ class Bench:
         said = a_verdict(id=verdict_id, subject=subject, outcome=outcome)
         await self.verdicts.record([Judged(verdict=said)], sending({verdict_id: publishers}))
 
+    async def inspection(self, digest: Digest = IMAGE) -> Any:
+        """The document of the image, None when it was never inspected."""
+        inventory = await self.images.inventory(digest)
+        return None if inventory is None else json.loads(inspection_bytes(inventory))
+
     async def due(self) -> list[tuple[str, str]]:
         return [(each.verdict_id, each.publisher) for each in await self.outbox.due(99)]
 
@@ -78,7 +84,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             clock=clock,
             verdicts=StoredVerdicts(database, clock),
             outbox=StoredOutbox(database, clock, max_attempts=3, jitter=lambda: 0.5),
-            images=StoredImages(database),
+            images=StoredImages(database, merged_files),
             facts=LayerStore(database),
             own_writes=OwnWriteStore(database, clock),
             others_writes=OwnWriteStore(database, clock),
@@ -310,12 +316,13 @@ async def test_routing_knows_the_verdict_before(bench: Bench) -> None:
 async def test_an_inspection_comes_back_as_its_public_json(bench: Bench) -> None:
     """The stored inspection is the document that the inspection itself would give, its file list counted and not repeated."""
     inventory = an_inventory()
+    for facts in layers_of(inventory):
+        await bench.facts.keep_layer(facts)
     await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=inventory)], nobody)
-    stored = await bench.images.inspection(IMAGE)
-    assert stored is not None
-    assert json.loads(stored) == json.loads(json.dumps(inspection_json(inventory)))
-    assert json.loads(stored)["files"]["count"] == 3
-    assert await bench.images.inspection(OTHER) is None
+    stored = await bench.inspection()
+    assert stored == json.loads(json.dumps(inspection_json(inventory)))
+    assert stored["files"]["count"] == 3
+    assert await bench.inspection(OTHER) is None
 
 
 async def test_packages_come_back_in_their_order(bench: Bench) -> None:
@@ -331,14 +338,14 @@ async def test_packages_come_back_in_their_order(bench: Bench) -> None:
     for number, held in enumerate((packages, packages[:3], packages[::-1], ())):
         inventory = an_inventory(packages=held)
         await bench.verdicts.record([Judged(verdict=a_verdict(id=f"v-{number}"), inventory=inventory)], lambda *_: ())
-        document = json.loads(await bench.images.inspection(IMAGE) or b"")
+        document = await bench.inspection()
         assert document["packages"] == json.loads(json.dumps(inspection_json(inventory)))["packages"]
 
 
 async def test_an_image_that_was_only_judged_has_no_inspection(bench: Bench) -> None:
     """An index, an artefact or an image that could not be read has verdicts, but no facts."""
     await bench.record("v-1")
-    assert await bench.images.inspection(IMAGE) is None
+    assert await bench.inspection() is None
 
 
 async def test_a_long_list_of_notable_files_is_cut(bench: Bench) -> None:
@@ -354,8 +361,10 @@ async def test_a_long_list_of_notable_files_is_cut(bench: Bench) -> None:
         link=[""] * many,
         layer=[0] * many,
     )
-    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory(files=files))], nobody)
-    document = json.loads(await bench.images.inspection(IMAGE) or b"")["files"]
+    inventory = an_inventory(files=files, layers=layers(BOTTOM, files=many))
+    await bench.facts.keep_layer(layers_of(inventory)[0])
+    await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=inventory)], nobody)
+    document = (await bench.inspection())["files"]
     assert (document["count"], len(document["notable"]), document["notable_omitted"]) == (many, 10_000, 100)
 
 
@@ -442,7 +451,7 @@ async def test_a_new_inspection_replaces_the_old_one(bench: Bench) -> None:
     await bench.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], nobody)
     newer = an_inventory(facts_revision="sha256:" + "5" * 64, packages=(a_package("only", licenses=("MIT",)),))
     await bench.verdicts.record([Judged(verdict=a_verdict(id="v-2"), inventory=newer)], nobody)
-    document = json.loads(await bench.images.inspection(IMAGE) or b"")
+    document = await bench.inspection()
     assert [package["name"] for package in document["packages"]] == ["only"]
 
 

@@ -18,6 +18,7 @@ from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.backlog.sqlite import SqliteBacklog
+from watcher.inspection.image.merge import merged_files
 from watcher.kit.secret import Secret
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics
@@ -78,7 +79,7 @@ async def running_api(
             backlog=backlog,
             jobs=backlog,
             verdicts=verdicts,
-            images=StoredImages(database),
+            images=StoredImages(database, merged_files),
             evaluator=lambda: evaluator,
             registries=registries,
             metrics=metrics,

@@ -41,9 +41,24 @@ def a_package(name: str, version: str = "1.0", *, layer: int = 0, path: str = "v
     return Package(record=record, path=path, layer=layer, from_base=layer == 0)
 
 
-def layers(*digests: Digest) -> tuple[LayerSummary, ...]:
+def layers(*digests: Digest, files: int = 2) -> tuple[LayerSummary, ...]:
     media_type = "application/vnd.oci.image.layer.v1.tar+gzip"
-    return tuple(LayerSummary(digest=digest, media_type=media_type, compressed_bytes=10, files=2) for digest in digests)
+    return tuple(LayerSummary(digest=digest, media_type=media_type, compressed_bytes=10, files=files) for digest in digests)
+
+
+def layers_of(inventory: Inventory) -> tuple[LayerFacts, ...]:
+    """Facts of layers that make the files of the inventory: each has those that it brought."""
+    rows = list(enumerate(inventory.files.layer))
+    return tuple(
+        LayerFacts(
+            digest=layer.digest,
+            compressed_bytes=layer.compressed_bytes,
+            plain_bytes=layer.plain_bytes,
+            files=replace(inventory.files.rows([row for row, owner in rows if owner == index]), layer=[]),
+            makers=("reader/1",),
+        )
+        for index, layer in enumerate(inventory.layers)
+    )
 
 
 _INVENTORY = Inventory(
@@ -54,7 +69,7 @@ _INVENTORY = Inventory(
     config=ImageConfig(architecture="amd64", os="linux", user="app", history=(HistoryEntry(created_by="COPY . /"),)),
     annotations={"org.opencontainers.image.title": "app"},
     compressed_bytes=20,
-    layers=layers(BOTTOM, TOP),
+    layers=(*layers(BOTTOM), *layers(TOP, files=1)),
     effective_uid=1000,
     distro=Distro(id="debian", version="12", name="Debian 12", known=True),
     base=Base(known=True, reference="registry.example.com/base/debian", layer_count=1, how="layers"),

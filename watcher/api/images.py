@@ -1,5 +1,6 @@
 """`/api/v1/images`: what is known, by digest."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -10,6 +11,7 @@ from watcher.api.context import CONTEXT
 from watcher.api.paging import InvalidQueryError, limit_of, page
 from watcher.api.problems import problem
 from watcher.model.digest import parse_digest
+from watcher.model.inspection_json import inspection_bytes
 from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Outcome, Verdict
@@ -46,12 +48,13 @@ async def one(request: web.Request) -> web.Response:
 
 
 async def inspection(request: web.Request) -> web.Response:
-    """The stored inspection; 404 for an index, which has none of its own."""
+    """What the last inspection found; 404 for an index, which has none of its own."""
     digest = parse_digest(request.match_info["digest"])
-    stored = await request.app[CONTEXT].images.inspection(digest)
-    if stored is None:
+    inventory = await request.app[CONTEXT].images.inventory(digest)
+    if inventory is None:
         return problem(404, "No inspection", detail=f"{digest} was never inspected, or is no image of one platform")
-    return web.Response(body=stored, content_type="application/json")
+    body = await asyncio.to_thread(inspection_bytes, inventory)
+    return web.Response(body=body, content_type="application/json")
 
 
 async def verdicts(request: web.Request) -> web.Response:

@@ -2,7 +2,23 @@
 
 from typing import Any
 
-from watcher.model.inventory import SETGID, SETUID, STICKY, WORLD_WRITABLE, Inventory, Package, Secret
+import msgspec
+
+from watcher.model.inventory import (
+    FILE,
+    SETGID,
+    SETUID,
+    STICKY,
+    SYMLINK,
+    WORLD_WRITABLE,
+    FileTable,
+    Inventory,
+    Package,
+    Secret,
+)
+
+# An image can have millions of world-writable files; the list is for people.
+MAX_NOTABLE_FILES = 10_000
 
 
 def inspection_json(inventory: Inventory) -> dict[str, Any]:
@@ -62,12 +78,17 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             for user in inventory.users
         ],
         "secrets": [_secret_json(secret) for secret in inventory.secrets],
-        "files": {"count": len(inventory.files), "notable": list(_notable_files(inventory))},
+        "files": _files_json(inventory.files),
         "sections": {
             name: {"state": section.state.value, "reason": section.reason, "skipped": list(section.skipped)}
             for name, section in inventory.sections.items()
         },
     }
+
+
+def inspection_bytes(inventory: Inventory) -> bytes:
+    """Takes a moment for an image of many files or packages."""
+    return msgspec.json.encode(inspection_json(inventory))
 
 
 def _package_json(package: Package) -> dict[str, Any]:
@@ -103,12 +124,20 @@ def _secret_json(secret: Secret) -> dict[str, Any]:
     }
 
 
-def _notable_files(inventory: Inventory) -> list[dict[str, Any]]:
-    """Set-id files, and files or directories anybody may write to without the sticky bit; links have no mode of their own."""
-    files = inventory.files
+def _files_json(files: FileTable) -> dict[str, Any]:
+    """How many there are, and the first of those whose mode matters."""
     rows = zip(files.path, files.kind, files.mode, files.uid, files.gid, files.layer, strict=True)
-    return [
+    notable = [
         {"path": path, "kind": kind, "mode": f"{mode:04o}", "uid": uid, "gid": gid, "layer": layer}
         for path, kind, mode, uid, gid, layer in rows
-        if kind != "l" and ((kind == "f" and mode & (SETUID | SETGID)) or (mode & WORLD_WRITABLE and not mode & STICKY))
+        if _is_notable(kind, mode)
     ]
+    listed = {"count": len(files), "notable": notable[:MAX_NOTABLE_FILES]}
+    return listed if len(notable) <= MAX_NOTABLE_FILES else listed | {"notable_omitted": len(notable) - MAX_NOTABLE_FILES}
+
+
+def _is_notable(kind: str, mode: int) -> bool:
+    """Set-id files, and files or directories anybody may write to without the sticky bit; links have no mode of their own."""
+    if kind == SYMLINK:
+        return False
+    return (kind == FILE and bool(mode & (SETUID | SETGID))) or bool(mode & WORLD_WRITABLE and not mode & STICKY)

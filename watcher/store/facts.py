@@ -1,8 +1,9 @@
 """Facts of layers by content, and the images seen before that others may be built on."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
@@ -10,12 +11,41 @@ from watcher.model.digest import Digest
 from watcher.model.inventory import FileTable, LayerFacts, Problem, SecretHit
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.store.chain import chain_ids
-from watcher.store.statements import Transactions, insert_new, pack, unpack
+from watcher.store.statements import Transactions, insert_new, pack, parts, unpack
 from watcher.store.tables import image, layer, layer_files, reference
 
 # A base is recognised by where it was first seen. More places than this for one chain of layers do not make it better known,
 # and the oldest come first, so that copies pushed later cannot crowd out the place the base came from.
 PLACES_PER_BASE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLayer:
+    """The facts of one layer as its row has them."""
+
+    row: Any
+
+    def facts(self) -> LayerFacts:
+        """Takes a moment for a layer of many files."""
+        row = self.row
+        return replace(
+            unpack(row.facts, LayerFacts),
+            makers=tuple(row.makers.split()),
+            files=unpack(row.blob, FileTable),
+            secrets=unpack(row.secrets, tuple[SecretHit, ...]),
+            problems=unpack(row.sections, tuple[Problem, ...]),
+        )
+
+
+def kept_layers(connection: Connection, digests: Collection[Digest]) -> dict[Digest, KeptLayer]:
+    """Those of the layers whose facts are kept."""
+    columns = (layer.c.digest, layer.c.makers, layer.c.facts, layer.c.secrets, layer.c.sections, layer_files.c.blob)
+    statement = select(*columns).join(layer_files, layer_files.c.layer_id == layer.c.id)
+    return {
+        Digest(row.digest): KeptLayer(row)
+        for part in parts(list(digests))
+        for row in connection.execute(statement.where(layer.c.digest.in_(part)))
+    }
 
 
 class LayerStore:
@@ -26,23 +56,10 @@ class LayerStore:
 
     async def layer(self, digest: Digest) -> LayerFacts | None:
         """The facts kept of this layer, whoever their makers were, else None."""
-        statement = (
-            select(layer.c.makers, layer.c.facts, layer.c.secrets, layer.c.sections, layer_files.c.blob)
-            .join(layer_files, layer_files.c.layer_id == layer.c.id)
-            .where(layer.c.digest == digest)
-        )
 
         def read(connection: Connection) -> LayerFacts | None:
-            row = connection.execute(statement).one_or_none()
-            if row is None:
-                return None
-            return replace(
-                unpack(row.facts, LayerFacts),
-                makers=tuple(row.makers.split()),
-                files=unpack(row.blob, FileTable),
-                secrets=unpack(row.secrets, tuple[SecretHit, ...]),
-                problems=unpack(row.sections, tuple[Problem, ...]),
-            )
+            kept = kept_layers(connection, [digest]).get(digest)
+            return None if kept is None else kept.facts()
 
         return await self._database.read(read)
 

@@ -177,8 +177,12 @@ class ImageReader(Protocol):
         """What the newest verdict asked for by this tag is about; None when no event ever named it."""
         ...
 
-    async def inspection(self, digest: Digest) -> bytes | None:
-        """The stored inspection of an image as JSON (docs/reference/inspection.md), None when it was never inspected."""
+    async def inventory(self, digest: Digest) -> Inventory | None:
+        """What the last inspection of an image found, None when it was never inspected. Judging it again gives the same findings.
+
+        Its files are put together from what is kept of the layers. Where that is not what the inspection had before it (a layer
+        that was over a budget is not kept), there are none, and the section `files` is missing, with the reason.
+        """
         ...
 
     async def subjects(self, digest: Digest) -> Sequence[Verdict]:

@@ -8,17 +8,14 @@ import msgspec
 import zstandard
 from sqlalchemy import Connection, select, update
 
-from watcher.model.inspection_json import inspection_json
-from watcher.model.inventory import FileTable, Inventory
+from watcher.model.inventory import FileTable
 from watcher.model.verdict import Finding, PolicyName, Section, Verdict
 from watcher.store.chain import chain_ids
-from watcher.store.packages import PackageSet, Runs, runs_of, sets_of, write_sets
+from watcher.store.inventories import StoredImage
+from watcher.store.packages import PackageSet, runs_of, sets_of, write_sets
 from watcher.store.protocol import Judged
 from watcher.store.statements import insert_new, pack
 from watcher.store.tables import findings, image, reference, verdict
-
-# An image can have millions of world-writable files; the list is for people, and the layers' own lists stay whole.
-MAX_NOTABLE_FILES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +25,6 @@ class FindingsBlob:
     findings: tuple[Finding, ...]
     sections: dict[str, Section]
     policies: tuple[PolicyName, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredImage:
-    """`image.config`: the inventory without its packages and its file list, of which only the public JSON's part stays.
-
-    `runs` put the packages of its sets back into their order.
-    """
-
-    inventory: Inventory
-    files: dict[str, Any]
-    runs: Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +48,7 @@ def prepare(judged: Judged) -> Prepared:
     layers = tuple(each.digest for each in inventory.layers)
     facts = {
         "chain_id": chain_ids(layers)[-1] if layers else None,
-        "config": pack(
-            StoredImage(
-                inventory=replace(inventory, packages=(), files=FileTable()),
-                files=_files(inventory),
-                runs=runs_of(inventory.packages),
-            )
-        ),
+        "config": pack(StoredImage(inventory=replace(inventory, packages=(), files=FileTable()), runs=runs_of(inventory.packages))),
     }
     return replace(prepared, facts=facts, sets=sets_of(inventory.packages))
 
@@ -94,14 +73,6 @@ def _write_image(connection: Connection, prepared: Prepared) -> int:
         connection.execute(update(image).where(image.c.id == image_id).values(prepared.facts))
         write_sets(connection, image_id, prepared.sets)
     return image_id
-
-
-def _files(inventory: Inventory) -> dict[str, Any]:
-    files: dict[str, Any] = inspection_json(inventory)["files"]
-    notable = files["notable"]
-    if len(notable) > MAX_NOTABLE_FILES:
-        return files | {"notable": notable[:MAX_NOTABLE_FILES], "notable_omitted": len(notable) - MAX_NOTABLE_FILES}
-    return files
 
 
 def _reference_rows(said: Verdict, image_id: int) -> list[dict[str, Any]]:

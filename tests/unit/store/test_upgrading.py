@@ -6,23 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from tests.doubles.databases import open_database
 from tests.doubles.verdicts import MOMENT, SUBJECT, a_verdict
+from watcher.inspection.image.merge import merged_files
 from watcher.model.digest import Digest
-from watcher.model.inventory import Inventory
+from watcher.model.inspection_json import inspection_bytes
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
-from watcher.store.packages import read_packages
 from watcher.store.protocol import Judged
-from watcher.store.recording import StoredImage
-from watcher.store.statements import unpack
-from watcher.store.tables import image
 from watcher.store.verdicts import StoredVerdicts
 
 # `0001.sql` is the dump of a store of the first version, `0001.inspections.json` what that version answered about its images.
 GOLDEN = Path(__file__).parents[2] / "golden" / "store"
+EXPECTED = [line.removesuffix(b",") for line in (GOLDEN / "0001.inspections.json").read_bytes().splitlines()[1:-1]]
 
 
 @pytest.fixture
@@ -37,13 +35,14 @@ def of_the_first_version(tmp_path: Path) -> Path:
 
 async def test_inspections_outlive_an_upgrade(of_the_first_version: Path) -> None:
     """What the first version recorded is answered byte for byte, and its layers need not be read again."""
-    expected = [line.removesuffix(b",") for line in (GOLDEN / "0001.inspections.json").read_bytes().splitlines()[1:-1]]
-    assert len(expected) == 4
+    assert len(EXPECTED) == 4
     async with open_database(of_the_first_version) as database:
-        images, layers = StoredImages(database), LayerStore(database)
-        for each in expected:
+        images, layers = StoredImages(database, merged_files), LayerStore(database)
+        for each in EXPECTED:
             document = json.loads(each)
-            assert await images.inspection(Digest(document["digest"])) == each
+            inventory = await images.inventory(Digest(document["digest"]))
+            assert inventory is not None
+            assert inspection_bytes(inventory) == each
             for layer in document["layers"]:
                 facts = await layers.layer(Digest(layer["digest"]))
                 assert facts is not None
@@ -59,17 +58,13 @@ async def test_an_image_inspected_again_finds_its_packages_after_an_upgrade(of_t
     counted = "SELECT (SELECT count(*) FROM package), (SELECT count(*) FROM package_set), (SELECT count(*) FROM set_package)"
     async with open_database(of_the_first_version) as database:
 
-        def inventories(connection: Connection) -> list[Inventory]:
-            rows = connection.execute(select(image.c.id, image.c.config).where(image.c.config.is_not(None))).all()
-            stored = [(row.id, unpack(row.config, StoredImage)) for row in rows]
-            return [
-                replace(each.inventory, packages=tuple(read_packages(connection, number, each.runs))) for number, each in stored
-            ]
-
         def counts(connection: Connection) -> tuple[int, ...]:
             return tuple(connection.exec_driver_sql(counted).one())
 
-        before, held = await database.read(counts), await database.read(inventories)
+        before = await database.read(counts)
+        digests = [json.loads(each)["digest"] for each in EXPECTED]
+        restored = [await StoredImages(database, merged_files).inventory(Digest(each)) for each in digests]
+        held = [inventory for inventory in restored if inventory is not None]
         assert [len(inventory.packages) for inventory in held] == [3, 7, 5, 0]
         for number, inventory in enumerate(held):
             said = a_verdict(id=f"again-{number}", subject=replace(SUBJECT, digest=inventory.digest))

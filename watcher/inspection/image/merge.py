@@ -81,6 +81,14 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
     )
 
 
+def merged_files(layers: Iterable[LayerFacts]) -> FileTable:
+    """Only the files of what `merge` gives."""
+    tree = Tree()
+    for index, facts in enumerate(layers):
+        tree.apply(facts, index)
+    return tree.files()
+
+
 def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
     """Every installed package, by database and in its order; the lowest `base_layers` layers are the base image's."""
     return tuple(
