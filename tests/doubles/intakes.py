@@ -23,6 +23,7 @@ class RecordingIntake:
     broken: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    held: int = 0  # how much waits at the gate
 
     async def __call__(self, source: str, delivery: Delivery) -> Accepted:
         await self._pass()
@@ -36,7 +37,11 @@ class RecordingIntake:
 
     async def _pass(self) -> None:
         self.entered.set()
-        await self.gate.wait()
+        self.held += 1
+        try:
+            await self.gate.wait()
+        finally:
+            self.held -= 1
         if self.broken:
             raise DiskFullError("disk full")
 

@@ -16,19 +16,19 @@ from watcher.sources.protocol import Source
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_settings import SqsSettings
 
-# For a source that says that it does not run, and for any other.
+# A source that says that it does not run is given so long to do something nevertheless.
 ABSENT_SECONDS = 0.1
-GIVE_UP_SECONDS = 1.9
-
 DEADLINE_SECONDS = 20.0
 
 
 def source_at(queue: MotoQueue, **given: Any) -> SqsSource:
     """A source named `main` of a queue in moto; `given` are further settings.
 
-    It polls for a second only: moto goes on with a poll whose client has hung up, and takes a message for it.
+    It polls for a second only: moto goes on with a poll whose client has hung up, and takes a message for it. What it gave out in
+    an answer that was lost comes again after `visibility_timeout`, before a test gives up.
     """
     usual: dict[str, Any] = {"name": "main", "region": "eu-west-1", "registry": "registry.example.com", "wait": "1s"}
+    usual["visibility_timeout"] = "5s"
     return SqsSource(SqsSettings(queue_url=queue.url, **{**usual, **given}))
 
 
@@ -79,7 +79,7 @@ class SqsBench:
 
     def _is_deleted(self) -> bool:
         absent = self.source.health.problem in {"not started", "stopped"}
-        deadline = time.monotonic() + (ABSENT_SECONDS if absent else GIVE_UP_SECONDS)
+        deadline = time.monotonic() + (ABSENT_SECONDS if absent else DEADLINE_SECONDS)
         while time.monotonic() < deadline:
             if self._queue.counts() == (0, 0):
                 return self._dead_letters.counts() == (0, 0)

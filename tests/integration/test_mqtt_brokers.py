@@ -163,7 +163,7 @@ async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
         started = time.monotonic()
         async with running(slow, open_intake()):
             await asyncio.sleep(0.05)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
 

@@ -45,7 +45,7 @@ async def listening(source: PubsubSource, intake: RecordingIntake) -> AsyncItera
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 10
 
 
 def bodies(intake: RecordingIntake) -> set[bytes]:

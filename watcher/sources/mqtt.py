@@ -7,12 +7,12 @@ Spec: MQTT 5.0, MQTT 3.1.1; CloudEvents MQTT binding 1.0.2.
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 
 import structlog
 
 from watcher.dialects.protocol import Delivery
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds, size_bytes
@@ -24,9 +24,8 @@ from watcher.sources.protocol import Health, Intake
 
 log = structlog.get_logger(__name__)
 
-# Between two connections: doubled each time, drawn between half and all of it. A broker that restarts is back within the first.
-FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 60.0
+# Between two connections. A broker that restarts is back within the first.
+BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # A connection that held this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
 # Above a payload of the largest size: topic and properties, which the protocol limits to 64 KiB each.
@@ -118,7 +117,7 @@ class MqttSource:
                 if message.qos > 0:
                     return error
                 log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
-                await asyncio.sleep(FIRST_DELAY_SECONDS)  # nobody else has it
+                await asyncio.sleep(BACKOFF.first_seconds)  # nobody else has it
             else:
                 self.health.last_event_at = self._clock()
                 return None
@@ -129,14 +128,14 @@ class MqttSource:
         while refused := await connection.subscribe(topics):
             problem = "; ".join(f"the broker refuses {topic}: {reason}" for topic, reason in refused.items())
             self._tell(problem, reason="subscription-refused")
-            await asyncio.sleep(_delay_seconds(attempt))
+            await asyncio.sleep(BACKOFF.after(attempt + 1))
             topics, attempt = tuple(refused), attempt + 1
         self.health.connected, self.health.problem = True, ""
         log.info("source.connected", source=self.name, host=self._settings.host, session_present=connection.session_present)
 
     async def _wait_after(self, problem: RetryableError | ConfigurationError) -> None:
-        delay_seconds = _delay_seconds(self._failures)
         self._failures += 1
+        delay_seconds = BACKOFF.after(self._failures)
         is_ours = not problem.reason.startswith("broker-") and isinstance(problem, RetryableError)
         self._tell(f"{UNAVAILABLE}: {problem}" if is_ours else str(problem), reason=problem.reason)
         await asyncio.sleep(delay_seconds)
@@ -199,8 +198,3 @@ def _headers(message: Message) -> Mapping[str, str]:
     if message.content_type:
         headers["content-type"] = message.content_type
     return {**headers, "mqtt-topic": message.topic, "mqtt-retain": "1" if message.retained else "0"}
-
-
-def _delay_seconds(failures: int) -> float:
-    longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads watchers, hides nothing

@@ -7,13 +7,13 @@ Permissions: roles/pubsub.subscriber on the subscription.
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
 from watcher.dialects.protocol import Delivery
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
@@ -26,9 +26,8 @@ from watcher.sources.pubsub_stream_client_errors import StreamError
 
 log = structlog.get_logger(__name__)
 
-# Between two streams, and between two attempts to store: doubled each time, drawn between half and all of it.
-FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 60.0
+# Between two streams, and between two attempts to store.
+BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # A stream that stood this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
 UNAVAILABLE = "events cannot be taken in now"
@@ -75,8 +74,8 @@ class PubsubSource:
                     say("source.disconnected", source=self.name, reason=problem.reason, detail=str(problem))
                     self._reading = str(problem)
                     self._show()
-                await asyncio.sleep(_delay_seconds(failures))
                 failures += 1
+                await asyncio.sleep(BACKOFF.after(failures))
         finally:
             self.health.connected, self.health.problem = False, "stopped"
 
@@ -146,8 +145,8 @@ class PubsubSource:
         if not self._storing:
             log.warning("source.disconnected", source=self.name, reason=error.reason, detail=f"{UNAVAILABLE}: {error}")
         if now >= self._round_ends:
-            self._round_ends = now + _delay_seconds(self._refusals)
             self._refusals += 1
+            self._round_ends = now + BACKOFF.after(self._refusals)
         self._storing = f"{UNAVAILABLE}: {error}"
         self._show()
         return self._round_ends - now
@@ -164,8 +163,3 @@ def _headers(message: Message) -> Mapping[str, str]:
     """What Pub/Sub says of a message stands under names that no attribute can take."""
     headers = {f"{HEADER}attribute-{name.lower()}": value for name, value in message.attributes.items()}
     return {**headers, f"{HEADER}message-id": message.id, f"{HEADER}publish-time": iso(message.published_at)}
-
-
-def _delay_seconds(failures: int) -> float:
-    longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads watchers, hides nothing

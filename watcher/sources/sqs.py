@@ -7,12 +7,12 @@ Permissions: sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility;
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 
 import structlog
 
 from watcher.dialects.protocol import Delivery
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
@@ -25,11 +25,10 @@ from watcher.sources.sqs_settings import SqsSettings
 
 log = structlog.get_logger(__name__)
 
-# Between two polls that failed: doubled each time, drawn between half and all of it.
-FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 60.0
+# Between two polls that failed.
+BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # Between two attempts to store something, while nothing can be: every attempt brings a message nearer to the dead letters.
-LONGEST_STORE_DELAY_SECONDS = 10.0
+STORE_BACKOFF = Backoff(first_seconds=0.5, longest_seconds=10.0)
 # Between two polls without a message: not everything that speaks SQS waits as it is asked to.
 LEAST_POLL_SECONDS = 0.2
 UNAVAILABLE = "events cannot be taken in now"
@@ -79,15 +78,15 @@ class SqsSource:
         while True:
             is_trial = self._refusals > 0
             if is_trial:
-                await asyncio.sleep(_delay_seconds(self._refusals - 1, LONGEST_STORE_DELAY_SECONDS))
+                await asyncio.sleep(STORE_BACKOFF.after(self._refusals))
             started = loop.time()
             try:
                 # A poll that waits says nothing until there is a message: the first after a failure does not.
                 messages = await queue.receive(most=1 if is_trial else BATCH, waits=not self._receiving)
             except QueueError as error:
                 self._note_receiving(error)
-                await asyncio.sleep(_delay_seconds(failures, LONGEST_DELAY_SECONDS))
                 failures += 1
+                await asyncio.sleep(BACKOFF.after(failures))
                 continue
             failures = 0
             self._note_receiving(None)
@@ -157,8 +156,3 @@ def _headers(message: Message) -> Mapping[str, str]:
     if message.sent_at is not None:
         headers["x-amz-sqs-sent-at"] = iso(message.sent_at)
     return headers
-
-
-def _delay_seconds(failures: int, longest_seconds: float) -> float:
-    longest = min(longest_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads watchers, hides nothing

@@ -14,7 +14,7 @@ from watcher.dialects.cloudevents import CloudeventsDialect
 from watcher.dialects.protocol import Delivery
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Pushed
-from watcher.sources.mqtt import MqttSource, _delay_seconds
+from watcher.sources.mqtt import BACKOFF, MqttSource
 from watcher.sources.mqtt_connection import Message
 from watcher.sources.mqtt_connection_errors import sentence
 from watcher.sources.mqtt_settings import MqttSettings
@@ -74,8 +74,8 @@ def test_a_payload_that_is_too_large_is_only_begun() -> None:
 
 def test_connections_are_spread_and_slow_down() -> None:
     """Up to a minute apart, however long it goes on."""
-    assert 0.1 <= _delay_seconds(0) <= 0.5
-    assert all(30 <= _delay_seconds(failures) <= 60 for failures in (10, 100, 10_000))
+    assert 0.1 <= BACKOFF.after(1) <= 0.7
+    assert all(30 <= BACKOFF.after(failures) <= 75 for failures in (10, 100, 10_000))
 
 
 def test_missing_files_are_said_at_the_start(tmp_path: Path) -> None:
