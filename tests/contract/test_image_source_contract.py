@@ -13,10 +13,11 @@ import pytest
 
 from tests.doubles.image_files import docker_save, layout, write_folder, write_tar
 from tests.doubles.image_sources import MemoryImages
+from tests.doubles.registries import HeldImages, MemoryRegistries
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, NotFoundError, TimedOutError, TooLargeError
 from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest, parse_manifest
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import LocalImage, LocalImages, LocalKind, open_local
 from watcher.registry.manifests import RegistryImages
@@ -27,7 +28,7 @@ from watcher.testing.registry import serve_registry
 
 pytestmark = pytest.mark.enable_socket
 
-APP, TAG = RepositoryName("team/app"), Tag("v1")
+HOST, APP, TAG = Host("registry.example.com"), RepositoryName("team/app"), Tag("v1")
 NOWHERE = Digest("sha256:" + "0" * 64)
 # Not compressed, since only plain layers have one digest in a registry and in a docker archive; and more than a pipe holds.
 LAYER = build_layer({"app": os.urandom(3 * 1024 * 1024)}, compression="none")
@@ -53,6 +54,14 @@ async def _memory(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]
     yield images
 
 
+@asynccontextmanager
+async def _one_of_many(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
+    async with _memory(image, folder) as images:
+        assert isinstance(images, MemoryImages)
+        registries = MemoryRegistries(held={(HOST, APP): images})
+        yield registries.images(HOST)
+
+
 def _local(kind: LocalKind) -> Callable[[BuiltImage, Path], AbstractAsyncContextManager[ImageSource]]:
     @asynccontextmanager
     async def opened(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
@@ -73,6 +82,7 @@ PLACES: Mapping[str, tuple[type, Callable[[BuiltImage, Path], AbstractAsyncConte
     "oci-archive": (LocalImages, _local("oci-archive")),
     "docker-archive": (LocalImages, _local("docker-archive")),
     "memory": (MemoryImages, _memory),
+    "registry in memory": (HeldImages, _one_of_many),
 }
 
 

@@ -1,6 +1,7 @@
 """What every publisher promises, over all of them."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -11,16 +12,21 @@ import pytest
 import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from rich.console import Console
 from structlog.testing import capture_logs
 
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
+from watcher.cli.demo import DemoPublisher
 from watcher.model.errors import RetryableError
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Verdict
 from watcher.publishing.catalog import PUBLISHERS, build_publisher
+from watcher.publishing.log import LogPublisher
 from watcher.publishing.protocol import Publisher
+from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import AnyPublisherSettings, LogSettings, PublisherSettings, ReferrerSettings, WebhookSettings
+from watcher.publishing.webhook import WebhookPublisher
 from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
@@ -31,8 +37,9 @@ pytestmark = pytest.mark.enable_socket
 
 @dataclass(kw_only=True)
 class Destination:
-    """A publisher, a verdict it can publish, what a reader then sees, and how to take the destination away."""
+    """A publisher with its name, a verdict it can publish, what a reader then sees, and how to take the destination away."""
 
+    name: str
     publisher: Publisher
     verdict: Verdict
     seen: Callable[[], object]
@@ -50,7 +57,10 @@ async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
         registry.faults.add(Fault(status=403, times=1000))
 
     return Destination(
-        publisher=build_publisher(ReferrerSettings(), await stack.enter_async_context(publisher_context(folder / "w.db"))),
+        name="mine",
+        publisher=build_publisher(
+            ReferrerSettings(name="mine"), await stack.enter_async_context(publisher_context(folder / "w.db"))
+        ),
         verdict=replace(verdict, subject=subject),
         seen=lambda: registry.content.existing(repository).tags.get(fallback_tag(image.digest)),
         leave=leave,
@@ -68,8 +78,9 @@ async def _webhook(stack: AsyncExitStack, folder: Path) -> Destination:
     app = web.Application()
     app.router.add_post("/", take)
     server = await stack.enter_async_context(TestServer(app))
-    settings = WebhookSettings(url=str(server.make_url("/")))
+    settings = WebhookSettings(name="mine", url=str(server.make_url("/")))
     return Destination(
+        name="mine",
         publisher=build_publisher(settings, await stack.enter_async_context(publisher_context(folder / "w.db"))),
         verdict=a_verdict(),
         seen=lambda: dict(events),
@@ -81,24 +92,43 @@ async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
     lines = stack.enter_context(capture_logs())
     structlog.get_logger().debug("ready")
     return Destination(
-        publisher=build_publisher(LogSettings(), await stack.enter_async_context(publisher_context(folder / "w.db"))),
+        name="mine",
+        publisher=build_publisher(LogSettings(name="mine"), await stack.enter_async_context(publisher_context(folder / "w.db"))),
         verdict=a_verdict(),
         seen=lambda: {line["verdict_id"]: line["outcome"] for line in lines if line["event"] == "verdict.published"},
         leave=None,
     )
 
 
-DESTINATIONS: Mapping[type[PublisherSettings], Callable[[AsyncExitStack, Path], Awaitable[Destination]]] = {
-    ReferrerSettings: _referrer,
-    WebhookSettings: _webhook,
-    LogSettings: _log,
+async def _terminal(stack: AsyncExitStack, folder: Path) -> Destination:
+    del stack, folder
+    printed = io.StringIO()
+    return Destination(
+        name="terminal",
+        publisher=DemoPublisher(Console(file=printed)),
+        verdict=a_verdict(),
+        seen=printed.getvalue,
+        leave=None,
+    )
+
+
+Opening = Callable[[AsyncExitStack, Path], Awaitable[Destination]]
+# By the settings that ask for it: the class that is held to this suite, and its destination.
+DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
+    ReferrerSettings: (ReferrerPublisher, _referrer),
+    WebhookSettings: (WebhookPublisher, _webhook),
+    LogSettings: (LogPublisher, _log),
 }
+# The demo's own is there without being configured.
+PLACES: Mapping[type, Opening] = dict((*DESTINATIONS.values(), (DemoPublisher, _terminal)))
 
 
-@pytest.fixture(params=DESTINATIONS, ids=lambda settings: settings.__struct_config__.tag)
+@pytest.fixture(params=PLACES)
 async def destination(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Destination]:
     async with AsyncExitStack() as stack:
-        yield await DESTINATIONS[request.param](stack, tmp_path)
+        opened = await PLACES[request.param](stack, tmp_path)
+        assert type(opened.publisher) is request.param
+        yield opened
 
 
 def test_everything_that_can_be_configured_is_held_to_this_suite() -> None:
@@ -108,7 +138,7 @@ def test_everything_that_can_be_configured_is_held_to_this_suite() -> None:
 
 async def test_a_publisher_is_named_as_configured(destination: Destination) -> None:
     """The outbox finds it by its name."""
-    assert destination.publisher.name in {"referrer", "webhook", "log"}
+    assert destination.publisher.name == destination.name
 
 
 async def test_opening_publishes_nothing(destination: Destination) -> None:
@@ -135,7 +165,7 @@ async def test_publishing_again_changes_nothing_that_a_reader_sees(destination: 
 async def test_a_destination_that_is_gone_is_tried_again(destination: Destination) -> None:
     """Its being away is never the verdict's fault."""
     if destination.leave is None:
-        return  # our own log is where we are
+        return  # our own log is where we are, and so is a terminal
     await destination.leave()
     with pytest.raises(RetryableError):
         await destination.publisher.publish(destination.verdict, Notes())

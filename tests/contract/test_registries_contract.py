@@ -1,166 +1,104 @@
-"""What is true of registries, whoever asks: over HTTP, and of the double that stands in for them."""
+"""What is true of whatever knows all registries: the clients of real ones, and registries in memory."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
 from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
-from watcher.model.errors import AuthenticationError, NotFoundError
+from watcher.model.errors import NotFoundError, RegistryUnavailableError, RetryableError
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import AnonymousAuth, RegistrySettings
 from watcher.testing.faults import Fault
-from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
+from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import serve_registry
 
 pytestmark = pytest.mark.enable_socket
 
-APP, WEB, V1, V2 = RepositoryName("team/app"), RepositoryName("team/web"), Tag("v1"), Tag("v2")
+APP, TAG = RepositoryName("team/app"), Tag("v1")
+IMAGE = build_image([build_layer({"a": "b"})])
 NOWHERE = Digest("sha256:" + "0" * 64)
+# Not configured, and answered by nobody: port 9 is for discarding.
+ELSEWHERE = Host("127.0.0.1:9")
 
 
-def image(text: str) -> BuiltImage:
-    return build_image([build_layer({"a": text})])
-
-
-ONE, TWO = image("1"), image("2")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """`host` is configured, `stranger` is not. `put` is told host, repository, image and tag; `refuse` makes `host` refuse us."""
+@dataclass(kw_only=True)
+class Known:
+    """`host` is configured and holds IMAGE as team/app:v1, until it is `down`."""
 
     registries: Registries
     host: Host
-    stranger: Host
-    put: Callable[[Host, RepositoryName, BuiltImage, Tag | None], object]
-    refuse: Callable[[], object]
+    down: Callable[[], None]
 
-    def reference(self, tag: Tag | None = V1, digest: Digest | None = None, *, repository: RepositoryName = APP) -> Reference:
-        return Reference(registry=self.host, repository=repository, tag=tag, digest=digest)
+    def reference(self, tag: Tag | None = None, digest: Digest | None = None, host: Host | None = None) -> Reference:
+        return Reference(registry=host or self.host, repository=APP, tag=tag, digest=digest)
 
 
 @asynccontextmanager
-async def _clients() -> AsyncIterator[Bench]:
-    async with serve_registry() as registry, serve_registry() as stranger:
-        served = {each.host: each for each in (registry, stranger)}
+async def _clients() -> AsyncIterator[Known]:
+    async with serve_registry() as registry:
+        put_image(registry, APP, IMAGE, TAG)
         async with RegistryClients.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries:
-            yield Bench(
-                registries=registries,
-                host=registry.host,
-                stranger=stranger.host,
-                put=lambda host, repository, image, tag: put_image(served[host], repository, image, tag),
-                refuse=lambda: registry.faults.add(Fault(status=403, times=1000)),
-            )
+            # A registry that answers 429 says how long it wants to be left alone, so nobody waits here to try again.
+            busy = Fault(status=429, headers={"Retry-After": "3600"}, times=1000)
+            yield Known(registries=registries, host=registry.host, down=lambda: registry.faults.add(busy))
 
 
 @asynccontextmanager
-async def _memory() -> AsyncIterator[Bench]:
+async def _memory() -> AsyncIterator[Known]:
     host = Host("registry.example.com")
     registries = MemoryRegistries(hosts=(host,))
-    yield Bench(
-        registries=registries,
-        host=host,
-        stranger=Host("stranger.example.com"),
-        put=lambda host, repository, image, tag: registries.held[host, repository].add(image, tag),
-        refuse=lambda: setattr(registries, "trouble", AuthenticationError("refused")),
-    )
+    registries.held[host, APP].add(IMAGE, TAG)
+    yield Known(registries=registries, host=host, down=lambda: setattr(registries, "trouble", RegistryUnavailableError("down")))
 
 
-BENCHES: Mapping[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {"clients": _clients, "memory": _memory}
+KINDS: Mapping[type, Callable[[], AbstractAsyncContextManager[Known]]] = {RegistryClients: _clients, MemoryRegistries: _memory}
 
 
-@pytest.fixture(params=BENCHES)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async with BENCHES[request.param]() as opened:
+@pytest.fixture(params=KINDS)
+async def known(request: pytest.FixtureRequest) -> AsyncIterator[Known]:
+    async with KINDS[request.param]() as opened:
+        assert type(opened.registries) is request.param
         yield opened
 
 
-async def test_a_reference_leads_to_a_digest(bench: Bench) -> None:
-    """A tag to what it names; a digest to itself, whatever is said of the tag beside it."""
-    bench.put(bench.host, APP, ONE, V1)
-    bench.put(bench.host, APP, TWO, V2)
-    assert await bench.registries.head(bench.reference(V1)) == ONE.digest
-    assert await bench.registries.head(bench.reference(None, TWO.digest)) == TWO.digest
-    assert await bench.registries.head(bench.reference(V1, TWO.digest)) == TWO.digest
+async def test_a_reference_leads_to_a_digest_or_nowhere(known: Known) -> None:
+    """By a tag, by a digest, and by the digest where both are there."""
+    heads = [
+        known.reference(TAG),
+        known.reference(digest=IMAGE.digest),
+        known.reference(Tag("moved"), IMAGE.digest),
+        known.reference(Tag("none")),
+        known.reference(TAG, NOWHERE),
+        known.reference(),
+    ]
+    assert [await known.registries.head(each) for each in heads] == [*[IMAGE.digest] * 3, None, None, None]
 
 
-async def test_a_tag_that_moved_leads_where_it_is_now(bench: Bench) -> None:
-    """Nothing is remembered."""
-    bench.put(bench.host, APP, ONE, V1)
-    assert await bench.registries.head(bench.reference(V1)) == ONE.digest
-    bench.put(bench.host, APP, TWO, V1)
-    assert await bench.registries.head(bench.reference(V1)) == TWO.digest
+async def test_a_registry_that_is_down_is_not_empty(known: Known) -> None:
+    """Nobody takes its silence for an image that is gone."""
+    known.down()
+    with pytest.raises(RetryableError):
+        await known.registries.head(known.reference(TAG))
 
 
-async def test_what_is_not_there_leads_nowhere(bench: Bench) -> None:
-    """No error: that there is no such image is an answer."""
-    bench.put(bench.host, APP, ONE, V1)
-    assert await bench.registries.head(bench.reference(V2)) is None
-    assert await bench.registries.head(bench.reference(None, NOWHERE)) is None
-    assert await bench.registries.head(bench.reference(V1, NOWHERE)) is None
-    assert await bench.registries.head(bench.reference(V1, repository=WEB)) is None
-    assert await bench.registries.head(bench.reference(None)) is None
-
-
-async def test_images_are_where_they_were_put(bench: Bench) -> None:
-    """In their repository, and in no other of the same registry."""
-    bench.put(bench.host, APP, ONE, V1)
-    images = bench.registries.images(bench.host)
-    assert (await images.manifest(APP, V1)).raw == ONE.raw
+async def test_an_image_makes_nobody_dial_a_host_of_its_choice(known: Known) -> None:
+    """Only configured registries are fetched from; of those, what is not there is not found."""
+    assert list(known.registries.hosts) == [known.host]
+    fetched = await known.registries.fetch_configured(known.reference(TAG))
+    assert fetched is not None
+    assert (fetched.digest, fetched.raw) == (IMAGE.digest, IMAGE.raw)
+    assert await known.registries.fetch_configured(known.reference(TAG, host=ELSEWHERE)) is None
     with pytest.raises(NotFoundError):
-        await images.manifest(WEB, V1)
+        await known.registries.fetch_configured(known.reference(Tag("none")))
 
 
-async def test_a_listing_has_what_was_put(bench: Bench) -> None:
-    """Repositories and the tags of each; digests where the registry lists them."""
-    bench.put(bench.host, APP, ONE, V1)
-    bench.put(bench.host, APP, ONE, V2)
-    bench.put(bench.host, WEB, TWO, None)
-    listing = bench.registries.listing(bench.host)
-    assert {each async for each in listing.repositories()} == {APP, WEB}
-    assert {each async for each in listing.tags(APP)} == {V1, V2}
-    assert [each async for each in listing.tags(RepositoryName("none"))] == []
-    assert {each async for each in listing.digests(WEB)} == ({TWO.digest} if listing.lists_digests else set())
-
-
-async def test_every_registry_is_its_own(bench: Bench) -> None:
-    """One that is not configured is reached all the same, by whoever names it."""
-    bench.put(bench.host, APP, ONE, V1)
-    bench.put(bench.stranger, APP, TWO, V1)
-    elsewhere = replace(bench.reference(V1), registry=bench.stranger)
-    assert await bench.registries.head(elsewhere) == TWO.digest
-    assert (await bench.registries.images(bench.stranger).manifest(APP, V1)).digest == TWO.digest
-    assert await bench.registries.head(bench.reference(V1)) == ONE.digest
-
-
-async def test_only_configured_registries_are_asked_for_what_an_image_names(bench: Bench) -> None:
-    """An image must not make us dial a host of its choice."""
-    bench.put(bench.host, APP, ONE, V1)
-    bench.put(bench.stranger, APP, ONE, V1)
-    assert set(bench.registries.hosts) == {bench.host}
-    for reference in (bench.reference(V1), bench.reference(None, ONE.digest), bench.reference(V2, ONE.digest)):
-        fetched = await bench.registries.fetch_configured(reference)
-        assert fetched is not None
-        assert fetched.raw == ONE.raw
-        assert await bench.registries.fetch_configured(replace(reference, registry=bench.stranger)) is None
-    with pytest.raises(NotFoundError):
-        await bench.registries.fetch_configured(bench.reference(V2))
-
-
-async def test_a_refusal_is_no_answer(bench: Bench) -> None:
-    """That we may not look says nothing of what is there."""
-    bench.put(bench.host, APP, ONE, V1)
-    bench.refuse()
-    with pytest.raises(AuthenticationError):
-        await bench.registries.head(bench.reference(V1))
-    with pytest.raises(AuthenticationError):
-        await bench.registries.images(bench.host).manifest(APP, V1)
-    with pytest.raises(AuthenticationError):
-        await bench.registries.fetch_configured(bench.reference(V1))
-    with pytest.raises(AuthenticationError):
-        [each async for each in bench.registries.listing(bench.host).tags(APP)]
+async def test_what_a_registry_holds_is_reached_by_its_host(known: Known) -> None:
+    """Its images and its names are the same ones."""
+    assert [each async for each in known.registries.listing(known.host).repositories()] == [APP]
+    assert [each async for each in known.registries.listing(known.host).tags(APP)] == [TAG]
+    assert (await known.registries.images(known.host).manifest(APP, TAG)).digest == IMAGE.digest

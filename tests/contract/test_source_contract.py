@@ -4,10 +4,10 @@ A bench for a source knows how to make news (`send`) and whether its sender cons
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
+from typing import get_args
 
 import aiohttp
 import pytest
@@ -18,8 +18,21 @@ from tests.doubles.mqtt_bench import MqttBench
 from tests.doubles.pubsub_bench import PubsubBench
 from tests.doubles.source_bench import BODY, SourceBench
 from tests.doubles.sqs_bench import SqsBench
+from tests.doubles.sweep_bench import SweepBench
 from watcher.api.bodies import read_body
+from watcher.model.reference import Host
+from watcher.sources.binding import SourceSettings
+from watcher.sources.catalog import SOURCES
+from watcher.sources.mqtt import MqttSource
+from watcher.sources.mqtt_settings import MqttSettings
 from watcher.sources.protocol import HookRequest, Source
+from watcher.sources.pubsub import PubsubSource
+from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.settings import AnySourceSettings
+from watcher.sources.sqs import SqsSource
+from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sweep import SweepSource
+from watcher.sources.sweep_settings import SweepSettings
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import NoAuth, WebhookSettings
 
@@ -60,10 +73,27 @@ class WebhookBench:
             return 200 <= response.status < 300
 
 
-@pytest.fixture(params=[WebhookBench, SqsBench, PubsubBench, MqttBench])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SourceBench]:
-    async with request.param().open() as opened:
+# By the settings that ask for it: the class that is held to this suite, and its bench.
+BENCHES: Mapping[type[SourceSettings], tuple[type, Callable[[], SourceBench]]] = {
+    WebhookSettings: (WebhookSource, WebhookBench),
+    SqsSettings: (SqsSource, SqsBench),
+    PubsubSettings: (PubsubSource, PubsubBench),
+    MqttSettings: (MqttSource, MqttBench),
+    SweepSettings: (SweepSource, SweepBench),
+}
+
+
+@pytest.fixture(params=BENCHES, ids=lambda settings: settings.__struct_config__.tag)
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[SourceBench]:
+    adapter, make = BENCHES[request.param]
+    async with make().open() as opened:
+        assert type(opened.source) is adapter
         yield opened
+
+
+def test_everything_that_can_be_configured_is_held_to_this_suite() -> None:
+    """A source that is not named here could hear nothing, and nobody would know."""
+    assert set(BENCHES) == set(SOURCES) == set(get_args(AnySourceSettings))
 
 
 @asynccontextmanager
@@ -78,6 +108,12 @@ async def listening(source: Source, intake: RecordingIntake) -> AsyncIterator[No
         assert task.cancelled()
 
 
+def news(intake: RecordingIntake) -> list[tuple[str, Host]]:
+    """Whose it was and of which registry, in a delivery or found."""
+    delivered = [(name, delivery.registry) for name, delivery in intake.taken]
+    return delivered + [(name, push.registry) for name, push in intake.swept]
+
+
 async def test_news_is_acknowledged_only_when_it_is_durable(bench: SourceBench) -> None:
     """The sender's confirmation comes after intake has returned, never before."""
     intake = RecordingIntake()
@@ -87,8 +123,8 @@ async def test_news_is_acknowledged_only_when_it_is_durable(bench: SourceBench) 
         assert not sent.done()
         intake.gate.set()
         assert await sent
-    ((name, delivery),) = intake.taken
-    assert (name, delivery.registry, delivery.body) == ("main", "registry.example.com", BODY)
+    assert news(intake) == [("main", "registry.example.com")]
+    assert [delivery.body for _, delivery in intake.taken] == [BODY] * len(intake.taken)
 
 
 async def test_news_that_cannot_be_kept_is_not_acknowledged(bench: SourceBench) -> None:
@@ -99,7 +135,7 @@ async def test_news_that_cannot_be_kept_is_not_acknowledged(bench: SourceBench) 
         assert not await bench.send()
         intake.broken = False
         assert await bench.send()
-    assert len(intake.taken) == 1
+    assert len(news(intake)) == 1
 
 
 async def test_a_source_that_does_not_listen_acknowledges_nothing(bench: SourceBench) -> None:
@@ -110,7 +146,7 @@ async def test_a_source_that_does_not_listen_acknowledges_nothing(bench: SourceB
     async with listening(bench.source, intake):
         assert await bench.send()
     assert not await bench.send()
-    assert len(intake.taken) == 1
+    assert len(news(intake)) == 1
 
 
 async def test_a_source_listens_until_it_is_cancelled(bench: SourceBench) -> None:

@@ -31,11 +31,11 @@ class MemoryRegistries:
     lists_repositories: bool = True
     lists_digests: bool = True
 
-    def images(self, host: Host) -> "_Images":
-        return _Images(self, host)
+    def images(self, host: Host) -> "HeldImages":
+        return HeldImages(self, host)
 
-    def listing(self, host: Host) -> "_Listing":
-        return _Listing(self, host)
+    def listing(self, host: Host) -> "HeldListing":
+        return HeldListing(self, host)
 
     async def head(self, reference: Reference) -> Digest | None:
         self.asked.append(str(reference))
@@ -58,7 +58,7 @@ class MemoryRegistries:
 
 
 @dataclass(frozen=True)
-class _Images:
+class HeldImages:
     """`ImageSource`: every repository of one host."""
 
     registries: MemoryRegistries
@@ -78,7 +78,7 @@ class _Images:
         await self._held(repository).pour(repository, descriptor, sink, timeout_seconds=timeout_seconds)
 
 
-class _Listing:
+class HeldListing:
     """`Listing` of one host."""
 
     def __init__(self, registries: MemoryRegistries, host: Host) -> None:

@@ -18,7 +18,9 @@ class SourceBench(Protocol):
         ...
 
     async def send(self) -> bool:
-        """Send BODY once, and tell whether it was acknowledged: answered with 2xx, deleted from the queue, acked.
+        """Make news once, and tell whether it was acknowledged: answered with 2xx, deleted from the queue, acked, taken in.
+
+        It is BODY, or what a source finds by itself.
 
         Gives up after a short while (below two seconds) where no answer comes, with false.
         """

@@ -47,12 +47,13 @@ publish: [{{type: referrer}}]
 
 
 class DemoPublisher:
-    """A Publisher that prints each verdict and remembers it by repository."""
+    """A Publisher that prints each verdict once and remembers it by repository."""
 
     name = "terminal"
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._printed: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
         self.arrived = asyncio.Condition()
 
@@ -63,6 +64,9 @@ class DemoPublisher:
         """And stays."""
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
+        if verdict.id in self._printed:
+            return
+        self._printed.add(verdict.id)
         self._console.print()
         self._console.print(verdict_block(verdict))
         self._console.print()

@@ -1,0 +1,87 @@
+"""What is true of every cataloger, whatever the ecosystem."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.protocol import Cataloger, asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A file as it lies in an image, and what it says is installed."""
+
+    path: str
+    content: bytes
+    packages: frozenset[tuple[str, str]]
+
+
+# By the purl type of the cataloger: one example at least, or the suite says so.
+EXAMPLES: Mapping[str, Example] = {
+    "deb": Example(
+        path="var/lib/dpkg/status",
+        content=b"Package: dash\nStatus: install ok installed\nVersion: 0.5\n\n"
+        b"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n",
+        packages=frozenset({("dash", "0.5")}),
+    ),
+    "apk": Example(path="lib/apk/db/installed", content=b"P:musl\nV:1.2.5-r0\n\n", packages=frozenset({("musl", "1.2.5-r0")})),
+    "pypi": Example(
+        path="usr/lib/python3/site-packages/click-8.1.dist-info/METADATA",
+        content=b"Metadata-Version: 2.4\nName: click\nVersion: 8.1\n\nText.\n",
+        packages=frozenset({("click", "8.1")}),
+    ),
+    "npm": Example(
+        path="app/node_modules/lodash/package.json",
+        content=b'{"name": "lodash", "version": "4.17.21"}',
+        packages=frozenset({("lodash", "4.17.21")}),
+    ),
+}
+
+
+@pytest.fixture(params=CATALOGERS)
+def cataloger(request: pytest.FixtureRequest) -> Cataloger:
+    found = CATALOGERS[request.param]
+    assert found.type == request.param
+    return found
+
+
+def those_who_want(example: Example, size: int) -> list[str]:
+    directory, _, name = example.path.rpartition("/")
+    parent = directory.rpartition("/")[2]
+    return [each.type for each in asked(CATALOGERS.values(), name.encode(), parent.encode()) if each.wants(example.path, size)]
+
+
+def test_everything_in_the_catalog_is_held_to_this_suite() -> None:
+    """A cataloger without an example could find nothing, and nobody would know."""
+    assert set(EXAMPLES) == set(CATALOGERS)
+
+
+def test_its_own_file_is_kept_by_it_alone(cataloger: Cataloger) -> None:
+    """By its name or its place it is asked about it, wants it, and no other cataloger does."""
+    example = EXAMPLES[cataloger.type]
+    assert those_who_want(example, len(example.content)) == [cataloger.type]
+
+
+def test_what_is_installed_is_found(cataloger: Cataloger) -> None:
+    """With name and version, and a purl of the cataloger's type."""
+    example = EXAMPLES[cataloger.type]
+    database = cataloger.read(example.path, example.content)
+    assert database is not None
+    assert (database.path, database.type) == (example.path, cataloger.type)
+    assert {(each.name, each.version) for each in database.packages} == example.packages
+    assert all(each.purl.startswith(f"pkg:{cataloger.type}/") for each in database.packages)
+    assert cataloger.read(example.path, example.content) == database
+
+
+def test_a_database_beyond_the_budget_is_known_as_one(cataloger: Cataloger) -> None:
+    """Wanted at size 0 and not at its own: the caller records that it was not read."""
+    example = EXAMPLES[cataloger.type]
+    assert those_who_want(example, 0) == [cataloger.type]
+    assert those_who_want(example, 1 << 40) == []
+
+
+def test_a_version_is_a_number_that_can_be_raised(cataloger: Cataloger) -> None:
+    """Facts name their makers by it."""
+    assert cataloger.version >= 1
