@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,9 +66,6 @@ class NoCache:
 
     async def keep_layer(self, facts: LayerFacts) -> None:
         pass
-
-    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:  # noqa: ARG002  a Protocol's names
-        return ()
 
 
 def main() -> None:

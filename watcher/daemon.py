@@ -18,16 +18,15 @@ from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
 from watcher.evaluation.policies.loading import load_settings
+from watcher.inspection.image.base_image import trusted_by
 from watcher.inspection.inspector import Inspector
 from watcher.kit.clock import utc_now
-from watcher.kit.glob import glob_any
 from watcher.kit.secret import resolve
 from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
 from watcher.kit.units import size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
-from watcher.model.reference import Reference
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.intake import Intake
@@ -121,6 +120,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             Inspector(
                 settings.inspection,
                 cache=storage.layers,
+                bases=storage.bases,
                 salt=await storage.salt(),
                 fetch_base=registries.fetch_configured,
                 is_trusted=trusted_by(settings.policies.lists.get("trusted_bases", ())),
@@ -224,18 +224,6 @@ def _disconnected(sources: Sequence[Source]) -> Mapping[str, str]:
     """The sources that run and hear nothing, as parts that are down."""
     silent = [each.name for each in sources if each.health.problem and not each.health.connected]
     return {f"source-{name}": "disconnected" for name in silent}
-
-
-def trusted_by(patterns: Sequence[str]) -> Callable[[Reference], bool] | None:
-    """Whether an image seen before may be somebody's base: it is on the list of trusted bases. Without a list, any may be."""
-    if not patterns:
-        return None
-
-    def trusted(reference: Reference) -> bool:
-        name = f"{reference.registry}/{reference.repository}"
-        return glob_any(name, patterns) or glob_any(f"{name}:{reference.tag}", patterns)
-
-    return trusted
 
 
 async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator:

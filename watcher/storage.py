@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
-from watcher.inspection.protocol import LayerCache
+from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.wakeup import Wakeup
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
+from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate, require_current
@@ -40,6 +41,7 @@ class Storage:
     images: ImageReader
     outbox: Outbox
     layers: LayerCache
+    bases: KnownBases
     own_writes: OwnWrites
     locks: SubjectLocks
     salt: Callable[[], Awaitable[bytes]]
@@ -91,6 +93,7 @@ def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
         images=StoredImages(database, merged_files),
         outbox=StoredOutbox(database, clock, bell=bell),
         layers=LayerStore(database),
+        bases=StoredBases(database),
         own_writes=OwnWriteStore(database, clock, alone=alone),
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),

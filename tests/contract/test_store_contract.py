@@ -16,13 +16,14 @@ from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, laye
 from tests.doubles.routes import nobody, sending
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.inspection.image.merge import merged_files
-from watcher.inspection.protocol import LayerCache
+from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes, inspection_json
 from watcher.model.inventory import FileTable
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Section, SectionState, Subject, Verdict
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
+from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
 from watcher.store.outbox import StoredOutbox
@@ -54,6 +55,7 @@ class Bench:
     outbox: Outbox
     images: ImageReader
     facts: LayerCache
+    bases: KnownBases
     own_writes: OwnWrites
     others_writes: OwnWrites
     locks: SubjectLocks
@@ -86,6 +88,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             outbox=StoredOutbox(database, clock, max_attempts=3, jitter=lambda: 0.5),
             images=StoredImages(database, merged_files),
             facts=LayerStore(database),
+            bases=StoredBases(database),
             own_writes=OwnWriteStore(database, clock),
             others_writes=OwnWriteStore(database, clock),
             locks=StoredSubjectLocks(database, clock),
@@ -96,23 +99,6 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 # Images that others may be built on
 
 
-async def test_bases_are_true_prefixes_longest_first(bench: Bench) -> None:
-    """An image is built on those whose layers, as stored, are its first layers; itself is not among them."""
-    third = Digest("sha256:" + "7" * 64)
-    for number, (digest, chain) in enumerate({IMAGE: (BOTTOM,), OTHER: (BOTTOM, TOP), third: (BOTTOM, TOP, third)}.items()):
-        subject = replace(SUBJECT, digest=digest, repository=RepositoryName(f"base/{number}"), tags=(Tag("v1"),))
-        inventory = an_inventory(digest=digest, layers=layers(*chain), packages=())
-        said = a_verdict(id=f"v-{number}", subject=subject, tag=None)
-        await bench.verdicts.record([Judged(verdict=said, inventory=inventory)], nobody)
-    one = Reference(registry=HOST, repository=RepositoryName("base/0"), tag=Tag("v1"), digest=IMAGE)
-    two = Reference(registry=HOST, repository=RepositoryName("base/1"), tag=Tag("v1"), digest=OTHER)
-    assert list(await bench.facts.bases((BOTTOM, TOP, third))) == [(2, two), (1, one)]
-    assert list(await bench.facts.bases((BOTTOM, TOP))) == [(1, one)]
-    assert list(await bench.facts.bases((BOTTOM,))) == []
-    assert list(await bench.facts.bases(())) == []
-    assert list(await bench.facts.bases((TOP, BOTTOM, third))) == []
-
-
 async def test_copies_of_a_base_do_not_crowd_out_where_it_was_first_seen(bench: Bench) -> None:
     """However many repositories a base is pushed to later, the place it came from is still named, and first."""
     for number in range(40):
@@ -121,7 +107,7 @@ async def test_copies_of_a_base_do_not_crowd_out_where_it_was_first_seen(bench: 
             verdict=a_verdict(id=f"v-{number}", subject=subject, tag=None), inventory=an_inventory(layers=layers(BOTTOM))
         )
         await bench.verdicts.record([judged], nobody)
-    found = await bench.facts.bases((BOTTOM, TOP))
+    found = await bench.bases.bases((BOTTOM, TOP))
     assert found[0] == (1, Reference(registry=HOST, repository=RepositoryName("copy/0"), digest=IMAGE))
     assert len(found) == 32
 

@@ -86,10 +86,9 @@ def _verify(raw: bytes, descriptor: Descriptor) -> None:
 
 @dataclass(slots=True)
 class MemoryCache:
-    """A `LayerCache`; `seen` is what `bases` answers."""
+    """A `LayerCache` to look into."""
 
     kept: dict[Digest, LayerFacts] = field(default_factory=dict)
-    seen: Sequence[tuple[int, Reference]] = ()
 
     async def layer(self, digest: Digest) -> LayerFacts | None:
         return self.kept.get(digest)
@@ -99,8 +98,16 @@ class MemoryCache:
         if kept is None or kept.makers != facts.makers:
             self.kept[facts.digest] = facts
 
+
+@dataclass(slots=True)
+class MemoryBases:
+    """`KnownBases`: `seen` are images in the order they were seen, each by its layers."""
+
+    seen: list[tuple[Sequence[Digest], Reference]] = field(default_factory=list)
+
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
-        return [(length, reference) for length, reference in self.seen if length < len(layers)]
+        found = [(len(own), reference) for own, reference in self.seen if [*own] == [*layers[: len(own)]]]
+        return sorted((base for base in found if 0 < base[0] < len(layers)), key=lambda base: -base[0])
 
 
 def tar_of(*members: tarfile.TarInfo | tuple[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:

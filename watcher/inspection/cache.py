@@ -1,14 +1,11 @@
 """Facts of layers for as long as one command runs."""
 
-from collections.abc import Sequence
-
 from watcher.model.digest import Digest
 from watcher.model.inventory import LayerFacts
-from watcher.model.reference import Reference
 
 
 class MemoryLayerCache:
-    """The LayerCache of `watcher scan`, where images given together share their bases. It has seen no image before."""
+    """The LayerCache of `watcher scan`, where images given together share their layers."""
 
     def __init__(self) -> None:
         self._layers: dict[Digest, LayerFacts] = {}
@@ -20,7 +17,3 @@ class MemoryLayerCache:
         kept = self._layers.get(facts.digest)
         if kept is None or kept.makers != facts.makers:
             self._layers[facts.digest] = facts
-
-    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
-        del layers
-        return ()

@@ -11,7 +11,7 @@ from watcher.inspection.image.sections import skipped_layer
 from watcher.inspection.image_budget import ImageBudget
 from watcher.inspection.layers import LayerInspection, gravest
 from watcher.inspection.makers import Makers
-from watcher.inspection.protocol import LayerCache
+from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.settings import InspectionSettings
 from watcher.inspection.workers.messages import Limits
@@ -27,7 +27,7 @@ from watcher.registry.protocol import ImageSource
 class Inspector:
     """`ImageInspector` with confined workers. Enter it before use; the workers end when it is left.
 
-    `salt` keys the fingerprints of secrets: the same for as long as the store lives. `fetch_base` and `is_trusted` are of
+    `salt` keys the fingerprints of secrets: the same for as long as the store lives. `bases`, `fetch_base` and `is_trusted` are of
     `BaseFinder`. `counted` hears `hit` or `miss` for every layer. `makers` says whether facts that were kept still stand.
     """
 
@@ -37,6 +37,7 @@ class Inspector:
         *,
         cache: LayerCache,
         salt: bytes,
+        bases: KnownBases | None = None,
         fetch_base: FetchBase | None = None,
         is_trusted: Trusted | None = None,
         counted: Callable[[str], None] = lambda _: None,
@@ -51,7 +52,7 @@ class Inspector:
             counted=counted,
             makers=makers or Makers(),
         )
-        self._bases = BaseFinder(cache=cache, fetch=fetch_base, is_trusted=is_trusted)
+        self._bases = BaseFinder(known=bases, fetch=fetch_base, is_trusted=is_trusted)
         self._max_image = size_bytes(settings.max_image)
         self._timeout_seconds = seconds(settings.timeout)
         self._limits = Limits(

@@ -24,8 +24,12 @@ class LayerCache(Protocol):
         """
         ...
 
+
+class KnownBases(Protocol):
+    """Images seen before, on which others may be built."""
+
     async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
-        """Images seen before whose layers are a true prefix of `layers` (base first), with the prefix's length, longest first.
+        """Those whose layers are a true prefix of `layers` (base first), with its length: the longest first, then as first seen.
 
         Compared by the digests of the layers as stored, which were verified; never by the diff ids an image claims.
         """

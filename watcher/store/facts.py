@@ -1,22 +1,16 @@
-"""Facts of layers by content, and the images seen before that others may be built on."""
+"""Facts of layers, by content."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from watcher.model.digest import Digest
 from watcher.model.inventory import FileTable, LayerFacts, Problem, SecretHit
-from watcher.model.reference import Host, Reference, RepositoryName, Tag
-from watcher.store.chain import chain_ids
 from watcher.store.statements import Transactions, insert_new, pack, parts, unpack
-from watcher.store.tables import image, layer, layer_files, reference
-
-# A base is recognised by where it was first seen. More places than this for one chain of layers do not make it better known,
-# and the oldest come first, so that copies pushed later cannot crowd out the place the base came from.
-PLACES_PER_BASE = 32
+from watcher.store.tables import layer, layer_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,42 +71,6 @@ class LayerStore:
                 connection.execute(update(layer_files).where(layer_files.c.layer_id == known.id).values(files))
 
         await self._database.write(write)
-
-    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
-        """Images whose layers are a true prefix of `layers`, longest first, then in the order they were first seen."""
-        lengths = {chain_id: length for length, chain_id in enumerate(chain_ids(layers)[:-1], start=1)}
-        if not lengths:
-            return ()
-        rank = func.row_number().over(partition_by=image.c.chain_id, order_by=reference.c.id).label("rank")
-        ranked = (
-            select(
-                image.c.chain_id,
-                image.c.digest,
-                reference.c.id,
-                reference.c.registry,
-                reference.c.repository,
-                reference.c.tag,
-                rank,
-            )
-            .join(reference, reference.c.image_id == image.c.id)
-            .where(image.c.chain_id.in_(list(lengths)))
-            .subquery()
-        )
-        statement = select(ranked).where(ranked.c.rank <= PLACES_PER_BASE).order_by(ranked.c.id)
-        rows = await self._database.read(lambda connection: connection.execute(statement).all())
-        found = [
-            (
-                lengths[row.chain_id],
-                Reference(
-                    registry=Host(row.registry),
-                    repository=RepositoryName(row.repository),
-                    tag=Tag(row.tag) if row.tag else None,
-                    digest=Digest(row.digest),
-                ),
-            )
-            for row in rows
-        ]
-        return sorted(found, key=lambda base: -base[0])
 
 
 def _packed(facts: LayerFacts) -> tuple[dict[str, object], dict[str, object]]:

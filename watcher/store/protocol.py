@@ -1,7 +1,8 @@
 """What we know: images, verdicts per subject, and what is still to be told to whom.
 
-The store also keeps the facts of layers (`LayerCache`, watcher/inspection/protocol.py) and the digests of our own writes
-(`OwnWrites`, watcher/publishing/protocol.py): those Protocols live with the rooms that ask for them.
+The store also keeps the facts of layers, knows the images that others are built on (`LayerCache`, `KnownBases`,
+watcher/inspection/protocol.py) and keeps the digests of our own writes (`OwnWrites`, watcher/publishing/protocol.py): those
+Protocols live with the rooms that ask for them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.doubles.image_sources import MemoryCache
+from tests.doubles.image_sources import MemoryBases
 from watcher.inspection.image.base_image import BASE_DIGEST, BASE_NAME, BaseFinder
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, RegistryUnavailableError
@@ -56,7 +56,7 @@ NAME = "registry.example.com/base/debian:12"
 async def test_a_claim_counts_when_its_layers_are_the_first_of_the_image() -> None:
     """The manifest of that digest is fetched and compared; the tag, which was not, is left out."""
     registry = Registry({BASE.digest: BASE})
-    finder = BaseFinder(cache=MemoryCache(), fetch=registry.fetch)
+    finder = BaseFinder(fetch=registry.fetch)
     base, section = await finder.find(APP, image(name=NAME, digest=BASE.digest))
     assert (base.known, base.how, base.layer_count, base.digest) == (True, "annotation", 2, BASE.digest)
     assert base.reference == f"registry.example.com/base/debian@{BASE.digest}"
@@ -65,7 +65,7 @@ async def test_a_claim_counts_when_its_layers_are_the_first_of_the_image() -> No
 
 async def test_a_claim_without_a_digest_is_compared_by_its_tag() -> None:
     """What the tag is now either has these layers or not."""
-    finder = BaseFinder(cache=MemoryCache(), fetch=Registry({"12": BASE}).fetch)
+    finder = BaseFinder(fetch=Registry({"12": BASE}).fetch)
     base, _ = await finder.find(APP, image(name=NAME))
     assert (base.reference, base.digest) == (NAME, BASE.digest)
 
@@ -75,7 +75,7 @@ async def test_a_claim_may_name_an_index() -> None:
     other = build_image([THREE], platform="linux/arm64")
     index = build_index([other, BASE])
     held = {str(each.digest): each for each in (index, other, BASE)}
-    finder = BaseFinder(cache=MemoryCache(), fetch=Registry(held).fetch)
+    finder = BaseFinder(fetch=Registry(held).fetch)
     base, _ = await finder.find(APP, image(name=NAME, digest=index.digest))
     assert (base.known, base.layer_count, base.digest) == (True, 2, index.digest)
 
@@ -99,7 +99,7 @@ async def test_a_claim_that_does_not_hold_is_ignored(
     annotations: dict[str, str], held: dict[str, BuiltImage | Exception], reason: str
 ) -> None:
     """With the reason, since annotations are what the image's author says."""
-    finder = BaseFinder(cache=MemoryCache(), fetch=Registry(held).fetch)
+    finder = BaseFinder(fetch=Registry(held).fetch)
     base, section = await finder.find(APP, image(**annotations))
     assert not base.known
     assert section.state is SectionState.MISSING
@@ -108,19 +108,19 @@ async def test_a_claim_that_does_not_hold_is_ignored(
 
 async def test_without_registries_no_claim_is_compared() -> None:
     """Nothing is dialled that nobody configured."""
-    base, section = await BaseFinder(cache=MemoryCache()).find(APP, image(name=NAME))
+    base, section = await BaseFinder().find(APP, image(name=NAME))
     assert not base.known
     assert "in no configured registry" in section.reason
 
 
-def seen(*names: tuple[int, str]) -> MemoryCache:
-    return MemoryCache(seen=[(length, parse_reference(name)) for length, name in names])
+def seen(*names: tuple[int, str]) -> MemoryBases:
+    return MemoryBases([([ONE.digest, TWO.digest][:length], parse_reference(name)) for length, name in names])
 
 
 async def test_layers_that_were_seen_before_are_recognised() -> None:
     """The longest beginning counts, even where a false claim was made."""
-    cache = seen((2, f"{NAME}@{BASE.digest}"), (1, "registry.example.com/base/small:1"))
-    finder = BaseFinder(cache=cache, fetch=Registry({}).fetch)
+    bases = seen((2, f"{NAME}@{BASE.digest}"), (1, "registry.example.com/base/small:1"))
+    finder = BaseFinder(known=bases, fetch=Registry({}).fetch)
     base, section = await finder.find(APP, image(name=NAME))
     assert (base.known, base.how, base.layer_count, base.digest) == (True, "layers", 2, Digest(BASE.digest))
     assert section.state is SectionState.COMPLETE
@@ -128,13 +128,13 @@ async def test_layers_that_were_seen_before_are_recognised() -> None:
 
 async def test_an_earlier_push_of_the_same_repository_is_no_base() -> None:
     """Two builds share their first layers; that makes neither the base of the other."""
-    base, _ = await BaseFinder(cache=seen((2, "registry.example.com/team/app:1"))).find(APP, image())
+    base, _ = await BaseFinder(known=seen((2, "registry.example.com/team/app:1"))).find(APP, image())
     assert not base.known
 
 
 async def test_only_trusted_images_are_recognised_where_a_list_says_so() -> None:
     """A longer beginning elsewhere does not hide the trusted one."""
-    cache = seen((2, "registry.example.com/other/thing:1"), (1, "registry.example.com/base/small:1"))
-    finder = BaseFinder(cache=cache, is_trusted=lambda reference: reference.repository.startswith("base/"))
+    bases = seen((2, "registry.example.com/other/thing:1"), (1, "registry.example.com/base/small:1"))
+    finder = BaseFinder(known=bases, is_trusted=lambda reference: reference.repository.startswith("base/"))
     base, _ = await finder.find(APP, image())
     assert (base.layer_count, base.reference) == (1, "registry.example.com/base/small:1")

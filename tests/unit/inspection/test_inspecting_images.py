@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.doubles.image_sources import MemoryCache
+from tests.doubles.image_sources import MemoryBases, MemoryCache
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import Digest, digest_of
@@ -53,6 +53,7 @@ class Room:
     registries: RegistryClients
     inspector: Inspector
     cache: MemoryCache
+    bases: MemoryBases
     counted: list[str] = field(default_factory=list)
 
     async def inspect(self, image: BuiltImage, repository: RepositoryName = APP) -> Inventory:
@@ -67,20 +68,21 @@ class Room:
 @asynccontextmanager
 async def opened(*, trusted: Callable[[Reference], bool] | None = None, **settings: Any) -> AsyncIterator[Room]:
     counted: list[str] = []
-    cache = MemoryCache()
+    cache, bases = MemoryCache(), MemoryBases()
     async with (
         serve_registry() as registry,
         RegistryClients.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries,
         Inspector(
             InspectionSettings(**{"workers": 2, **settings}),
             cache=cache,
+            bases=bases,
             salt=b"salt",
             fetch_base=registries.fetch_configured,
             is_trusted=trusted,
             counted=counted.append,
         ) as inspector,
     ):
-        yield Room(registry=registry, registries=registries, inspector=inspector, cache=cache, counted=counted)
+        yield Room(registry=registry, registries=registries, inspector=inspector, cache=cache, bases=bases, counted=counted)
 
 
 @pytest.fixture
@@ -259,12 +261,12 @@ async def test_a_base_that_its_registry_does_not_have_is_unknown(room: Room) -> 
 
 async def test_a_base_is_recognised_by_layers_seen_before(room: Room) -> None:
     """In another repository; the image's own earlier versions are no base of it."""
-    digest = digest_of(b"base")
+    digest, layers = digest_of(b"base"), [build_layer(BASE_FILES).digest]
     own = Reference(registry=room.registry.host, repository=APP, digest=digest)
     other = Reference(registry=room.registry.host, repository=BASE, digest=digest)
-    room.cache.seen = [(1, own)]
+    room.bases.seen = [(layers, own)]
     assert not (await room.inspect(image())).base.known
-    room.cache.seen = [(1, own), (1, other)]
+    room.bases.seen = [(layers, own), (layers, other)]
     base = (await room.inspect(image())).base
     assert (base.known, base.how, base.digest, base.layer_count) == (True, "layers", digest, 1)
 
@@ -273,7 +275,7 @@ async def test_only_trusted_images_are_recognised_as_bases() -> None:
     """Where trust was configured, what anybody pushed is no base."""
     async with opened(trusted=lambda reference: reference.tag == Tag("released")) as room:
         reference = Reference(registry=room.registry.host, repository=BASE, tag=Tag("1"), digest=digest_of(b"1"))
-        room.cache.seen = [(1, reference)]
+        room.bases.seen = [([build_layer(BASE_FILES).digest], reference)]
         assert not (await room.inspect(image())).base.known
 
 

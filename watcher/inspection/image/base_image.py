@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from watcher.inspection.image.sections import COMPLETE
-from watcher.inspection.protocol import LayerCache
+from watcher.inspection.protocol import KnownBases
+from watcher.kit.glob import glob_any
 from watcher.model.digest import Digest, is_digest
 from watcher.model.errors import InvalidReferenceError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index, Manifest
@@ -34,7 +35,7 @@ Trusted = Callable[[Reference], bool]
 class BaseFinder:
     """`is_trusted` narrows what layers are recognised by: without it, any other repository's image seen before will do."""
 
-    cache: LayerCache
+    known: KnownBases | None = None
     fetch: FetchBase | None = None
     is_trusted: Trusted | None = None
 
@@ -44,9 +45,10 @@ class BaseFinder:
         claim, refusal = await self._claimed(manifest, layers)
         if claim is not None:
             return claim, COMPLETE
+        bases = await self.known.bases(layers) if self.known is not None else ()
         seen = [
             (length, reference)
-            for length, reference in await self.cache.bases(layers)
+            for length, reference in bases
             if (self.is_trusted(reference) if self.is_trusted is not None else reference.repository != repository)
         ]
         if seen:
@@ -103,6 +105,18 @@ class BaseFinder:
                 )
                 return known, ""
         return None, f"the annotated base image {reference} has other layers than this image begins with"
+
+
+def trusted_by(patterns: Sequence[str]) -> Trusted | None:
+    """Whether an image seen before may be somebody's base: it is on the list of trusted bases. Without a list, any may be."""
+    if not patterns:
+        return None
+
+    def trusted(reference: Reference) -> bool:
+        name = f"{reference.registry}/{reference.repository}"
+        return glob_any(name, patterns) or glob_any(f"{name}:{reference.tag}", patterns)
+
+    return trusted
 
 
 def _name(reference: Reference) -> str:

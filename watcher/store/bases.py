@@ -1,0 +1,58 @@
+"""The images seen before that others may be built on."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.store.chain import chain_ids
+from watcher.store.statements import Transactions
+from watcher.store.tables import image, reference
+
+# A base is recognised by where it was first seen. More places than this for one chain of layers do not make it better known,
+# and the oldest come first, so that copies pushed later cannot crowd out the place the base came from.
+PLACES_PER_BASE = 32
+
+
+class StoredBases:
+    """`KnownBases` of watcher/inspection/protocol.py: every image that was recorded with its layers."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
+        """Images whose layers are a true prefix of `layers`, longest first, then in the order they were first seen."""
+        lengths = {chain_id: length for length, chain_id in enumerate(chain_ids(layers)[:-1], start=1)}
+        if not lengths:
+            return ()
+        rank = func.row_number().over(partition_by=image.c.chain_id, order_by=reference.c.id).label("rank")
+        ranked = (
+            select(
+                image.c.chain_id,
+                image.c.digest,
+                reference.c.id,
+                reference.c.registry,
+                reference.c.repository,
+                reference.c.tag,
+                rank,
+            )
+            .join(reference, reference.c.image_id == image.c.id)
+            .where(image.c.chain_id.in_(list(lengths)))
+            .subquery()
+        )
+        statement = select(ranked).where(ranked.c.rank <= PLACES_PER_BASE).order_by(ranked.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        found = [
+            (
+                lengths[row.chain_id],
+                Reference(
+                    registry=Host(row.registry),
+                    repository=RepositoryName(row.repository),
+                    tag=Tag(row.tag) if row.tag else None,
+                    digest=Digest(row.digest),
+                ),
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda base: -base[0])
