@@ -136,11 +136,11 @@ async def inspection(image: Reference) -> Run:
         RegistryClient(RegistrySettings(host=image.registry, scheme="http")) as client,
         Inspector(InspectionSettings(workers=1), cache=NoCache(), salt=b"bench") as inspector,
     ):
-        source = RegistryImages(client)
-        manifest = await source.manifest(image.repository, image.digest or image.tag or Tag("latest"))
+        source = RegistryImages(client, image.repository)
+        manifest = await source.manifest(image.digest or image.tag or Tag("latest"))
         before = _cpu() + _children_now()
         started = time.perf_counter()
-        found = await inspector.inspect(source, image.repository, manifest)
+        found = await inspector.inspect(source, manifest)
         wall = time.perf_counter() - started
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     states = {section.state.value for name, section in found.sections.items() if name in ("packages", "files", "secrets")}

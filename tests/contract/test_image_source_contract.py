@@ -17,7 +17,7 @@ from tests.doubles.registries import HeldImages, MemoryRegistries
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, NotFoundError, TimedOutError, TooLargeError
 from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest, parse_manifest
-from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import LocalImage, LocalImages, LocalKind, open_local
 from watcher.registry.manifests import RegistryImages
@@ -42,7 +42,7 @@ async def _registry(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSourc
         put_image(registry, APP, IMAGE, TAG)
         registry.content.existing(APP).blobs.update(image.blobs)
         async with RegistryClients.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries:
-            yield registries.images(registry.host)
+            yield registries.images(registry.host, APP)
 
 
 @asynccontextmanager
@@ -59,7 +59,7 @@ async def _one_of_many(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSo
     async with _memory(image, folder) as images:
         assert isinstance(images, MemoryImages)
         registries = MemoryRegistries(held={(HOST, APP): images})
-        yield registries.images(HOST)
+        yield registries.images(HOST, APP)
 
 
 def _local(kind: LocalKind) -> Callable[[BuiltImage, Path], AbstractAsyncContextManager[ImageSource]]:
@@ -103,7 +103,7 @@ async def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def last_layer(source: ImageSource) -> Descriptor:
-    content = (await source.manifest(APP, TAG)).content
+    content = (await source.manifest(TAG)).content
     assert isinstance(content, Manifest)
     return content.layers[-1]
 
@@ -113,7 +113,7 @@ async def poured(source: ImageSource, descriptor: Descriptor) -> bytes:
     with os.fdopen(read, "rb") as reader:
         reading = asyncio.create_task(asyncio.to_thread(reader.read), name="reader")
         try:
-            await source.pour(APP, descriptor, write, timeout_seconds=60)
+            await source.pour(descriptor, write, timeout_seconds=60)
         finally:
             os.close(write)
             content = await reading
@@ -122,34 +122,39 @@ async def poured(source: ImageSource, descriptor: Descriptor) -> bytes:
 
 async def test_a_tag_leads_to_a_manifest_and_its_digest_to_the_same(source: ImageSource) -> None:
     """Its bytes hash to its digest, and its content is what they say."""
-    named = await source.manifest(APP, TAG)
+    named = await source.manifest(TAG)
     assert digest_of(named.raw) == named.digest
     assert named.content == parse_manifest(named.raw, named.media_type)
     assert isinstance(named.content, Manifest)
     assert [layer.digest for layer in named.content.layers] == [*IMAGE.blobs][1:]
-    assert await source.manifest(APP, named.digest) == named
+    assert await source.manifest(named.digest) == named
+
+
+async def test_every_place_has_the_name_of_a_repository(source: ImageSource) -> None:
+    """By which policies know what lies in it, in files too."""
+    assert parse_repository(source.repository) == source.repository
 
 
 async def test_what_is_not_there_is_not_found(source: ImageSource) -> None:
     """Whatever is asked for: nobody takes an empty answer for an image."""
     with pytest.raises(NotFoundError):
-        await source.manifest(APP, NOWHERE)
+        await source.manifest(NOWHERE)
     gone = Descriptor(media_type="", digest=NOWHERE, size=3)
     with pytest.raises(NotFoundError):
-        await source.blob(APP, gone, limit_bytes=10)
+        await source.blob(gone, limit_bytes=10)
     with pytest.raises(NotFoundError):
         await poured(source, gone)
 
 
 async def test_a_configuration_is_read_whole(source: ImageSource) -> None:
     """Or not at all: never its beginning."""
-    content = (await source.manifest(APP, TAG)).content
+    content = (await source.manifest(TAG)).content
     assert isinstance(content, Manifest)
-    raw = await source.blob(APP, content.config, limit_bytes=MAX_CONFIG_BYTES)
+    raw = await source.blob(content.config, limit_bytes=MAX_CONFIG_BYTES)
     assert json.loads(raw)["rootfs"]["diff_ids"] == [*IMAGE.blobs][1:]
-    assert await source.blob(APP, content.config, limit_bytes=len(raw)) == raw
+    assert await source.blob(content.config, limit_bytes=len(raw)) == raw
     with pytest.raises(TooLargeError):
-        await source.blob(APP, content.config, limit_bytes=len(raw) - 1)
+        await source.blob(content.config, limit_bytes=len(raw) - 1)
 
 
 async def test_a_layer_is_poured_as_it_is_stored(source: ImageSource) -> None:
@@ -163,7 +168,7 @@ async def test_a_size_that_the_manifest_got_wrong_is_a_mismatch(source: ImageSou
     for size in (layer.size - 1, layer.size + 1):
         wrong = replace(layer, size=size)
         with pytest.raises(DigestMismatchError):
-            await source.blob(APP, wrong, limit_bytes=layer.size + 1)
+            await source.blob(wrong, limit_bytes=layer.size + 1)
         with pytest.raises(DigestMismatchError):
             await poured(source, wrong)
 
@@ -172,7 +177,7 @@ async def test_other_bytes_than_the_digest_says_are_a_mismatch(damaged: ImageSou
     """A layer that lies about its digest is refused."""
     layer = await last_layer(damaged)
     with pytest.raises(DigestMismatchError):
-        await damaged.blob(APP, layer, limit_bytes=layer.size)
+        await damaged.blob(layer, limit_bytes=layer.size)
     with pytest.raises(DigestMismatchError):
         await poured(damaged, layer)
 
@@ -183,7 +188,7 @@ async def test_a_reader_that_goes_away_is_no_error_here(source: ImageSource) -> 
     read, write = os.pipe()
     os.close(read)
     try:
-        await source.pour(APP, layer, write, timeout_seconds=60)
+        await source.pour(layer, write, timeout_seconds=60)
     finally:
         os.close(write)
 
@@ -194,7 +199,7 @@ async def test_a_reader_that_reads_nothing_ends_with_the_time(source: ImageSourc
     read, write = os.pipe()
     try:
         with pytest.raises(TimedOutError):
-            await source.pour(APP, layer, write, timeout_seconds=0.2)
+            await source.pour(layer, write, timeout_seconds=0.2)
     finally:
         os.close(read)
         os.close(write)
@@ -206,7 +211,7 @@ async def test_a_cancelled_transfer_leaves_no_thread_behind(source: ImageSource)
     before = set(threading.enumerate())
     read, write = os.pipe()
     try:
-        pouring = asyncio.create_task(source.pour(APP, layer, write, timeout_seconds=60), name="pouring")
+        pouring = asyncio.create_task(source.pour(layer, write, timeout_seconds=60), name="pouring")
         await asyncio.to_thread(os.read, read, 1)
         pouring.cancel()
         await asyncio.wait([pouring])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.doubles.image_sources import REPOSITORY, MemoryCache, MemoryImages
+from tests.doubles.image_sources import MemoryCache, MemoryImages
 from tests.doubles.judges import WrittenInspector
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.protocol import ImageInspector
@@ -63,7 +63,7 @@ async def test_an_inventory_is_of_the_manifest_that_was_given(inspecting: Inspec
     """And every section that inspection fills says how far it was looked at."""
     images = MemoryImages()
     for image in IMAGES:
-        inventory = await inspecting.inspector.inspect(images, REPOSITORY, images.add(image))
+        inventory = await inspecting.inspector.inspect(images, images.add(image))
         assert inventory.digest == image.digest
         assert set(inventory.sections) == set(INSPECTED)
 
@@ -74,4 +74,4 @@ async def test_what_the_source_has_not_is_raised(inspecting: Inspecting) -> None
     manifest = images.add(IMAGES[0])
     inspecting.lose(images)
     with pytest.raises(NotFoundError):
-        await inspecting.inspector.inspect(images, REPOSITORY, manifest)
+        await inspecting.inspector.inspect(images, manifest)

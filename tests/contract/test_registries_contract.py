@@ -101,4 +101,4 @@ async def test_what_a_registry_holds_is_reached_by_its_host(known: Known) -> Non
     """Its images and its names are the same ones."""
     assert [each async for each in known.registries.listing(known.host).repositories()] == [APP]
     assert [each async for each in known.registries.listing(known.host).tags(APP)] == [TAG]
-    assert (await known.registries.images(known.host).manifest(APP, TAG)).digest == IMAGE.digest
+    assert (await known.registries.images(known.host, APP).manifest(TAG)).digest == IMAGE.digest

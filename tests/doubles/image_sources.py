@@ -24,6 +24,7 @@ LIMITS = Limits(plain_bytes=1 << 30, files=100_000, memory_bytes=1 << 28, cpu_se
 class MemoryImages:
     """`poured` counts how often each blob was asked for; `lies` replaces the bytes that are really there."""
 
+    repository: RepositoryName = REPOSITORY
     blobs: dict[Digest, bytes] = field(default_factory=dict)
     media_types: dict[Digest, str] = field(default_factory=dict)
     tags: dict[Tag, Digest] = field(default_factory=dict)
@@ -47,23 +48,23 @@ class MemoryImages:
         self.blobs[digest] = raw
         return Descriptor(media_type=media_type, digest=digest, size=len(raw))
 
-    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+    async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
         digest = Digest(reference) if is_digest(reference) else self.tags.get(Tag(reference))
         if digest not in self.media_types:
-            raise NotFoundError(f"{repository} {reference}")
+            raise NotFoundError(f"{self.repository} {reference}")
         raw, media_type = self.blobs[digest], self.media_types[digest]
         return FetchedManifest(digest=digest, media_type=media_type, raw=raw, content=parse_manifest(raw, media_type))
 
-    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
-        raw = self._stored(repository, descriptor)
+    async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+        raw = self._stored(descriptor)
         if len(raw) > limit_bytes:
-            raise TooLargeError(f"{repository} blob {descriptor.digest}: {len(raw)} bytes")
+            raise TooLargeError(f"{self.repository} blob {descriptor.digest}: {len(raw)} bytes")
         _verify(raw, descriptor)
         return raw
 
-    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         self.poured.append(descriptor.digest)
-        raw = self._stored(repository, descriptor)
+        raw = self._stored(descriptor)
 
         def work(stop: Stop, pipe: Sink) -> None:
             for first in range(0, len(raw), 65536):
@@ -73,9 +74,9 @@ class MemoryImages:
 
         await run_transfer(work, sink, what=descriptor.digest, timeout_seconds=timeout_seconds)
 
-    def _stored(self, repository: RepositoryName, descriptor: Descriptor) -> bytes:
+    def _stored(self, descriptor: Descriptor) -> bytes:
         if descriptor.digest not in self.blobs:
-            raise NotFoundError(f"{repository} blob {descriptor.digest}")
+            raise NotFoundError(f"{self.repository} blob {descriptor.digest}")
         return self.lies.get(descriptor.digest, self.blobs[descriptor.digest])
 
 

@@ -43,7 +43,7 @@ class WrittenInspector:
     seen: list[Digest] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def inspect(self, source: ImageSource, repository: RepositoryName, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
         self.seen.append(manifest.digest)
         if self.hold is not None:
             await self.hold.wait()

@@ -31,8 +31,8 @@ class MemoryRegistries:
     lists_repositories: bool = True
     lists_digests: bool = True
 
-    def images(self, host: Host) -> "HeldImages":
-        return HeldImages(self, host)
+    def images(self, host: Host, repository: RepositoryName) -> "HeldImages":
+        return HeldImages(self, host, repository)
 
     def listing(self, host: Host) -> "HeldListing":
         return HeldListing(self, host)
@@ -50,7 +50,7 @@ class MemoryRegistries:
         wanted = reference.digest or reference.tag
         if reference.registry not in self.hosts or wanted is None:
             return None
-        return await self.images(reference.registry).manifest(reference.repository, wanted)
+        return await self.images(reference.registry, reference.repository).manifest(wanted)
 
     def complain(self) -> None:
         if self.trouble is not None:
@@ -59,23 +59,24 @@ class MemoryRegistries:
 
 @dataclass(frozen=True)
 class HeldImages:
-    """`ImageSource`: every repository of one host."""
+    """`ImageSource`: one repository of a host."""
 
     registries: MemoryRegistries
     host: Host
+    repository: RepositoryName
 
-    def _held(self, repository: RepositoryName) -> MemoryImages:
+    def _held(self) -> MemoryImages:
         self.registries.complain()
-        return self.registries.held.get((self.host, repository), MemoryImages())
+        return self.registries.held.get((self.host, self.repository), MemoryImages())
 
-    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
-        return await self._held(repository).manifest(repository, reference)
+    async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
+        return await self._held().manifest(reference)
 
-    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
-        return await self._held(repository).blob(repository, descriptor, limit_bytes=limit_bytes)
+    async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+        return await self._held().blob(descriptor, limit_bytes=limit_bytes)
 
-    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
-        await self._held(repository).pour(repository, descriptor, sink, timeout_seconds=timeout_seconds)
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+        await self._held().pour(descriptor, sink, timeout_seconds=timeout_seconds)
 
 
 class HeldListing:

@@ -43,7 +43,7 @@ async def pour(images: RegistryImages, descriptor: Descriptor) -> bytes:
     async with asyncio.TaskGroup() as group:
         received = group.create_task(asyncio.to_thread(read), name="reader")
         try:
-            await images.pour(APP, descriptor, writing, timeout_seconds=30)
+            await images.pour(descriptor, writing, timeout_seconds=30)
         finally:
             os.close(writing)
     return received.result()
@@ -51,31 +51,31 @@ async def pour(images: RegistryImages, descriptor: Descriptor) -> bytes:
 
 async def test_push_and_pull_every_kind(client: RegistryClient) -> None:
     """OCI and Docker images and an index go in and come out by tag and digest, layers byte for byte."""
-    uploads, images = RegistryUploads(client), RegistryImages(client)
+    uploads, images = RegistryUploads(client), RegistryImages(client, APP)
     docker = build_image([LAYER], docker=True)
     index = build_index([IMAGE, build_image([LAYER], platform="linux/arm64")])
     for tag, image in (("oci", IMAGE), ("docker", docker), ("multi", index)):
         await push_image(uploads, APP, image, Tag(tag))
-        assert await images.head(APP, Tag(tag)) == image.digest
-        fetched = await images.manifest(APP, Tag(tag))
+        assert await images.head(Tag(tag)) == image.digest
+        fetched = await images.manifest(Tag(tag))
         assert (fetched.digest, fetched.raw, fetched.media_type) == (image.digest, image.raw, image.media_type)
-        assert await images.manifest(APP, image.digest) == fetched
-    manifest = (await images.manifest(APP, Tag("oci"))).content
+        assert await images.manifest(image.digest) == fetched
+    manifest = (await images.manifest(Tag("oci"))).content
     assert isinstance(manifest, Manifest)
     assert await pour(images, manifest.layers[0]) == LAYER.raw
-    assert digest_of(await images.blob(APP, manifest.config, limit_bytes=10_000)) == manifest.config.digest
-    listed = (await images.manifest(APP, Tag("multi"))).content
+    assert digest_of(await images.blob(manifest.config, limit_bytes=10_000)) == manifest.config.digest
+    listed = (await images.manifest(Tag("multi"))).content
     assert isinstance(listed, Index)
     assert [entry.media_type for entry in listed.manifests] == [OCI_MANIFEST, OCI_MANIFEST]
-    assert (await images.manifest(APP, Tag("docker"))).media_type == DOCKER_MANIFEST
+    assert (await images.manifest(Tag("docker"))).media_type == DOCKER_MANIFEST
 
 
 async def test_what_is_not_there(client: RegistryClient) -> None:
     """Missing manifests, blobs and repositories are not found; `head` says None."""
-    images = RegistryImages(client)
-    assert await images.head(APP, Tag("none")) is None
+    images = RegistryImages(client, APP)
+    assert await images.head(Tag("none")) is None
     with pytest.raises(NotFoundError, match="MANIFEST_UNKNOWN"):
-        await images.manifest(APP, Tag("none"))
+        await images.manifest(Tag("none"))
     with pytest.raises(NotFoundError, match="BLOB_UNKNOWN"):
         await pour_missing(images)
 
@@ -84,7 +84,7 @@ async def pour_missing(images: RegistryImages) -> None:
     reading, writing = os.pipe()
     try:
         missing = Descriptor(media_type="x", digest=digest_of(b"missing"), size=7)
-        await images.pour(APP, missing, writing, timeout_seconds=30)
+        await images.pour(missing, writing, timeout_seconds=30)
     finally:
         os.close(writing)
         os.close(reading)
@@ -115,7 +115,7 @@ async def test_referrers_by_fallback_tag(client: RegistryClient) -> None:
     assert [entry.digest for entry in listed] == [digest_of(foreign), digest_of(second)]
     assert [entry.digest for entry in await referrers.list_referrers(APP, IMAGE.digest, ours)] == [digest_of(second)]
     assert await uploads.delete_manifest(APP, digest_of(first))
-    assert await RegistryImages(client).head(APP, digest_of(first)) is None
+    assert await RegistryImages(client, APP).head(digest_of(first)) is None
 
 
 async def test_behind_a_password(
@@ -128,23 +128,23 @@ async def test_behind_a_password(
     layer = Descriptor(media_type="x", digest=LAYER.digest, size=len(LAYER.raw))
     async with RegistryClient(RegistrySettings(host=registry.host, auth=auth)) as client:
         await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
-        assert await pour(RegistryImages(client), layer) == LAYER.raw
+        assert await pour(RegistryImages(client, APP), layer) == LAYER.raw
     async with RegistryClient(RegistrySettings(host=registry.host, auth=auth)) as client:
-        assert await pour(RegistryImages(client), layer) == LAYER.raw
+        assert await pour(RegistryImages(client, APP), layer) == LAYER.raw
     async with RegistryClient(RegistrySettings(host=registry.host, auth=AnonymousAuth())) as client:
         with pytest.raises(AuthenticationError):
-            await RegistryImages(client).manifest(APP, Tag("v1"))
+            await RegistryImages(client, APP).manifest(Tag("v1"))
 
 
 async def test_a_registry_that_comes_back(docker_registry: RunningRegistry, client: RegistryClient) -> None:
     """Down it is unavailable, to be tried again; after a restart the same client goes on."""
     await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
-    images = RegistryImages(client)
+    images = RegistryImages(client, APP)
     await asyncio.to_thread(docker_registry.stop)
     with pytest.raises(RegistryUnavailableError):
         await client.request("GET", "/v2/", attempts=1)
     await asyncio.to_thread(docker_registry.start)
-    assert await images.head(APP, Tag("v1")) == IMAGE.digest
+    assert await images.head(Tag("v1")) == IMAGE.digest
 
 
 async def test_what_there_is_page_by_page(client: RegistryClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages
+from tests.doubles.image_sources import LIMITS, MemoryCache, MemoryImages
 from watcher.inspection.layers import LayerInspection
 from watcher.inspection.workers import zygote as zygote_module
 from watcher.inspection.workers.zygote import SandboxUnavailableError, Zygote, ZygoteLostError
@@ -45,7 +45,7 @@ async def problem(zygote: Zygote, raw: bytes, *, seconds: float = 20) -> Problem
     images, cache = MemoryImages(), MemoryCache()
     layer = images.add_layer(raw)
     layers = LayerInspection(zygote=zygote, cache=cache, slots=asyncio.Semaphore(1), counted=lambda _: None)
-    known = await layers.facts(images, REPOSITORY, layer, LIMITS, lambda _: seconds)
+    known = await layers.facts(images, layer, LIMITS, lambda _: seconds)
     assert not cache.kept
     assert len(known.facts.files) == 0
     (found,) = known.facts.problems

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.image_sources import REPOSITORY, MemoryCache, MemoryImages, gzipped, tar_of
+from tests.doubles.image_sources import MemoryCache, MemoryImages, gzipped, tar_of
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import digest_of
@@ -57,7 +57,7 @@ async def inspector() -> AsyncIterator[Inspector]:
 
 async def inspect(inspector: Inspector, image: BuiltImage, images: MemoryImages | None = None) -> Inventory:
     images = images or MemoryImages()
-    return await inspector.inspect(images, REPOSITORY, images.add(image))
+    return await inspector.inspect(images, images.add(image))
 
 
 def states(found: Inventory, *, but: tuple[str, ...] = ("base", "vulnerabilities", "provenance", "drift")) -> dict[str, str]:
@@ -220,7 +220,7 @@ async def test_what_is_missing_in_the_registry_is_raised(inspector: Inspector) -
     for gone in (content.layers[1], content.config):
         held = images.blobs.pop(gone.digest)
         with pytest.raises(NotFoundError):
-            await inspector.inspect(images, REPOSITORY, manifest)
+            await inspector.inspect(images, manifest)
         images.blobs[gone.digest] = held
     with pytest.raises(InvalidManifestError, match="index"):
         await inspect(inspector, build_index([image]))
@@ -235,4 +235,4 @@ async def test_a_configuration_that_is_none_is_refused(inspector: Inspector) -> 
     config = Descriptor(media_type=manifest.content.config.media_type, digest=digest_of(raw), size=len(raw))
     images.blobs[config.digest] = raw
     with pytest.raises(InvalidManifestError):
-        await inspector.inspect(images, REPOSITORY, replace(manifest, content=replace(manifest.content, config=config)))
+        await inspector.inspect(images, replace(manifest, content=replace(manifest.content, config=config)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
+from tests.doubles.image_sources import LIMITS, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
 from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.image.assembly import KnownLayer
 from watcher.inspection.layers import LayerInspection
@@ -20,7 +20,6 @@ from watcher.inspection.workers.zygote import Zygote, ZygoteLostError
 from watcher.model.errors import AuthenticationError, NotFoundError, TooLargeError
 from watcher.model.image import Descriptor
 from watcher.model.inventory import LayerFacts
-from watcher.model.reference import RepositoryName
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -43,7 +42,7 @@ class Bench:
     async def read(
         self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30, images: MemoryImages | None = None
     ) -> KnownLayer:
-        return await self.layers.facts(images or self.images, REPOSITORY, layer, limits, lambda _: seconds)
+        return await self.layers.facts(images or self.images, layer, limits, lambda _: seconds)
 
     async def problem(self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30) -> tuple[str, str]:
         """The one problem of a layer that could not be read; nothing is kept of it."""
@@ -150,7 +149,7 @@ async def test_what_the_source_cannot_give_is_raised(bench: Bench) -> None:
         await bench.read(layer)
 
     class Refusing(MemoryImages):
-        async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+        async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
             raise AuthenticationError("refused")
 
     with pytest.raises(AuthenticationError):
@@ -187,7 +186,7 @@ async def test_a_budget_that_is_spent_reads_nothing(bench: Bench) -> None:
     def spent(_: Descriptor) -> float:
         raise TooLargeError("nothing left")
 
-    facts = (await bench.layers.facts(bench.images, REPOSITORY, layer, LIMITS, spent)).facts
+    facts = (await bench.layers.facts(bench.images, layer, LIMITS, spent)).facts
     assert [problem.reason for problem in facts.problems] == ["too-large"]
     assert bench.images.poured == []
     assert (await bench.read(layer)).facts.problems == ()
@@ -210,7 +209,7 @@ class SlowImages(MemoryImages):
         super().__init__()
         self.go = asyncio.Event()
 
-    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         self.poured.append(descriptor.digest)
         await self.go.wait()
         os.write(sink, self.blobs[descriptor.digest])

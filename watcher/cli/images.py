@@ -1,7 +1,6 @@
 """What a person names on the command line: an image of a registry, or one that lies in files."""
 
 import platform
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +10,8 @@ from watcher.model.reference import (
     TAG_PATTERN,
     Host,
     Reference,
-    RepositoryName,
     Tag,
     parse_reference,
-    parse_repository,
 )
 from watcher.model.verdict import Outcome
 from watcher.registry.layouts import LocalImage, open_local, parse_local
@@ -47,7 +44,6 @@ class FoundImage:
     """An image whose manifest has been fetched, and the name policies know it by."""
 
     registry: Host
-    repository: RepositoryName
     tag: Tag | None
     source: ImageSource
     manifest: FetchedManifest
@@ -62,24 +58,14 @@ async def find_image(named: NamedImage, registries: Registries) -> FoundImage:
     place = named.place
     if isinstance(place, LocalImage):
         local = await open_local(place)
-        repository, tag = local_repository(place), local_tag(place)
-        manifest = await local.manifest(repository, local.root)
-        return FoundImage(registry=LOCAL, repository=repository, tag=tag, source=local, manifest=manifest)
-    source = registries.images(place.registry)
+        manifest = await local.manifest(local.root)
+        return FoundImage(registry=LOCAL, tag=local_tag(place), source=local, manifest=manifest)
+    source = registries.images(place.registry, place.repository)
     wanted = place.digest or place.tag
     if wanted is None:  # the grammar gives every reference one of them
         raise NotFoundError(f"{place}: names neither a tag nor a digest")
-    manifest = await source.manifest(place.repository, wanted)
-    return FoundImage(registry=place.registry, repository=place.repository, tag=place.tag, source=source, manifest=manifest)
-
-
-def local_repository(image: LocalImage) -> RepositoryName:
-    """A valid name made from that of the file or directory."""
-    name = image.path.resolve().name.lower()
-    if image.kind != "oci":
-        name = re.sub(r"\.(tar|tar\.gz|tgz)$", "", name)
-    words = re.findall(r"[a-z0-9]+", name)
-    return parse_repository("-".join(words)[:200].strip("-") or "image")
+    manifest = await source.manifest(wanted)
+    return FoundImage(registry=place.registry, tag=place.tag, source=source, manifest=manifest)
 
 
 def local_tag(image: LocalImage) -> Tag | None:

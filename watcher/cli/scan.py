@@ -127,10 +127,10 @@ async def _judged(named: NamedImage, asked: Scan, settings: Settings, registries
 def _subject(found: FoundImage, environment: str | None, settings: Settings) -> Subject:
     return Subject(
         registry=found.registry,
-        repository=found.repository,
+        repository=found.source.repository,
         digest=found.manifest.digest,
         tags=(found.tag,) if found.tag else (),
-        environment=environment or environment_of(settings.environments, found.registry, found.repository),
+        environment=environment or environment_of(settings.environments, found.registry, found.source.repository),
     )
 
 

@@ -20,7 +20,6 @@ from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import InvalidManifestError
 from watcher.model.image import MAX_CONFIG_BYTES, FetchedManifest, Manifest, parse_config
 from watcher.model.inventory import Inventory
-from watcher.model.reference import RepositoryName
 from watcher.registry.protocol import ImageSource
 
 
@@ -71,14 +70,14 @@ class Inspector:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def inspect(self, source: ImageSource, repository: RepositoryName, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
         """See `ImageInspector.inspect`. Layers are read at the same time, as far as workers are free."""
         content = manifest.content
         if not isinstance(content, Manifest):
-            raise InvalidManifestError(f"{repository}@{manifest.digest}: an index has no layers to inspect")
-        config = parse_config(await source.blob(repository, content.config, limit_bytes=MAX_CONFIG_BYTES))
-        layers, overdrawn = await self._read_layers(source, repository, content)
-        base, base_section = await self._bases.find(repository, content)
+            raise InvalidManifestError(f"{source.repository}@{manifest.digest}: an index has no layers to inspect")
+        config = parse_config(await source.blob(content.config, limit_bytes=MAX_CONFIG_BYTES))
+        layers, overdrawn = await self._read_layers(source, content)
+        base, base_section = await self._bases.find(source.repository, content)
         parts = Parts(
             digest=manifest.digest,
             manifest=content,
@@ -90,9 +89,7 @@ class Inspector:
         )
         return await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)
 
-    async def _read_layers(
-        self, source: ImageSource, repository: RepositoryName, manifest: Manifest
-    ) -> tuple[Sequence[KnownLayer | None], str]:
+    async def _read_layers(self, source: ImageSource, manifest: Manifest) -> tuple[Sequence[KnownLayer | None], str]:
         """The facts of each layer, None for one that is not read; and why they are too much in all, empty when they are not."""
         budget = ImageBudget(
             layers=manifest.layers,
@@ -105,7 +102,7 @@ class Inspector:
             async with asyncio.TaskGroup() as group:
                 for index, layer in enumerate(manifest.layers):
                     if skipped_layer(index, layer) is None:
-                        reading = self._layers.facts(source, repository, layer, self._limits, budget.begin)
+                        reading = self._layers.facts(source, layer, self._limits, budget.begin)
                         tasks[index] = group.create_task(reading, name=f"layer {layer.digest}")
                         tasks[index].add_done_callback(budget.read)
         except BaseExceptionGroup as errors:

@@ -22,7 +22,6 @@ from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RetryableError, TimedOutError, WatcherError, WorkerFailedError
 from watcher.model.image import Descriptor
 from watcher.model.inventory import LayerFacts
-from watcher.model.reference import RepositoryName
 from watcher.registry.protocol import ImageSource
 
 log = structlog.get_logger(__name__)
@@ -52,9 +51,7 @@ class LayerInspection:
     makers: Makers = field(default_factory=Makers)
     _running: dict[Digest, asyncio.Future[LayerFacts]] = field(default_factory=dict)
 
-    async def facts(
-        self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, begin: Begin
-    ) -> KnownLayer:
+    async def facts(self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin) -> KnownLayer:
         """The facts of a layer. What is wrong with it is in `problems`.
 
         Raises:
@@ -74,7 +71,7 @@ class LayerInspection:
             self.counted("hit" if cached else "miss")
             if facts is None:
                 async with self.slots:
-                    facts, shared = await self._read(source, repository, layer, limits, begin)
+                    facts, shared = await self._read(source, layer, limits, begin)
                 if not shared:
                     return KnownLayer(facts=facts, cached=False)
             promise.set_result(facts)
@@ -90,12 +87,10 @@ class LayerInspection:
             return facts
         return facts if await asyncio.to_thread(self.makers.stand_by, facts) else None
 
-    async def _read(
-        self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, begin: Begin
-    ) -> tuple[LayerFacts, bool]:
+    async def _read(self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin) -> tuple[LayerFacts, bool]:
         """The facts, and whether they are of the layer alone: what failed for one image's budget may do for another's."""
         try:
-            facts = await self._poured(source, repository, layer, limits, begin(layer))
+            facts = await self._poured(source, layer, limits, begin(layer))
         except NotFoundError:
             raise
         except PermanentError as error:
@@ -105,9 +100,7 @@ class LayerInspection:
             await self.cache.keep_layer(facts)
         return facts, True
 
-    async def _poured(
-        self, source: ImageSource, repository: RepositoryName, layer: Descriptor, limits: Limits, timeout_seconds: float
-    ) -> LayerFacts:
+    async def _poured(self, source: ImageSource, layer: Descriptor, limits: Limits, timeout_seconds: float) -> LayerFacts:
         """Pour the layer into a worker while its messages are heard; its facts, once every byte was verified."""
         collector = Collector(limits)
         with contextlib.ExitStack() as descriptors:
@@ -124,7 +117,7 @@ class LayerInspection:
                 async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as group:
                     group.create_task(receive(messages_out, collector.add), name=f"layer-results {layer.digest}")
                     pouring = group.create_task(
-                        source.pour(repository, layer, bytes_in, timeout_seconds=timeout_seconds),
+                        source.pour(layer, bytes_in, timeout_seconds=timeout_seconds),
                         name=f"layer-bytes {layer.digest}",
                     )
                     # The other end of this pipe stays open here as well, so a worker that closes its own to avoid being checked

@@ -6,7 +6,7 @@ from typing import Protocol
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.inventory import Inventory, LayerFacts
-from watcher.model.reference import Reference, RepositoryName
+from watcher.model.reference import Reference
 from watcher.registry.protocol import ImageSource
 
 
@@ -39,7 +39,7 @@ class KnownBases(Protocol):
 class ImageInspector(Protocol):
     """One manifest in, everything known about it out."""
 
-    async def inspect(self, source: ImageSource, repository: RepositoryName, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
         """Inspect one runnable image. What could not be looked at is said in `Inventory.sections`, not raised.
 
         Raises:

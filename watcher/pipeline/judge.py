@@ -114,10 +114,10 @@ class Judge:
         if not alone and (push.registry, push.repository, pinned.digest) in self.covered:
             return Done(result="absorbed")
         started = time.monotonic()
-        source = self.registries.images(push.registry)
+        source = self.registries.images(push.registry, push.repository)
         task = await self._task(job, pinned)
         try:
-            manifest = await source.manifest(push.repository, pinned.digest)
+            manifest = await source.manifest(pinned.digest)
         except NotFoundError:
             raise
         except PermanentError as error:

@@ -63,7 +63,7 @@ class Judging:
             kind = content.artifact_type or content.config.media_type
             return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, f"cannot run: {kind:.100}")
         try:
-            inventory = await self.inspector.inspect(source, task.subject.repository, manifest)
+            inventory = await self.inspector.inspect(source, manifest)
         except PermanentError as error:
             return self.unknown(task, manifest.media_type, error)
         return await self._evaluated(task, inventory, platform)
@@ -100,7 +100,7 @@ class Judging:
             subject = replace(task.subject, digest=entry.digest)
             child_task = replace(task, id=child_id(task.id, entry.digest), subject=subject)
             try:
-                child = await source.manifest(task.subject.repository, entry.digest)
+                child = await source.manifest(entry.digest)
             except PermanentError as error:
                 children.append(self.unknown(child_task, "", error))
                 continue

@@ -66,7 +66,7 @@ class ReferrerPublisher:
         subject = verdict.subject
         access = self._registries.access(subject.registry)
         async with self._locks.lock(subject):
-            image = await access.manifests.describe(subject.repository, subject.digest)
+            image = await access.manifests(subject.repository).describe(subject.digest)
             content = verdict_bytes(verdict)
             await access.uploads.put_blob(subject.repository, EMPTY_BLOB)
             layer = await access.uploads.put_blob(subject.repository, content, media_type=VERDICT_TYPE)
@@ -130,7 +130,7 @@ class ReferrerPublisher:
             return False
         for digest in foreign:
             try:
-                manifest = await access.manifests.manifest(repository, digest)
+                manifest = await access.manifests(repository).manifest(digest)
             except PermanentError:
                 return False
             if not isinstance(manifest.content, Manifest) or manifest.content.is_runnable:

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self
 
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
-from watcher.model.reference import Host, Reference
+from watcher.model.reference import Host, Reference, RepositoryName
 from watcher.registry.client import OnResponse, RegistryClient
 from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
@@ -24,7 +25,7 @@ class RegistryClients:
         self._settings = {each.registry: each for each in settings}
         self._on_response = on_response
         self._clients: dict[Host, RegistryClient] = {}
-        self._images: dict[Host, RegistryImages] = {}
+        self._mirrors: dict[Host, Mirrors] = {}
 
     @classmethod
     @asynccontextmanager
@@ -49,14 +50,11 @@ class RegistryClients:
             ConfigurationError: a certificate, a secret or a setting that is not there.
         """
         for host in self._settings:
-            self.images(host)
+            self._mirrors_of(host)
 
-    def images(self, host: Host) -> RegistryImages:
+    def images(self, host: Host, repository: RepositoryName) -> RegistryImages:
         """See `Registries.images`."""
-        if host not in self._images:
-            client = self._client(host)
-            self._images[host] = RegistryImages(client, self._mirrors(client))
-        return self._images[host]
+        return RegistryImages(self._client(host), repository, self._mirrors_of(host))
 
     def listing(self, host: Host) -> Listing:
         """See `Registries.listing`."""
@@ -65,19 +63,21 @@ class RegistryClients:
     def access(self, host: Host) -> RegistryAccess:
         """See `WritableRegistries.access`."""
         client = self._client(host)
-        return RegistryAccess(manifests=self.images(host), uploads=RegistryUploads(client), referrers=RegistryReferrers(client))
+        return RegistryAccess(
+            manifests=partial(self.images, host), uploads=RegistryUploads(client), referrers=RegistryReferrers(client)
+        )
 
     async def head(self, reference: Reference) -> Digest | None:
         """See `Registries.head`."""
         wanted = reference.digest or reference.tag
-        return await self.images(reference.registry).head(reference.repository, wanted) if wanted is not None else None
+        return await self.images(reference.registry, reference.repository).head(wanted) if wanted is not None else None
 
     async def fetch_configured(self, reference: Reference) -> FetchedManifest | None:
         """See `Registries.fetch_configured`."""
         wanted = reference.digest or reference.tag
         if reference.registry not in self._settings or wanted is None:
             return None
-        return await self.images(reference.registry).manifest(reference.repository, wanted)
+        return await self.images(reference.registry, reference.repository).manifest(wanted)
 
     def _client(self, host: Host) -> RegistryClient:
         if host not in self._clients:
@@ -85,7 +85,11 @@ class RegistryClients:
             self._clients[host] = RegistryClient(settings, on_response=self._on_response)
         return self._clients[host]
 
-    def _mirrors(self, client: RegistryClient) -> Mirrors:
+    def _mirrors_of(self, host: Host) -> Mirrors:
         """A mirror is a registry like any other: what `registries` says of it holds, and its own pace and credentials."""
-        places = [parse_mirror(text) for text in client.settings.mirrors]
-        return Mirrors([Mirror(client=self._client(host), of=client.registry, prefix=prefix) for host, prefix in places])
+        if host not in self._mirrors:
+            client = self._client(host)
+            places = [parse_mirror(text) for text in client.settings.mirrors]
+            mirrors = [Mirror(client=self._client(cache), of=client.registry, prefix=prefix) for cache, prefix in places]
+            self._mirrors[host] = Mirrors(mirrors)
+        return self._mirrors[host]

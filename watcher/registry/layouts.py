@@ -7,6 +7,7 @@ Spec: OCI image-spec v1.1 "Image Layout Specification"; names after the colon as
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from watcher.model.image import (
     Index,
     parse_manifest,
 )
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.reference import RepositoryName, Tag, parse_repository
 from watcher.registry.archives import Archive, Files, Folder, Region, synthesize
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
 
@@ -43,6 +44,15 @@ class LocalImage:
     kind: LocalKind
     path: Path
     name: str | None = None
+
+    @property
+    def repository(self) -> RepositoryName:
+        """A valid name made from that of the file or directory."""
+        name = self.path.resolve().name.lower()
+        if self.kind != "oci":
+            name = re.sub(r"\.(tar|tar\.gz|tgz)$", "", name)
+        words = re.findall(r"[a-z0-9]+", name)
+        return parse_repository("-".join(words)[:200].strip("-") or "image")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.path}" + (f":{self.name}" if self.name else "")
@@ -79,13 +89,14 @@ class LocalImages:
     """`ImageSource` over one local image; `root` is the manifest or index that was named."""
 
     root: Digest
+    repository: RepositoryName
     where: str
     files: Files
     media_types: Mapping[Digest, str] = field(default_factory=dict)
     paths: Mapping[Digest, str] = field(default_factory=dict)
     synthesized: FetchedManifest | None = None
 
-    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:  # noqa: ARG002  one image only
+    async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
         """A tag means `root`, whatever it says. See `ImageSource.manifest`."""
         digest = Digest(reference) if is_digest(reference) else self.root
         if self.synthesized is not None and digest == self.synthesized.digest:
@@ -94,21 +105,14 @@ class LocalImages:
         content = parse_manifest(raw, self.media_types.get(digest) or _guess(raw))
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=raw, content=content)
 
-    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:  # noqa: ARG002
+    async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
         """See `ImageSource.blob`."""
         raw = await asyncio.to_thread(self._read, descriptor.digest, limit_bytes)
         if len(raw) != descriptor.size:
             raise self._wrong_size(descriptor, len(raw))
         return raw
 
-    async def pour(
-        self,
-        repository: RepositoryName,  # noqa: ARG002
-        descriptor: Descriptor,
-        sink: int,
-        *,
-        timeout_seconds: float,
-    ) -> None:
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """See `ImageSource.pour`."""
 
         def work(stop: Stop, pipe: Sink) -> None:
@@ -157,7 +161,9 @@ def _open(image: LocalImage) -> LocalImages:
     files: Files = Folder(image.path) if image.kind == "oci" else Archive(image.path, where)
     if image.kind == "docker-archive":
         manifest, paths = synthesize(files, image.name, where)
-        return LocalImages(root=manifest.digest, where=where, files=files, paths=paths, synthesized=manifest)
+        return LocalImages(
+            root=manifest.digest, repository=image.repository, where=where, files=files, paths=paths, synthesized=manifest
+        )
     region = files.open("index.json")
     if region is None:
         raise ConfigurationError(f"{where}: has no index.json, so it is no OCI layout")
@@ -169,7 +175,7 @@ def _open(image: LocalImage) -> LocalImages:
         raise InvalidManifestError(f"{where}: index.json is not an image index")
     chosen = _choose(index, image.name, where)
     media_types = {entry.digest: entry.media_type for entry in index.manifests}
-    return LocalImages(root=chosen.digest, where=where, files=files, media_types=media_types)
+    return LocalImages(root=chosen.digest, repository=image.repository, where=where, files=files, media_types=media_types)
 
 
 def _choose(index: Index, name: str | None, where: str) -> Descriptor:

@@ -1,4 +1,6 @@
-"""Images of one registry: manifests and small blobs, verified. Layers are poured by `blobs`."""
+"""Images of one repository: manifests and small blobs, verified. Layers are poured by `blobs`."""
+
+from dataclasses import dataclass
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
 from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotFoundError, TooLargeError
@@ -14,98 +16,99 @@ NO_MIRRORS = Mirrors()
 ACCEPT = ", ".join(ACCEPTED_TYPES)
 
 
+@dataclass(frozen=True, slots=True)
 class RegistryImages:
-    """`ImageSource` and `Manifests` over a registry."""
+    """`ImageSource` and `Manifests` over one repository of a registry."""
 
-    def __init__(self, client: RegistryClient, mirrors: Mirrors = NO_MIRRORS) -> None:
-        self._client = client
-        self._mirrors = mirrors
+    client: RegistryClient
+    repository: RepositoryName
+    mirrors: Mirrors = NO_MIRRORS
 
-    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+    async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
         """See `ImageSource.manifest`."""
         try:
-            response, digest = await self._fetch(repository, reference)
+            response, digest = await self._fetch(reference)
         except TooLargeError as error:
-            what = f"{self._client.registry}/{repository} {reference}"
+            what = f"{self.client.registry}/{self.repository} {reference}"
             raise InvalidManifestError(f"{what}: more than {MAX_MANIFEST_BYTES} bytes are no manifest") from error
         media_type = response.headers.get("Content-Type", "")
         content = parse_manifest(response.body, media_type)
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)
 
-    async def describe(self, repository: RepositoryName, digest: Digest) -> Descriptor:
+    async def describe(self, digest: Digest) -> Descriptor:
         """See `Manifests.describe`."""
-        response, _ = await self._fetch(repository, digest)
+        response, _ = await self._fetch(digest)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
 
-    async def head(self, repository: RepositoryName, reference: Tag | Digest) -> Digest | None:
+    async def head(self, reference: Tag | Digest) -> Digest | None:
         """The digest a tag has now, None when there is no such manifest. See `Registries.head`.
 
         Asks for the body only where the headers are silent.
         """
         try:
-            response = await self._request("HEAD", repository, reference)
+            response = await self._request("HEAD", reference)
             claimed = response.headers.get("Docker-Content-Digest", "")
             if not is_digest(claimed):
-                response = await self._request("GET", repository, reference)
-                return _verified(response, reference, f"{self._client.registry}/{repository} {reference}")
+                response = await self._request("GET", reference)
+                return _verified(response, reference, f"{self.client.registry}/{self.repository} {reference}")
         except NotFoundError:
             return None
         return Digest(claimed)
 
-    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+    async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
         """See `ImageSource.blob`."""
-        what = f"{self._client.registry}/{repository} blob {descriptor.digest}"
+        what = f"{self.client.registry}/{self.repository} blob {descriptor.digest}"
         if descriptor.size > limit_bytes:
             raise TooLargeError(f"{what}: {descriptor.size} bytes, at most {limit_bytes} are read")
 
         async def from_mirror(mirror: Mirror) -> bytes:
-            url = mirror.url(repository, "blobs", descriptor.digest)
-            scopes = mirror.scopes(repository)
+            url = mirror.url(self.repository, "blobs", descriptor.digest)
+            scopes = mirror.scopes(self.repository)
             response = await mirror.client.request("GET", url, scopes=scopes, limit_bytes=limit_bytes, attempts=1)
             return _whole(response, descriptor, what)
 
-        mirrored = await self._mirrors.first(from_mirror)
+        mirrored = await self.mirrors.first(from_mirror)
         if mirrored is not None:
             return mirrored
-        response = await self._client.request(
+        response = await self.client.request(
             "GET",
-            f"/v2/{repository}/blobs/{descriptor.digest}",
-            scopes=frozenset({scope(repository, "pull")}),
+            f"/v2/{self.repository}/blobs/{descriptor.digest}",
+            scopes=frozenset({scope(self.repository, "pull")}),
             limit_bytes=limit_bytes,
         )
         return _whole(response, descriptor, what)
 
-    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """See `ImageSource.pour`."""
-        await pour_blob(self._client, repository, descriptor, sink, timeout_seconds=timeout_seconds, mirrors=self._mirrors)
+        await pour_blob(self.client, self.repository, descriptor, sink, timeout_seconds=timeout_seconds, mirrors=self.mirrors)
 
-    async def _fetch(self, repository: RepositoryName, reference: Tag | Digest) -> tuple[Response, Digest]:
+    async def _fetch(self, reference: Tag | Digest) -> tuple[Response, Digest]:
         """The bytes of a manifest and their digest, from a mirror where they are named by digest and one has them."""
-        what = f"{self._client.registry}/{repository} {reference}"
+        what = f"{self.client.registry}/{self.repository} {reference}"
 
         async def from_mirror(mirror: Mirror) -> tuple[Response, Digest]:
             found = await mirror.client.request(
                 "GET",
-                mirror.url(repository, "manifests", reference),
-                scopes=mirror.scopes(repository),
+                mirror.url(self.repository, "manifests", reference),
+                scopes=mirror.scopes(self.repository),
                 headers={"Accept": ACCEPT},
                 limit_bytes=MAX_MANIFEST_BYTES,
                 attempts=1,
             )
             return found, _verified(found, reference, what)
 
-        mirrored = await self._mirrors.first(from_mirror) if is_digest(reference) else None
+        mirrored = await self.mirrors.first(from_mirror) if is_digest(reference) else None
         if mirrored is not None:
             return mirrored
-        response = await self._request("GET", repository, reference)
+        response = await self._request("GET", reference)
         return response, _verified(response, reference, what)
 
-    async def _request(self, method: str, repository: RepositoryName, reference: Tag | Digest) -> Response:
-        return await self._client.request(
+    async def _request(self, method: str, reference: Tag | Digest) -> Response:
+        return await self.client.request(
             method,
-            f"/v2/{repository}/manifests/{reference}",
-            scopes=frozenset({scope(repository, "pull")}),
+            f"/v2/{self.repository}/manifests/{reference}",
+            scopes=frozenset({scope(self.repository, "pull")}),
             headers={"Accept": ACCEPT},
             limit_bytes=MAX_MANIFEST_BYTES,
         )

@@ -3,7 +3,7 @@
 `Registries` is the way to all of them for those who read, `WritableRegistries` for those who leave something there.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +14,14 @@ from watcher.model.reference import Host, Reference, RepositoryName, Tag
 
 
 class ImageSource(Protocol):
-    """One place that holds images. `repository` is ignored by sources that hold one only."""
+    """One place that holds images: a repository of a registry, or files."""
 
-    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+    @property
+    def repository(self) -> RepositoryName:
+        """Its name; of files, one that is made of theirs."""
+        ...
+
+    async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
         """Fetch and verify a manifest.
 
         Raises:
@@ -26,11 +31,11 @@ class ImageSource(Protocol):
         """
         ...
 
-    async def blob(self, repository: RepositoryName, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+    async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
         """Read a small blob whole (a configuration, a verdict), verified. Raises as `manifest` does, and TooLargeError."""
         ...
 
-    async def pour(self, repository: RepositoryName, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """Write one blob into the pipe `sink` from a thread of its own, verifying size and digest as it passes.
 
         The bytes are compressed as stored. That they are the right ones is known only when this returns: keep nothing of what was
@@ -84,8 +89,8 @@ class Registries(Protocol):
     @property
     def hosts(self) -> Collection[Host]: ...
 
-    def images(self, host: Host) -> ImageSource:
-        """What one registry holds. Raises ConfigurationError when its settings are wrong."""
+    def images(self, host: Host, repository: RepositoryName) -> ImageSource:
+        """What one repository holds. Raises ConfigurationError when its settings are wrong."""
         ...
 
     def listing(self, host: Host) -> Listing:
@@ -110,13 +115,13 @@ class Registries(Protocol):
 
 
 class Manifests(Protocol):
-    """What an artefact is attached to."""
+    """What an artefact of one repository is attached to."""
 
-    async def manifest(self, repository: RepositoryName, reference: Tag | Digest) -> FetchedManifest:
+    async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
         """See `ImageSource.manifest`."""
         ...
 
-    async def describe(self, repository: RepositoryName, digest: Digest) -> Descriptor:
+    async def describe(self, digest: Digest) -> Descriptor:
         """The descriptor of a manifest as the registry serves it, verified but not read: of one we refuse to parse as well.
 
         Raises as `manifest` does.
@@ -228,7 +233,7 @@ class Referrers(Protocol):
 class RegistryAccess:
     """Everything that those who write to one registry ask of it."""
 
-    manifests: Manifests
+    manifests: Callable[[RepositoryName], Manifests]
     uploads: Uploads
     referrers: Referrers
 

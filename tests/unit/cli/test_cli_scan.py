@@ -9,7 +9,7 @@ import pytest
 
 from tests.doubles.pushing import write_layout
 from tests.unit.cli.conftest import Run
-from watcher.cli.images import LOCAL, choose_platforms, local_repository, local_tag, this_machine
+from watcher.cli.images import LOCAL, choose_platforms, local_tag, this_machine
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import NotFoundError
 from watcher.model.image import FetchedManifest, parse_manifest
@@ -158,7 +158,7 @@ def test_names_of_local_images(text: str, repository: str, tag: str | None) -> N
     """What lies in files has a valid name for policies, whatever the files are called."""
     image = parse_local(text)
     assert image is not None
-    assert (local_repository(image), local_tag(image)) == (repository, tag)
+    assert (image.repository, local_tag(image)) == (repository, tag)
 
 
 def test_variants_belong_to_their_platform(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,8 +58,8 @@ class Room:
 
     async def inspect(self, image: BuiltImage, repository: RepositoryName = APP) -> Inventory:
         put_image(self.registry, repository, image)
-        images = self.registries.images(self.registry.host)
-        return await self.inspector.inspect(images, repository, await images.manifest(repository, image.digest))
+        images = self.registries.images(self.registry.host, repository)
+        return await self.inspector.inspect(images, await images.manifest(image.digest))
 
     def blob_requests(self) -> int:
         return self.registry.requests["GET blobs"]

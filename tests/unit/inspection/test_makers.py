@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.image_sources import LIMITS, REPOSITORY, MemoryCache, MemoryImages, layer_tar
+from tests.doubles.image_sources import LIMITS, MemoryCache, MemoryImages, layer_tar
 from tools.makers import GOLDEN, PROJECT, ROOM, Makings, forgotten, makings, modules
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
@@ -20,7 +20,6 @@ from watcher.inspection.problems import PACKAGES
 from watcher.inspection.workers.zygote import Zygote
 from watcher.model.digest import digest_of
 from watcher.model.inventory import FILE, HARDLINK, SYMLINK, FileTable, LayerFacts, PackageDatabase, Problem
-from watcher.model.reference import RepositoryName
 
 STATUS = b"Package: curl\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n"
 MODULE = "app/node_modules/left-pad/package.json"
@@ -73,7 +72,7 @@ class Reading:
         read = set()
         for name, files in LAYERS.items():
             layer = self.images.add_layer(layer_tar(files))
-            known = await layers.facts(self.images, RepositoryName(REPOSITORY), layer, LIMITS, lambda _: 30.0)
+            known = await layers.facts(self.images, layer, LIMITS, lambda _: 30.0)
             if not known.cached:
                 read.add(name)
         return read

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from watcher.model.image import Descriptor
-from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
 from watcher.registry.protocol import ImageSource
 from watcher.registry.settings import RegistrySettings
@@ -60,9 +59,9 @@ async def connect(waits: list[float]) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 def drain() -> Drain:
-    """What `pour` wrote into the pipe, once it has returned; called with a source, a repository and a descriptor."""
+    """What `pour` wrote into the pipe, once it has returned; called with a source and a descriptor."""
 
-    async def pour(images: ImageSource, repository: RepositoryName, descriptor: Descriptor, seconds: float = 10) -> bytes:
+    async def pour(images: ImageSource, descriptor: Descriptor, seconds: float = 10) -> bytes:
         reading, writing = os.pipe()
         received = bytearray()
 
@@ -72,7 +71,7 @@ def drain() -> Drain:
 
         reader = asyncio.get_running_loop().run_in_executor(None, read)
         try:
-            await images.pour(repository, descriptor, writing, timeout_seconds=seconds)
+            await images.pour(descriptor, writing, timeout_seconds=seconds)
         finally:
             os.close(writing)
             await reader

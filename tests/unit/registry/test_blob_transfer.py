@@ -57,7 +57,7 @@ def hold(registry: MemoryRegistry, content: bytes = CONTENT, digest: Digest | No
 @pytest.fixture
 def images(registry: MemoryRegistry, connect: Connect) -> RegistryImages:
     hold(registry)
-    return RegistryImages(connect(registry))
+    return RegistryImages(connect(registry), APP)
 
 
 def ranges(registry: MemoryRegistry) -> list[str]:
@@ -73,7 +73,7 @@ def no_thread_is_left() -> None:
 
 async def test_a_blob_arrives_whole(images: RegistryImages, drain: Drain) -> None:
     """What comes out of the pipe is the blob as stored, and no thread is left."""
-    assert await drain(images, APP, BLOB) == CONTENT
+    assert await drain(images, BLOB) == CONTENT
     no_thread_is_left()
 
 
@@ -81,14 +81,14 @@ async def test_an_empty_blob(registry: MemoryRegistry, images: RegistryImages, d
     """Nothing is poured, and that nothing is verified."""
     hold(registry, b"")
     empty = Descriptor(media_type="x", digest=digest_of(b""), size=0)
-    assert await drain(images, APP, empty) == b""
+    assert await drain(images, empty) == b""
 
 
 async def test_cuts_are_resumed_where_they_happened(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
     """Each attempt asks for the rest; cuts that bring progress are never too many."""
     for _ in range(MAX_FAILURES + 2):
         registry.faults.add(Fault(path=BLOBS, cut_after=300_000))
-    assert await drain(images, APP, BLOB) == CONTENT
+    assert await drain(images, BLOB) == CONTENT
     asked = ranges(registry)
     assert asked[0] == ""
     positions = [int(value.removeprefix("bytes=").removesuffix("-")) for value in asked[1:]]
@@ -100,31 +100,31 @@ async def test_a_server_that_ignores_ranges(registry: MemoryRegistry, images: Re
     """On 200 the bytes we have are read past, not written again."""
     registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
     registry.faults.add(Fault(path=BLOBS, ignore_range=True))
-    assert await drain(images, APP, BLOB) == CONTENT
+    assert await drain(images, BLOB) == CONTENT
 
 
 async def test_no_progress_ends_the_transfer(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
     """A connection that dies before the first byte, again and again, is an unavailable registry."""
     registry.faults.add(Fault(path=BLOBS, cut_after=0, times=99))
     with pytest.raises(RegistryUnavailableError, match=f"{MAX_FAILURES} attempts without progress at byte 0"):
-        await drain(images, APP, BLOB)
+        await drain(images, BLOB)
     assert len(registry.seen) == MAX_FAILURES
 
 
 async def test_500s_are_retried_and_then_reported(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
     """A passing 5xx costs an attempt; one that stays is the error."""
     registry.faults.add(Fault(path=BLOBS, status=502, times=2))
-    assert await drain(images, APP, BLOB) == CONTENT
+    assert await drain(images, BLOB) == CONTENT
     registry.faults.add(Fault(path=BLOBS, status=502, times=99))
     with pytest.raises(RegistryUnavailableError, match="answered 502"):
-        await drain(images, APP, BLOB)
+        await drain(images, BLOB)
 
 
 async def test_wrong_bytes_are_refused(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
     """A blob that lies about its digest is known at its end, and never asked for again."""
     registry.faults.add(Fault(path=BLOBS, corrupt=True))
     with pytest.raises(DigestMismatchError, match="bytes received are sha256"):
-        await drain(images, APP, BLOB)
+        await drain(images, BLOB)
     assert len(registry.seen) == 1
 
 
@@ -132,34 +132,34 @@ async def test_wrong_bytes_are_refused(registry: MemoryRegistry, images: Registr
 async def test_a_wrong_size_is_refused_at_once(size: int, images: RegistryImages, drain: Drain) -> None:
     """The manifest's size is part of what is verified; the answer's length already contradicts it."""
     with pytest.raises(DigestMismatchError, match="the manifest says"):
-        await drain(images, APP, Descriptor(media_type="x", digest=BLOB.digest, size=size))
+        await drain(images, Descriptor(media_type="x", digest=BLOB.digest, size=size))
 
 
 async def test_throttling_goes_back_to_the_queue(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
     """No thread sleeps through a Retry-After."""
     registry.faults.add(Fault(path=BLOBS, status=503, headers={"Retry-After": "33"}))
     with pytest.raises(ThrottledError) as caught:
-        await drain(images, APP, BLOB)
+        await drain(images, BLOB)
     assert caught.value.retry_after_seconds == 33
 
 
 async def test_a_missing_blob(images: RegistryImages, drain: Drain) -> None:
     """404 is permanent, with the registry's own code."""
     with pytest.raises(NotFoundError, match="BLOB_UNKNOWN"):
-        await drain(images, APP, Descriptor(media_type="x", digest=digest_of(b"none"), size=4))
+        await drain(images, Descriptor(media_type="x", digest=digest_of(b"none"), size=4))
 
 
 async def test_tokens_are_fetched_and_renewed_on_the_way(connect: Connect, drain: Drain) -> None:
     """The first 401 brings a token; one that expires between two attempts is replaced, and the transfer goes on."""
     async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
         hold(registry)
-        images = RegistryImages(connect(registry, auth=AUTH))
-        assert await drain(images, APP, BLOB) == CONTENT
+        images = RegistryImages(connect(registry, auth=AUTH), APP)
+        assert await drain(images, BLOB) == CONTENT
         registry.faults.add(Fault(path=BLOBS, cut_after=2_000_000))
         registry.faults.add(
             Fault(path=BLOBS, status=401, headers={"WWW-Authenticate": f'Bearer realm="{registry.url}/token",service="t"'})
         )
-        assert await drain(images, APP, BLOB) == CONTENT
+        assert await drain(images, BLOB) == CONTENT
         assert registry.gate.issued == 2
         assert ranges(registry)[-1] == "bytes=2000000-"
 
@@ -170,7 +170,7 @@ async def test_wrong_credentials_end_it(monkeypatch: pytest.MonkeyPatch, connect
     async with serve_registry(gate=Gate(access=Access.BASIC)) as registry:
         hold(registry)
         with pytest.raises(AuthenticationError):
-            await drain(RegistryImages(connect(registry, auth=AUTH)), APP, BLOB)
+            await drain(RegistryImages(connect(registry, auth=AUTH), APP), BLOB)
         assert len(registry.seen) == 2
 
 
@@ -179,11 +179,11 @@ async def test_a_store_behind_a_redirect_gets_no_credentials(connect: Connect, d
     async with serve_registry() as store, serve_registry(gate=Gate(access=Access.BASIC)) as registry:
         hold(store)
         location = f"{store.url}/v2/team/app/blobs/{BLOB.digest}?sig=a%2Bb"
-        images = RegistryImages(connect(registry, auth=AUTH))
+        images = RegistryImages(connect(registry, auth=AUTH), APP)
         await connect(registry, auth=AUTH).request("GET", "/v2/")
         registry.faults.add(Fault(path=BLOBS, status=307, headers={"Location": location}, times=9))
         store.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
-        assert await drain(images, APP, BLOB) == CONTENT
+        assert await drain(images, BLOB) == CONTENT
         assert len(store.seen) == 2
         assert not any(seen.authorized for seen in store.seen)
 
@@ -201,14 +201,14 @@ async def test_redirects_out_of_reach(
     monkeypatch.setattr("socket.getaddrinfo", resolve)
     registry.faults.add(Fault(path=BLOBS, status=307, headers={"Location": location}))
     with pytest.raises(ForbiddenAddressError):
-        await drain(images, APP, BLOB)
+        await drain(images, BLOB)
 
 
 async def test_redirects_end(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
     """A circle is left after five hops."""
     registry.faults.add(Fault(path=BLOBS, status=302, headers={"Location": f"/v2/team/app/blobs/{BLOB.digest}"}, times=99))
     with pytest.raises(ForbiddenAddressError, match="more than 5"):
-        await drain(images, APP, BLOB)
+        await drain(images, BLOB)
 
 
 async def test_a_reader_that_goes_away_ends_it_quietly(images: RegistryImages) -> None:
@@ -216,7 +216,7 @@ async def test_a_reader_that_goes_away_ends_it_quietly(images: RegistryImages) -
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        await images.pour(APP, BLOB, writing, timeout_seconds=5)
+        await images.pour(BLOB, writing, timeout_seconds=5)
     finally:
         os.close(writing)
 
@@ -224,7 +224,7 @@ async def test_a_reader_that_goes_away_ends_it_quietly(images: RegistryImages) -
 async def test_cancelling_a_transfer_that_waits_for_its_reader(images: RegistryImages) -> None:
     """A full pipe with nobody reading is left at once."""
     reading, writing = os.pipe()
-    pouring = asyncio.create_task(images.pour(APP, BLOB, writing, timeout_seconds=60))
+    pouring = asyncio.create_task(images.pour(BLOB, writing, timeout_seconds=60))
     while not await asyncio.to_thread(_readable, reading):
         pass
     pouring.cancel()
@@ -240,7 +240,7 @@ async def test_cancelling_a_transfer_that_waits_for_the_registry(registry: Memor
     """A registry that has stopped talking holds no thread."""
     registry.faults.add(Fault(path=BLOBS, delay_seconds=30))
     reading, writing = os.pipe()
-    pouring = asyncio.create_task(images.pour(APP, BLOB, writing, timeout_seconds=60))
+    pouring = asyncio.create_task(images.pour(BLOB, writing, timeout_seconds=60))
     async with asyncio.timeout(5):
         await registry.arrived.wait()
     pouring.cancel()
@@ -265,7 +265,7 @@ async def serve(handler: Callable[[web.Request], Awaitable[web.StreamResponse]])
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with RegistryClient(RegistrySettings(host=f"127.0.0.1:{runner.addresses[0][1]}")) as client:
-            yield RegistryImages(client)
+            yield RegistryImages(client, APP)
     finally:
         await runner.cleanup()
 
@@ -284,7 +284,7 @@ async def test_a_drip_ends_at_the_deadline(drain: Drain) -> None:
 
     async with serve(drip) as images:
         with pytest.raises(TimedOutError, match="not transferred within"):
-            await drain(images, APP, BLOB, seconds=0.2)
+            await drain(images, BLOB, seconds=0.2)
 
 
 @pytest.mark.parametrize(("sent", "error"), [(CONTENT, None), (CONTENT + b"x", DigestMismatchError)])
@@ -300,10 +300,10 @@ async def test_bodies_without_a_length(sent: bytes, error: type[Exception] | Non
 
     async with serve(chunked) as images:
         if error is None:
-            assert await drain(images, APP, BLOB) == CONTENT
+            assert await drain(images, BLOB) == CONTENT
         else:
             with pytest.raises(error):
-                await drain(images, APP, BLOB)
+                await drain(images, BLOB)
 
 
 @pytest.mark.parametrize(
@@ -318,14 +318,14 @@ async def test_answers_that_were_not_asked_for(status: int, headers: dict[str, s
 
     async with serve(odd) as images:
         with pytest.raises(RegistryRefusedError):
-            await drain(images, APP, BLOB)
+            await drain(images, BLOB)
 
 
 async def test_a_token_that_ends_in_the_middle_of_a_layer(connect: Connect, drain: Drain) -> None:
     """The connection is cut and the token is over: a new one is fetched, and only the rest is asked for."""
     async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
         hold(registry)
-        images = RegistryImages(connect(registry, auth=AUTH))
+        images = RegistryImages(connect(registry, auth=AUTH), APP)
         registry.faults.add(Fault(path=BLOBS, status=401, headers={"WWW-Authenticate": f'Bearer realm="{registry.url}/token"'}))
         registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
 
@@ -340,7 +340,7 @@ async def test_a_token_that_ends_in_the_middle_of_a_layer(connect: Connect, drai
 
         async with asyncio.TaskGroup() as group:
             group.create_task(end_tokens(), name="end-tokens")
-            assert await drain(images, APP, BLOB) == CONTENT
+            assert await drain(images, BLOB) == CONTENT
         assert registry.gate.issued == 2
         assert ranges(registry)[-1] == "bytes=1000000-"
 
@@ -353,8 +353,8 @@ async def test_a_signed_address_that_has_run_out_is_asked_for_again(connect: Con
         registry.faults.add(Fault(path=BLOBS, status=307, headers={"Location": location}, times=9))
         store.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
         store.faults.add(Fault(path=BLOBS, status=403))
-        assert await drain(RegistryImages(connect(registry)), APP, BLOB) == CONTENT
+        assert await drain(RegistryImages(connect(registry), APP), BLOB) == CONTENT
         assert (len(registry.seen), len(store.seen)) == (3, 3)
         store.faults.add(Fault(path=BLOBS, status=403, times=9))
         with pytest.raises(AuthenticationError):
-            await drain(RegistryImages(connect(registry)), APP, BLOB)
+            await drain(RegistryImages(connect(registry), APP), BLOB)

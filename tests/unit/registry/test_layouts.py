@@ -21,12 +21,11 @@ from watcher.model.errors import (
     WatcherError,
 )
 from watcher.model.image import DOCKER_MANIFEST, OCI_INDEX, Descriptor, Index, Manifest
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.reference import Tag
 from watcher.registry.layouts import LocalImage, LocalImages, open_local, parse_local
 from watcher.testing.images import build_image, build_index, build_layer
 
 Drain = Callable[..., Awaitable[bytes]]
-ANY = RepositoryName("any")
 LAYER = build_layer({"app": b"hello", "etc/passwd": "root:x:0:0::/:/bin/sh\n"})
 PLAIN = build_layer({"app": b"plain"}, compression="none")
 IMAGE = build_image([LAYER, PLAIN])
@@ -55,7 +54,7 @@ async def opened(text: str) -> LocalImages:
 
 
 async def content(images: LocalImages) -> Manifest:
-    found = (await images.manifest(ANY, Tag("latest"))).content
+    found = (await images.manifest(Tag("latest"))).content
     assert isinstance(found, Manifest)
     return found
 
@@ -93,11 +92,11 @@ async def test_oci_layouts(kind: str, tmp_path: Path, drain: Drain) -> None:
     images = await opened(f"{kind}:{path}:v1")
     assert images.root == IMAGE.digest
     manifest = await content(images)
-    raw = await images.blob(ANY, manifest.config, limit_bytes=10_000)
+    raw = await images.blob(manifest.config, limit_bytes=10_000)
     assert digest_of(raw) == manifest.config.digest
-    assert [await drain(images, ANY, layer) for layer in manifest.layers] == [LAYER.raw, PLAIN.raw]
+    assert [await drain(images, layer) for layer in manifest.layers] == [LAYER.raw, PLAIN.raw]
     with pytest.raises(TooLargeError):
-        await images.blob(ANY, manifest.config, limit_bytes=3)
+        await images.blob(manifest.config, limit_bytes=3)
 
 
 async def test_an_index_and_its_children(tmp_path: Path) -> None:
@@ -105,11 +104,11 @@ async def test_an_index_and_its_children(tmp_path: Path) -> None:
     children = (IMAGE, build_image([PLAIN], platform="linux/arm64"))
     write_folder(tmp_path, layout({"multi": build_index(children)}))
     images = await opened(f"oci:{tmp_path}")
-    fetched = await images.manifest(ANY, images.root)
+    fetched = await images.manifest(images.root)
     assert fetched.media_type == OCI_INDEX
     assert isinstance(fetched.content, Index)
     assert [entry.platform for entry in fetched.content.manifests] == ["linux/amd64", "linux/arm64"]
-    child = await images.manifest(ANY, fetched.content.manifests[1].digest)
+    child = await images.manifest(fetched.content.manifests[1].digest)
     assert isinstance(child.content, Manifest)
 
 
@@ -126,12 +125,12 @@ async def test_names_are_listed_when_one_is_needed(tmp_path: Path) -> None:
 async def test_docker_archives(tmp_path: Path, drain: Drain) -> None:
     """`docker save` has no manifest: one is made, and its layers are verified by their diff ids."""
     images = await opened(f"docker-archive:{write_tar(tmp_path / 'a.tar', docker_files())}")
-    fetched = await images.manifest(ANY, Tag("latest"))
+    fetched = await images.manifest(Tag("latest"))
     assert (fetched.media_type, fetched.digest) == (DOCKER_MANIFEST, images.root)
     manifest = await content(images)
     assert [layer.digest for layer in manifest.layers] == [LAYER.diff_id, PLAIN.diff_id]
-    assert [await drain(images, ANY, layer) for layer in manifest.layers] == [gzip.decompress(LAYER.raw), PLAIN.raw]
-    assert json.loads(await images.blob(ANY, manifest.config, limit_bytes=10_000))["os"] == "linux"
+    assert [await drain(images, layer) for layer in manifest.layers] == [gzip.decompress(LAYER.raw), PLAIN.raw]
+    assert json.loads(await images.blob(manifest.config, limit_bytes=10_000))["os"] == "linux"
     again = await opened(f"docker-archive:{tmp_path / 'a.tar'}:docker.io/team/app:v1")
     assert again.root == images.root
 
@@ -145,8 +144,8 @@ async def test_docker_archives_with_compressed_and_linked_layers(tmp_path: Path,
     images = await opened(f"docker-archive:{path}")
     first, second = (await content(images)).layers
     assert (first.digest, first.media_type.rpartition(".")[2]) == (LAYER.digest, "gzip")
-    assert await drain(images, ANY, first) == LAYER.raw
-    assert await drain(images, ANY, second) == PLAIN.raw
+    assert await drain(images, first) == LAYER.raw
+    assert await drain(images, second) == PLAIN.raw
 
 
 async def test_bytes_that_are_not_what_they_are_called(tmp_path: Path, drain: Drain) -> None:
@@ -161,22 +160,22 @@ async def test_bytes_that_are_not_what_they_are_called(tmp_path: Path, drain: Dr
 
     blob(LAYER.digest).write_bytes(LAYER.raw[:-1] + b"x")
     with pytest.raises(DigestMismatchError):
-        await drain(images, ANY, manifest.layers[0])
+        await drain(images, manifest.layers[0])
     blob(LAYER.digest).write_bytes(LAYER.raw + b"x")
     with pytest.raises(DigestMismatchError, match="the manifest says"):
-        await drain(images, ANY, manifest.layers[0])
+        await drain(images, manifest.layers[0])
     blob(LAYER.digest).unlink()
     with pytest.raises(NotFoundError, match=LAYER.digest):
-        await drain(images, ANY, manifest.layers[0])
+        await drain(images, manifest.layers[0])
     os.mkfifo(blob(LAYER.digest))
     with pytest.raises(NotFoundError):
-        await drain(images, ANY, manifest.layers[0])
+        await drain(images, manifest.layers[0])
     wrong = Descriptor(media_type="x", digest=manifest.config.digest, size=1)
     with pytest.raises(DigestMismatchError, match="the manifest says 1"):
-        await images.blob(ANY, wrong, limit_bytes=10_000)
+        await images.blob(wrong, limit_bytes=10_000)
     blob(IMAGE.digest).write_bytes(b"{}")
     with pytest.raises(DigestMismatchError):
-        await images.manifest(ANY, Tag("v1"))
+        await images.manifest(Tag("v1"))
 
 
 async def test_a_transfer_from_a_file_can_be_cancelled(tmp_path: Path) -> None:
@@ -189,7 +188,7 @@ async def test_a_transfer_from_a_file_can_be_cancelled(tmp_path: Path) -> None:
     try:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await images.pour(ANY, layer, writing, timeout_seconds=60)
+                await images.pour(layer, writing, timeout_seconds=60)
     finally:
         os.close(reading)
         os.close(writing)

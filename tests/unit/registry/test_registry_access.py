@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from watcher.model.errors import ConfigurationError
-from watcher.model.reference import Host
+from watcher.model.reference import Host, RepositoryName
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import EcrAuth, PasswordAuth, RegistrySettings
 
-HOST = Host("registry.example.com")
+HOST, APP = Host("registry.example.com"), RepositoryName("team/app")
 
 
 async def test_one_client_for_each_registry() -> None:
     """So that every lane waits for the same turns."""
     async with RegistryClients.of([RegistrySettings(host=HOST)]) as registries:
-        assert registries.images(HOST) is registries.images(HOST)
-        assert registries.access(HOST).manifests is registries.images(HOST)
-        assert registries.images(Host("other.example.com")) is not registries.images(HOST)
+        assert registries.images(HOST, APP) == registries.images(HOST, APP)
+        assert registries.access(HOST).manifests(APP) == registries.images(HOST, APP)
+        assert registries.images(Host("other.example.com"), APP) != registries.images(HOST, APP)
         assert registries.hosts == (HOST,)
 
 
@@ -42,4 +42,4 @@ async def test_a_mirror_is_a_registry_like_any_other(tmp_path: Path) -> None:
     mirror = RegistrySettings(host="cache.example.com", ca_file=str(tmp_path / "missing.pem"))
     async with RegistryClients.of([RegistrySettings(host=HOST, mirrors=("cache.example.com/proxy",)), mirror]) as registries:
         with pytest.raises(ConfigurationError, match="ca_file"):
-            registries.images(HOST)
+            registries.images(HOST, APP)

@@ -55,7 +55,7 @@ async def test_push_and_pull_behind_authentication(access: Access, connect: Conn
     async with serve_registry(gate=Gate(access=access)) as registry:
         client = connect(registry, auth=AUTH)
         await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
-        assert (await RegistryImages(client).manifest(APP, Tag("v1"))).digest == IMAGE.digest
+        assert (await RegistryImages(client, APP).manifest(Tag("v1"))).digest == IMAGE.digest
         assert registry.gate.issued <= 2
 
 
@@ -64,7 +64,7 @@ async def test_anonymous_tokens(connect: Connect) -> None:
     async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
         await push_image(RegistryUploads(connect(registry, auth=AUTH)), APP, IMAGE, Tag("v1"))
         registry.gate.anonymous_pull = True
-        assert await RegistryImages(connect(registry)).head(APP, Tag("v1")) == IMAGE.digest
+        assert await RegistryImages(connect(registry), APP).head(Tag("v1")) == IMAGE.digest
         with pytest.raises(AuthenticationError):
             await RegistryUploads(connect(registry)).put_blob(APP, b"new")
 
@@ -87,7 +87,7 @@ async def test_a_revoked_token_is_replaced(connect: Connect) -> None:
         client = connect(registry, auth=AUTH)
         await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
         registry.gate.tokens.clear()
-        assert await RegistryImages(client).head(APP, Tag("v1")) == IMAGE.digest
+        assert await RegistryImages(client, APP).head(Tag("v1")) == IMAGE.digest
 
 
 async def test_wrong_credentials_are_an_authentication_error(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
@@ -182,7 +182,7 @@ async def test_a_cut_body_is_retried(registry: MemoryRegistry, connect: Connect)
     client = connect(registry)
     await push_image(RegistryUploads(client), APP, IMAGE, Tag("v1"))
     registry.faults.add(Fault(method="GET", path=".*/manifests/.*", cut_after=10))
-    assert (await RegistryImages(client).manifest(APP, Tag("v1"))).raw == IMAGE.raw
+    assert (await RegistryImages(client, APP).manifest(Tag("v1"))).raw == IMAGE.raw
 
 
 async def test_refusals_are_not_retried(registry: MemoryRegistry, connect: Connect) -> None:

@@ -1,6 +1,7 @@
 """Manifests and small blobs of a registry, verified."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -27,13 +28,13 @@ MANIFESTS = ".*/manifests/.*"
 @pytest.fixture
 def images(registry: MemoryRegistry, connect: Connect) -> RegistryImages:
     put_image(registry, APP, IMAGE, V1)
-    return RegistryImages(connect(registry))
+    return RegistryImages(connect(registry), APP)
 
 
 async def test_by_tag_and_by_digest(images: RegistryImages) -> None:
     """Both give the same manifest with the bytes that hash to its digest."""
-    by_tag = await images.manifest(APP, V1)
-    assert by_tag == await images.manifest(APP, IMAGE.digest)
+    by_tag = await images.manifest(V1)
+    assert by_tag == await images.manifest(IMAGE.digest)
     assert (by_tag.digest, by_tag.media_type, by_tag.raw) == (IMAGE.digest, OCI_MANIFEST, IMAGE.raw)
     assert isinstance(by_tag.content, Manifest)
     assert by_tag.content.layers[0].digest == LAYER.digest
@@ -43,17 +44,17 @@ async def test_docker_images_and_lists(registry: MemoryRegistry, images: Registr
     """Schema 2 and its lists are read like OCI's."""
     image = build_image([LAYER], docker=True)
     put_image(registry, APP, build_index([image], docker=True), Tag("docker"))
-    listed = await images.manifest(APP, Tag("docker"))
+    listed = await images.manifest(Tag("docker"))
     assert listed.media_type == DOCKER_LIST
     assert isinstance(listed.content, Index)
-    assert (await images.manifest(APP, listed.content.manifests[0].digest)).media_type == DOCKER_MANIFEST
+    assert (await images.manifest(listed.content.manifests[0].digest)).media_type == DOCKER_MANIFEST
 
 
 async def test_head(registry: MemoryRegistry, images: RegistryImages) -> None:
     """The digest of a tag for one request without a body; None when there is none."""
-    assert await images.head(APP, V1) == IMAGE.digest
-    assert await images.head(APP, Tag("v2")) is None
-    assert await images.head(RepositoryName("none"), V1) is None
+    assert await images.head(V1) == IMAGE.digest
+    assert await images.head(Tag("v2")) is None
+    assert await replace(images, repository=RepositoryName("none")).head(V1) is None
     assert registry.requests["GET manifests"] == 0
 
 
@@ -61,7 +62,7 @@ async def test_head_without_a_digest_header(registry: MemoryRegistry, images: Re
     """Where the header is missing or malformed the body is hashed."""
     for headers in ({}, {"Docker-Content-Digest": "sha256:short"}):
         registry.faults.add(Fault(method="HEAD", path=MANIFESTS, status=200, headers=headers))
-        assert await images.head(APP, V1) == IMAGE.digest
+        assert await images.head(V1) == IMAGE.digest
     assert registry.requests["GET manifests"] == 2
 
 
@@ -70,18 +71,18 @@ async def test_bytes_that_are_not_what_was_asked_for(registry: MemoryRegistry, i
     for reference in (V1, IMAGE.digest):
         registry.faults.add(Fault(method="GET", path=MANIFESTS, corrupt=True))
         with pytest.raises(DigestMismatchError):
-            await images.manifest(APP, reference)
+            await images.manifest(reference)
     lie = {"Docker-Content-Digest": "sha256:" + "0" * 64, "Content-Type": OCI_MANIFEST}
     registry.faults.add(Fault(path=MANIFESTS, status=200, headers=lie, body=IMAGE.raw))
     with pytest.raises(DigestMismatchError, match="the registry says"):
-        await images.manifest(APP, V1)
+        await images.manifest(V1)
 
 
 async def test_an_unknown_digest_algorithm_in_the_header(registry: MemoryRegistry, images: RegistryImages) -> None:
     """What cannot be checked says nothing; the body's own digest counts."""
     headers = {"Docker-Content-Digest": "blake3:abc", "Content-Type": OCI_MANIFEST}
     registry.faults.add(Fault(path=MANIFESTS, status=200, headers=headers, body=IMAGE.raw))
-    assert (await images.manifest(APP, V1)).digest == IMAGE.digest
+    assert (await images.manifest(V1)).digest == IMAGE.digest
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"[" * 50_000, b" " * (MAX_MANIFEST_BYTES + 1), b'{"schemaVersion": 1}'])
@@ -89,29 +90,29 @@ async def test_what_is_no_manifest(body: bytes, registry: MemoryRegistry, images
     """Not JSON, not an image, nested beyond reason or too large: an invalid manifest, never another exception."""
     registry.faults.add(Fault(path=MANIFESTS, status=200, body=body))
     with pytest.raises(InvalidManifestError):
-        await images.manifest(APP, V1)
+        await images.manifest(V1)
 
 
 async def test_missing_manifest(images: RegistryImages) -> None:
     """404 is permanent."""
     with pytest.raises(NotFoundError, match="MANIFEST_UNKNOWN"):
-        await images.manifest(APP, Tag("v2"))
+        await images.manifest(Tag("v2"))
 
 
 async def test_small_blobs(registry: MemoryRegistry, images: RegistryImages) -> None:
     """A configuration is read whole and verified: size, digest and limit."""
-    content = (await images.manifest(APP, V1)).content
+    content = (await images.manifest(V1)).content
     assert isinstance(content, Manifest)
-    raw = await images.blob(APP, content.config, limit_bytes=10_000)
+    raw = await images.blob(content.config, limit_bytes=10_000)
     assert digest_of(raw) == content.config.digest
     with pytest.raises(TooLargeError):
-        await images.blob(APP, content.config, limit_bytes=content.config.size - 1)
+        await images.blob(content.config, limit_bytes=content.config.size - 1)
     registry.faults.add(Fault(path=".*/blobs/.*", corrupt=True))
     with pytest.raises(DigestMismatchError, match="bytes received"):
-        await images.blob(APP, content.config, limit_bytes=10_000)
+        await images.blob(content.config, limit_bytes=10_000)
     wrong = Descriptor(media_type="x", digest=content.config.digest, size=content.config.size - 1)
     with pytest.raises(DigestMismatchError, match="the manifest says"):
-        await images.blob(APP, wrong, limit_bytes=10_000)
+        await images.blob(wrong, limit_bytes=10_000)
 
 
 async def test_sha512(registry: MemoryRegistry, images: RegistryImages) -> None:
@@ -120,4 +121,4 @@ async def test_sha512(registry: MemoryRegistry, images: RegistryImages) -> None:
 
     digest = Digest("sha512:" + hashlib.sha512(IMAGE.raw).hexdigest())
     registry.content.writable(APP).put_manifest(IMAGE.raw, OCI_MANIFEST, digest)
-    assert (await images.manifest(APP, digest)).digest == digest
+    assert (await images.manifest(digest)).digest == digest

@@ -46,12 +46,12 @@ async def test_a_private_authority(authority: Authority, connect: Connect, drain
         hold(registry)
         client = connect(registry, ca_file=str(authority.path))
         await client.request("GET", "/v2/")
-        assert await drain(RegistryImages(client), APP, BLOB) == CONTENT
+        assert await drain(RegistryImages(client, APP), BLOB) == CONTENT
         stranger = connect(registry)
         with pytest.raises(RegistryUnavailableError, match="not trusted"):
             await stranger.request("GET", "/v2/")
         with pytest.raises(RegistryUnavailableError, match="not trusted"):
-            await drain(RegistryImages(stranger), APP, BLOB)
+            await drain(RegistryImages(stranger, APP), BLOB)
 
 
 async def test_a_registry_that_asks_for_a_certificate(authority: Authority, connect: Connect, drain: Drain) -> None:
@@ -63,7 +63,7 @@ async def test_a_registry_that_asks_for_a_certificate(authority: Authority, conn
         trusted = {"ca_file": str(authority.path)}
         client = connect(registry, **trusted, client_cert={"cert": str(cert), "key": str(key)})
         await client.request("GET", "/v2/")
-        assert await drain(RegistryImages(client), APP, BLOB) == CONTENT
+        assert await drain(RegistryImages(client, APP), BLOB) == CONTENT
         for refused in (
             connect(registry, **trusted),
             connect(registry, **trusted, client_cert={"cert": str(other_cert), "key": str(other_key)}),
@@ -71,7 +71,7 @@ async def test_a_registry_that_asks_for_a_certificate(authority: Authority, conn
             with pytest.raises(RegistryUnavailableError):
                 await refused.request("GET", "/v2/", attempts=1)
             with pytest.raises(RegistryUnavailableError):
-                await drain(RegistryImages(refused), APP, BLOB)
+                await drain(RegistryImages(refused, APP), BLOB)
 
 
 async def test_the_certificate_is_for_the_registry_s_own_host(
