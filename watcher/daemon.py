@@ -30,6 +30,7 @@ from watcher.model.errors import PolicyError
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.intake import Intake
+from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.pipeline.routing import Route
@@ -64,7 +65,7 @@ class Daemon:
     registries: Registries
     evaluator: CurrentEvaluator
     intake: Intake
-    judge: Judge
+    jobs: Jobs
     announcer: Announcer
     sources: Sequence[Source]
     context: ApiContext
@@ -76,8 +77,8 @@ class Daemon:
         async with serving(build_app(self.context), self.settings.server) as address, asyncio.TaskGroup() as group:
             parts: dict[str, Callable[[], Awaitable[None]]] = {
                 **{f"source-{source.name}": partial(source.run, self.intake) for source in self.sources},
-                "judge": partial(self.judge.run, group),
-                "leases": self.judge.renew,
+                "judge": partial(self.jobs.run, group),
+                "leases": self.jobs.renew,
                 "announce": partial(self.announcer.run, group),
             }
             group.create_task(self.announcer.open(), name="open-publishers")
@@ -171,7 +172,6 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             environments=settings.environments,
             routes=routes,
             clock=utc_now,
-            slots=JOBS_AT_ONCE,
             recorded=recorded,
             suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
@@ -192,7 +192,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 clock=utc_now,
                 counted=metrics.count_event,
             ),
-            judge=judge,
+            jobs=Jobs(backlog=storage.backlog, work=judge.judge, slots=JOBS_AT_ONCE),
             announcer=Announcer(
                 outbox=storage.outbox,
                 verdicts=storage.verdicts,

@@ -22,6 +22,7 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome
 from watcher.pipeline.environments import EnvironmentSettings
+from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.pipeline.routing import Route
@@ -60,6 +61,7 @@ class JudgeBench:
     inspector: WrittenInspector
     evaluator: WrittenEvaluator
     judge: Judge
+    jobs: Jobs
     recorded: list[Sequence[Judged]]
     suppressed: list[Job]
     clock: HandClock
@@ -97,11 +99,11 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
             environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
             routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
             clock=clock,
-            slots=5,
             recorded=lambda _job, judged, _seconds: recorded.append(judged),
             suppressed=suppressed.append,
         )
-        yield JudgeBench(registry, backlog, verdicts, inspector, evaluator, judge, recorded, suppressed, clock)
+        jobs = Jobs(backlog=backlog, work=judge.judge, slots=5)
+        yield JudgeBench(registry, backlog, verdicts, inspector, evaluator, judge, jobs, recorded, suppressed, clock)
 
 
 def an_image(text: str = "a", **changes: Any) -> BuiltImage:

@@ -82,7 +82,6 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
                 environments=[],
                 routes=[],
                 clock=lambda: MOMENT,
-                slots=2,
                 recorded=lambda _job, _judged, _seconds: None,
                 suppressed=lambda _job: None,
             )

@@ -21,7 +21,7 @@ PUBLISH_SECONDS = 120.0
 IDLE_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Announcer:
     """`counted` is told (publisher, result)."""
 
@@ -29,7 +29,7 @@ class Announcer:
     verdicts: VerdictStore
     publishers: Mapping[str, Publisher]
     counted: Callable[[str, str], None]
-    running: dict[int, Publication] = field(default_factory=dict)
+    _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id, each as it was leased last
 
     async def open(self) -> None:
         """Say of every destination how it is, once. What has to be published waits for none of them."""
@@ -43,13 +43,13 @@ class Announcer:
         What is under way when `publications` is cancelled is announced again later.
         """
         while True:
-            due = await self.outbox.due(1) if len(self.running) < CONCURRENCY else ()
+            due = await self.outbox.due(1) if len(self._running) < CONCURRENCY else ()
             if not due:
                 await self.outbox.wait(IDLE_SECONDS)
             for publication in due:
-                # As in the judge: a lease that ran out under us comes back to us, and what is under way settles it.
-                under_way = publication.id in self.running
-                self.running[publication.id] = publication
+                # As in `Jobs`: a lease that ran out under us comes back to us, and what is under way settles it.
+                under_way = publication.id in self._running
+                self._running[publication.id] = publication
                 if not under_way:
                     publications.create_task(self._work(publication), name=f"announce-{publication.id}")
 
@@ -62,7 +62,7 @@ class Announcer:
         except Exception:  # the same, by a mistake of ours, which must not end the publications beside it
             log.exception("publication.unsettled", publisher=publication.publisher)
         finally:
-            del self.running[publication.id]
+            del self._running[publication.id]
 
     async def announce(self, publication: Publication) -> None:
         """Make one publication and settle it."""
@@ -72,7 +72,7 @@ class Announcer:
 
     def _lease(self, publication: Publication) -> Publication:
         """The same publication as it was leased last."""
-        return self.running.get(publication.id, publication)
+        return self._running.get(publication.id, publication)
 
     async def _publish(self, publication: Publication) -> Published | PublishLater | PublishFailed:
         publisher = self.publishers.get(publication.publisher)

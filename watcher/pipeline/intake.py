@@ -27,7 +27,7 @@ WAIT_FOR_INDEX_SECONDS = 5.0
 SAME_BODY_SECONDS = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Intake:
     """`dialects` is by source. `counted` is told (source, fate, reason)."""
 
@@ -39,7 +39,7 @@ class Intake:
     _gathering: Gathering[Arrival, Receipt] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_gathering", Gathering(self._keep))
+        self._gathering = Gathering(self._keep)
 
     async def __call__(self, source: str, delivery: Delivery) -> Accepted:
         """Take one delivery in.

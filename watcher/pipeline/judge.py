@@ -1,12 +1,9 @@
-"""The second loop: lease → fetch → inspect → evaluate → record. Any job may run twice; the second time changes nothing."""
+"""One job, from its lease to its settlement: pin → fetch → judge → record. Any may run twice; the second time changes nothing."""
 
-import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
 
 import structlog
 
@@ -27,18 +24,13 @@ from watcher.store.protocol import Judged, VerdictStore
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS = 1.0
-RENEW_SECONDS = 15.0
 # A manifest can be announced a moment before every replica of its registry serves it; this many looks tell late from gone.
 LOOKS_BEFORE_GONE = 3
 # An event can be sent before its tag is written: a tag that leads elsewhere is looked at again after this.
 LOOK_AGAIN_SECONDS = 2.0
 
-# Of every five slots one is kept for CI and two are closed to bulk work: a push never waits behind a sweep.
-SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0.6, Lane.SWEEP: 0.4}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Judge:
     """`recorded` is told (job, verdicts, seconds), `suppressed` the job that the loop breaker ended or put off."""
 
@@ -49,38 +41,9 @@ class Judge:
     environments: Sequence[EnvironmentSettings]
     routes: Sequence[Route]
     clock: Clock
-    slots: int
     recorded: Callable[[Job, Sequence[Judged], float], None]
     suppressed: Callable[[Job], None]
-    running: dict[str, Job] = field(default_factory=dict)
-    covered: set[tuple[Host, RepositoryName, Digest]] = field(default_factory=set)
-
-    async def run(self, jobs: asyncio.TaskGroup) -> NoReturn:
-        """Lease jobs until cancelled. They are worked on in `jobs`, and go on when this loop fails and is run again.
-
-        Jobs under way when `jobs` is cancelled keep their lease and are released at the next start.
-        """
-        while True:
-            lanes = self._open_lanes()
-            leased = await self.backlog.lease(lanes, 1) if lanes else ()
-            if not leased:
-                await self.backlog.wait(IDLE_SECONDS)
-            for job in leased:
-                # A lease that ran out under us (the process was paused, the disk full) comes back to us: the work that is
-                # under way goes on, and settles the new lease.
-                under_way = job.id in self.running
-                self.running[job.id] = job
-                if not under_way:
-                    jobs.create_task(self._work(job), name=f"judge-{job.id}")
-
-    async def renew(self) -> NoReturn:
-        """Keep the leases of jobs under way until cancelled."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            try:
-                await self.backlog.renew(tuple(self.running))
-            except RetryableError as error:
-                log.warning("lease.unrenewed", reason=error.reason)
+    _covered: set[tuple[Host, RepositoryName, Digest]] = field(default_factory=set, init=False)
 
     async def judge(self, job: Job) -> Settlement:
         """Do one job; everything that can go wrong becomes a settlement."""
@@ -111,7 +74,7 @@ class Judge:
             return settlement
         # A child of an index that is being judged has its verdict from there, unless somebody asked for it by itself.
         alone = bool(job.tags) or job.environment is not None or job.lane is Lane.CI
-        if not alone and (push.registry, push.repository, pinned.digest) in self.covered:
+        if not alone and (push.registry, push.repository, pinned.digest) in self._covered:
             return Done(result="absorbed")
         started = time.monotonic()
         source = self.registries.images(push.registry, push.repository)
@@ -190,12 +153,12 @@ class Judge:
     ) -> Settlement:
         """Judge while the jobs of an index's children, should they come up now, are left to this one."""
         covering = {(task.subject.registry, task.subject.repository, child) for child in children}
-        self.covered.update(covering)
+        self._covered.update(covering)
         try:
             judged = await self.judging.judge(task, source, manifest)
             return await self._record(job, judged, started, children=children)
         finally:
-            self.covered.difference_update(covering)
+            self._covered.difference_update(covering)
 
     async def _record(self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...]) -> Settlement:
         await self.verdicts.record(judged, partial(publishers_of, self.routes))
@@ -221,29 +184,3 @@ class Judge:
             verdict_id=verdict.id,
         )
         return Done(result=verdict.outcome.value, absorbed=children)
-
-    async def _work(self, job: Job) -> None:
-        try:
-            with structlog.contextvars.bound_contextvars(job=job.id):
-                settlement = await self.judge(job)
-                if isinstance(settlement, (Retry, Dead)):
-                    log.warning("job.postponed", reason=settlement.reason, detail=settlement.detail, attempt=job.attempt)
-                await self.backlog.settle(self.running[job.id], settlement)
-        except RetryableError as error:
-            # The lease runs out by itself and the job is done again, which is harmless.
-            log.warning("job.unsettled", job=job.id, reason=error.reason, detail=str(error))
-        except Exception:  # the same, by a mistake of ours, which must not end the jobs beside it
-            log.exception("job.unsettled", job=job.id)
-        finally:
-            del self.running[job.id]
-
-    def _open_lanes(self) -> Sequence[Lane]:
-        """Lanes that still have a slot: a lane shares its slots with every lane less urgent than itself."""
-        running = Counter(job.lane for job in self.running.values())
-        order = tuple(SHARES)
-        return [
-            lane
-            for position, lane in enumerate(order)
-            if sum(running[other] for other in order[position:]) < max(1, round(self.slots * SHARES[lane]))
-            and sum(running.values()) < self.slots
-        ]

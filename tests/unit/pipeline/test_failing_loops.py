@@ -1,4 +1,4 @@
-"""The judge's and the announcer's loop fail while work is under way: it goes on, and nothing is lost or done twice at once."""
+"""The loops of jobs and of publications fail while work is under way: it goes on, and nothing is lost or done twice at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -24,6 +24,7 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import Reference, Tag
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
+from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.publishing.protocol import Progress
@@ -103,7 +104,7 @@ class JudgeBench:
     def __init__(self, database: Database) -> None:
         self.work, self.clock = Work(), HandClock()
         self.backlog = StumblingBacklog(database, self.clock)
-        self.judge = Judge(
+        judge = Judge(
             backlog=self.backlog,
             verdicts=StoredVerdicts(database, self.clock),
             judging=Judging(inspector=Any, evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
@@ -111,10 +112,10 @@ class JudgeBench:
             environments=[],
             routes=[],
             clock=self.clock,
-            slots=5,
             recorded=lambda *_: None,
             suppressed=lambda _job: None,
         )
+        self.jobs = Jobs(backlog=self.backlog, work=judge.judge, slots=5)
 
     async def put(self, *tags: str) -> None:
         pushes = [Push(registry=SUBJECT.registry, repository=SUBJECT.repository, tag=Tag(tag)) for tag in tags]
@@ -199,8 +200,8 @@ async def test_a_job_goes_on_when_leasing_fails(judging: JudgeBench, failure: Ex
     judging.backlog.leasing = [None, failure]
     async with asyncio.TaskGroup() as jobs:
         with pytest.raises(type(failure)):
-            await judging.judge.run(jobs)
-        loop = jobs.create_task(judging.judge.run(jobs))
+            await judging.jobs.run(jobs)
+        loop = jobs.create_task(judging.jobs.run(jobs))
         await judging.put("v2")
         await until(lambda: len(judging.work.begun) == 2)
         judging.work.ready.set()
@@ -208,17 +209,17 @@ async def test_a_job_goes_on_when_leasing_fails(judging: JudgeBench, failure: Ex
         loop.cancel()
     assert sorted(judging.work.begun) == ["v1", "v2"]
     assert {row.attempts for row in (await judging.dead()).values()} == {1}
-    assert judging.judge.running == {}
+    assert judging.jobs._running == {}
 
 
 async def test_a_lease_that_ran_out_under_a_job_comes_back_to_it(judging: JudgeBench) -> None:
     """After the process was paused the job is not begun a second time beside itself, and its end is kept."""
     await judging.put("v1")
     async with asyncio.TaskGroup() as jobs:
-        loop = jobs.create_task(judging.judge.run(jobs))
+        loop = jobs.create_task(judging.jobs.run(jobs))
         await until(lambda: judging.work.begun)
         judging.clock.advance(LEASE_SECONDS + 1)
-        await until(lambda: [job.attempt for job in judging.judge.running.values()] == [2], ring=judging.backlog._bell)
+        await until(lambda: [job.attempt for job in judging.jobs._running.values()] == [2], ring=judging.backlog._bell)
         judging.work.ready.set()
         await until_it_is(lambda: _all_dead(judging, 1))
         loop.cancel()
@@ -234,7 +235,7 @@ async def test_a_job_that_cannot_be_settled_is_done_again(judging: JudgeBench, f
     judging.backlog.settling = [failure]
     judging.work.ready.set()
     async with asyncio.TaskGroup() as jobs:
-        loop = jobs.create_task(judging.judge.run(jobs))
+        loop = jobs.create_task(judging.jobs.run(jobs))
         await until_it_is(lambda: _all_dead(judging, 1))
         assert sorted(judging.work.begun) == ["v1", "v2"]
         judging.clock.advance(LEASE_SECONDS + 1)
@@ -254,7 +255,7 @@ async def test_a_publication_goes_on_when_the_outbox_fails(announcing: AnnounceB
             await announcing.announcer.run(publications)
         loop = publications.create_task(announcing.announcer.run(publications))
         announcing.work.ready.set()
-        await until(lambda: announcing.counted and not announcing.announcer.running)
+        await until(lambda: announcing.counted and not announcing.announcer._running)
         loop.cancel()
     assert (announcing.work.begun, announcing.counted) == (["v-1"], ["published"])
     assert await announcing.nothing_is_open()
@@ -267,9 +268,9 @@ async def test_a_lease_that_ran_out_under_a_publication_comes_back_to_it(announc
         loop = publications.create_task(announcing.announcer.run(publications))
         await until(lambda: announcing.work.begun)
         announcing.clock.advance(LEASE.total_seconds() + 1)
-        await until(lambda: [each.attempt for each in announcing.announcer.running.values()] == [2], ring=announcing.outbox._bell)
+        await until(lambda: [each.attempt for each in announcing.announcer._running.values()] == [2], ring=announcing.outbox._bell)
         announcing.work.ready.set()
-        await until(lambda: announcing.counted and not announcing.announcer.running)
+        await until(lambda: announcing.counted and not announcing.announcer._running)
         loop.cancel()
     assert (announcing.work.begun, await announcing.noted()) == (["v-1"], "done")
     assert await announcing.nothing_is_open()
@@ -283,9 +284,9 @@ async def test_a_publication_that_cannot_be_settled_is_made_again(announcing: An
     announcing.work.ready.set()
     async with asyncio.TaskGroup() as publications:
         loop = publications.create_task(announcing.announcer.run(publications))
-        await until(lambda: announcing.counted and not announcing.announcer.running)
+        await until(lambda: announcing.counted and not announcing.announcer._running)
         announcing.clock.advance(LEASE.total_seconds() + 1)
-        await until(lambda: len(announcing.counted) == 2 and not announcing.announcer.running, ring=announcing.outbox._bell)
+        await until(lambda: len(announcing.counted) == 2 and not announcing.announcer._running, ring=announcing.outbox._bell)
         loop.cancel()
     assert announcing.work.begun == ["v-1", "v-1"]
     assert await announcing.nothing_is_open()

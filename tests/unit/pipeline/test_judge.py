@@ -153,8 +153,8 @@ async def test_the_loop_judges_what_is_put_until_it_is_cancelled(bench: JudgeBen
     push = Push(registry=bench.registry.host, repository=REPOSITORY, digest=digest, tag=Tag("v1"))
     await bench.backlog.put([Arrival(source="main", decision=Pushed(push=push), delivery_key="k", received_at=MOMENT)])
     async with asyncio.TaskGroup() as jobs:
-        loop = jobs.create_task(bench.judge.run(jobs))
+        loop = jobs.create_task(bench.jobs.run(jobs))
         while not bench.recorded:
             await asyncio.sleep(0.01)
         loop.cancel()
-    assert not bench.judge.running
+    assert not bench.jobs._running

@@ -1,0 +1,24 @@
+"""Which lanes a free slot may be given to. Pure: what runs goes in, what may begin comes out."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from watcher.backlog.protocol import Lane
+
+# The most urgent lane first. Of every five slots one is kept for CI and two are closed to bulk work: a push never waits behind a
+# sweep.
+SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0.6, Lane.SWEEP: 0.4}
+
+
+def open_lanes(running: Iterable[Lane], *, slots: int) -> Sequence[Lane]:
+    """The lanes that still have a slot, the most urgent first; `running` has the lane of each job under way.
+
+    A lane shares its slots with every lane less urgent than itself, and has one at least.
+    """
+    counted = Counter(running)
+    order = tuple(SHARES)
+    return [
+        lane
+        for position, lane in enumerate(order)
+        if sum(counted[other] for other in order[position:]) < max(1, round(slots * SHARES[lane])) and counted.total() < slots
+    ]
