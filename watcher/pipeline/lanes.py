@@ -13,12 +13,13 @@ SHARES: Mapping[Lane, float] = {Lane.CI: 1.0, Lane.PUSH: 0.8, Lane.REEVALUATE: 0
 def open_lanes(running: Iterable[Lane], *, slots: int) -> Sequence[Lane]:
     """The lanes that still have a slot, the most urgent first; `running` has the lane of each job under way.
 
-    A lane shares its slots with every lane less urgent than itself, and has one at least.
+    A lane shares its slots with every lane less urgent than itself: when they are taken, all of these wait.
     """
-    counted = Counter(running)
-    order = tuple(SHARES)
-    return [
-        lane
-        for position, lane in enumerate(order)
-        if sum(counted[other] for other in order[position:]) < max(1, round(slots * SHARES[lane])) and counted.total() < slots
-    ]
+    counted, order = Counter(running), tuple(SHARES)
+    found: list[Lane] = []
+    for position, lane in enumerate(order):
+        taken = sum(counted[other] for other in order[position:])
+        if taken >= max(1, round(slots * SHARES[lane])):
+            break
+        found.append(lane)
+    return found

@@ -21,14 +21,17 @@ def test_every_lane_has_a_share() -> None:
         ([], [CI, PUSH, REEVALUATE, SWEEP]),
         ([SWEEP], [CI, PUSH, REEVALUATE, SWEEP]),
         ([SWEEP] * 2, [CI, PUSH, REEVALUATE]),
+        ([REEVALUATE] * 3, [CI, PUSH]),
         ([REEVALUATE, SWEEP, SWEEP], [CI, PUSH]),
+        ([PUSH] * 4, [CI]),
+        ([PUSH, PUSH, SWEEP, SWEEP], [CI]),
         ([CI] * 4, [CI, PUSH, REEVALUATE, SWEEP]),
         ([CI] * 5, []),
         ([CI, PUSH, PUSH, SWEEP, SWEEP], []),
     ],
 )
 def test_a_lane_shares_its_slots_with_those_less_urgent(running: Sequence[Lane], lanes: Sequence[Lane]) -> None:
-    """Of five slots a lane has its share, and less where something less urgent runs."""
+    """Of five slots one is kept for CI, and two are closed to what comes in bulk, whatever else runs."""
     assert open_lanes(running, slots=5) == lanes
 
 
