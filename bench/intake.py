@@ -41,7 +41,7 @@ from watcher.pipeline.intake import Intake
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import BearerAuth, WebhookSettings
+from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate
 from watcher.store.own_writes import OwnWriteStore
@@ -137,7 +137,7 @@ async def serve_durable(ready: Path) -> None:
     metrics = Metrics()
     backlog = SqliteBacklog(database, utc_now)
     source = WebhookSource(
-        WebhookSettings(name="main", registry=HOST, auth=BearerAuth(secret="env:HOOK_SECRET")), max_body_bytes=2**20
+        WebhookSourceSettings(name="main", registry=HOST, auth=BearerAuth(secret="env:HOOK_SECRET")), max_body_bytes=2**20
     )
     intake = Intake(
         dialects={"main": DIALECTS["distribution"]},

@@ -37,7 +37,7 @@ from watcher.model.push import Push
 from watcher.pipeline.intake import Intake
 from watcher.sources.protocol import Accepted
 from watcher.sources.pubsub import PubsubSource
-from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.store.migrate import migrate
 from watcher.store.own_writes import OwnWriteStore
 
@@ -130,7 +130,9 @@ async def take_durable(endpoint: str, messages: int, path: Path) -> float:
         ),
         messages,
     )
-    settings = PubsubSettings(name="main", registry=HOST, subscription=SUBSCRIPTION, endpoint=endpoint, max_messages=MAX_MESSAGES)
+    settings = PubsubSourceSettings(
+        name="main", registry=HOST, subscription=SUBSCRIPTION, endpoint=endpoint, max_messages=MAX_MESSAGES
+    )
     async with asyncio.timeout(300), asyncio.TaskGroup() as group:
         listening = group.create_task(PubsubSource(settings).run(intake), name="source")
         await intake.done.wait()

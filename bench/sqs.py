@@ -40,7 +40,7 @@ from watcher.kit.telemetry import Metrics, configure_logging
 from watcher.model.reference import Host
 from watcher.pipeline.intake import Intake
 from watcher.sources.sqs import SqsSource
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 from watcher.store.migrate import migrate
 from watcher.store.own_writes import OwnWriteStore
 
@@ -161,7 +161,7 @@ async def bare(supply: Supply, receivers: int) -> float:
 
 async def ours(supply: Supply, receivers: int, intake: Intake) -> float:
     """Seconds from the first answer until every message is deleted. The SDK is loaded then, as it is for the bare loop."""
-    source = SqsSource(SqsSettings(name="main", queue_url=supply.url, region=REGION, registry=HOST, receivers=receivers))
+    source = SqsSource(SqsSourceSettings(name="main", queue_url=supply.url, region=REGION, registry=HOST, receivers=receivers))
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(source.run(intake), name="source")
         while not source.health.connected:  # noqa: ASYNC110  a source has no event for it

@@ -37,7 +37,7 @@ from watcher.pipeline.routing import Route
 from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
-from watcher.publishing.settings import MessageSettings
+from watcher.publishing.settings import MessagePublisherSettings
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
 from watcher.settings import Settings
@@ -144,7 +144,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             Route(
                 publisher=each.name,
                 outcomes=each.outcomes,
-                only_changes=isinstance(each, MessageSettings) and each.when == "changed",
+                only_changes=isinstance(each, MessagePublisherSettings) and each.when == "changed",
             )
             for each in settings.publish
         ]

@@ -25,7 +25,13 @@ from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.log import LogPublisher
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.referrer import ReferrerPublisher
-from watcher.publishing.settings import AnyPublisherSettings, LogSettings, PublisherSettings, ReferrerSettings, WebhookSettings
+from watcher.publishing.settings import (
+    AnyPublisherSettings,
+    LogPublisherSettings,
+    PublisherSettings,
+    ReferrerPublisherSettings,
+    WebhookPublisherSettings,
+)
 from watcher.publishing.webhook import WebhookPublisher
 from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault
@@ -59,7 +65,7 @@ async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
     return Destination(
         name="mine",
         publisher=build_publisher(
-            ReferrerSettings(name="mine"), await stack.enter_async_context(publisher_context(folder / "w.db"))
+            ReferrerPublisherSettings(name="mine"), await stack.enter_async_context(publisher_context(folder / "w.db"))
         ),
         verdict=replace(verdict, subject=subject),
         seen=lambda: registry.content.existing(repository).tags.get(fallback_tag(image.digest)),
@@ -78,7 +84,7 @@ async def _webhook(stack: AsyncExitStack, folder: Path) -> Destination:
     app = web.Application()
     app.router.add_post("/", take)
     server = await stack.enter_async_context(TestServer(app))
-    settings = WebhookSettings(name="mine", url=str(server.make_url("/")))
+    settings = WebhookPublisherSettings(name="mine", url=str(server.make_url("/")))
     return Destination(
         name="mine",
         publisher=build_publisher(settings, await stack.enter_async_context(publisher_context(folder / "w.db"))),
@@ -93,7 +99,9 @@ async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
     structlog.get_logger().debug("ready")
     return Destination(
         name="mine",
-        publisher=build_publisher(LogSettings(name="mine"), await stack.enter_async_context(publisher_context(folder / "w.db"))),
+        publisher=build_publisher(
+            LogPublisherSettings(name="mine"), await stack.enter_async_context(publisher_context(folder / "w.db"))
+        ),
         verdict=a_verdict(),
         seen=lambda: {line["verdict_id"]: line["outcome"] for line in lines if line["event"] == "verdict.published"},
         leave=None,
@@ -115,9 +123,9 @@ async def _terminal(stack: AsyncExitStack, folder: Path) -> Destination:
 Opening = Callable[[AsyncExitStack, Path], Awaitable[Destination]]
 # By the settings that ask for it: the class that is held to this suite, and its destination.
 DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
-    ReferrerSettings: (ReferrerPublisher, _referrer),
-    WebhookSettings: (WebhookPublisher, _webhook),
-    LogSettings: (LogPublisher, _log),
+    ReferrerPublisherSettings: (ReferrerPublisher, _referrer),
+    WebhookPublisherSettings: (WebhookPublisher, _webhook),
+    LogPublisherSettings: (LogPublisher, _log),
 }
 # The demo's own is there without being configured.
 PLACES: Mapping[type, Opening] = dict((*DESTINATIONS.values(), (DemoPublisher, _terminal)))

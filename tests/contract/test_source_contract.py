@@ -24,17 +24,17 @@ from watcher.model.reference import Host
 from watcher.sources.binding import SourceSettings
 from watcher.sources.catalog import SOURCES
 from watcher.sources.mqtt import MqttSource
-from watcher.sources.mqtt_settings import MqttSettings
+from watcher.sources.mqtt_settings import MqttSourceSettings
 from watcher.sources.protocol import HookRequest, Source
 from watcher.sources.pubsub import PubsubSource
-from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.sources.settings import AnySourceSettings
 from watcher.sources.sqs import SqsSource
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 from watcher.sources.sweep import SweepSource
-from watcher.sources.sweep_settings import SweepSettings
+from watcher.sources.sweep_settings import SweepSourceSettings
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import NoAuth, WebhookSettings
+from watcher.sources.webhook_settings import NoAuth, WebhookSourceSettings
 
 
 class WebhookBench:
@@ -42,7 +42,7 @@ class WebhookBench:
 
     def __init__(self) -> None:
         self.webhook = WebhookSource(
-            WebhookSettings(name="main", auth=NoAuth(), registry="registry.example.com"), max_body_bytes=1024
+            WebhookSourceSettings(name="main", auth=NoAuth(), registry="registry.example.com"), max_body_bytes=1024
         )
         self.source: Source = self.webhook
         self.url = ""
@@ -75,11 +75,11 @@ class WebhookBench:
 
 # By the settings that ask for it: the class that is held to this suite, and its bench.
 BENCHES: Mapping[type[SourceSettings], tuple[type, Callable[[], SourceBench]]] = {
-    WebhookSettings: (WebhookSource, WebhookBench),
-    SqsSettings: (SqsSource, SqsBench),
-    PubsubSettings: (PubsubSource, PubsubBench),
-    MqttSettings: (MqttSource, MqttBench),
-    SweepSettings: (SweepSource, SweepBench),
+    WebhookSourceSettings: (WebhookSource, WebhookBench),
+    SqsSourceSettings: (SqsSource, SqsBench),
+    PubsubSourceSettings: (PubsubSource, PubsubBench),
+    MqttSourceSettings: (MqttSource, MqttBench),
+    SweepSourceSettings: (SweepSource, SweepBench),
 }
 
 

@@ -22,6 +22,7 @@ from tests.contract.test_image_source_contract import PLACES as IMAGES
 from tests.contract.test_inbox_contract import INBOXES
 from tests.contract.test_inspector_contract import INSPECTORS
 from tests.contract.test_intake_contract import INTAKES
+from tests.contract.test_known_bases_contract import BENCHES as BASES
 from tests.contract.test_layer_cache_contract import CACHES
 from tests.contract.test_listing_contract import OPENED as LISTINGS
 from tests.contract.test_progress_contract import PROGRESSES
@@ -37,7 +38,7 @@ from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import Cataloger
 from watcher.inspection.confined.secret_stream import Rules
-from watcher.inspection.protocol import ImageInspector, LayerCache
+from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.publishing.protocol import OwnWrites, Progress, Publisher, SubjectLocks
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
@@ -65,6 +66,7 @@ SUITES: Mapping[type, Collection[type]] = {
     ImageSource: [adapter for adapter, _ in IMAGES.values()],
     Inbox: INBOXES,
     Intake: INTAKES,
+    KnownBases: BASES,
     LayerCache: CACHES,
     Listing: LISTINGS,
     Progress: PROGRESSES,

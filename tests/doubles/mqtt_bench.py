@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from tests.doubles.mosquitto import Mosquitto, start_mosquitto
 from tests.doubles.source_bench import BODY
 from watcher.sources.mqtt import MqttSource
-from watcher.sources.mqtt_settings import MqttSettings
+from watcher.sources.mqtt_settings import MqttSourceSettings
 from watcher.sources.protocol import Source
 
 CLIENT = "watcher-main"
@@ -30,7 +30,7 @@ DEADLINE_SECONDS = 20.0
 def source_at(port: int, **given: Any) -> MqttSource:
     """A source named `main` of a broker on this machine; `given` are further settings."""
     usual: dict[str, Any] = {"name": "main", "host": "127.0.0.1", "topic": TOPIC, "registry": "registry.example.com"}
-    return MqttSource(MqttSettings(port=port, **{**usual, **given}))
+    return MqttSource(MqttSourceSettings(port=port, **{**usual, **given}))
 
 
 async def until(is_true: Callable[[], object]) -> None:

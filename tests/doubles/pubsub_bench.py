@@ -10,7 +10,7 @@ from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
 from tests.doubles.source_bench import BODY
 from watcher.sources.protocol import Source
 from watcher.sources.pubsub import UNAVAILABLE, PubsubSource
-from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_settings import PubsubSourceSettings
 
 # A refusal is seen at once, in the source's health; these are for a source that says that it does not run, and for any other.
 ABSENT_SECONDS = 0.1
@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 20.0
 def source_at(server: PubsubServer, **given: Any) -> PubsubSource:
     """A source named `main` of the double; `given` are further settings."""
     usual: dict[str, Any] = {"name": "main", "registry": "registry.example.com", "subscription": SUBSCRIPTION}
-    return PubsubSource(PubsubSettings(endpoint=server.endpoint, **{**usual, **given}))
+    return PubsubSource(PubsubSourceSettings(endpoint=server.endpoint, **{**usual, **given}))
 
 
 async def until(is_true: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from tests.doubles.moto import MotoQueue, isolate_identity, shared_moto
 from tests.doubles.source_bench import BODY
 from watcher.sources.protocol import Source
 from watcher.sources.sqs import SqsSource
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 
 # A source that says that it does not run is given so long to do something nevertheless.
 ABSENT_SECONDS = 0.1
@@ -29,7 +29,7 @@ def source_at(queue: MotoQueue, **given: Any) -> SqsSource:
     """
     usual: dict[str, Any] = {"name": "main", "region": "eu-west-1", "registry": "registry.example.com", "wait": "1s"}
     usual["visibility_timeout"] = "5s"
-    return SqsSource(SqsSettings(queue_url=queue.url, **{**usual, **given}))
+    return SqsSource(SqsSourceSettings(queue_url=queue.url, **{**usual, **given}))
 
 
 async def until(is_true: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.sources.protocol import Source
 from watcher.sources.sweep import SweepSource
-from watcher.sources.sweep_settings import SweepSettings
+from watcher.sources.sweep_settings import SweepSourceSettings
 from watcher.testing.images import build_image, build_layer
 
 HOST, APP = Host("registry.example.com"), RepositoryName("team/app")
@@ -30,7 +30,7 @@ class SweepBench:
         self._sleeping = asyncio.Event()
         self._wake = asyncio.Event()
         self.source: Source = SweepSource(
-            SweepSettings(name="main", registry=HOST, every="1h"),
+            SweepSourceSettings(name="main", registry=HOST, every="1h"),
             registries=self._registries,
             judged=self._judged,
             swept=self._swept,

@@ -97,11 +97,11 @@ async def test_a_process_that_is_killed_has_acknowledged_nothing(broker: Mosquit
     program = f"""
 import asyncio, sys
 from watcher.sources.mqtt import MqttSource
-from watcher.sources.mqtt_settings import MqttSettings
+from watcher.sources.mqtt_settings import MqttSourceSettings
 async def intake(source, delivery):
     print(delivery.body.decode(), file=sys.stderr, flush=True)
     await asyncio.Event().wait()
-settings = MqttSettings(name="main", host="127.0.0.1", port={broker.port}, topic="{TOPIC}", registry="registry.example.com")
+settings = MqttSourceSettings(name="main", host="127.0.0.1", port={broker.port}, topic="{TOPIC}", registry="registry.example.com")
 asyncio.run(MqttSource(settings).run(intake))
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

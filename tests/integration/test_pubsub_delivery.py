@@ -263,10 +263,11 @@ from watcher.kit.telemetry import configure_logging
 from watcher.dialects.protocol import Delivery
 from watcher.sources.protocol import Accepted
 from watcher.sources.pubsub import PubsubSource
-from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_settings import PubsubSourceSettings
 
 async def main():
-    task = asyncio.create_task(PubsubSource(PubsubSettings(subscription=sys.argv[1], endpoint=sys.argv[2])).run(open_intake()))
+    settings = PubsubSourceSettings(subscription=sys.argv[1], endpoint=sys.argv[2])
+    task = asyncio.create_task(PubsubSource(settings).run(open_intake()))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await asyncio.wait([task])
     assert task.cancelled()

@@ -23,7 +23,7 @@ from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from tests.doubles.signing_topic import SigningTopic
 from watcher.kit.clock import utc_now
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import SnsAuth, WebhookSettings
+from watcher.sources.webhook_settings import SnsAuth, WebhookSourceSettings
 
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ecr-events"
@@ -119,7 +119,7 @@ def dialect() -> WrittenDialect:
 @pytest.fixture
 async def receiver(tmp_path: Path, door: Door, dialect: WrittenDialect) -> AsyncIterator[Receiver]:
     auth = SnsAuth(topics=(TOPIC,), endpoint_url=door.url)
-    source = WebhookSource(WebhookSettings(name="sns", dialect="ecr", auth=auth), max_body_bytes=65536)
+    source = WebhookSource(WebhookSourceSettings(name="sns", dialect="ecr", auth=auth), max_body_bytes=65536)
     async with running_receiver(tmp_path, [source], dialect) as running:
         yield running
 

@@ -203,11 +203,13 @@ async def test_a_process_that_is_killed_has_deleted_nothing(queue: MotoQueue) ->
     program = f"""
 import asyncio, sys
 from watcher.sources.sqs import SqsSource
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 async def intake(source, delivery):
     print(delivery.body.decode(), file=sys.stderr, flush=True)
     await asyncio.Event().wait()
-settings = SqsSettings(name="main", queue_url="{queue.url}", region="eu-west-1", visibility_timeout="2s", receivers=1, wait="1s")
+settings = SqsSourceSettings(
+    name="main", queue_url="{queue.url}", region="eu-west-1", visibility_timeout="2s", receivers=1, wait="1s"
+)
 asyncio.run(SqsSource(settings).run(intake))
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

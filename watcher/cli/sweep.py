@@ -15,7 +15,7 @@ from watcher.pipeline.intake import Intake
 from watcher.registry.access import RegistryClients
 from watcher.settings import Settings
 from watcher.sources.sweep_pass import SweepReport, sweep
-from watcher.sources.sweep_settings import Scope, SweepSettings
+from watcher.sources.sweep_settings import Scope, SweepSourceSettings
 from watcher.storage import opened
 
 # The source that is named in verdicts about registries without a sweep of their own.
@@ -56,7 +56,7 @@ def sweep_now(registry: str | None, output: str) -> None:
 
 def _scopes(settings: Settings) -> Mapping[str, Scope]:
     """What to look through, by the source that finds it."""
-    scopes = {each.name: each.scope for each in settings.sources if isinstance(each, SweepSettings)}
+    scopes = {each.name: each.scope for each in settings.sources if isinstance(each, SweepSourceSettings)}
     swept = {scope.registry for scope in scopes.values()}
     others = [each.registry for each in settings.registries if each.registry not in swept]
     return scopes | {SOURCE if len(others) == 1 else f"{SOURCE}-{host}": Scope(registry=host) for host in others}

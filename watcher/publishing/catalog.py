@@ -7,13 +7,19 @@ from watcher.publishing.context import PublisherContext
 from watcher.publishing.log import LogPublisher
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.referrer import ReferrerPublisher
-from watcher.publishing.settings import AnyPublisherSettings, LogSettings, PublisherSettings, ReferrerSettings, WebhookSettings
+from watcher.publishing.settings import (
+    AnyPublisherSettings,
+    LogPublisherSettings,
+    PublisherSettings,
+    ReferrerPublisherSettings,
+    WebhookPublisherSettings,
+)
 from watcher.publishing.webhook import WebhookPublisher
 
 PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], Publisher]] = {
-    LogSettings: LogPublisher,
-    ReferrerSettings: ReferrerPublisher,
-    WebhookSettings: WebhookPublisher,
+    LogPublisherSettings: LogPublisher,
+    ReferrerPublisherSettings: ReferrerPublisher,
+    WebhookPublisherSettings: WebhookPublisher,
 }
 
 

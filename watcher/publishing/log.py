@@ -5,7 +5,7 @@ import structlog
 from watcher.model.verdict import Action, Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
-from watcher.publishing.settings import LogSettings
+from watcher.publishing.settings import LogPublisherSettings
 
 log = structlog.get_logger(__name__)
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 class LogPublisher:
     """One line per verdict."""
 
-    def __init__(self, settings: LogSettings, context: PublisherContext) -> None:  # noqa: ARG002  as every publisher
+    def __init__(self, settings: LogPublisherSettings, context: PublisherContext) -> None:  # noqa: ARG002  as every publisher
         self.name = settings.name
 
     async def open(self) -> None:

@@ -18,7 +18,7 @@ from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
-from watcher.publishing.settings import ReferrerSettings
+from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.registry.protocol import Fallback, RegistryAccess
 from watcher.registry.referrers import EMPTY_BLOB, build_artifact, listed_descriptor, merge_index
 
@@ -45,7 +45,7 @@ class ReferrerLostError(RetryableError):
 class ReferrerPublisher:
     """Publishes into the registry that the image is in."""
 
-    def __init__(self, settings: ReferrerSettings, context: PublisherContext) -> None:
+    def __init__(self, settings: ReferrerPublisherSettings, context: PublisherContext) -> None:
         self.name = settings.name
         self._registries = context.registries
         self._own_writes = context.own_writes

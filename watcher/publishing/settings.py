@@ -23,7 +23,7 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             msgspec.structs.force_setattr(self, "name", self.__struct_config__.tag)
 
 
-class MessageSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MessagePublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A destination that is told of verdicts, where a referrer is a verdict."""
 
     # `changed`: only a verdict that differs from the one before it of the same image, in outcome or findings. That an image has
@@ -31,19 +31,19 @@ class MessageSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unkno
     when: Literal["always", "changed"] = "always"
 
 
-class ReferrerSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="referrer"):
+class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="referrer"):
     """Attach the verdict to the image, in its registry."""
 
 
-class WebhookSettings(MessageSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
+class WebhookPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
     """POST a CloudEvent, signed as Standard Webhooks says when there is a secret."""
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+")]
     secret: SecretReference | None = None
 
 
-class LogSettings(MessageSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):
+class LogPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):
     """Write one line per verdict to our own log."""
 
 
-AnyPublisherSettings = ReferrerSettings | WebhookSettings | LogSettings
+AnyPublisherSettings = ReferrerPublisherSettings | WebhookPublisherSettings | LogPublisherSettings

@@ -20,7 +20,7 @@ from watcher.model.verdict import Verdict
 from watcher.publishing.cloudevent import CONTENT_TYPE, verdict_event
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
-from watcher.publishing.settings import WebhookSettings
+from watcher.publishing.settings import WebhookPublisherSettings
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class ReceiverUnavailableError(RetryableError):
 class WebhookPublisher:
     """One URL that is told about verdicts."""
 
-    def __init__(self, settings: WebhookSettings, context: PublisherContext) -> None:
+    def __init__(self, settings: WebhookPublisherSettings, context: PublisherContext) -> None:
         self.name = settings.name
         self._url = URL(settings.url)
         self._secret = resolve(settings.secret) if settings.secret else None

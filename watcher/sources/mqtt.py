@@ -18,7 +18,7 @@ from watcher.kit.secret import resolve
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
-from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSettings, is_shared
+from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSourceSettings, is_shared
 from watcher.sources.mqtt_tls import tls_context
 from watcher.sources.protocol import Health, Intake
 
@@ -40,7 +40,7 @@ class MqttSource:
         ConfigurationError: the password, or a file of certificates or keys, cannot be read (on construction).
     """
 
-    def __init__(self, settings: MqttSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: MqttSourceSettings, *, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
         self.health = Health(problem="not started")
         self._settings = settings

@@ -15,7 +15,7 @@ SHARED_PREFIX = "$share/"
 LONGEST_TOPIC_BYTES = 65535
 
 
-class MqttSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="mqtt"):
+class MqttSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="mqtt"):
     """Messages of a broker, one event or one body of events in each."""
 
     host: str  # the broker

@@ -19,7 +19,7 @@ from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
 from watcher.sources.protocol import Health, Intake
-from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.sources.pubsub_stream import Message, Stream, connect
 from watcher.sources.pubsub_stream_client import Address
 from watcher.sources.pubsub_stream_client_errors import StreamError
@@ -42,7 +42,7 @@ class PubsubSource:
         ConfigurationError: the file of credentials cannot be read (on construction).
     """
 
-    def __init__(self, settings: PubsubSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: PubsubSourceSettings, *, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
         self.health = Health(problem="not started")
         self._settings = settings

@@ -12,7 +12,9 @@ _SUBSCRIPTION = re.compile(r"projects/[A-Za-z0-9.:-]{1,100}/subscriptions/[A-Za-
 MOST_MESSAGES = 10_000
 
 
-class PubsubSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="pubsub"):
+class PubsubSourceSettings(
+    EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="pubsub"
+):
     """Messages of a subscription of Google Cloud Pub/Sub, read by streaming pull, one body of events in each."""
 
     subscription: str  # its full name: "projects/PROJECT/subscriptions/NAME"; it exists, and has no push endpoint

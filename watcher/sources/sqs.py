@@ -21,7 +21,7 @@ from watcher.sources.protocol import Health, Intake
 from watcher.sources.sqs_queue import Queue
 from watcher.sources.sqs_queue_client import BATCH, Address, Message
 from watcher.sources.sqs_queue_client_errors import QueueError
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ UNAVAILABLE = "events cannot be taken in now"
 class SqsSource:
     """One queue."""
 
-    def __init__(self, settings: SqsSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: SqsSourceSettings, *, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
         self.health = Health(problem="not started")
         self._settings = settings

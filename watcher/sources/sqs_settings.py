@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS = 20  # all of these are the service's
 LONGEST_VISIBILITY_SECONDS = 12 * 3600
 
 
-class SqsSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sqs"):
+class SqsSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sqs"):
     """Messages of a queue of Amazon SQS, one body of events in each. Who we are is what the AWS SDK finds on the machine."""
 
     queue_url: str  # as AWS shows it: "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"

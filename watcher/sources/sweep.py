@@ -13,7 +13,7 @@ from watcher.registry.protocol import Registries
 from watcher.sources.context import Judged
 from watcher.sources.protocol import Health, Intake
 from watcher.sources.sweep_pass import sweep
-from watcher.sources.sweep_settings import SweepSettings
+from watcher.sources.sweep_settings import SweepSourceSettings
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ class SweepSource:
 
     def __init__(
         self,
-        settings: SweepSettings,
+        settings: SweepSourceSettings,
         *,
         registries: Registries,
         judged: Judged,

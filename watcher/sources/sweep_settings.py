@@ -18,7 +18,7 @@ class Scope:
     untagged: bool = True
 
 
-class SweepSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sweep"):
+class SweepSourceSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sweep"):
     """One registry that is looked through at intervals."""
 
     # Names or globs (`*` within a component, `**` across them). Globs need a registry that lists its repositories; Docker Hub

@@ -29,7 +29,7 @@ from watcher.sources.webhook_settings import (
     PathTokenAuth,
     SnsAuth,
     WebhookAuth,
-    WebhookSettings,
+    WebhookSourceSettings,
 )
 from watcher.sources.webhook_signature import SignatureDoorman
 from watcher.sources.webhook_sns import SnsDoorman
@@ -68,7 +68,7 @@ class WebhookSource:
         ConfigurationError: a secret is unset, unreadable or empty (on construction).
     """
 
-    def __init__(self, settings: WebhookSettings, *, max_body_bytes: int, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: WebhookSourceSettings, *, max_body_bytes: int, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
         self._settings = settings
         self._sender = SENDERS.get(settings.dialect, Sender())

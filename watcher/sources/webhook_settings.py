@@ -92,7 +92,9 @@ class SnsAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 WebhookAuth = BearerAuth | PathTokenAuth | BasicAuth | HmacAuth | OidcAuth | SnsAuth | NoAuth
 
 
-class WebhookSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"):
+class WebhookSourceSettings(
+    EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"
+):
     """One sender that posts to us, to `/hooks/NAME`."""
 
     auth: WebhookAuth  # no default: an open door has to be asked for with {type: none}

@@ -15,7 +15,7 @@ from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer import VERDICT_TYPE, ReferrerPublisher
-from watcher.publishing.settings import ReferrerSettings
+from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
@@ -62,7 +62,7 @@ def switches() -> Switches:
 @pytest.fixture
 async def bench(tmp_path: Path, switches: Switches) -> AsyncIterator[Bench]:
     async with publisher_context(tmp_path / "w.db") as context, serve_registry(switches=switches) as registry:
-        yield Bench(registry, ReferrerPublisher(ReferrerSettings(), context), context.own_writes)
+        yield Bench(registry, ReferrerPublisher(ReferrerPublisherSettings(), context), context.own_writes)
 
 
 async def test_publishing_twice_changes_nothing(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.kit.secret import Secret
 from watcher.publishing.context import PublisherContext
-from watcher.publishing.settings import WebhookSettings
+from watcher.publishing.settings import WebhookPublisherSettings
 from watcher.publishing.webhook import ReceiverRefusedError, ReceiverUnavailableError, WebhookPublisher, sign
 
 pytestmark = pytest.mark.enable_socket
@@ -53,7 +53,7 @@ async def test_a_verdict_arrives_signed(
     """The receiver can check id, time and body with the shared secret."""
     monkeypatch.setenv("OUT_SECRET", "shared")
     taken, url = receiver
-    publisher = WebhookPublisher(WebhookSettings(url=url, secret="env:OUT_SECRET"), context)
+    publisher = WebhookPublisher(WebhookPublisherSettings(url=url, secret="env:OUT_SECRET"), context)
     await publisher.publish(a_verdict(), Notes())
     ((headers, body),) = taken.requests
     assert json.loads(body)["data"]["outcome"] == "fail"
@@ -71,7 +71,7 @@ async def test_a_receiver_that_cannot_now_is_asked_again(
     taken, url = receiver
     taken.status, taken.headers = status, {"Retry-After": "7"}
     with pytest.raises(ReceiverUnavailableError) as caught:
-        await WebhookPublisher(WebhookSettings(url=url), context).publish(a_verdict(), Notes())
+        await WebhookPublisher(WebhookPublisherSettings(url=url), context).publish(a_verdict(), Notes())
     assert caught.value.retry_after_seconds == 7
 
 
@@ -83,14 +83,14 @@ async def test_a_receiver_that_refuses_is_not_asked_again(
     taken, url = receiver
     taken.status, taken.headers = status, {"Location": "/elsewhere"}
     with pytest.raises(ReceiverRefusedError):
-        await WebhookPublisher(WebhookSettings(url=url), context).publish(a_verdict(), Notes())
+        await WebhookPublisher(WebhookPublisherSettings(url=url), context).publish(a_verdict(), Notes())
     assert len(taken.requests) == 1
 
 
 async def test_a_receiver_that_is_gone_is_asked_again(context: PublisherContext) -> None:
     """Nothing listens on the discard port of the loopback."""
     with pytest.raises(ReceiverUnavailableError):
-        await WebhookPublisher(WebhookSettings(url="http://127.0.0.1:9/"), context).publish(a_verdict(), Notes())
+        await WebhookPublisher(WebhookPublisherSettings(url="http://127.0.0.1:9/"), context).publish(a_verdict(), Notes())
 
 
 def test_a_whsec_secret_is_base64() -> None:

@@ -17,11 +17,11 @@ from watcher.model.push import Pushed
 from watcher.sources.mqtt import BACKOFF, MqttSource
 from watcher.sources.mqtt_connection import Message
 from watcher.sources.mqtt_connection_errors import sentence
-from watcher.sources.mqtt_settings import MqttSettings
+from watcher.sources.mqtt_settings import MqttSourceSettings
 
 
 def delivered(message: Message, *, max_payload: str = "1KiB") -> Delivery:
-    settings = MqttSettings(
+    settings = MqttSourceSettings(
         name="main", host="broker", topic="#", registry="registry.example.com", aliases=("registry",), max_payload=max_payload
     )
     return MqttSource(settings)._delivery(message)
@@ -92,10 +92,10 @@ def test_missing_files_are_said_at_the_start(tmp_path: Path) -> None:
         ({"username": "u", "password": f"file:{tmp_path}/password"}, "password"),
     ):
         with pytest.raises(ConfigurationError, match=named) as raised:
-            MqttSource(MqttSettings(**{**base, **given}))  # type: ignore[arg-type]
+            MqttSource(MqttSourceSettings(**{**base, **given}))  # type: ignore[arg-type]
         assert "SECRET" not in str(raised.value)
     ca, client, key = (str(path) for path in (certificates.ca, certificates.client, certificates.client_key))
-    MqttSource(MqttSettings(host="broker", topic="#", ca_file=ca, client_cert=client, client_key=key))
+    MqttSource(MqttSourceSettings(host="broker", topic="#", ca_file=ca, client_cert=client, client_key=key))
 
 
 class _WrappedError(Exception):

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from watcher.sources.mqtt import MqttSource
-from watcher.sources.mqtt_settings import MqttSettings, objection
+from watcher.sources.mqtt_settings import MqttSourceSettings, objection
 
 MINIMAL = {"type": "mqtt", "host": "broker", "topic": "registry/+/push"}
 
 
-def read(**given: Any) -> MqttSettings:
-    return msgspec.convert({**MINIMAL, **given}, MqttSettings)
+def read(**given: Any) -> MqttSourceSettings:
+    return msgspec.convert({**MINIMAL, **given}, MqttSourceSettings)
 
 
 @pytest.mark.parametrize(

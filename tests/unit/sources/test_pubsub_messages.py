@@ -18,7 +18,7 @@ from tests.doubles.pubsub_bench import source_at, until
 from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
 from watcher.model.errors import ConfigurationError
 from watcher.sources.pubsub import PubsubSource
-from watcher.sources.pubsub_settings import PubsubSettings
+from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.sources.pubsub_stream_client import of_file
 
 pytestmark = pytest.mark.enable_socket  # a double on loopback, which Google's client talks to
@@ -118,7 +118,7 @@ async def test_no_thread_outlives_a_source(server: PubsubServer) -> None:
 def test_a_credentials_file_has_to_be_there(tmp_path: Path) -> None:
     """At the start, where a person sees it."""
     with pytest.raises(ConfigurationError, match=r"key\.json: No such file"):
-        PubsubSource(PubsubSettings(subscription=SUBSCRIPTION, credentials_file=str(tmp_path / "key.json")))
+        PubsubSource(PubsubSourceSettings(subscription=SUBSCRIPTION, credentials_file=str(tmp_path / "key.json")))
 
 
 AMAZON = {
@@ -157,7 +157,7 @@ async def test_credentials_that_are_none_are_told(tmp_path: Path, content: str) 
     """Without a word of what is in the file, which is read again at the next attempt."""
     path = tmp_path / "key.json"
     path.write_text(content)
-    source = PubsubSource(PubsubSettings(name="main", subscription=SUBSCRIPTION, credentials_file=str(path)))
+    source = PubsubSource(PubsubSourceSettings(name="main", subscription=SUBSCRIPTION, credentials_file=str(path)))
     async with listening(source, open_intake()):
         await until(lambda: "no credentials in" in source.health.problem)
         assert not source.health.connected

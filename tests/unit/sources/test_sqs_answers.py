@@ -21,7 +21,7 @@ from tests.doubles.sqs_bench import until
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_queue import LONGEST_AWAY_SECONDS, away_seconds
 from watcher.sources.sqs_queue_client import Address, SqsClient
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -88,7 +88,7 @@ async def service() -> AsyncIterator[Service]:
 
 def source_of(url: str, **given: Any) -> SqsSource:
     usual: dict[str, Any] = {"name": "main", "registry": "registry.example.com", "region": "eu-west-1", "receivers": 1}
-    return SqsSource(SqsSettings(queue_url=url, **{**usual, **given}))
+    return SqsSource(SqsSourceSettings(queue_url=url, **{**usual, **given}))
 
 
 @asynccontextmanager

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from watcher.sources.sqs import SqsSource
-from watcher.sources.sqs_settings import SqsSettings
+from watcher.sources.sqs_settings import SqsSourceSettings
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/registry-watcher"
 
 
-def read(**given: Any) -> SqsSettings:
-    return msgspec.convert({"type": "sqs", "queue_url": QUEUE, **given}, SqsSettings)
+def read(**given: Any) -> SqsSourceSettings:
+    return msgspec.convert({"type": "sqs", "queue_url": QUEUE, **given}, SqsSourceSettings)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from watcher.model.errors import RegistryUnavailableError
 from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.sources.sweep import SweepSource
-from watcher.sources.sweep_settings import SweepSettings
+from watcher.sources.sweep_settings import SweepSourceSettings
 
 HOST, APP = Host("registry.example.com"), RepositoryName("team/app")
 DIGEST, UNTAGGED = Digest(f"sha256:{'1' * 64}"), Digest(f"sha256:{'2' * 64}")
@@ -31,7 +31,7 @@ class Bench:
         self.passes: list[tuple[str, int, int]] = []
         self._pauses: asyncio.Queue[float] = asyncio.Queue()
         self._wake = asyncio.Event()
-        settings = msgspec.yaml.decode(text, type=SweepSettings)
+        settings = msgspec.yaml.decode(text, type=SweepSourceSettings)
         self.source = SweepSource(
             settings,
             registries=self.registries,

@@ -13,7 +13,7 @@ from watcher.api import bodies
 from watcher.dialects.catalog import DIALECTS
 from watcher.model.errors import ConfigurationError
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import BasicAuth, BearerAuth, NoAuth, PathTokenAuth, WebhookAuth, WebhookSettings
+from watcher.sources.webhook_settings import BasicAuth, BearerAuth, NoAuth, PathTokenAuth, WebhookAuth, WebhookSourceSettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -23,7 +23,7 @@ SECRET = {"Authorization": "Bearer s3cret"}
 
 
 def a_source(name: str, auth: WebhookAuth) -> WebhookSource:
-    return WebhookSource(WebhookSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY)
+    return WebhookSource(WebhookSourceSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY)
 
 
 @pytest.fixture
@@ -201,8 +201,8 @@ async def test_other_methods_and_deeper_paths_are_no_hooks(receiver: Receiver) -
 def test_a_source_without_auth_is_a_configuration_error() -> None:
     """An open door has to be asked for."""
     with pytest.raises(msgspec.ValidationError, match="auth"):
-        msgspec.convert({"type": "webhook", "dialect": "distribution"}, WebhookSettings)
-    assert msgspec.convert({"type": "webhook", "auth": {"type": "none"}}, WebhookSettings).name == ""
+        msgspec.convert({"type": "webhook", "dialect": "distribution"}, WebhookSourceSettings)
+    assert msgspec.convert({"type": "webhook", "auth": {"type": "none"}}, WebhookSourceSettings).name == ""
 
 
 def test_a_secret_that_is_not_set_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import structlog
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from watcher.kit.telemetry import configure_logging
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import BasicAuth, BearerAuth, PathTokenAuth, WebhookAuth, WebhookSettings
+from watcher.sources.webhook_settings import BasicAuth, BearerAuth, PathTokenAuth, WebhookAuth, WebhookSourceSettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -42,7 +42,7 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         "path": PathTokenAuth(secret="env:NEW", previous_secret="env:OLD"),
         "basic": BasicAuth(username="zot", password="env:NEW", previous_password="env:OLD"),
     }
-    sources = [WebhookSource(WebhookSettings(name=name, auth=auth), max_body_bytes=1024) for name, auth in auths.items()]
+    sources = [WebhookSource(WebhookSourceSettings(name=name, auth=auth), max_body_bytes=1024) for name, auth in auths.items()]
     async with running_receiver(tmp_path, sources, WrittenDialect()) as running:
         yield running
 
@@ -112,4 +112,4 @@ async def test_no_secret_is_ever_logged(receiver: Receiver, log: io.StringIO) ->
 def test_what_is_no_header_parameter_or_reference_is_a_configuration_error(auth: dict[str, str]) -> None:
     """Before a sender finds it out."""
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"type": "webhook", "auth": {"type": "bearer", "secret": "env:NEW", **auth}}, WebhookSettings)
+        msgspec.convert({"type": "webhook", "auth": {"type": "bearer", "secret": "env:NEW", **auth}}, WebhookSourceSettings)

@@ -17,7 +17,7 @@ from watcher.kit.clock import utc_now
 from watcher.sources import webhook_fetch
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_fetch import MAX_BYTES, FetchError, fetch
-from watcher.sources.webhook_settings import OidcAuth, WebhookSettings
+from watcher.sources.webhook_settings import OidcAuth, WebhookSourceSettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -92,7 +92,7 @@ async def test_an_answer_without_end_is_none(keys: Keys, monkeypatch: pytest.Mon
 async def test_a_push_subscription_proves_itself_with_its_token(keys: Keys, tmp_path: Path) -> None:
     """204 with it; one and the same 401 without, and for another; 503 and not 401 while the keys cannot be had."""
     auth = OidcAuth(audience=AUDIENCE, email=EMAIL, jwks_url=keys.url)
-    source = WebhookSource(WebhookSettings(dialect="gar", auth=auth), max_body_bytes=1024)
+    source = WebhookSource(WebhookSourceSettings(dialect="gar", auth=auth), max_body_bytes=1024)
     now = int(utc_now().timestamp())
     claims = {"iss": "accounts.google.com", "aud": AUDIENCE, "email": EMAIL, "email_verified": True, "iat": now, "exp": now + 60}
 
@@ -105,7 +105,7 @@ async def test_a_push_subscription_proves_itself_with_its_token(keys: Keys, tmp_
         assert (status, headers["Retry-After"]) == (503, "1")
         keys.status = 200
         # Another one, which has not just been told that there are no keys.
-        source = WebhookSource(WebhookSettings(dialect="gar", auth=auth), max_body_bytes=1024)
+        source = WebhookSource(WebhookSourceSettings(dialect="gar", auth=auth), max_body_bytes=1024)
     async with running_receiver(tmp_path, [source], WrittenDialect()) as receiver:
         status, _, body = await receiver.send("POST", "gar", b"{}", token())
         assert (status, body) == (204, b"")

@@ -17,7 +17,7 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.requests import a_request
 from watcher.model.errors import RetryableError
 from watcher.sources.webhook_oidc import FAILURE_SECONDS, UNKNOWN_KEY_SECONDS, KeysUnavailableError, TokenDoorman
-from watcher.sources.webhook_settings import OidcAuth, WebhookSettings
+from watcher.sources.webhook_settings import OidcAuth, WebhookSourceSettings
 
 AUDIENCE = "https://watcher.example.com/hooks/gar"
 EMAIL = "watcher-push@my-project.iam.gserviceaccount.com"
@@ -336,6 +336,6 @@ def test_keys_come_by_https_only(auth: dict[str, Any]) -> None:
     """Plain http is for tests on loopback; and nothing that has to be compared may be empty."""
     usual = {"type": "oidc", "audience": AUDIENCE, "email": EMAIL}
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"type": "webhook", "dialect": "gar", "auth": {**usual, **auth}}, WebhookSettings)
+        msgspec.convert({"type": "webhook", "dialect": "gar", "auth": {**usual, **auth}}, WebhookSourceSettings)
     for url in ("https://keys.example.com/certs", "http://127.0.0.1:8080/certs", "http://localhost/certs", "http://[::1]:1/certs"):
-        msgspec.convert({"type": "webhook", "dialect": "gar", "auth": {**usual, "jwks_url": url}}, WebhookSettings)
+        msgspec.convert({"type": "webhook", "dialect": "gar", "auth": {**usual, "jwks_url": url}}, WebhookSourceSettings)

@@ -9,7 +9,7 @@ from watcher.dialects.catalog import DIALECTS
 from watcher.model.push import Handshake, Ignored, Rejected
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_senders import SENDERS
-from watcher.sources.webhook_settings import BearerAuth, NoAuth, WebhookSettings
+from watcher.sources.webhook_settings import BearerAuth, NoAuth, WebhookSourceSettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -33,8 +33,8 @@ def dialect() -> WrittenDialect:
 @pytest.fixture
 async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: WrittenDialect) -> AsyncIterator[Receiver]:
     monkeypatch.setenv("HOOK", "s3cret")
-    settings = [WebhookSettings(dialect=name, auth=NoAuth()) for name in SENDERS]
-    settings.append(WebhookSettings(name="shut", dialect="eventgrid", auth=BearerAuth(secret="env:HOOK", query="code")))
+    settings = [WebhookSourceSettings(dialect=name, auth=NoAuth()) for name in SENDERS]
+    settings.append(WebhookSourceSettings(name="shut", dialect="eventgrid", auth=BearerAuth(secret="env:HOOK", query="code")))
     async with running_receiver(tmp_path, [WebhookSource(each, max_body_bytes=MAX_BODY) for each in settings], dialect) as running:
         yield running
 

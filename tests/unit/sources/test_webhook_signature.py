@@ -11,7 +11,7 @@ from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from tests.doubles.requests import a_request
 from watcher.kit.secret import Secret
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import HmacAuth, WebhookSettings
+from watcher.sources.webhook_settings import HmacAuth, WebhookSourceSettings
 from watcher.sources.webhook_signature import SignatureDoorman
 
 pytestmark = pytest.mark.enable_socket
@@ -36,8 +36,8 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Wri
     monkeypatch.setenv("OLD", OLD)
     auth = HmacAuth(secret="env:NEW", previous_secret="env:OLD")
     dialects = ("ghcr", "gitea", "artifactory", "nexus", "generic", "cloudevents", "cdevents")
-    settings = [WebhookSettings(dialect=each, auth=auth) for each in dialects]
-    settings.append(WebhookSettings(name="own", dialect="generic", auth=HmacAuth(secret="env:NEW", header="X-Our-Signature")))
+    settings = [WebhookSourceSettings(dialect=each, auth=auth) for each in dialects]
+    settings.append(WebhookSourceSettings(name="own", dialect="generic", auth=HmacAuth(secret="env:NEW", header="X-Our-Signature")))
     async with running_receiver(tmp_path, [WebhookSource(each, max_body_bytes=MAX_BODY) for each in settings], dialect) as running:
         yield running
 
@@ -183,11 +183,11 @@ def test_a_sender_that_cannot_sign_is_a_configuration_error(dialect_name: str, a
     """And is told what to use instead."""
     given = {"type": "webhook", "dialect": dialect_name, "auth": {"type": "hmac", "secret": "env:NEW"}}
     with pytest.raises(msgspec.ValidationError, match=rf"does not sign: .*{advice}"):
-        msgspec.convert(given, WebhookSettings)
+        msgspec.convert(given, WebhookSourceSettings)
 
 
 def test_the_header_of_a_sender_that_has_one_cannot_be_changed() -> None:
     """What is signed and how is the sender's, and known."""
     given = {"type": "webhook", "dialect": "ghcr", "auth": {"type": "hmac", "secret": "env:NEW", "header": "X-Signature"}}
     with pytest.raises(msgspec.ValidationError, match="X-Hub-Signature-256"):
-        msgspec.convert(given, WebhookSettings)
+        msgspec.convert(given, WebhookSourceSettings)

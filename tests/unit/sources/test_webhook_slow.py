@@ -11,7 +11,7 @@ import structlog
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from watcher.api import app, bodies, listening
 from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_settings import BearerAuth, HmacAuth, NoAuth, WebhookAuth, WebhookSettings
+from watcher.sources.webhook_settings import BearerAuth, HmacAuth, NoAuth, WebhookAuth, WebhookSourceSettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -31,7 +31,8 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         "signed": HmacAuth(secret="env:HOOK"),
     }
     sources = [
-        WebhookSource(WebhookSettings(name=name, dialect="generic", auth=auth), max_body_bytes=1024) for name, auth in auths.items()
+        WebhookSource(WebhookSourceSettings(name=name, dialect="generic", auth=auth), max_body_bytes=1024)
+        for name, auth in auths.items()
     ]
     async with running_receiver(tmp_path, sources, WrittenDialect()) as running:
         yield running

@@ -15,7 +15,7 @@ from tests.doubles.requests import a_request
 from tests.doubles.signing_topic import CERTIFICATE_URL, TOPIC, SigningTopic, certificate
 from watcher.model.errors import RetryableError
 from watcher.sources import webhook_sns
-from watcher.sources.webhook_settings import SnsAuth, WebhookSettings
+from watcher.sources.webhook_settings import SnsAuth, WebhookSourceSettings
 from watcher.sources.webhook_sns import ConfirmationUnavailableError, SnsDoorman
 from watcher.sources.webhook_sns_certificates import CERTIFICATE_SECONDS, FETCHES_A_MINUTE, is_of_region
 
@@ -339,5 +339,5 @@ async def test_a_confirmation_that_fails_is_tried_again(doorman: SnsDoorman, mon
 def test_topics_are_listed_by_name(dialect: str, auth: dict[str, Any]) -> None:
     """Whole ARNs; and only where the dialect reads messages of SNS."""
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"type": "webhook", "dialect": dialect, "auth": {"type": "sns", **auth}}, WebhookSettings)
-    msgspec.convert({"type": "webhook", "dialect": "ecr", "auth": {"type": "sns", "topics": [TOPIC]}}, WebhookSettings)
+        msgspec.convert({"type": "webhook", "dialect": dialect, "auth": {"type": "sns", **auth}}, WebhookSourceSettings)
+    msgspec.convert({"type": "webhook", "dialect": "ecr", "auth": {"type": "sns", "topics": [TOPIC]}}, WebhookSourceSettings)
