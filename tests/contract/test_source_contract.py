@@ -20,6 +20,7 @@ from tests.doubles.source_bench import BODY, SourceBench
 from tests.doubles.sqs_bench import SqsBench
 from tests.doubles.sweep_bench import SweepBench
 from watcher.api.bodies import read_body
+from watcher.api.limits import LIMITS
 from watcher.model.reference import Host
 from watcher.sources.binding import SourceSettings
 from watcher.sources.catalog import SOURCES
@@ -62,7 +63,7 @@ class WebhookBench:
 
     async def _receive(self, request: web.Request) -> web.Response:
         reply = await self.webhook.receive(
-            HookRequest(method=request.method, headers=request.headers, read=partial(read_body, request))
+            HookRequest(method=request.method, headers=request.headers, read=partial(read_body, request, LIMITS))
         )
         assert reply is not None
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)

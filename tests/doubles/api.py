@@ -16,6 +16,7 @@ from tests.doubles.routes import nobody
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
+from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
@@ -69,6 +70,7 @@ async def running_api(
     api_token: str | None = None,
     admission_token: str | None = None,
     settings: ServerSettings | None = None,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[RunningApi]:
     clock, evaluator, metrics = HandClock(), WrittenEvaluator(), Metrics()
     registries = MemoryRegistries(hosts=(SUBJECT.registry, Host("localhost:5000")))
@@ -90,9 +92,10 @@ async def running_api(
             admission=admission,
             admission_token=Secret(admission_token) if admission_token else None,
             clock=clock,
+            limits=limits,
         )
         server = settings or ServerSettings(port=0)
-        async with serving(build_app(context), server) as (host, port), aiohttp.ClientSession() as session:
+        async with serving(build_app(context), server, limits) as (host, port), aiohttp.ClientSession() as session:
             yield RunningApi(
                 url=f"{'https' if server.tls else 'http'}://{host}:{port}",
                 session=session,

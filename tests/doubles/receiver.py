@@ -10,6 +10,7 @@ from typing import Any
 from tests.doubles.api import RunningApi, running_api
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.inboxes import RecordingInbox
+from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import ServerSettings
 from watcher.backlog.protocol import Arrival
 from watcher.dialects.protocol import Delivery, Dialect
@@ -66,12 +67,17 @@ class Receiver:
 
 @asynccontextmanager
 async def running_receiver(
-    directory: Path, sources: Sequence[WebhookSource], dialect: Dialect, *, server: ServerSettings | None = None
+    directory: Path,
+    sources: Sequence[WebhookSource],
+    dialect: Dialect,
+    *,
+    server: ServerSettings | None = None,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[Receiver]:
     """Every source runs, and is reached by its name."""
     inbox, clock = RecordingInbox(), HandClock()
     hooks = {source.name: source for source in sources}
-    async with running_api(directory, hooks=hooks, settings=server) as api, asyncio.TaskGroup() as group:
+    async with running_api(directory, hooks=hooks, settings=server, limits=limits) as api, asyncio.TaskGroup() as group:
         intake = Intake(
             dialects={source.name: dialect for source in sources},
             backlog=inbox,

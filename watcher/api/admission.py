@@ -171,7 +171,7 @@ def install(app: web.Application) -> None:
         app[ADMISSION] = Admission(
             context=context,
             settings=context.admission,
-            tags=TagCache(context.registries.head),
+            tags=TagCache(context.registries.head, context.limits.resolve_seconds),
             event_rules=EventRules(context.evaluator, context.clock),
         )
 

@@ -9,7 +9,8 @@ from aiohttp import web
 from watcher.api import admission, evaluations, health, hooks, images, inbox, sources
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.guard import OPEN, add_open, guarding
-from watcher.api.listening import IDLE_SECONDS, OCCUPIED, listen, occupying
+from watcher.api.limits import LIMITS, Limits
+from watcher.api.listening import OCCUPIED, listen, occupying
 from watcher.api.problems import answering
 from watcher.api.settings import ServerSettings
 from watcher.model.errors import ConfigurationError
@@ -46,7 +47,7 @@ def build_app(context: ApiContext) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, settings: ServerSettings) -> AsyncIterator[tuple[str, int]]:
+async def serving(app: web.Application, settings: ServerSettings, limits: Limits = LIMITS) -> AsyncIterator[tuple[str, int]]:
     """Listen while inside, and give the address, whose port was chosen by the system when the configured one is 0.
 
     Leaving stops listening first and gives requests under way SHUTDOWN_SECONDS.
@@ -64,11 +65,11 @@ async def serving(app: web.Application, settings: ServerSettings) -> AsyncIterat
         shutdown_timeout=SHUTDOWN_SECONDS,
         # How long the rest of a body that was refused unread is thrown away, so that the sender sees why before we hang up.
         lingering_time=1.0,
-        keepalive_timeout=IDLE_SECONDS,
+        keepalive_timeout=limits.idle_seconds,
     )
     await runner.setup()
     try:
-        listening = await listen(runner, settings, tls)
+        listening = await listen(runner, settings, tls, limits)
         try:
             host, port = listening.sockets[0].getsockname()[:2]
             yield str(host), int(port)

@@ -5,21 +5,17 @@ import hashlib
 
 from aiohttp import ClientError, web
 
+from watcher.api.limits import Limits
 from watcher.model.push import EXCERPT_BYTES
 from watcher.sources.protocol import Body, BodyUnreadError
 
-# A body that is too large is still read to its end, so that the sender sees our answer and not a broken connection, which a
-# registry would answer by sending it again for ever. What is longer than this comes from no registry, and is cut off.
-DRAIN_BYTES = 64 * 1024 * 1024
-# Registries give up after one to ten seconds themselves; this ends senders that trickle.
-READ_SECONDS = 10.0
 
-
-async def read_body(request: web.Request, limit_bytes: int, drains: bool) -> Body:
-    """Keep at most `limit_bytes`. What comes after is hashed and dropped, up to DRAIN_BYTES in all, or not read unless `drains`.
+async def read_body(request: web.Request, limits: Limits, limit_bytes: int, drains: bool) -> Body:
+    """Keep at most `limit_bytes`. What comes after is hashed and dropped, up to `drain_bytes` of `limits` in all, or not read
+    unless `drains`.
 
     Raises:
-        BodyUnreadError: READ_SECONDS are over, or the connection is. Not the sender's fault for sure: it may be we who are slow.
+        BodyUnreadError: `read_seconds` are over, or the connection is. Not the sender's fault for sure: it may be we who are slow.
     """
     if request.content.is_eof() and (request.content_length or 0) <= limit_bytes:
         # It is all here already, as a registry's few kilobytes mostly are: there is nothing to wait for.
@@ -28,10 +24,10 @@ async def read_body(request: web.Request, limit_bytes: int, drains: bool) -> Bod
             return Body(content=content)
         return _too_large(content, hashlib.sha256(content), len(content), ended=True)
     try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await _read(request, limit_bytes, DRAIN_BYTES if drains else 0)
+        async with asyncio.timeout(limits.read_seconds):
+            return await _read(request, limit_bytes, limits.drain_bytes if drains else 0)
     except TimeoutError as error:
-        raise BodyUnreadError(f"the body did not arrive within {READ_SECONDS:g} s") from error
+        raise BodyUnreadError(f"the body did not arrive within {limits.read_seconds:g} s") from error
     except (ClientError, ConnectionError) as error:
         raise BodyUnreadError(f"the body could not be read: {type(error).__name__}") from error
 

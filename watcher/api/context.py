@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import AdmissionSettings
 from watcher.backlog.protocol import Backlog, BacklogReader
 from watcher.evaluation.protocol import Evaluator
@@ -39,6 +40,7 @@ class ApiContext:
     admission: AdmissionSettings | None = None
     admission_token: Secret | None = None
     clock: Clock = utc_now
+    limits: Limits = LIMITS
 
 
 CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)

@@ -17,8 +17,6 @@ from watcher.model.verdict import Verdict
 from watcher.model.verdict_json import verdict_bytes
 
 SOURCE = "api"
-# Proxies close idle connections after a minute; whoever wants to wait longer asks for the Location again.
-MAX_WAIT_SECONDS = 120.0
 # A small image on known layers is judged in well under a second; a large one takes minutes and need not be asked for often.
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.03, 0.5
 MAX_REQUEST_BYTES = 64 * 1024
@@ -65,7 +63,7 @@ async def submit(request: web.Request) -> web.Response:
     )
     (receipt,) = await context.backlog.put([arrival])
     context.metrics.events.labels(SOURCE, receipt.fate.value, receipt.reason).inc()
-    return await _wait(context, receipt.job_id or job_id, min(max(wanted.wait_seconds, 0.0), MAX_WAIT_SECONDS))
+    return await _wait(context, receipt.job_id or job_id, min(max(wanted.wait_seconds, 0.0), context.limits.wait_seconds))
 
 
 async def show(request: web.Request) -> web.Response:

@@ -54,7 +54,7 @@ async def receive(request: web.Request) -> web.Response:
                 headers=request.headers,
                 query=request.rel_url.raw_query_string,
                 path_token=token,
-                read=partial(read_body, request),
+                read=partial(read_body, request, context.limits),
             )
         )
         if reply is not None:

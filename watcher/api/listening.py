@@ -6,17 +6,12 @@ import ssl
 
 from aiohttp import web
 
+from watcher.api.limits import Limits
 from watcher.api.problems import Handler
 from watcher.api.settings import ServerSettings
 from watcher.model.errors import ConfigurationError
 
-# A connection on which no request has come to its end of headers for so long is closed. Longer than the minute for which proxies
-# keep theirs, or they would send into one that is just being closed.
-IDLE_SECONDS = 75.0
 HANDSHAKE_SECONDS = 10.0
-# Half of the files that the process may have open, within these: a limit that was lifted is no reason to keep everybody.
-MIN_CONNECTIONS = 64
-MAX_CONNECTIONS = 4096
 
 OCCUPIED: web.AppKey[dict[web.RequestHandler, None]] = web.AppKey("occupied")
 """Connections whose request is being answered, the longest first."""
@@ -33,7 +28,7 @@ async def occupying(request: web.Request, handler: Handler) -> web.StreamRespons
         del occupied[request.protocol]
 
 
-async def listen(runner: web.AppRunner, settings: ServerSettings, tls: ssl.SSLContext | None) -> asyncio.Server:
+async def listen(runner: web.AppRunner, settings: ServerSettings, tls: ssl.SSLContext | None, limits: Limits) -> asyncio.Server:
     """Accept connections, until what is returned is closed. Whoever opens many and says nothing loses his own oldest ones.
 
     Raises:
@@ -41,7 +36,7 @@ async def listen(runner: web.AppRunner, settings: ServerSettings, tls: ssl.SSLCo
     """
     server, occupied = runner.server, runner.app.get(OCCUPIED, {})
     assert server is not None
-    most = max(MIN_CONNECTIONS, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, MAX_CONNECTIONS))
+    most = max(limits.min_connections, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, limits.max_connections))
 
     def connected() -> asyncio.Protocol:
         crowd = [each for each in server.connections if each.transport is not None]  # oldest first

@@ -10,7 +10,6 @@ from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference
 
-RESOLVE_SECONDS = 2.0
 FOUND_SECONDS = 30.0
 # A tag that is missing is often about to be pushed.
 MISSING_SECONDS = 3.0
@@ -23,6 +22,7 @@ class TagCache:
     """Several who ask for one tag at a time wait for one request."""
 
     resolve: Callable[[Reference], Awaitable[Digest | None]]
+    resolve_seconds: float
     monotonic: Callable[[], float] = time.monotonic
     _known: OrderedDict[Reference, tuple[float, Digest | None]] = field(default_factory=OrderedDict)
     _asking: dict[Reference, asyncio.Lock] = field(default_factory=dict)
@@ -31,14 +31,14 @@ class TagCache:
         """The digest, or None when there is no such tag.
 
         Raises:
-            TimeoutError: no answer within RESOLVE_SECONDS.
+            TimeoutError: no answer within `resolve_seconds`.
             WatcherError: whatever the registry's client says, but for NotFoundError.
         """
         if (known := self._fresh(reference)) is not None:
             return known[0]
         lock = self._asking.setdefault(reference, asyncio.Lock())
         try:
-            async with asyncio.timeout(RESOLVE_SECONDS), lock:
+            async with asyncio.timeout(self.resolve_seconds), lock:
                 if (known := self._fresh(reference)) is not None:
                     return known[0]
                 try:

@@ -10,10 +10,10 @@ import pytest
 
 from tests.doubles.api import RunningApi, running_api
 from tests.doubles.verdicts import FINDING, IMAGE, SUBJECT
-from watcher.api import tags as tags_module
 from watcher.api.admission_review import MAX_WARNINGS, WARNING_CHARACTERS, Answer, parse_review, render
+from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import AdmissionSettings
-from watcher.api.tags import TagCache
+from watcher.api.tags import MAX_TAGS, TagCache
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, RegistryUnavailableError
 from watcher.model.reference import Host, Reference, RepositoryName, parse_reference
@@ -159,7 +159,7 @@ async def test_only_configured_registries_are_dialled(api: RunningApi) -> None:
     assert api.registries.asked == []
 
 
-async def test_a_registry_that_fails_makes_unknown(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_registry_that_fails_makes_unknown(start: Any) -> None:
     """Whether it errs or is silent; an error is never an allow of its own."""
     async with start(DENYING) as api:
         api.registries.answers[BY_TAG] = RegistryUnavailableError("down")
@@ -167,8 +167,7 @@ async def test_a_registry_that_fails_makes_unknown(start: Any, monkeypatch: pyte
         assert response["status"]["message"] == f"{BY_TAG}: unknown: registry-unavailable"
         api.registries.answers[BY_TAG] = NotFoundError("gone")
         assert "its registry has no such tag" in (await ask(api, BY_TAG))["status"]["message"]
-
-        monkeypatch.setattr(tags_module, "RESOLVE_SECONDS", 0.01)
+    async with start(DENYING, limits=Limits(resolve_seconds=0.01)) as api:
         silent = "registry.example.com/team/app:v2"
         api.registries.answers[silent] = asyncio.Event()
         assert (await ask(api, silent))["status"]["message"] == f"{silent}: unknown: its registry did not answer in time"
@@ -342,14 +341,14 @@ async def test_the_tag_cache_forgets() -> None:
         asked.append(str(reference.tag))
         return None if reference.tag == "missing" else IMAGE
 
-    cache = TagCache(resolve, monotonic=lambda: now[0])
+    cache = TagCache(resolve, LIMITS.resolve_seconds, monotonic=lambda: now[0])
     found, missing = (parse_reference(f"registry.example.com/a:{tag}") for tag in ("found", "missing"))
     for moment in (0.0, 2.0, 4.0, 31.0):
         now[0] = moment
         assert await cache.digest(found) == IMAGE
         assert await cache.digest(missing) is None
     assert (asked.count("found"), asked.count("missing")) == (2, 3)
-    for number in range(tags_module.MAX_TAGS + 10):
+    for number in range(MAX_TAGS + 10):
         await cache.digest(replace(found, registry=Host(f"r{number}.example.com")))
-    assert len(cache._known) == tags_module.MAX_TAGS
+    assert len(cache._known) == MAX_TAGS
     assert not cache._asking

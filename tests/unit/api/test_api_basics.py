@@ -3,7 +3,6 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
@@ -16,12 +15,12 @@ from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
 from watcher.api.app import serving
 from watcher.api.settings import ServerSettings, TlsSettings
 from watcher.backlog.protocol import Arrival, Dead, Lane
-from watcher.kit.sqlite import StoreUnavailableError
 from watcher.kit.telemetry import configure_logging
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Ignored, Push, Pushed, Rejected
 from watcher.model.verdict import Outcome
+from watcher.sources.protocol import HookRequest, Reply
 from watcher.store.protocol import Judged
 
 pytestmark = pytest.mark.enable_socket
@@ -75,16 +74,11 @@ async def test_metrics_show_the_backlog_as_it_is_now(api: RunningApi) -> None:
     assert 'state="waiting"' not in (await api.get("/metrics"))[1]
 
 
-async def test_a_store_that_is_down_is_said_everywhere(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_is_down_is_said_everywhere(api: RunningApi) -> None:
     """Not ready, no old numbers among the metrics, and 503 for what needs it."""
-
-    async def down(*_: Any, **__: Any) -> Any:
-        raise StoreUnavailableError("store watcher.db: disk I/O error")
-
     await api.backlog.put([a_push(api)])
     assert "watcher_backlog_jobs{" in (await api.get("/metrics"))[1]
-    for name in ("depth", "events"):
-        monkeypatch.setattr(api.backlog, name, down)
+    await api.database.close()
     assert (await api.get("/readyz"))[1]["detail"] == "the store does not answer"
     status, text = await api.get("/metrics")
     assert (status, "watcher_backlog_jobs{" in text, "watcher_verdicts_total" in text) == (200, False, True)
@@ -92,15 +86,16 @@ async def test_a_store_that_is_down_is_said_everywhere(api: RunningApi, monkeypa
     assert (status, body["reason"]) == (503, "store-unavailable")
 
 
-async def test_a_mistake_of_ours_tells_nobody_its_details(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
+class BrokenHook:
+    async def receive(self, request: HookRequest) -> Reply | None:
+        raise KeyError(request.method)
+
+
+async def test_a_mistake_of_ours_tells_nobody_its_details(tmp_path: Path) -> None:
     """500 to the caller, the traceback to the log, and the next request is served."""
-
-    async def broken(*_: Any, **__: Any) -> Any:
-        raise KeyError("column of the table")
-
-    monkeypatch.setattr(api.backlog, "events", broken)
-    assert await api.get("/api/v1/events") == (500, {"type": "about:blank", "title": "Internal error", "status": 500})
-    assert (await api.get("/healthz"))[0] == 200
+    async with running_api(tmp_path, hooks={"broken": BrokenHook()}) as api:
+        assert await api.post("/hooks/broken") == (500, {"type": "about:blank", "title": "Internal error", "status": 500})
+        assert (await api.get("/healthz"))[0] == 200
 
 
 async def test_a_log_line_names_the_route_and_never_the_token(api: RunningApi) -> None:

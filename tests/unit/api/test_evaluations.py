@@ -7,7 +7,7 @@ import pytest
 
 from tests.doubles.api import RunningApi, running_api
 from tests.doubles.verdicts import IMAGE, SUBJECT
-from watcher.api import evaluations
+from watcher.api.limits import Limits
 from watcher.backlog.protocol import Dead, Done, Job, Lane
 from watcher.model.verdict import Outcome
 
@@ -156,8 +156,8 @@ async def test_an_evaluation_nobody_submitted_is_not_found(api: RunningApi) -> N
     assert (await api.get("/api/v1/evaluations/nothing"))[0] == 404
 
 
-async def test_nobody_waits_longer_than_a_proxy_would(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_waits_longer_than_a_proxy_would(tmp_path: Path) -> None:
     """What is asked for is capped; a negative wait is none."""
-    monkeypatch.setattr(evaluations, "MAX_WAIT_SECONDS", 0.01)
-    assert (await submit(api, wait_seconds=10_000))[0] == 202
-    assert (await submit(api, wait_seconds=-1))[0] == 202
+    async with running_api(tmp_path, limits=Limits(wait_seconds=0.01)) as api:
+        assert (await submit(api, wait_seconds=10_000))[0] == 202
+        assert (await submit(api, wait_seconds=-1))[0] == 202

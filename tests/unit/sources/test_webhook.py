@@ -3,13 +3,14 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.doubles.receiver import Receiver, running_receiver
-from watcher.api import bodies
+from watcher.api.limits import Limits
 from watcher.dialects.catalog import DIALECTS
 from watcher.model.errors import ConfigurationError
 from watcher.sources.webhook import WebhookSource
@@ -37,6 +38,10 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     }
     async with running_receiver(tmp_path, [a_source(*each) for each in auths.items()], DIALECTS["distribution"]) as running:
         yield running
+
+
+def open_to_anybody(directory: Path, limits: Limits) -> AbstractAsyncContextManager[Receiver]:
+    return running_receiver(directory, [a_source("open", NoAuth())], DIALECTS["distribution"], limits=limits)
 
 
 def envelope(*actions: str) -> bytes:
@@ -146,19 +151,18 @@ async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(receiver: Re
     assert arrival.excerpt
 
 
-async def test_a_body_without_end_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_without_end_is_cut_off(tmp_path: Path) -> None:
     """What was read of it is recorded, and the connection is closed."""
-    monkeypatch.setattr(bodies, "DRAIN_BYTES", 100_000)
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(1000):
             yield b"x" * 4096
 
-    with contextlib.suppress(OSError):  # the client may still be writing when we hang up
-        await receiver.post("open", endless())
-    arrival = receiver.last
-    assert receiver.rejected.reason == "too-large"
-    assert 100_000 < arrival.body_bytes < 2_000_000
+    async with open_to_anybody(tmp_path, Limits(drain_bytes=100_000)) as receiver:
+        with contextlib.suppress(OSError):  # the client may still be writing when we hang up
+            await receiver.post("open", endless())
+        assert receiver.rejected.reason == "too-large"
+        assert 100_000 < receiver.last.body_bytes < 2_000_000
 
 
 async def test_what_is_compressed_is_not_unpacked(receiver: Receiver) -> None:
@@ -167,14 +171,14 @@ async def test_what_is_compressed_is_not_unpacked(receiver: Receiver) -> None:
     assert (status, receiver.rejected.reason) == (202, "invalid-json")
 
 
-async def test_a_sender_that_trickles_is_ended(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sender_that_trickles_is_ended(tmp_path: Path) -> None:
     """It holds a connection for a bounded time only. 503, not 408: some take that for final, and it may be we who were slow."""
-    monkeypatch.setattr(bodies, "READ_SECONDS", 0.05)
-    reader, writer = await receiver.connect()
-    writer.write(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    assert (await reader.readline()).startswith(b"HTTP/1.1 503")
-    writer.close()
-    await writer.wait_closed()
+    async with open_to_anybody(tmp_path, Limits(read_seconds=0.05)) as receiver:
+        reader, writer = await receiver.connect()
+        writer.write(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_store_that_is_down_is_the_senders_to_try_again(receiver: Receiver) -> None:

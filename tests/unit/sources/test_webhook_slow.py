@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
-from watcher.api import app, bodies, listening
+from watcher.api.limits import Limits
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import BearerAuth, HmacAuth, NoAuth, WebhookAuth, WebhookSourceSettings
 
@@ -21,10 +21,7 @@ HEAD = b"POST /hooks/open HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture
 async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
     monkeypatch.setenv("HOOK", "s3cret")
-    monkeypatch.setattr(bodies, "READ_SECONDS", 0.3)
-    monkeypatch.setattr(app, "IDLE_SECONDS", 0.3)
-    monkeypatch.setattr(listening, "MIN_CONNECTIONS", 40)
-    monkeypatch.setattr(listening, "MAX_CONNECTIONS", 40)
+    limits = Limits(read_seconds=0.3, idle_seconds=0.3, min_connections=40, max_connections=40)
     auths: dict[str, WebhookAuth] = {
         "open": NoAuth(),
         "bearer": BearerAuth(secret="env:HOOK"),
@@ -34,7 +31,7 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         WebhookSource(WebhookSourceSettings(name=name, dialect="generic", auth=auth), max_body_bytes=1024)
         for name, auth in auths.items()
     ]
-    async with running_receiver(tmp_path, sources, WrittenDialect()) as running:
+    async with running_receiver(tmp_path, sources, WrittenDialect(), limits=limits) as running:
         yield running
 
 
