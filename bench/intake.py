@@ -39,6 +39,7 @@ from watcher.kit.telemetry import Metrics, configure_logging
 from watcher.model.reference import Host
 from watcher.pipeline.intake import Intake
 from watcher.registry.access import RegistryClients
+from watcher.registry.client import RegistryClient
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
@@ -147,7 +148,7 @@ async def serve_durable(ready: Path) -> None:
         counted=metrics.count_event,
     )
     # A push is taken in without a word to its registry.
-    registries = RegistryClients([RegistrySettings(host=HOST)], on_response=None)
+    registries = RegistryClients([RegistrySettings(host=HOST)], RegistryClient)
     context = ApiContext(
         backlog=backlog,
         jobs=backlog,

@@ -17,6 +17,7 @@ from tests.doubles.routes import nobody, sending
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import KnownBases, LayerCache
+from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes, inspection_json
 from watcher.model.inventory import FileTable
@@ -80,12 +81,12 @@ class Bench:
 
 @pytest.fixture(params=["sqlite"])
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    clock = HandClock()
+    clock, bell = HandClock(), Wakeup()
     async with open_database(tmp_path / "watcher.db") as database:
         yield Bench(
             clock=clock,
-            verdicts=StoredVerdicts(database, clock),
-            outbox=StoredOutbox(database, clock, max_attempts=3, jitter=lambda: 0.5),
+            verdicts=StoredVerdicts(database, clock, bell=bell),
+            outbox=StoredOutbox(database, clock, bell=bell, max_attempts=3, jitter=lambda: 0.5),
             images=StoredImages(database, merged_files),
             facts=LayerStore(database),
             bases=StoredBases(database),
@@ -199,6 +200,26 @@ async def test_a_publication_is_due_until_it_is_published(bench: Bench) -> None:
         await bench.outbox.settle(each, Published())
     bench.clock.advance(86400)
     assert await bench.due() == []
+
+
+async def test_a_verdict_to_publish_rings_the_bell(bench: Bench) -> None:
+    """Whoever announces hears of it at once, and when a publication of the same subject has ended; else nobody wakes."""
+
+    async def rung() -> bool:
+        try:
+            async with asyncio.timeout(0.05):
+                await bench.outbox.wait(3600)
+        except TimeoutError:
+            return False
+        return True
+
+    assert not await rung()
+    await bench.record("v-1", "log")
+    assert await rung()
+    publication = await bench.take()
+    assert not await rung()
+    await bench.outbox.settle(publication, Published())
+    assert await rung()
 
 
 async def test_at_most_the_asked_number_is_taken(bench: Bench) -> None:

@@ -15,8 +15,9 @@ from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUna
 from watcher.model.image import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Index, Manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
-from watcher.registry.listing_catalog import build_listing
+from watcher.registry.listing import DistributionListing
 from watcher.registry.manifests import RegistryImages
+from watcher.registry.pages import PageLimits
 from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, listed_descriptor, merge_index
 from watcher.registry.settings import AnonymousAuth, PasswordAuth, RegistrySettings
 from watcher.registry.uploads import RegistryUploads
@@ -147,10 +148,9 @@ async def test_a_registry_that_comes_back(docker_registry: RunningRegistry, clie
     assert await images.head(Tag("v1")) == IMAGE.digest
 
 
-async def test_what_there_is_page_by_page(client: RegistryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_there_is_page_by_page(client: RegistryClient) -> None:
     """The catalogue with its own links, and tags; what has been deleted is not there."""
-    monkeypatch.setattr("watcher.registry.pages.PAGE_SIZE", 2)
-    uploads, listing = RegistryUploads(client), build_listing(client)
+    uploads, listing = RegistryUploads(client), DistributionListing(client, limits=PageLimits(size=2))
     names = [RepositoryName(name) for name in ("a", "b/c", "b/d", "e-f", "g")]
     for name in names:
         await push_image(uploads, name, IMAGE, Tag("v1"))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -56,11 +57,10 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    # Who is refused a second time in this test has the new credentials at once, and a source that failed is asked again.
-    monkeypatch.setattr("watcher.registry.credentials.RENEW_SECONDS", 0.0)
-    monkeypatch.setattr("watcher.registry.credentials.FAILED_SECONDS", 0.0)
-    monkeypatch.setattr("watcher.registry.credentials.RECHECK_SECONDS", 0.0)
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    # An hour goes by whenever the time is asked for: who is refused a second time has the new credentials at once, and a source
+    # that failed is asked again.
+    hours = count(step=3600.0)
     secret = tmp_path / "password"
     secret.write_text(PASSWORD)
     async with (
@@ -70,7 +70,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     ):
         auth = {"type": "basic", "username": "watcher", "password": f"file:{secret}"}
         settings = msgspec.convert({"host": registry.host, "auth": auth}, RegistrySettings)
-        async with RegistryClients.of([settings]) as registries:
+        async with RegistryClients.of([settings], monotonic=lambda: next(hours)) as registries:
             registries.open_configured()
             put_image(registry, APP, IMAGE, "v1")
             verdicts = StoredVerdicts(database, lambda: MOMENT)

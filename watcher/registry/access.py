@@ -1,6 +1,8 @@
 """The clients of all registries: those that are configured, and those that are named elsewhere and reached as they are."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self
@@ -8,7 +10,7 @@ from typing import Self
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference, RepositoryName
-from watcher.registry.client import OnResponse, RegistryClient
+from watcher.registry.client import OnResponse, RegistryClient, Sleep
 from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.mirrors import Mirror, Mirrors
@@ -21,17 +23,24 @@ from watcher.registry.uploads import RegistryUploads
 class RegistryClients:
     """`Registries` and `WritableRegistries` by one client per registry, made when first needed: all wait for the same turns."""
 
-    def __init__(self, settings: Sequence[RegistrySettings], on_response: OnResponse | None) -> None:
+    def __init__(self, settings: Sequence[RegistrySettings], connect: Callable[[RegistrySettings], RegistryClient]) -> None:
         self._settings = {each.registry: each for each in settings}
-        self._on_response = on_response
+        self._connect = connect
         self._clients: dict[Host, RegistryClient] = {}
         self._mirrors: dict[Host, Mirrors] = {}
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, settings: Sequence[RegistrySettings], *, on_response: OnResponse | None = None) -> AsyncIterator[Self]:
+    async def of(
+        cls,
+        settings: Sequence[RegistrySettings],
+        *,
+        on_response: OnResponse | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> AsyncIterator[Self]:
         """Open; every client is closed at the end."""
-        registries = cls(settings, on_response)
+        registries = cls(settings, partial(RegistryClient, on_response=on_response, monotonic=monotonic, sleep=sleep))
         try:
             yield registries
         finally:
@@ -82,7 +91,7 @@ class RegistryClients:
     def _client(self, host: Host) -> RegistryClient:
         if host not in self._clients:
             settings = self._settings.get(host) or RegistrySettings(host=host)
-            self._clients[host] = RegistryClient(settings, on_response=self._on_response)
+            self._clients[host] = self._connect(settings)
         return self._clients[host]
 
     def _mirrors_of(self, host: Host) -> Mirrors:

@@ -165,7 +165,7 @@ class BlobTransfer:
                         raise
                     reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
                     raise RegistryUnavailableError(f"{self.what}: {reason} ({type(error).__name__})") from error
-                stop.sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1))
+                self._on_loop(origin.client.pause(FIRST_WAIT_SECONDS * 2 ** (failures - 1)), stop)
             else:
                 return
 

@@ -7,6 +7,7 @@ import asyncio
 import io
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -49,6 +50,7 @@ CONNECTIONS = 16
 CONNECT_SECONDS = 10.0
 PIECEWISE_BYTES = 1024 * 1024
 
+Sleep = Callable[[float], Awaitable[None]]
 OnResponse = Callable[[Host, int], None]
 """`on_response(registry, status)`, once per answer, redirects and refusals included."""
 
@@ -74,7 +76,8 @@ class RegistryClient:
         *,
         on_response: OnResponse | None = None,
         clock: Clock = utc_now,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Reads the authorities and certificates that the settings name. Raises ConfigurationError."""
         self.settings = settings
@@ -88,7 +91,7 @@ class RegistryClient:
         self.clock = clock
         self._on_response = on_response
         self._sleep = sleep
-        provider = CredentialProvider(self.registry, build_credentials(settings, self._fetch_token))
+        provider = CredentialProvider(self.registry, build_credentials(settings, self._fetch_token), clock=monotonic)
         self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
         self._session: aiohttp.ClientSession | None = None
 
@@ -102,6 +105,10 @@ class RegistryClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def pause(self, duration_seconds: float) -> None:
+        """Wait as this client waits between attempts."""
+        await self._sleep(duration_seconds)
 
     async def request(
         self,

@@ -36,7 +36,7 @@ class _Answer(msgspec.Struct, frozen=True):
     secret: str = msgspec.field(name="Secret", default="")
 
 
-def ask_helper(program: str, registry: Host) -> Credentials | None:
+def ask_helper(program: str, registry: Host, *, timeout_seconds: float = PROGRAM_SECONDS) -> Credentials | None:
     """What the program keeps for this registry; None when it keeps nothing.
 
     Raises:
@@ -45,7 +45,7 @@ def ask_helper(program: str, registry: Host) -> Credentials | None:
     """
     if _PROGRAM.fullmatch(program) is None:
         raise ConfigurationError(f"{program[:80]!r}: not the name of a credential helper (docker-credential- and a-z, 0-9, -)")
-    code, output = _run(program, (DOCKER_HUB_KEY if registry == DOCKER_HUB else registry).encode())
+    code, output = _run(program, (DOCKER_HUB_KEY if registry == DOCKER_HUB else registry).encode(), timeout_seconds)
     if code:
         # The protocol has it on stdout: "credentials not found in native keychain".
         if b"credentials not found" in output.lower():
@@ -63,7 +63,7 @@ def ask_helper(program: str, registry: Host) -> Credentials | None:
     return Credentials(username=answer.username, password=Secret(answer.secret))
 
 
-def _run(program: str, question: bytes) -> tuple[int, bytes]:
+def _run(program: str, question: bytes, timeout_seconds: float) -> tuple[int, bytes]:
     """Its exit status and what it printed. It is ended, with everything it started, when it takes too long or says too much."""
     try:
         process = subprocess.Popen(
@@ -77,7 +77,7 @@ def _run(program: str, question: bytes) -> tuple[int, bytes]:
         raise ConfigurationError(f"{program}: cannot be run: {error.strerror}") from error
     assert process.stdin is not None
     assert process.stdout is not None
-    deadline = time.monotonic() + PROGRAM_SECONDS
+    deadline = time.monotonic() + timeout_seconds
     try:
         # Shorter than any pipe, so this never blocks; a program that does not read its question is judged by its answer.
         with contextlib.suppress(BrokenPipeError):
@@ -86,7 +86,7 @@ def _run(program: str, question: bytes) -> tuple[int, bytes]:
         output = _read(process.stdout.fileno(), deadline, program)
         return process.wait(max(deadline - time.monotonic(), 0.1)), output
     except subprocess.TimeoutExpired as error:
-        raise AuthenticationError(f"{program}: did not end within {PROGRAM_SECONDS:g} s") from error
+        raise AuthenticationError(f"{program}: did not end within {timeout_seconds:g} s") from error
     finally:
         # Not yet waited for, so the number is still its own.
         if process.returncode is None:
@@ -110,4 +110,4 @@ def _read(descriptor: int, deadline: float, program: str) -> bytes:
         output += piece
         if len(output) > MAX_OUTPUT_BYTES:
             raise AuthenticationError(f"{program}: printed more than {MAX_OUTPUT_BYTES} bytes")
-    raise AuthenticationError(f"{program}: no answer within {PROGRAM_SECONDS:g} s")
+    raise AuthenticationError(f"{program}: no answer in time")

@@ -1,6 +1,7 @@
 """What there is in a registry: repositories, tags, and where it can be asked for them, digests without a tag."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from watcher.model.errors import AuthenticationError, InvalidReferenceError
 from watcher.model.reference import TAG_PATTERN, RepositoryName, Tag, parse_repository
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient, Response
-from watcher.registry.pages import decode_page, pages
+from watcher.registry.pages import PAGES, PageLimits, decode_page, pages
 from watcher.registry.protocol import CatalogUnavailableError
 
 CATALOG_SCOPE = frozenset({"registry:catalog:*"})
@@ -37,16 +38,17 @@ class DistributionListing:
 
     lists_digests = False
 
-    def __init__(self, client: RegistryClient, *, catalog_path: str = "/v2/_catalog") -> None:
+    def __init__(self, client: RegistryClient, *, catalog_path: str = "/v2/_catalog", limits: PageLimits = PAGES) -> None:
         self._client = client
         self._catalog_path = catalog_path
+        self._pages = partial(pages, client, limits=limits)
 
     async def repositories(self) -> AsyncIterator[RepositoryName]:
         """See `Listing`. Spec: distribution "Catalog"; not part of OCI's."""
         client = self._client
         if client.settings.registry_kind in _WITHOUT_CATALOG:
             raise CatalogUnavailableError(f"{client.registry}: has no catalogue; name the repositories")
-        async for page in pages(client, self._catalog_path, scopes=CATALOG_SCOPE, accept=REFUSED_STATUSES):
+        async for page in self._pages(self._catalog_path, scopes=CATALOG_SCOPE, accept=REFUSED_STATUSES):
             if page.status != 200:
                 raise no_catalog(client, page)
             for name in valid_repositories(decode_page(client, page, Catalog).repositories):
@@ -55,7 +57,7 @@ class DistributionListing:
     async def tags(self, repository: RepositoryName) -> AsyncIterator[Tag]:
         """See `Listing`. Spec: OCI distribution-spec v1.1 "Listing Tags" (end-8)."""
         path, scopes = f"/v2/{repository}/tags/list", frozenset({scope(repository, "pull")})
-        async for page in pages(self._client, path, scopes=scopes, accept=frozenset({404})):
+        async for page in self._pages(path, scopes=scopes, accept=frozenset({404})):
             if page.status == 404:
                 return
             for text in decode_page(self._client, page, TagList).tags or ():

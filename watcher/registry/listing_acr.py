@@ -10,7 +10,7 @@ from watcher.model.reference import RepositoryName
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing, valid_digest
-from watcher.registry.pages import decode_page, pages
+from watcher.registry.pages import decode_page
 
 
 class Manifests(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class AcrListing(DistributionListing):
     async def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
         """See `Listing`."""
         path, scopes = f"/acr/v1/{repository}/_manifests", frozenset({scope(repository, "metadata_read")})
-        async for page in pages(self._client, path, scopes=scopes, accept=frozenset({404})):
+        async for page in self._pages(path, scopes=scopes, accept=frozenset({404})):
             if page.status == 404:
                 return
             for entry in decode_page(self._client, page, Manifests).manifests or ():

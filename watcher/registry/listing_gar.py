@@ -10,7 +10,7 @@ from watcher.model.reference import RepositoryName
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing, valid_digest
-from watcher.registry.pages import decode_page, pages
+from watcher.registry.pages import decode_page
 
 
 class ManifestMap(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class GarListing(DistributionListing):
     async def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
         """See `Listing`."""
         path, scopes = f"/v2/{repository}/tags/list", frozenset({scope(repository, "pull")})
-        async for page in pages(self._client, path, scopes=scopes, accept=frozenset({404})):
+        async for page in self._pages(path, scopes=scopes, accept=frozenset({404})):
             if page.status == 404:
                 return
             for text in decode_page(self._client, page, ManifestMap).manifest or ():

@@ -12,7 +12,7 @@ from watcher.model.digest import Digest
 from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing, no_catalog, valid_digest, valid_repositories
-from watcher.registry.pages import decode_page, pages
+from watcher.registry.pages import decode_page
 
 API = "/api/v2.0"
 PAGE_SIZE = 100  # its maximum
@@ -51,7 +51,7 @@ class HarborListing(DistributionListing):
     async def _entries(self, path: str, *, needed: bool = False) -> AsyncIterator[dict[str, Any]]:
         """The objects of a list. One that is refused or not there is empty, or CatalogUnavailableError where it is `needed`."""
         client = self._client
-        async for page in pages(client, path, size_name="page_size", size=PAGE_SIZE, accept=_REFUSED, password=True):
+        async for page in self._pages(path, size_name="page_size", size=PAGE_SIZE, accept=_REFUSED, password=True):
             if page.status != 200:
                 if needed:
                     raise no_catalog(client, page)

@@ -4,6 +4,7 @@ Spec: OCI distribution-spec v1.1 "Listing Tags"; RFC 8288.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -18,12 +19,20 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# The most that distribution and ECR give at once; registries that like less give less.
-PAGE_SIZE = 1000
-# Ten million names. What goes on after that is no list.
-MAX_PAGES = 10_000
-# A thousand names are 256 KiB at most; this is for registries that know no pages and give everything.
-MAX_PAGE_BYTES = 16 * 1024 * 1024
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLimits:
+    """How far a list is followed."""
+
+    # The most that distribution and ECR give at once; registries that like less give less.
+    size: int = 1000
+    # Ten million names. What goes on after that is no list.
+    pages: int = 10_000
+    # A thousand names are 256 KiB at most; this is for registries that know no pages and give everything.
+    page_bytes: int = 16 * 1024 * 1024
+
+
+PAGES = PageLimits()
 
 
 async def pages(
@@ -32,6 +41,7 @@ async def pages(
     *,
     size_name: str = "n",
     size: int | None = None,
+    limits: PageLimits = PAGES,
     scopes: frozenset[str] = frozenset(),
     accept: frozenset[int] = frozenset(),
     password: bool = False,
@@ -45,17 +55,17 @@ async def pages(
         As `RegistryClient.request`.
     """
     plain = client.base_url.join(URL(path, encoded=True))
-    url = plain.update_query({size_name: str(size or PAGE_SIZE)})
+    url = plain.update_query({size_name: str(size or limits.size)})
     seen: set[URL] = set()
-    while url not in seen and len(seen) < MAX_PAGES:
+    while url not in seen and len(seen) < limits.pages:
         seen.add(url)
         response = await client.request(
-            "GET", url, scopes=scopes, limit_bytes=MAX_PAGE_BYTES, accept=accept | {200, 400}, password=password
+            "GET", url, scopes=scopes, limit_bytes=limits.page_bytes, accept=accept | {200, 400}, password=password
         )
         if response.status == 400 and len(seen) == 1:
             # Some refuse a page size above their own instead of giving less.
             response = await client.request(
-                "GET", plain, scopes=scopes, limit_bytes=MAX_PAGE_BYTES, accept=accept | {200}, password=password
+                "GET", plain, scopes=scopes, limit_bytes=limits.page_bytes, accept=accept | {200}, password=password
             )
         if response.status == 400:
             raise RegistryUnavailableError(f"{client.registry}{plain.path}: answered 400 in the middle of a list")

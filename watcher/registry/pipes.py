@@ -71,19 +71,11 @@ class Stop:
         """
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
-        if descriptor >= 0:
-            poller.register(descriptor, events)
+        poller.register(descriptor, events)
         ready = poller.poll(timeout_seconds * 1000)
         self.check()
         if not ready:
             raise TimeoutError
-
-    def sleep(self, duration_seconds: float) -> None:
-        """Raises StoppedError as soon as it is told to."""
-        try:
-            self.poll(-1, 0, duration_seconds)
-        except TimeoutError:
-            return
 
     def close(self) -> None:
         with self._lock:

@@ -45,9 +45,8 @@ BLOBS = ".*/blobs/.*"
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_PASSWORD", "s3cret")
-    monkeypatch.setattr("watcher.registry.blobs.FIRST_WAIT_SECONDS", 0.001)
 
 
 def hold(registry: MemoryRegistry, content: bytes = CONTENT, digest: Digest | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.doubles.scripted_server import Asked, ScriptedServer, scripted_server
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError
 from watcher.registry.client import RegistryClient
+from watcher.registry.credentials import RENEW_SECONDS
 from watcher.registry.credentials_acr import LIFETIME_SECONDS, AcrSource
 from watcher.registry.entra import entra_token
 from watcher.registry.settings import AcrAuth, RegistrySettings
@@ -75,9 +77,11 @@ class Registry:
         return web.json_response({"tags": ["v1"]})
 
 
-def client_of(registry: ScriptedServer, entra: ScriptedServer, **auth: Any) -> RegistryClient:
+def client_of(
+    registry: ScriptedServer, entra: ScriptedServer, *, now: Callable[[], float] = time.monotonic, **auth: Any
+) -> RegistryClient:
     given = {"type": "acr", "authority": entra.url, "identity_endpoint": entra.url, **auth}
-    return RegistryClient(msgspec.convert({"host": registry.host, "kind": "acr", "auth": given}, RegistrySettings))
+    return RegistryClient(msgspec.convert({"host": registry.host, "kind": "acr", "auth": given}, RegistrySettings), monotonic=now)
 
 
 async def test_an_application_s_token_is_exchanged_for_the_registry_s() -> None:
@@ -107,13 +111,13 @@ async def test_an_application_s_token_is_exchanged_for_the_registry_s() -> None:
         assert registry.count("/oauth2/token") == 1
 
 
-async def test_a_refresh_token_that_the_registry_forgot_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refresh_token_that_the_registry_forgot_is_replaced() -> None:
     """A registry that was restarted with new keys costs one exchange, not an error."""
-    monkeypatch.setattr("watcher.registry.credentials.RENEW_SECONDS", 0.0)
-    state = Registry()
+    state, now = Registry(), [0.0]
     async with scripted_server(Entra()) as entra, scripted_server(state) as registry:
-        async with client_of(registry, entra) as client:
+        async with client_of(registry, entra, now=lambda: now[0]) as client:
             await client.request("GET", "/v2/team/app/tags/list")
+            now[0] = RENEW_SECONDS
             state.refresh, state.valid = "refresh-2", {"access-2"}
             assert (await client.request("GET", "/v2/team/app/tags/list")).status == 200
         assert state.exchanges == 2

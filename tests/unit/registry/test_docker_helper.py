@@ -97,16 +97,11 @@ def test_what_goes_wrong_is_said_without_what_was_printed(script: str, said: str
 
 
 @pytest.mark.parametrize("script", ["sleep 60 & echo $! > {pid}; wait", "sleep 60 & echo $! > {pid}; exec 1>&-; wait"])
-def test_one_that_hangs_is_ended_with_all_it_started(
-    script: str, install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_hangs_is_ended_with_all_it_started(script: str, install: Install, tmp_path: Path) -> None:
     """In time, whether it prints nothing or only does not end."""
-    monkeypatch.setattr("watcher.registry.docker_helper.PROGRAM_SECONDS", 0.3)
     install(script.format(pid=tmp_path / "pid"))
-    started = time.monotonic()
-    with pytest.raises(AuthenticationError, match="within"):
-        ask_helper(PROGRAM, HOST)
-    assert time.monotonic() - started < 5
+    with pytest.raises(AuthenticationError, match=r"in time|within"):
+        ask_helper(PROGRAM, HOST, timeout_seconds=0.3)
     child = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 5
     while is_running(child) and time.monotonic() < deadline:

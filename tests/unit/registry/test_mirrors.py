@@ -33,9 +33,12 @@ SMALL = Descriptor(media_type="application/json", digest=digest_of(b"{}"), size=
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_PASSWORD", "s3cret")
-    monkeypatch.setattr("watcher.registry.blobs.FIRST_WAIT_SECONDS", 0.001)
+
+
+async def at_once(_seconds: float) -> None:
+    """Nothing is waited for between two attempts."""
 
 
 def hold(registry: MemoryRegistry, repository: str = APP, content: bytes = CONTENT) -> None:
@@ -64,7 +67,7 @@ async def a_pair(*, prefix: str = "", gate: Gate | None = None, **settings: Any)
         hold(registry)
         hold(mirror, f"{prefix}/{APP}" if prefix else APP)
         written = {"host": registry.host, "mirrors": [f"{mirror.host}/{prefix}" if prefix else mirror.host], **settings}
-        async with RegistryClients.of([msgspec.convert(written, RegistrySettings)]) as registries:
+        async with RegistryClients.of([msgspec.convert(written, RegistrySettings)], sleep=at_once) as registries:
             yield Pair(registry, mirror, registries.images(registry.host, APP))
 
 
@@ -178,7 +181,7 @@ async def test_a_mirror_does_not_see_the_registry_s_credentials(monkeypatch: pyt
             {"host": registry.host, "mirrors": [mirror.host]},
             {"host": mirror.host, "auth": auth},
         ]
-        async with RegistryClients.of([msgspec.convert(each, RegistrySettings) for each in documents]) as registries:
+        async with RegistryClients.of([msgspec.convert(each, RegistrySettings) for each in documents], sleep=at_once) as registries:
             await registries.images(registry.host, APP).manifest(IMAGE.digest)
         assert (len(registry.seen), mirror.seen[-1].authorized) == (0, True)
 
@@ -198,7 +201,7 @@ async def test_a_mirror_whose_tokens_are_not_to_be_had_is_passed_over(drain: Dra
             hold(each)
             hold(each, OTHER)
         settings = msgspec.convert({"host": registry.host, "mirrors": [mirror.host]}, RegistrySettings)
-        async with RegistryClients.of([settings]) as registries:
+        async with RegistryClients.of([settings], sleep=at_once) as registries:
             images = registries.images(registry.host, APP)
             assert await drain(images, BLOB) == CONTENT
             assert not registry.seen

@@ -11,7 +11,9 @@ from tests.doubles.scripted_server import Answer, ScriptedServer, scripted_serve
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError, ThrottledError, TooLargeError
 from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
+from watcher.registry.listing import DistributionListing
 from watcher.registry.listing_catalog import build_listing
+from watcher.registry.pages import PageLimits
 from watcher.registry.protocol import CatalogUnavailableError, Listing
 from watcher.registry.settings import RegistrySettings
 from watcher.testing.faults import Fault
@@ -141,16 +143,16 @@ async def test_a_list_that_leads_back_ends() -> None:
         assert len(server.asked) == 2
 
 
-async def test_a_list_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_without_an_end_is_cut() -> None:
     """There is a last page, whatever the registry says."""
-    monkeypatch.setattr("watcher.registry.pages.MAX_PAGES", 5)
 
     async def endless(request: web.Request) -> web.Response:
         count = int(request.query.get("last", 0)) + 1
         return web.json_response({"tags": [f"v{count}"]}, headers={"Link": f'<?last={count}>; rel="next"'})
 
     async with scripted_server(endless) as server, client_of(server) as client:
-        assert await everything(build_listing(client).tags(APP)) == ["v1", "v2", "v3", "v4", "v5"]
+        listing = DistributionListing(client, limits=PageLimits(pages=5))
+        assert await everything(listing.tags(APP)) == ["v1", "v2", "v3", "v4", "v5"]
 
 
 @pytest.mark.parametrize("base", ["http://internal.example.com:5000", "https://evil.test", "//evil.test", "http://x//evil.test"])
@@ -189,12 +191,11 @@ async def test_what_is_no_list_is_said_so(body: bytes) -> None:
             await everything(build_listing(client).tags(APP))
 
 
-async def test_a_page_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_is_bounded() -> None:
     """Nobody makes us read without end."""
-    monkeypatch.setattr("watcher.registry.pages.MAX_PAGE_BYTES", 1000)
     async with scripted_server(always({"tags": ["v" * 100] * 100})) as server, client_of(server) as client:
         with pytest.raises(TooLargeError):
-            await everything(build_listing(client).tags(APP))
+            await everything(DistributionListing(client, limits=PageLimits(page_bytes=1000)).tags(APP))
 
 
 async def test_artifact_registry_lists_digests_with_its_tags() -> None:

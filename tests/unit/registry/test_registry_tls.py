@@ -31,11 +31,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.registry.blobs.FIRST_WAIT_SECONDS", 0.001)
-
-
 def hold(registry: MemoryRegistry) -> None:
     registry.content.writable(APP).blobs[BLOB.digest] = CONTENT
 
