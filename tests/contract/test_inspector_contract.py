@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.doubles.image_sources import MemoryCache, MemoryImages
+from tests.doubles.image_sources import MemoryImages
 from tests.doubles.judges import WrittenInspector
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.protocol import ImageInspector
 from watcher.inspection.settings import InspectionSettings
@@ -36,7 +37,7 @@ def _lose_configurations(images: MemoryImages) -> None:
 
 @asynccontextmanager
 async def _inspector() -> AsyncIterator[Inspecting]:
-    async with Inspector(InspectionSettings(workers=1), cache=MemoryCache(), salt=b"salt") as inspector:
+    async with Inspector(InspectionSettings(workers=1), cache=MemoryLayerCache(), salt=b"salt") as inspector:
         yield Inspecting(inspector=inspector, lose=_lose_configurations)
 
 

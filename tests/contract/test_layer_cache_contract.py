@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.databases import open_database
-from tests.doubles.image_sources import MemoryCache
 from tests.doubles.inventories import BOTTOM, TOP, layer_facts
 from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.protocol import LayerCache
@@ -22,18 +21,14 @@ async def _stored(folder: Path) -> AsyncIterator[LayerCache]:
         yield LayerStore(database)
 
 
-def _memory(cache: type[MemoryLayerCache | MemoryCache]) -> Callable[[Path], AbstractAsyncContextManager[LayerCache]]:
-    @asynccontextmanager
-    async def opened(_: Path) -> AsyncIterator[LayerCache]:
-        yield cache()
-
-    return opened
+@asynccontextmanager
+async def _memory(_: Path) -> AsyncIterator[LayerCache]:
+    yield MemoryLayerCache()
 
 
 CACHES: Mapping[type, Callable[[Path], AbstractAsyncContextManager[LayerCache]]] = {
     LayerStore: _stored,
-    MemoryLayerCache: _memory(MemoryLayerCache),
-    MemoryCache: _memory(MemoryCache),
+    MemoryLayerCache: _memory,
 }
 
 

@@ -10,7 +10,6 @@ from watcher.inspection.workers.messages import Limits
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import DigestMismatchError, NotFoundError, TooLargeError
 from watcher.model.image import Descriptor, FetchedManifest, parse_manifest
-from watcher.model.inventory import LayerFacts
 from watcher.model.reference import Reference, RepositoryName, Tag
 from watcher.registry.pipes import Sink, Stop, run_transfer
 from watcher.testing.images import BuiltImage
@@ -83,21 +82,6 @@ class MemoryImages:
 def _verify(raw: bytes, descriptor: Descriptor) -> None:
     if len(raw) != descriptor.size or digest_of(raw) != descriptor.digest:
         raise DigestMismatchError(f"{descriptor.digest}: other bytes")
-
-
-@dataclass(slots=True)
-class MemoryCache:
-    """A `LayerCache` to look into."""
-
-    kept: dict[Digest, LayerFacts] = field(default_factory=dict)
-
-    async def layer(self, digest: Digest) -> LayerFacts | None:
-        return self.kept.get(digest)
-
-    async def keep_layer(self, facts: LayerFacts) -> None:
-        kept = self.kept.get(facts.digest)
-        if kept is None or kept.makers != facts.makers:
-            self.kept[facts.digest] = facts
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.doubles.image_sources import LIMITS, MemoryCache, MemoryImages
+from tests.doubles.image_sources import LIMITS, MemoryImages
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.layers import LayerInspection
 from watcher.inspection.workers import zygote as zygote_module
 from watcher.inspection.workers.zygote import SandboxUnavailableError, Zygote, ZygoteLostError
@@ -42,7 +43,7 @@ async def with_workers(monkeypatch: pytest.MonkeyPatch, change: str) -> AsyncIte
 
 async def problem(zygote: Zygote, raw: bytes, *, seconds: float = 20) -> Problem:
     """What is said of a layer that such a worker reads; nothing is kept."""
-    images, cache = MemoryImages(), MemoryCache()
+    images, cache = MemoryImages(), MemoryLayerCache()
     layer = images.add_layer(raw)
     layers = LayerInspection(zygote=zygote, cache=cache, slots=asyncio.Semaphore(1), counted=lambda _: None)
     known = await layers.facts(images, layer, LIMITS, lambda _: seconds)

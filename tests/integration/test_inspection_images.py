@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.image_sources import MemoryCache, MemoryImages, gzipped, tar_of
+from tests.doubles.image_sources import MemoryImages, gzipped, tar_of
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import digest_of
@@ -51,7 +52,7 @@ HISTORY: list[dict[str, Any]] = [
 
 @pytest.fixture
 async def inspector() -> AsyncIterator[Inspector]:
-    async with Inspector(InspectionSettings(workers=2), cache=MemoryCache(), salt=b"salt") as running:
+    async with Inspector(InspectionSettings(workers=2), cache=MemoryLayerCache(), salt=b"salt") as running:
         yield running
 
 
@@ -204,7 +205,7 @@ async def test_budgets_are_results() -> None:
         (InspectionSettings(max_files=10), "more than 10 entries"),
         (InspectionSettings(max_files=40), "more than inspection.max_files allows"),
     ):
-        async with Inspector(settings, cache=MemoryCache(), salt=b"salt") as inspector:
+        async with Inspector(settings, cache=MemoryLayerCache(), salt=b"salt") as inspector:
             found = await inspect(inspector, big)
         assert found.sections["files"].state in {SectionState.PARTIAL, SectionState.MISSING}
         assert expected in found.sections["files"].reason

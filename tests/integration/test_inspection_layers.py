@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.doubles.image_sources import LIMITS, MemoryCache, MemoryImages, gzipped, layer_tar, tar_of
+from tests.doubles.image_sources import LIMITS, MemoryImages, gzipped, layer_tar, tar_of
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.image.assembly import KnownLayer
 from watcher.inspection.layers import LayerInspection
@@ -33,7 +34,7 @@ class Bench:
 
     zygote: Zygote
     images: MemoryImages = field(default_factory=MemoryImages)
-    cache: MemoryCache = field(default_factory=MemoryCache)
+    cache: MemoryLayerCache = field(default_factory=MemoryLayerCache)
     counted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from tests.doubles.databases import open_database
 from tests.doubles.evaluators import WrittenEvaluator
-from tests.doubles.image_sources import MemoryCache
 from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Done, Job, Lane, Retry, Settlement
 from watcher.backlog.sqlite import SqliteBacklog
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.push import Push
@@ -66,7 +66,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with (
         open_database(tmp_path / "w.db") as database,
         serve_registry(gate=Gate(access=Access.TOKEN)) as registry,
-        Inspector(InspectionSettings(workers=1), cache=MemoryCache(), salt=b"salt") as inspector,
+        Inspector(InspectionSettings(workers=1), cache=MemoryLayerCache(), salt=b"salt") as inspector,
     ):
         auth = {"type": "basic", "username": "watcher", "password": f"file:{secret}"}
         settings = msgspec.convert({"host": registry.host, "auth": auth}, RegistrySettings)

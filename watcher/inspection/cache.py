@@ -5,15 +5,15 @@ from watcher.model.inventory import LayerFacts
 
 
 class MemoryLayerCache:
-    """The LayerCache of `watcher scan`, where images given together share their layers."""
+    """The LayerCache of `watcher scan`, where images given together share their layers: those that were `kept`."""
 
     def __init__(self) -> None:
-        self._layers: dict[Digest, LayerFacts] = {}
+        self.kept: dict[Digest, LayerFacts] = {}
 
     async def layer(self, digest: Digest) -> LayerFacts | None:
-        return self._layers.get(digest)
+        return self.kept.get(digest)
 
     async def keep_layer(self, facts: LayerFacts) -> None:
-        kept = self._layers.get(facts.digest)
+        kept = self.kept.get(facts.digest)
         if kept is None or kept.makers != facts.makers:
-            self._layers[facts.digest] = facts
+            self.kept[facts.digest] = facts

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.doubles.image_sources import MemoryBases, MemoryCache
+from tests.doubles.image_sources import MemoryBases
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import Digest, digest_of
@@ -52,7 +53,7 @@ class Room:
     registry: MemoryRegistry
     registries: RegistryClients
     inspector: Inspector
-    cache: MemoryCache
+    cache: MemoryLayerCache
     bases: MemoryBases
     counted: list[str] = field(default_factory=list)
 
@@ -68,7 +69,7 @@ class Room:
 @asynccontextmanager
 async def opened(*, trusted: Callable[[Reference], bool] | None = None, **settings: Any) -> AsyncIterator[Room]:
     counted: list[str] = []
-    cache, bases = MemoryCache(), MemoryBases()
+    cache, bases = MemoryLayerCache(), MemoryBases()
     async with (
         serve_registry() as registry,
         RegistryClients.of([RegistrySettings(host=registry.host, auth=AnonymousAuth())]) as registries,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.image_sources import LIMITS, MemoryCache, MemoryImages, layer_tar
+from tests.doubles.image_sources import LIMITS, MemoryImages, layer_tar
 from tools.makers import GOLDEN, PROJECT, ROOM, Makings, forgotten, makings, modules
+from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
@@ -62,7 +63,7 @@ class Reading:
 
     zygote: Zygote
     images: MemoryImages
-    cache: MemoryCache
+    cache: MemoryLayerCache
 
     async def read_again(self, makers: Makers) -> set[str]:
         """The layers that had to be read."""
@@ -81,7 +82,7 @@ class Reading:
 async def test_a_changed_cataloger_reads_only_layers_that_hold_its_files() -> None:
     """What it says nothing of stands as it is; what was read again stands from then on."""
     async with Zygote(b"salt") as zygote:
-        reading = Reading(zygote, MemoryImages(), MemoryCache())
+        reading = Reading(zygote, MemoryImages(), MemoryLayerCache())
         assert await reading.read_again(Makers()) == {*LAYERS}
         assert await reading.read_again(Makers()) == set()
         assert await reading.read_again(exchanged(NewerDpkg())) == {"system", "damaged"}
