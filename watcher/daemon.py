@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from watcher.evaluation.policies.loading import load_settings
 from watcher.inspection.image.base_image import trusted_by
 from watcher.inspection.inspector import Inspector
 from watcher.kit.clock import utc_now
-from watcher.kit.secret import resolve
+from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
 from watcher.kit.units import size_bytes
@@ -39,7 +39,7 @@ from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.settings import MessagePublisherSettings
 from watcher.registry.access import RegistryClients
-from watcher.registry.protocol import Registries
+from watcher.registry.protocol import Registries, WritableRegistries
 from watcher.settings import Settings
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.catalog import build_source
@@ -57,7 +57,7 @@ JOBS_AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A daemon that is put together. `address` is where it listens once `run` has begun."""
+    """A daemon that is put together; `run` is its life."""
 
     settings: Settings
     folder: Path
@@ -108,71 +108,26 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     Raises:
         ConfigurationError: something the operator must change: a secret, a policy, the store, the sandbox.
     """
+    extra = extra or {}
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         storage = await stack.enter_async_context(owned(settings.store))
-        registries = await stack.enter_async_context(
-            RegistryClients.of(settings.registries, on_response=metrics.count_registry_request)
-        )
-        registries.open_configured()
+        registries = await stack.enter_async_context(_open_registries(settings, metrics))
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
-        inspector = await stack.enter_async_context(
-            Inspector(
-                settings.inspection,
-                cache=storage.layers,
-                bases=storage.bases,
-                salt=await storage.salt(),
-                fetch_base=registries.fetch_configured,
-                is_trusted=trusted_by(settings.policies.lists.get("trusted_bases", ())),
-                counted=metrics.count_layer,
-            )
-        )
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        context = PublisherContext(
-            registries=registries,
-            own_writes=storage.own_writes,
-            locks=storage.locks,
-            session=session,
-            clock=utc_now,
-        )
-        publishers = {each.name: build_publisher(each, context) for each in settings.publish}
-        publishers.update(extra or {})
-        for publisher in publishers.values():
-            stack.push_async_callback(publisher.aclose)
-        routes = [
-            Route(
-                publisher=each.name,
-                outcomes=each.outcomes,
-                only_changes=isinstance(each, MessagePublisherSettings) and each.when == "changed",
-            )
-            for each in settings.publish
-        ]
-        routes += [Route(publisher=name, outcomes=tuple(Outcome)) for name in extra or ()]
-
-        def recorded(job: Job, judged: Sequence[Judged], seconds: float) -> None:
-            for each in judged:
-                metrics.count_verdict(each.verdict.outcome.value)
-            metrics.inspection_seconds.observe(seconds)
-            metrics.push_to_verdict_seconds.observe((utc_now() - job.received_at).total_seconds())
-
+        inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
+        publishers = await stack.enter_async_context(_open_publishers(settings, storage, registries, extra))
+        sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
-        source_context = SourceContext(
-            max_body_bytes=size_bytes(settings.server.max_body),
-            registries=registries,
-            judged=storage.verdicts.judged,
-            swept=metrics.count_sweep,
-        )
-        sources = [build_source(each, source_context) for each in settings.sources]
         judge = Judge(
             backlog=storage.backlog,
             verdicts=storage.verdicts,
             judging=Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION),
             registries=registries,
             environments=settings.environments,
-            routes=routes,
+            routes=_routes(settings, extra),
             clock=utc_now,
-            recorded=recorded,
+            recorded=partial(_count_judged, metrics),
             suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
         yield Daemon(
@@ -181,17 +136,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             storage=storage,
             registries=registries,
             evaluator=evaluator,
-            intake=Intake(
-                dialects={
-                    each.name: build_dialect(each.dialect, each.mapping)
-                    for each in settings.sources
-                    if isinstance(each, EventSourceSettings)
-                },
-                backlog=storage.backlog,
-                own_writes=storage.own_writes,
-                clock=utc_now,
-                counted=metrics.count_event,
-            ),
+            intake=_intake(settings, storage, metrics),
             jobs=Jobs(backlog=storage.backlog, work=judge.judge, slots=JOBS_AT_ONCE),
             announcer=Announcer(
                 outbox=storage.outbox,
@@ -211,19 +156,20 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
                 sources=sources,
                 down=lambda: {**_disconnected(sources), **supervisor.down()},
-                api_token=resolve(settings.server.api_token) if settings.server.api_token else None,
+                api_token=_secret(settings.server.api_token),
                 admission=settings.admission,
-                admission_token=resolve(settings.admission.token) if settings.admission and settings.admission.token else None,
+                admission_token=_secret(settings.admission.token if settings.admission else None),
             ),
             metrics=metrics,
             supervisor=supervisor,
         )
 
 
-def _disconnected(sources: Sequence[Source]) -> Mapping[str, str]:
-    """The sources that run and hear nothing, as parts that are down."""
-    silent = [each.name for each in sources if each.health.problem and not each.health.connected]
-    return {f"source-{name}": "disconnected" for name in silent}
+@asynccontextmanager
+async def _open_registries(settings: Settings, metrics: Metrics) -> AsyncIterator[RegistryClients]:
+    async with RegistryClients.of(settings.registries, on_response=metrics.count_registry_request) as registries:
+        registries.open_configured()
+        yield registries
 
 
 async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator:
@@ -235,6 +181,89 @@ async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator
         await evaluator.aclose()
         raise
     return evaluator
+
+
+async def _inspector(settings: Settings, storage: Storage, registries: Registries, metrics: Metrics) -> Inspector:
+    """Not entered yet."""
+    return Inspector(
+        settings.inspection,
+        cache=storage.layers,
+        bases=storage.bases,
+        salt=await storage.salt(),
+        fetch_base=registries.fetch_configured,
+        is_trusted=trusted_by(settings.policies.lists.get("trusted_bases", ())),
+        counted=metrics.count_layer,
+    )
+
+
+@asynccontextmanager
+async def _open_publishers(
+    settings: Settings, storage: Storage, registries: WritableRegistries, extra: Mapping[str, Publisher]
+) -> AsyncIterator[Mapping[str, Publisher]]:
+    """Those that are configured and `extra`, by name; all are closed at the end."""
+    async with AsyncExitStack() as stack:
+        context = PublisherContext(
+            registries=registries,
+            own_writes=storage.own_writes,
+            locks=storage.locks,
+            session=await stack.enter_async_context(aiohttp.ClientSession()),
+            clock=utc_now,
+        )
+        publishers = {each.name: build_publisher(each, context) for each in settings.publish} | dict(extra)
+        for publisher in publishers.values():
+            stack.push_async_callback(publisher.aclose)
+        yield publishers
+
+
+def _routes(settings: Settings, extra: Iterable[str]) -> Sequence[Route]:
+    """What is configured, and everything to each of `extra`."""
+    configured = [
+        Route(
+            publisher=each.name,
+            outcomes=each.outcomes,
+            only_changes=isinstance(each, MessagePublisherSettings) and each.when == "changed",
+        )
+        for each in settings.publish
+    ]
+    return [*configured, *(Route(publisher=name, outcomes=tuple(Outcome)) for name in extra)]
+
+
+def _sources(settings: Settings, storage: Storage, registries: Registries, metrics: Metrics) -> Sequence[Source]:
+    context = SourceContext(
+        max_body_bytes=size_bytes(settings.server.max_body),
+        registries=registries,
+        judged=storage.verdicts.judged,
+        swept=metrics.count_sweep,
+    )
+    return [build_source(each, context) for each in settings.sources]
+
+
+def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> Intake:
+    heard = [each for each in settings.sources if isinstance(each, EventSourceSettings)]
+    return Intake(
+        dialects={each.name: build_dialect(each.dialect, each.mapping) for each in heard},
+        backlog=storage.backlog,
+        own_writes=storage.own_writes,
+        clock=utc_now,
+        counted=metrics.count_event,
+    )
+
+
+def _count_judged(metrics: Metrics, job: Job, judged: Sequence[Judged], seconds: float) -> None:
+    for each in judged:
+        metrics.count_verdict(each.verdict.outcome.value)
+    metrics.inspection_seconds.observe(seconds)
+    metrics.push_to_verdict_seconds.observe((utc_now() - job.received_at).total_seconds())
+
+
+def _secret(reference: str | None) -> Secret | None:
+    return resolve(reference) if reference else None
+
+
+def _disconnected(sources: Sequence[Source]) -> Mapping[str, str]:
+    """The sources that run and hear nothing, as parts that are down."""
+    silent = [each.name for each in sources if each.health.problem and not each.health.connected]
+    return {f"source-{name}": "disconnected" for name in silent}
 
 
 async def run_until_signalled(settings: Settings, *, folder: Path) -> None:
