@@ -47,6 +47,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("watcher.inspection.inspector", "watcher.inspection.confined.tar"),
         ("watcher.daemon", "watcher.inspection.confined.sandbox"),
     ],
+    "Pipeline: the loops and the judge are strangers, and stand on what decides": [
+        ("watcher.pipeline.jobs", "watcher.pipeline.judge"),
+        ("watcher.pipeline.judging", "watcher.pipeline.judge"),
+        ("watcher.pipeline.lanes", "watcher.pipeline.jobs"),
+    ],
     "Evaluation: rules run over policies as written and over the document they read": [
         ("watcher.evaluation.policies.reading", "watcher.evaluation.rules.compile"),
         ("watcher.evaluation.document.types", "watcher.evaluation.rules.syntax_tree"),
