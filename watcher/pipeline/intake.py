@@ -14,7 +14,7 @@ from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
 from watcher.model.image import INDEX_TYPES
 from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
-from watcher.pipeline.gathering import Gathering
+from watcher.pipeline.shared_calls import SharedCalls
 from watcher.publishing.protocol import OwnWrites
 from watcher.sources.protocol import Accepted
 
@@ -36,10 +36,10 @@ class Intake:
     own_writes: OwnWrites
     clock: Clock
     counted: Callable[[str, str, str], None]
-    _gathering: Gathering[Arrival, Receipt] = field(init=False)
+    _calls: SharedCalls[Arrival, Receipt] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._gathering = Gathering(self._keep)
+        self._calls = SharedCalls(self._keep)
 
     async def __call__(self, source: str, delivery: Delivery) -> Accepted:
         """Take one delivery in.
@@ -74,7 +74,7 @@ class Intake:
         )
 
     async def _take(self, source: str, arrivals: Sequence[Arrival]) -> Accepted:
-        receipts = await self._gathering.together(arrivals)
+        receipts = await self._calls.together(arrivals)
         fates = dict.fromkeys(Fate, 0)
         for arrival, receipt in zip(arrivals, receipts, strict=True):
             fates[receipt.fate] += 1

@@ -32,7 +32,7 @@ class _Share(Generic[Item, Result]):
             self.woken.set_result(None)
 
 
-class Gathering(Generic[Item, Result]):
+class SharedCalls(Generic[Item, Result]):
     """`call` takes items and gives a result for each, in order. It must be safe to repeat for the same items.
 
     There is no task and no timer: while no call is under way, a caller calls for itself and for all who wait; when a call ends,
