@@ -29,6 +29,7 @@ from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
+from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.intake import Intake
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
@@ -122,7 +123,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         judge = Judge(
             backlog=storage.backlog,
             verdicts=storage.verdicts,
-            judging=Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION),
+            judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version=VERSION),
             registries=registries,
             environments=settings.environments,
             routes=_routes(settings, extra),

@@ -39,6 +39,7 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import Cataloger
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
+from watcher.pipeline.protocol import Gatherer
 from watcher.publishing.protocol import OwnWrites, Progress, Publisher, SubjectLocks
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
@@ -78,6 +79,7 @@ SUITES: Mapping[type, Collection[type]] = {
 # Protocol with one adapter and no double → the tests of that adapter. The second one begins a suite.
 ALONE: Mapping[type, str] = {
     Ears: "tests/unit/sources/test_pubsub_messages.py",
+    Gatherer: "tests/unit/pipeline/test_gathering.py",
     Hook: "tests/contract/test_source_contract.py",
     ImageReader: "tests/contract/test_store_contract.py",
     Manifests: "tests/unit/registry/test_registry_images.py",

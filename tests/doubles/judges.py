@@ -22,6 +22,7 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome
 from watcher.pipeline.environments import EnvironmentSettings
+from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
@@ -94,7 +95,7 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
         judge = Judge(
             backlog=backlog,
             verdicts=verdicts,
-            judging=Judging(inspector=inspector, evaluator=evaluator, engine_version="1"),
+            judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version="1"),
             registries=registries,
             environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
             routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],

@@ -19,6 +19,7 @@ from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.push import Push
 from watcher.model.reference import RepositoryName, Tag
+from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.registry.access import RegistryClients
@@ -77,7 +78,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             judge = Judge(
                 backlog=SqliteBacklog(database, lambda: MOMENT),
                 verdicts=verdicts,
-                judging=Judging(inspector=inspector, evaluator=WrittenEvaluator(), engine_version="1"),
+                judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=WrittenEvaluator(), engine_version="1"),
                 registries=registries,
                 environments=[],
                 routes=[],

@@ -28,6 +28,7 @@ from watcher.model.reference import Reference
 from watcher.model.verdict import Outcome, Subject, worst
 from watcher.model.verdict_json import verdict_json
 from watcher.pipeline.environments import environment_of
+from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judging import Judging, Task
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
@@ -156,7 +157,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
         fetch_base=registries.fetch_configured,
     )
     async with ProcessEvaluator(asked.policies) as evaluator, inspector:
-        yield Judging(inspector=inspector, evaluator=evaluator, engine_version=VERSION)
+        yield Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version=VERSION)
 
 
 def _progress(text: str) -> AbstractContextManager[Any]:

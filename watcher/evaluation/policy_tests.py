@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.case import Document, with_effective_user
 from watcher.evaluation.document.fields import COLLECTIONS, NOT_PRODUCED, VARIABLES
 from watcher.evaluation.document.files import MessageFiles, file_message
-from watcher.evaluation.document.types import message_class
+from watcher.evaluation.document.json_form import items_of, message_of
 from watcher.evaluation.policies.reading import PolicyTestSource
 from watcher.evaluation.policies.shapes import CaseDocument
 from watcher.evaluation.protocol import Judgement
@@ -103,15 +102,15 @@ def case_document(given: Mapping[str, Any], case: CaseDocument) -> Document:
     unknown = sorted(merged.keys() - {*VARIABLES, *COLLECTIONS, *_OTHER_KEYS})
     if unknown:
         raise ValueError(f"input has no {unknown[0]!r}; it has {', '.join(sorted({*VARIABLES, *COLLECTIONS, *_OTHER_KEYS}))}")
-    variables = {name: _message(variable.message, merged.get(name, {}), name) for name, variable in VARIABLES.items()}
+    variables = {name: message_of(variable.message, merged.get(name, {}), name) for name, variable in VARIABLES.items()}
     image: Any = variables["image"]
     if "runs_as_root" not in merged.get("image", {}).get("config", {}):
         image.config.runs_as_root = image.config.HasField("effective_uid") and image.config.effective_uid == 0
-    files = [_file(item) for item in _items(merged, "files")]
+    files = [_file(item) for item in items_of(merged.get("files", []), "files")]
     return Document(
         variables=variables,
         collections={
-            name: [_message(collection.message, item, name) for item in _items(merged, name)]
+            name: [message_of(collection.message, item, name) for item in items_of(merged.get(name, []), name)]
             for name, collection in COLLECTIONS.items()
             if name != "files"
         },
@@ -158,30 +157,12 @@ def _named(finding: Finding) -> str:
     return f"{finding.rule}#{finding.key}" if finding.key else finding.rule
 
 
-def _items(merged: Mapping[str, Any], name: str) -> Sequence[Any]:
-    items = merged.get(name, [])
-    if not isinstance(items, list):
-        raise ValueError(f"{name}: expected a list")  # noqa: TRY004 - the caller adds the place to every ValueError
-    return items
-
-
-def _message(name: str, value: Any, where: str) -> Message:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected a mapping")  # noqa: TRY004 - as above
-    made = message_class(name)()
-    try:
-        json_format.ParseDict(dict(value), made)
-    except json_format.ParseError as error:
-        raise ValueError(f"{where}: {str(error).replace('inspect.v1.', '').splitlines()[0]:.300}") from error
-    return made
-
-
 def _file(value: Any) -> Message:
     """A file whose type and bits follow from its mode where the case does not say them. YAML 1.1 reads `0o4755` as text."""
     mode = value.get("mode") if isinstance(value, Mapping) else None
     if isinstance(mode, str) and re.fullmatch(r"0o?[0-7]+", mode):
         value = {**value, "mode": int(mode.replace("o", ""), 8)}
-    read: Any = _message("File", value, "files")
+    read: Any = message_of("File", value, "files")
     derived: Any = file_message(type=read.type or "file", mode=read.mode)
     for name in ("type", "suid", "sgid", "world_writable"):
         if name not in value:
@@ -192,7 +173,7 @@ def _file(value: Any) -> Message:
 def _sections(given: Any, user: str) -> dict[str, Section]:
     """Complete unless the case says otherwise: `packages: partial` or `packages: {state: partial, reason: …}`."""
     if not isinstance(given, Mapping):
-        raise ValueError("sections: expected a mapping")  # noqa: TRY004 - as above
+        raise ValueError("sections: expected a mapping")  # noqa: TRY004 - the caller adds the place to every ValueError
     sections = dict.fromkeys(_STATE_NAMES, Section())
     for name, said in given.items():
         if name not in sections:

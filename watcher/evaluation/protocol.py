@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Protocol
 
 from watcher.model.inventory import Inventory
+from watcher.model.knowledge import Knowledge
 from watcher.model.reference import Tag
 from watcher.model.verdict import Finding, Outcome, PolicyName, Section, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One image before the policies. `now` is the only clock a rule can see.
+    """One image before the policies, with what is known of it besides. `now` is the only clock a rule can see.
 
     `inventory` None means that nothing was inspected: only rules that read nothing but `event` are then evaluated.
     """
@@ -20,7 +21,13 @@ class Case:
     now: datetime
     tag: Tag | None = None
     inventory: Inventory | None = None
+    knowledge: tuple[Knowledge, ...] = ()
     action: str = "push"
+
+    @property
+    def data_revision(self) -> str:
+        """Which data the case rests on besides the image, of everybody who brought some."""
+        return " ".join(each.data_revision for each in self.knowledge if each.data_revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +38,6 @@ class Judgement:
     findings: tuple[Finding, ...]
     policies: tuple[PolicyName, ...]
     policy_revision: str
-    data_revision: str = ""
     sections: dict[str, Section] = field(default_factory=dict)
 
 

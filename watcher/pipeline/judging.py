@@ -1,4 +1,4 @@
-"""One image before the policies: fetch, classify, inspect, evaluate. Shared by the daemon's jobs and `watcher scan`.
+"""One image before the policies: fetch, classify, inspect, gather, evaluate. Shared by the daemon's jobs and `watcher scan`.
 
 An index has one verdict per runnable platform and one of its own, the worst of them.
 """
@@ -16,6 +16,7 @@ from watcher.model.image import FetchedManifest, Index, Manifest
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Tag
 from watcher.model.verdict import SECTIONS, Origin, Outcome, Section, SectionState, Subject, Verdict, worst
+from watcher.pipeline.gathering import Gathering
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged
 
@@ -38,6 +39,7 @@ class Judging:
     """The rooms an image passes through, and the version that is written on every verdict."""
 
     inspector: ImageInspector
+    gathering: Gathering
     evaluator: Evaluator
     engine_version: str
 
@@ -69,9 +71,15 @@ class Judging:
         return await self._evaluated(task, inventory, platform)
 
     async def _evaluated(self, task: Task, inventory: Inventory, platform: str | None) -> Judged:
-        judgement = await self.evaluator.evaluate(
-            Case(subject=task.subject, now=task.now, tag=task.tag, inventory=inventory, action=task.action)
+        case = Case(
+            subject=task.subject,
+            now=task.now,
+            tag=task.tag,
+            inventory=inventory,
+            knowledge=await self.gathering.known(task.subject, inventory),
+            action=task.action,
         )
+        judgement = await self.evaluator.evaluate(case)
         verdict = Verdict(
             id=task.id,
             outcome=judgement.outcome,
@@ -82,7 +90,7 @@ class Judging:
             policies=judgement.policies,
             policy_revision=judgement.policy_revision,
             facts_revision=inventory.facts_revision,
-            data_revision=judgement.data_revision,
+            data_revision=case.data_revision,
             engine_version=self.engine_version,
             evaluated_at=task.now,
             findings=judgement.findings,

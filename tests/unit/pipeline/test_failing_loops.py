@@ -24,6 +24,7 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import Reference, Tag
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
+from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
@@ -107,7 +108,7 @@ class JudgeBench:
         judge = Judge(
             backlog=self.backlog,
             verdicts=StoredVerdicts(database, self.clock),
-            judging=Judging(inspector=Any, evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
+            judging=Judging(inspector=Any, gathering=Gathering(), evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
             registries=RefusingRegistries(self.work),
             environments=[],
             routes=[],

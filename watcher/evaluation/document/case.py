@@ -9,8 +9,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.clean_text import clean, clean_all, int64
-from watcher.evaluation.document.fields import COLLECTIONS, EFFECTIVE_USER, NOT_PRODUCED, VARIABLES
+from watcher.evaluation.document.fields import EFFECTIVE_USER, NOT_PRODUCED
 from watcher.evaluation.document.files import FileRows, MessageFiles, TableFiles
+from watcher.evaluation.document.gathered import gathered
 from watcher.evaluation.document.image import image_message
 from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
@@ -21,7 +22,7 @@ from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
 
 COMPLETE = Section()
 
-# What no inspection of an image produces, and why it is not there.
+# What is gathered besides an inspection, and why it is not there when nobody is configured to.
 _NOT_CONFIGURED: Mapping[str, str] = {
     "vulnerabilities": "no vulnerability data are configured",
     "provenance": "no verification of attestations is configured",
@@ -68,13 +69,14 @@ def document_of(case: Case) -> Document:
             inspected=False,
         )
     digests = [layer.digest for layer in inventory.layers]
+    brought = gathered(case.knowledge)
     return Document(
         variables={
             "event": event,
             "image": image_message(inventory),
             "base": _base(inventory.base),
             "distro": _distro(inventory),
-            **{name: message_class(VARIABLES[name].message)() for name in ("data", "provenance", "drift")},
+            **brought.variables,
         },
         collections={
             "packages": [_package(package, digests) for package in inventory.packages],
@@ -89,14 +91,14 @@ def document_of(case: Case) -> Document:
                 )
                 for user in inventory.users
             ],
-            **{name: () for name in COLLECTIONS if name not in ("packages", "secrets", "users", "files")},
+            **brought.collections,
         },
         files=TableFiles(
             table=inventory.files,
             layer_digests=digests,
             base_layers=inventory.base.layer_count if inventory.base.known else 0,
         ),
-        sections=_sections(inventory),
+        sections=_sections(inventory, brought.sections),
         now=case.now,
     )
 
@@ -107,19 +109,21 @@ def with_effective_user(sections: Mapping[str, Section], user: str) -> dict[str,
     return {**sections, EFFECTIVE_USER: COMPLETE if number else sections.get("users", COMPLETE)}
 
 
-def _sections(inventory: Inventory) -> dict[str, Section]:
+def _sections(inventory: Inventory, gathered: Mapping[str, Section]) -> dict[str, Section]:
     sections: dict[str, Section] = {}
     for name in SECTIONS:
         if name not in INSPECTED:
-            sections[name] = Section(state=SectionState.NOT_CONFIGURED, reason=_NOT_CONFIGURED[name])
+            nobody = Section(state=SectionState.NOT_CONFIGURED, reason=_NOT_CONFIGURED[name])
+            sections[name] = gathered.get(name, nobody)
         elif name in inventory.sections:
             sections[name] = inventory.sections[name]
         else:
             sections[name] = Section(state=SectionState.MISSING, reason="the inspection says nothing of it")
     if not inventory.base.known and sections["base"].state is SectionState.COMPLETE:
         sections["base"] = Section(state=SectionState.MISSING, reason="the base image could not be identified")
-    missing = {name: Section(state=SectionState.MISSING, reason=reason) for name, reason in NOT_PRODUCED.items()}
-    return with_effective_user({**sections, **missing}, inventory.config.user)
+    for name, reason in NOT_PRODUCED.items():
+        sections[name] = gathered.get(name, Section(state=SectionState.MISSING, reason=reason))
+    return with_effective_user(sections, inventory.config.user)
 
 
 def _base(base: Base) -> Message:
