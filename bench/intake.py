@@ -37,7 +37,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics, configure_logging
 from watcher.model.reference import Host
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.registry.access import RegistryClients
 from watcher.registry.client import RegistryClient
 from watcher.registry.settings import RegistrySettings
@@ -140,7 +140,7 @@ async def serve_durable(ready: Path) -> None:
     source = WebhookSource(
         WebhookSourceSettings(name="main", registry=HOST, auth=BearerAuth(secret="env:HOOK_SECRET")), max_body_bytes=2**20
     )
-    intake = Intake(
+    intake = DurableIntake(
         dialects={"main": DIALECTS["distribution"]},
         backlog=backlog,
         own_writes=OwnWriteStore(database, utc_now, alone=True),
@@ -150,7 +150,7 @@ async def serve_durable(ready: Path) -> None:
     # A push is taken in without a word to its registry.
     registries = RegistryClients([RegistrySettings(host=HOST)], RegistryClient)
     context = ApiContext(
-        backlog=backlog,
+        submissions=intake,
         jobs=backlog,
         verdicts=StoredVerdicts(database, utc_now),
         images=StoredImages(database, merged_files),

@@ -34,7 +34,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics, configure_logging
 from watcher.model.push import Push
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.sources.protocol import Accepted
 from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSourceSettings
@@ -92,7 +92,7 @@ def take_bare(endpoint: str, messages: int) -> float:
 class Timed:
     """An intake that notes when each delivery was on disk, and when the first came."""
 
-    def __init__(self, intake: Intake, messages: int) -> None:
+    def __init__(self, intake: DurableIntake, messages: int) -> None:
         self._intake = intake
         self._left = messages
         self.began = 0.0
@@ -121,7 +121,7 @@ async def take_durable(endpoint: str, messages: int, path: Path) -> float:
     await database.open()
     metrics = Metrics()
     intake = Timed(
-        Intake(
+        DurableIntake(
             dialects={"main": DIALECTS["distribution"]},
             backlog=SqliteBacklog(database, utc_now),
             own_writes=OwnWriteStore(database, utc_now, alone=True),

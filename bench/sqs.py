@@ -38,7 +38,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics, configure_logging
 from watcher.model.reference import Host
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_settings import SqsSourceSettings
 from watcher.store.migrate import migrate
@@ -159,7 +159,7 @@ async def bare(supply: Supply, receivers: int) -> float:
     return time.monotonic() - started
 
 
-async def ours(supply: Supply, receivers: int, intake: Intake) -> float:
+async def ours(supply: Supply, receivers: int, intake: DurableIntake) -> float:
     """Seconds from the first answer until every message is deleted. The SDK is loaded then, as it is for the bare loop."""
     source = SqsSource(SqsSourceSettings(name="main", queue_url=supply.url, region=REGION, registry=HOST, receivers=receivers))
     async with asyncio.TaskGroup() as group:
@@ -181,7 +181,7 @@ async def compare(name: str, fill: Callable[[int, int], Supply], *, events: int,
         database.own()
         migrate(path)
         await database.open()
-        intake = Intake(
+        intake = DurableIntake(
             dialects={"main": DIALECTS["distribution"]},
             backlog=SqliteBacklog(database, utc_now),
             own_writes=OwnWriteStore(database, utc_now, alone=True),

@@ -30,7 +30,7 @@ from watcher.model.errors import PolicyError
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.gathering import Gathering
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
@@ -65,7 +65,7 @@ class Daemon:
     storage: Storage
     registries: Registries
     evaluator: CurrentEvaluator
-    intake: Intake
+    intake: DurableIntake
     jobs: Jobs
     announcer: Announcer
     sources: Sequence[Source]
@@ -131,13 +131,14 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             recorded=partial(_count_judged, metrics),
             suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
+        intake = _intake(settings, storage, metrics)
         yield Daemon(
             settings=settings,
             folder=folder,
             storage=storage,
             registries=registries,
             evaluator=evaluator,
-            intake=_intake(settings, storage, metrics),
+            intake=intake,
             jobs=Jobs(backlog=storage.backlog, work=judge.judge, slots=JOBS_AT_ONCE),
             announcer=Announcer(
                 outbox=storage.outbox,
@@ -147,7 +148,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             ),
             sources=sources,
             context=ApiContext(
-                backlog=storage.backlog,
+                submissions=intake,
                 jobs=storage.jobs,
                 verdicts=storage.verdicts,
                 images=storage.images,
@@ -239,9 +240,9 @@ def _sources(settings: Settings, storage: Storage, registries: Registries, metri
     return [build_source(each, context) for each in settings.sources]
 
 
-def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> Intake:
+def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIntake:
     heard = [each for each in settings.sources if isinstance(each, EventSourceSettings)]
-    return Intake(
+    return DurableIntake(
         dialects={each.name: build_dialect(each.dialect, each.mapping) for each in heard},
         backlog=storage.backlog,
         own_writes=storage.own_writes,

@@ -30,6 +30,7 @@ from tests.contract.test_publisher_contract import PLACES as PUBLISHERS
 from tests.contract.test_registries_contract import KINDS as REGISTRIES
 from tests.contract.test_source_contract import BENCHES
 from tests.doubles.backlogs import BACKLOGS
+from watcher.api.context import Submissions
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader, Inbox
 from watcher.dialects.protocol import Dialect
 from watcher.evaluation.current import ClosableEvaluator
@@ -87,6 +88,7 @@ ALONE: Mapping[type, str] = {
     OwnWrites: "tests/contract/test_store_contract.py",
     Referrers: "tests/unit/registry/test_registry_referrers.py",
     Rules: "tests/unit/secrets/test_secret_judgement.py",
+    Submissions: "tests/unit/pipeline/test_intake.py",
     SubjectLocks: "tests/contract/test_store_contract.py",
     Transactions: "tests/unit/kit/test_sqlite.py",
     Uploads: "tests/unit/registry/test_uploads.py",

@@ -18,7 +18,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import RetryableError
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.sources.protocol import Accepted
 from watcher.sources.protocol import Intake as AnyIntake
 from watcher.store.own_writes import OwnWriteStore
@@ -41,7 +41,7 @@ class Taking:
 async def _pipeline(folder: Path) -> AsyncIterator[Taking]:
     inbox, clock = RecordingInbox(), HandClock()
     async with open_database(folder / "w.db") as database:
-        intake = Intake(
+        intake = DurableIntake(
             dialects={"main": DIALECTS["distribution"]},
             backlog=inbox,
             own_writes=OwnWriteStore(database, clock),
@@ -61,7 +61,10 @@ async def _recording(_: Path) -> AsyncIterator[Taking]:
     )
 
 
-INTAKES: Mapping[type, Callable[[Path], AbstractAsyncContextManager[Taking]]] = {Intake: _pipeline, RecordingIntake: _recording}
+INTAKES: Mapping[type, Callable[[Path], AbstractAsyncContextManager[Taking]]] = {
+    DurableIntake: _pipeline,
+    RecordingIntake: _recording,
+}
 
 
 @pytest.fixture(params=INTAKES)

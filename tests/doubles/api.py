@@ -25,8 +25,10 @@ from watcher.kit.sqlite import Database
 from watcher.kit.telemetry import Metrics
 from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
+from watcher.pipeline.intake import DurableIntake
 from watcher.sources.protocol import Hook, Source
 from watcher.store.images import StoredImages
+from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 
@@ -78,7 +80,9 @@ async def running_api(
     async with open_database(directory / "watcher.db") as database:
         backlog, verdicts = SqliteBacklog(database, clock), StoredVerdicts(database, clock)
         context = ApiContext(
-            backlog=backlog,
+            submissions=DurableIntake(
+                dialects={}, backlog=backlog, own_writes=OwnWriteStore(database, clock), clock=clock, counted=metrics.count_event
+            ),
             jobs=backlog,
             verdicts=verdicts,
             images=StoredImages(database, merged_files),

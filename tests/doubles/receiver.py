@@ -15,7 +15,7 @@ from watcher.api.settings import ServerSettings
 from watcher.backlog.protocol import Arrival
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.model.push import Decision, Ignored, Rejected
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.sources.webhook import WebhookSource
 from watcher.store.own_writes import OwnWriteStore
 
@@ -78,7 +78,7 @@ async def running_receiver(
     inbox, clock = RecordingInbox(), HandClock()
     hooks = {source.name: source for source in sources}
     async with running_api(directory, hooks=hooks, settings=server, limits=limits) as api, asyncio.TaskGroup() as group:
-        intake = Intake(
+        intake = DurableIntake(
             dialects={source.name: dialect for source in sources},
             backlog=inbox,
             own_writes=OwnWriteStore(api.database, clock),

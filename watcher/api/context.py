@@ -2,19 +2,33 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
 from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import AdmissionSettings
-from watcher.backlog.protocol import Backlog, BacklogReader
+from watcher.backlog.protocol import BacklogReader
 from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret
 from watcher.kit.telemetry import Metrics
+from watcher.model.push import Push
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
 from watcher.store.protocol import ImageReader, VerdictStore
+
+
+class Submissions(Protocol):
+    """What somebody wants to be judged now, before everything that was only announced."""
+
+    async def submit(self, source: str, push: Push, *, environment: str | None) -> str:
+        """The id of the job that it became, or of the one it is part of, once it is on disk. `environment` None asks for its own.
+
+        Raises:
+            RetryableError: it could not be kept.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +39,7 @@ class ApiContext:
     that do not run now, each with a word for why. `admission` None switches the endpoint off.
     """
 
-    backlog: Backlog
+    submissions: Submissions
     jobs: BacklogReader
     verdicts: VerdictStore
     images: ImageReader

@@ -2,16 +2,15 @@
 
 import asyncio
 import time
-import uuid
 
 import msgspec
 from aiohttp import web
 
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.problems import problem
-from watcher.backlog.protocol import Arrival, JobRow, Lane
+from watcher.backlog.protocol import JobRow
 from watcher.model.digest import parse_digest
-from watcher.model.push import Push, Pushed
+from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, parse_reference
 from watcher.model.verdict import Verdict
 from watcher.model.verdict_json import verdict_bytes
@@ -50,20 +49,9 @@ async def submit(request: web.Request) -> web.Response:
             detail=f"{reference.registry} is not among the configured registries; add it under `registries`",
             reason="registry-not-configured",
         )
-    job_id = uuid.uuid4().hex
     push = Push(registry=reference.registry, repository=reference.repository, tag=reference.tag, digest=reference.digest)
-    arrival = Arrival(
-        source=SOURCE,
-        decision=Pushed(push=push),
-        delivery_key=job_id,
-        received_at=context.clock(),
-        lane=Lane.CI,
-        environment=wanted.environment,
-        job_id=job_id,
-    )
-    (receipt,) = await context.backlog.put([arrival])
-    context.metrics.events.labels(SOURCE, receipt.fate.value, receipt.reason).inc()
-    return await _wait(context, receipt.job_id or job_id, min(max(wanted.wait_seconds, 0.0), context.limits.wait_seconds))
+    job_id = await context.submissions.submit(SOURCE, push, environment=wanted.environment)
+    return await _wait(context, job_id, min(max(wanted.wait_seconds, 0.0), context.limits.wait_seconds))
 
 
 async def show(request: web.Request) -> web.Response:

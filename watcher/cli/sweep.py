@@ -11,7 +11,7 @@ from watcher.cli.options import config_option, required_settings
 from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import parse_host
-from watcher.pipeline.intake import Intake
+from watcher.pipeline.intake import DurableIntake
 from watcher.registry.access import RegistryClients
 from watcher.settings import Settings
 from watcher.sources.sweep_pass import SweepReport, sweep
@@ -64,7 +64,7 @@ def _scopes(settings: Settings) -> Mapping[str, Scope]:
 
 async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> Sequence[SweepReport]:
     async with opened(settings.store, read_only=False) as storage, RegistryClients.of(settings.registries) as registries:
-        intake = Intake(
+        intake = DurableIntake(
             dialects={},
             backlog=storage.backlog,
             own_writes=storage.own_writes,

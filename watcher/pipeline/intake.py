@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -28,8 +29,11 @@ SAME_BODY_SECONDS = 600.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Intake:
-    """`dialects` is by source. `counted` is told (source, fate, reason)."""
+class DurableIntake:
+    """`Intake` of watcher/sources/protocol.py, and `Submissions` of watcher/api/context.py.
+
+    `dialects` is by source. `counted` is told (source, fate, reason).
+    """
 
     dialects: Mapping[str, Dialect]
     backlog: Inbox
@@ -73,12 +77,36 @@ class Intake:
             ],
         )
 
-    async def _take(self, source: str, arrivals: Sequence[Arrival]) -> Accepted:
+    async def submit(self, source: str, push: Push, *, environment: str | None) -> str:
+        """Take in what somebody waits for; the id of the job that it became, or is part of.
+
+        Raises:
+            RetryableError: nothing of it was kept.
+        """
+        job_id = uuid4().hex
+        arrival = Arrival(
+            source=source,
+            decision=Pushed(push=push),
+            delivery_key=job_id,
+            received_at=self.clock(),
+            lane=Lane.CI,
+            environment=environment,
+            job_id=job_id,
+        )
+        (receipt,) = await self._keep_counted(source, [arrival])
+        return receipt.job_id or job_id
+
+    async def _keep_counted(self, source: str, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
         receipts = await self._calls.together(arrivals)
+        for receipt in receipts:
+            self.counted(source, receipt.fate.value, receipt.reason)
+        return receipts
+
+    async def _take(self, source: str, arrivals: Sequence[Arrival]) -> Accepted:
+        receipts = await self._keep_counted(source, arrivals)
         fates = dict.fromkeys(Fate, 0)
         for arrival, receipt in zip(arrivals, receipts, strict=True):
             fates[receipt.fate] += 1
-            self.counted(source, receipt.fate.value, receipt.reason)
             if isinstance(arrival.decision, Rejected):
                 log.warning("event.rejected", source=source, reason=arrival.decision.reason, detail=arrival.decision.detail)
         return Accepted(
@@ -120,7 +148,8 @@ class Intake:
 
 
 def _is_one_of(arrival: Arrival, ours: frozenset[str]) -> bool:
-    return isinstance(arrival.decision, Pushed) and arrival.decision.push.digest in ours
+    """Whether it announces what we wrote. Whoever asks for something is answered, whose ever it is."""
+    return isinstance(arrival.decision, Pushed) and arrival.decision.push.digest in ours and arrival.lane is not Lane.CI
 
 
 def _ignored(arrival: Arrival) -> Arrival:

@@ -15,7 +15,7 @@ from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from watcher.model.push import EXCERPT_BYTES, Decision, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Subject
-from watcher.pipeline.intake import SAME_BODY_SECONDS, Intake
+from watcher.pipeline.intake import SAME_BODY_SECONDS, DurableIntake
 from watcher.sources.protocol import Accepted
 
 OURS = Digest("sha256:" + "0" * 64)
@@ -50,7 +50,7 @@ class Bench:
         self.clock = HandClock()
         self.claims = Claims()
         self.counts: list[tuple[str, str, str]] = []
-        self.intake = Intake(
+        self.intake = DurableIntake(
             dialects={"main": DIALECTS["distribution"], "second": DIALECTS["distribution"], "shaking": HandshakeDialect()},
             backlog=self.backlog,
             own_writes=self.claims,
@@ -104,6 +104,16 @@ async def test_what_we_wrote_ourselves_is_ignored(bench: Bench) -> None:
     assert await bench.take(push("e1", digest=OURS), push("e2")) == Accepted(accepted=1, ignored=1)
     first = bench.backlog.arrivals[0].decision
     assert first == Ignored(reason="published-by-us", event_id="e1")
+
+
+async def test_what_somebody_asks_for_comes_before_everything_that_was_announced(bench: Bench) -> None:
+    """By the id of its job it is waited for; also of what we wrote ourselves somebody may want to know."""
+    asked = Push(registry=Host("registry.example.com"), repository=RepositoryName("team/app"), digest=Digest(OURS))
+    job_id = await bench.intake.submit("api", asked, environment="staging")
+    (arrival,) = bench.backlog.arrivals
+    assert (arrival.decision, arrival.lane, arrival.environment) == (Pushed(push=asked), Lane.CI, "staging")
+    assert job_id == arrival.job_id == arrival.delivery_key
+    assert bench.counts == [("api", "accepted", "")]
 
 
 async def test_the_store_is_not_asked_about_what_is_no_push(bench: Bench) -> None:
