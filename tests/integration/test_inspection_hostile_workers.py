@@ -9,7 +9,6 @@ import pytest
 from tests.doubles.image_sources import LIMITS, MemoryImages
 from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.layers import LayerInspection
-from watcher.inspection.workers import zygote as zygote_module
 from watcher.inspection.workers.zygote import SandboxUnavailableError, Zygote, ZygoteLostError
 from watcher.model.inventory import Problem
 
@@ -35,9 +34,8 @@ RAW = bytes(range(256)) * 40_000
 
 
 @asynccontextmanager
-async def with_workers(monkeypatch: pytest.MonkeyPatch, change: str) -> AsyncIterator[Zygote]:
-    monkeypatch.setattr(zygote_module, "_PROGRAM", PROGRAM.format(change))
-    async with Zygote(b"salt") as zygote:
+async def with_workers(change: str, **limits: float) -> AsyncIterator[Zygote]:
+    async with Zygote(b"salt", program=PROGRAM.format(change), **limits) as zygote:
         yield zygote
 
 
@@ -77,40 +75,38 @@ def reading(body: str, raw: bytes) -> str:
         ("bytearray(1 << 40)", "worker_memory"),
     ],
 )
-async def test_a_worker_that_misbehaves_leaves_no_facts(monkeypatch: pytest.MonkeyPatch, body: str, expected: str) -> None:
+async def test_a_worker_that_misbehaves_leaves_no_facts(body: str, expected: str) -> None:
     """It lies about what it read, stops reading, never ends, floods, crashes, or reaches for what it must not have."""
-    async with with_workers(monkeypatch, reading(body, RAW)) as zygote:
+    async with with_workers(reading(body, RAW)) as zygote:
         found = await problem(zygote, RAW, seconds=2 if "sleep" in body else 20)
     assert found.fatal
     assert expected in found.detail
     assert "what the layer made it say" not in found.detail
 
 
-async def test_without_a_sandbox_nothing_is_inspected(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_sandbox_nothing_is_inspected() -> None:
     """The start fails with a sentence for the operator."""
     with pytest.raises(SandboxUnavailableError, match="seccomp"):
-        async with with_workers(monkeypatch, "sandbox._filter_calls = lambda *_: False"):
+        async with with_workers("sandbox._filter_calls = lambda *_: False"):
             pass
 
 
-async def test_a_worker_that_does_not_say_why_it_stops_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_does_not_say_why_it_stops_is_no_sandbox() -> None:
     """Silence is not consent."""
     with pytest.raises(SandboxUnavailableError, match="do not say why"):
-        async with with_workers(monkeypatch, "worker.keep_descriptors = lambda _: os._exit(3)"):
+        async with with_workers("worker.keep_descriptors = lambda _: os._exit(3)"):
             pass
 
 
-async def test_a_zygote_that_does_not_come_up_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_zygote_that_does_not_come_up_says_why() -> None:
     """Its last line is part of the error."""
     with pytest.raises(ZygoteLostError, match="RuntimeError: no rules today"):
-        async with with_workers(monkeypatch, "raise RuntimeError('no rules today')"):
+        async with with_workers("raise RuntimeError('no rules today')"):
             pass
 
 
-async def test_a_zygote_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_zygote_that_says_nothing_is_given_up() -> None:
     """It is ended, and the error says so."""
-    monkeypatch.setattr(zygote_module, "START_SECONDS", 0.3)
-    monkeypatch.setattr(zygote_module, "STOP_SECONDS", 0.3)
     with pytest.raises(ZygoteLostError, match="did not come up"):
-        async with with_workers(monkeypatch, "time.sleep(60)"):
+        async with with_workers("time.sleep(60)", start_seconds=0.3, stop_seconds=0.3):
             pass

@@ -74,8 +74,9 @@ def local_tag(image: LocalImage) -> Tag | None:
     return next((Tag(text) for text in candidates if TAG_PATTERN.fullmatch(text)), None)
 
 
-def choose_platforms(manifest: FetchedManifest, wanted: str | None) -> Callable[[str], bool]:
-    """Which entries of an index to judge: those of `wanted`, all, or without a wish this machine's if there is one.
+def choose_platforms(manifest: FetchedManifest, wanted: str | None, machine: str = "") -> Callable[[str], bool]:
+    """Which entries of an index to judge: those of `wanted`, all, or without a wish those of `machine` if there is one,
+    which is this machine unless it is named.
 
     Raises:
         NotFoundError: the index has nothing for a platform that was asked for; the text lists what it has.
@@ -83,7 +84,7 @@ def choose_platforms(manifest: FetchedManifest, wanted: str | None) -> Callable[
     if wanted == "all" or not isinstance(manifest.content, Index):
         return lambda _: True
     offered = [entry.platform for entry in manifest.content.manifests if entry.platform]
-    chosen = wanted or this_machine()
+    chosen = wanted or this_machine(machine)
 
     def matches(offer: str) -> bool:
         return offer == chosen or offer.startswith(f"{chosen}/")
@@ -98,9 +99,9 @@ def choose_platforms(manifest: FetchedManifest, wanted: str | None) -> Callable[
     return matches
 
 
-def this_machine() -> str:
+def this_machine(machine: str = "") -> str:
     """`linux/ARCH`: containers are Linux's wherever this runs."""
-    machine = platform.machine().lower()
+    machine = (machine or platform.machine()).lower()
     return f"linux/{_MACHINES.get(machine, machine)}"
 
 

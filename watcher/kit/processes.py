@@ -48,7 +48,7 @@ class ChildRefusedError(ConfigurationError):
 
 
 class FrameTooLargeError(PermanentError):
-    """More than MAX_FRAME_BYTES for one question or answer."""
+    """More than `max_frame_bytes` for one question or answer."""
 
     reason = "too-large"
 
@@ -74,6 +74,7 @@ class ChildProgram:
     start_seconds: float = 30.0
     max_calls: int = 500
     max_growth_bytes: int = 128 * 1024 * 1024
+    max_frame_bytes: int = MAX_FRAME_BYTES
 
 
 class ProcessPool:
@@ -103,8 +104,8 @@ class ProcessPool:
             ChildRefusedError: no child can begin with this greeting.
             FrameTooLargeError: the question or its answer.
         """
-        if len(question) > MAX_FRAME_BYTES:
-            raise FrameTooLargeError(f"a question of {len(question)} bytes: at most {MAX_FRAME_BYTES} are sent")
+        if len(question) > self._program.max_frame_bytes:
+            raise FrameTooLargeError(f"a question of {len(question)} bytes: at most {self._program.max_frame_bytes} are sent")
         child = await self._free()
         kept: _Child | None = None
         try:
@@ -151,6 +152,7 @@ class ProcessPool:
 class _Child:
     process: asyncio.subprocess.Process
     stderr: int
+    max_frame_bytes: int
     calls: int = 0
     ready_bytes: int = 0
     ended: bool = field(default=False)
@@ -178,7 +180,7 @@ class _Child:
         except OSError as error:
             os.close(stderr)
             raise ChildDiedError(f"{program.module} cannot be started: {error.strerror}") from error
-        return cls(process=process, stderr=stderr)
+        return cls(process=process, stderr=stderr, max_frame_bytes=program.max_frame_bytes)
 
     async def greet(self, program: ChildProgram) -> None:
         kind, content = await self._exchange(program.greeting, program.start_seconds)
@@ -225,8 +227,8 @@ class _Child:
                 stdin.write(content)
                 await stdin.drain()
                 kind, length = _parsed(await stdout.readexactly(_HEADER_BYTES))
-                if length > MAX_FRAME_BYTES:
-                    raise FrameTooLargeError(f"an answer of {length} bytes: at most {MAX_FRAME_BYTES} are read")
+                if length > self.max_frame_bytes:
+                    raise FrameTooLargeError(f"an answer of {length} bytes: at most {self.max_frame_bytes} are read")
                 return kind, await stdout.readexactly(length)
         except TimeoutError as error:
             raise ChildTimedOutError(f"a child process did not answer within {timeout_seconds:g} s") from error

@@ -66,11 +66,11 @@ class Database:
     Statements run as functions of a SQLAlchemy connection, in a thread: they must not touch the event loop.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, waiting_writes: int = WAITING_WRITES) -> None:
         self.path = path
         self._owner: TextIO | None = None
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._room = asyncio.Semaphore(WAITING_WRITES)
+        self._room = asyncio.Semaphore(waiting_writes)
         self._thread: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self._loop: asyncio.AbstractEventLoop | None = None

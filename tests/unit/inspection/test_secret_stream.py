@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import hyperscan
 import pytest
 
-from watcher.inspection.confined import secret_stream
 from watcher.inspection.confined.secret_stream import SecretStream, compile_rules
 from watcher.model.inventory import SecretHit
 
@@ -35,7 +35,7 @@ DATABASE: hyperscan.Database = compile_rules(WordRules())
 File = tuple[bytes, bytes]
 
 
-def search(files: list[File], size: int, rules: WordRules | None = None) -> SecretStream:
+def search(files: list[File], size: int, rules: WordRules | None = None, **limits: Any) -> SecretStream:
     """Lay the files out as a tar does, a block between each, and search them in pieces of `size`."""
     rules = rules or WordRules()
     layer, spans = b"", []
@@ -43,7 +43,7 @@ def search(files: list[File], size: int, rules: WordRules | None = None) -> Secr
         layer += b"h" * 512
         spans.append((len(layer), len(layer) + len(content), path))
         layer += content + bytes(-len(content) % 512)
-    stream = SecretStream(judge=rules.judge, database=DATABASE, decode=bytes.decode)
+    stream = SecretStream(judge=rules.judge, database=DATABASE, decode=bytes.decode, **limits)
 
     def pieces() -> Iterator[bytes]:
         for first in range(0, len(layer), size):
@@ -58,8 +58,8 @@ def search(files: list[File], size: int, rules: WordRules | None = None) -> Secr
     return stream
 
 
-def found(files: list[File], size: int) -> list[tuple[str, int | None, str]]:
-    return [(hit.path, hit.line, hit.fingerprint) for hit in search(files, size).found]
+def found(files: list[File], size: int, **limits: Any) -> list[tuple[str, int | None, str]]:
+    return [(hit.path, hit.line, hit.fingerprint) for hit in search(files, size, **limits).found]
 
 
 SIZES = [1 << 20, 5000, 1024, 513, 512, 511, 100]
@@ -90,10 +90,9 @@ def test_a_large_text_has_lines_to_its_end(size: int) -> None:
     assert found(files, size) == [("log", 20_001, "123456")]
 
 
-def test_lines_are_counted_beyond_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_counted_beyond_what_is_kept() -> None:
     """A text larger than what is kept for counting has right lines as well."""
-    monkeypatch.setattr(secret_stream, "_KEPT_BYTES", 2000)
-    assert found([(b"log", b"line\n" * 5000 + b"KEY-123456")], 700) == [("log", 5001, "123456")]
+    assert found([(b"log", b"line\n" * 5000 + b"KEY-123456")], 700, kept_bytes=2000) == [("log", 5001, "123456")]
 
 
 @pytest.mark.parametrize("size", [1 << 20, 511])
@@ -147,18 +146,16 @@ def test_equal_hits_are_one() -> None:
     assert len(found([(b"f", b"KEY-123456 KEY-123456")], 100)) == 1
 
 
-def test_a_layer_of_secrets_is_a_list_with_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_of_secrets_is_a_list_with_an_end() -> None:
     """Beyond the limit nothing is added, and it is said."""
-    monkeypatch.setattr(secret_stream, "MAX_SECRETS", 10)
-    stream = search([(b"f", b"".join(b"KEY-%06d\n" % number for number in range(50)))], 200)
+    stream = search([(b"f", b"".join(b"KEY-%06d\n" % number for number in range(50)))], 200, max_secrets=10)
     assert (len(stream.found), stream.overflow) == (10, True)
 
 
 @pytest.mark.parametrize("size", [1 << 20, 300])
-def test_candidates_have_an_end_as_well(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_candidates_have_an_end_as_well(size: int) -> None:
     """A layer made of candidates stops the search, in one piece or over many."""
-    monkeypatch.setattr(secret_stream, "MAX_HITS", 20)
     rules = WordRules()
-    stream = search([(b"f", b"KEY-000000\n" * 200)], size, rules)
+    stream = search([(b"f", b"KEY-000000\n" * 200)], size, rules, max_hits=20)
     assert stream.overflow
     assert len(rules.windows) <= 21

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from watcher.kit import processes
 from watcher.kit.processes import (
     ChildDiedError,
     ChildProgram,
@@ -140,11 +139,9 @@ async def test_a_child_gets_nothing_of_our_environment(monkeypatch: pytest.Monke
     assert set(names) <= {"PYTHONPATH", "PYTHONUTF8", "LC_CTYPE"}
 
 
-async def test_frames_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_frames_have_a_limit() -> None:
     """A question or an answer above the limit is refused for good."""
-    async with pool_of() as pool:
-        await pool.start()
-        monkeypatch.setattr(processes, "MAX_FRAME_BYTES", 10)
+    async with pool_of(max_frame_bytes=10) as pool:
         with pytest.raises(FrameTooLargeError, match="question of 11 bytes"):
             await pool.call(b"x" * 11)
         with pytest.raises(FrameTooLargeError, match="answer of 13 bytes"):

@@ -179,11 +179,16 @@ async def test_a_cancelled_caller_harms_nobody(database: Database) -> None:
     assert kept.result() is None
 
 
-async def test_the_queue_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_is_bounded(tmp_path: Path) -> None:
     """Beyond its bound a write waits before it is queued, and is served when there is room."""
-    monkeypatch.setattr(database, "_room", asyncio.Semaphore(2))
-    await asyncio.gather(*(database.write(_execute("INSERT INTO t DEFAULT VALUES")) for _ in range(50)))
-    assert len(await database.read(_rows)) == 50
+    database = Database(tmp_path / "bounded.db", waiting_writes=2)
+    await database.open()
+    try:
+        await database.write(_execute("CREATE TABLE t (x INTEGER PRIMARY KEY)"))
+        await asyncio.gather(*(database.write(_execute("INSERT INTO t DEFAULT VALUES")) for _ in range(50)))
+        assert len(await database.read(_rows)) == 50
+    finally:
+        await database.close()
 
 
 async def test_closing_commits_what_is_queued(tmp_path: Path) -> None:

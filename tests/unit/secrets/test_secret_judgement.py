@@ -1,15 +1,14 @@
 """What becomes of a hit: its confidence, its fingerprint, and the places where nothing is reported."""
 
+import hashlib
 import random
 import re
 
 import msgspec
 import pytest
 
-from watcher.inspection.secrets import rules as secrets
-from watcher.inspection.secrets.rules import SecretRules
+from watcher.inspection.secrets.rules import SecretRules, read_rules
 from watcher.inspection.secrets.values import entropy, is_documented, is_example_path, is_package_path, is_placeholder, unwrapped
-from watcher.kit.yaml_source import YamlSource
 from watcher.model.errors import ConfigurationError
 
 RULES = SecretRules.load(b"salt")
@@ -68,13 +67,13 @@ def test_a_rule_for_certain_files_leaves_others_alone() -> None:
     assert judged("password-assignment", "venv/lib/python3.11/site-packages/app.py", quoted) is None
 
 
-def test_the_self_test_key_of_a_library_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_self_test_key_of_a_library_is_none() -> None:
     """It is in every copy of the library; the same key in a text file would be one that somebody uses."""
     value = unwrapped(pem(2).partition("\n")[2].encode(), "pem")
     assert value is not None
-    monkeypatch.setattr(secrets, "is_self_test_key", lambda found: found == value)
-    assert RULES.judge(NUMBERS["private-key"], "usr/lib/libtls.so.3", pem(2).encode(), 27, None) is None
-    assert RULES.judge(NUMBERS["private-key"], "etc/tls.key", pem(2).encode(), 27, 1) is not None
+    rules = SecretRules(RULES.rules, b"salt", self_test_keys={hashlib.sha256(value).hexdigest()[:16]})
+    assert rules.judge(NUMBERS["private-key"], "usr/lib/libtls.so.3", pem(2).encode(), 27, None) is None
+    assert rules.judge(NUMBERS["private-key"], "etc/tls.key", pem(2).encode(), 27, 1) is not None
 
 
 def test_a_key_has_one_fingerprint_however_it_is_written() -> None:
@@ -159,15 +158,10 @@ def test_paths_of_packages() -> None:
     assert not is_documented(AWS.encode())
 
 
-def test_a_damaged_rule_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_rule_is_a_configuration_error() -> None:
     """With the place in the file, for whoever edits it."""
-    monkeypatch.setattr(secrets, "parse_yaml", lambda _text, file: list(_one_rule(file)))
-    with pytest.raises(ConfigurationError, match=r"secrets/rules\.yaml:1:1.*title"):
-        SecretRules.load(b"salt")
-
-
-def _one_rule(file: str) -> list[YamlSource]:
-    return [YamlSource(file=file, value=[{"id": "x"}], positions={(): (1, 1)})]
+    with pytest.raises(ConfigurationError, match=r"secrets/rules\.yaml:1:\d.*title"):
+        read_rules("- {id: x}\n", "secrets/rules.yaml")
 
 
 def test_categories_agree_with_the_ids_that_the_baseline_pack_asks_for() -> None:

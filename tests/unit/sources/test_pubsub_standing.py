@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from watcher.model.errors import RetryableError
-from watcher.sources import pubsub_stream_standing
 from watcher.sources.pubsub_stream_client_errors import DeniedError, UnreachableError
 from watcher.sources.pubsub_stream_standing import GRACE_ATTEMPTS, SilentError, Standing
 
@@ -14,16 +13,9 @@ GONE = UnreachableError("gone")
 DENIED = DeniedError("denied")
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second of grace is as good as three for what is said here."""
-    monkeypatch.setattr(pubsub_stream_standing, "SETTLED_SECONDS", 0.03)
-    monkeypatch.setattr(pubsub_stream_standing, "GRACE_SECONDS", 0.1)
-
-
 @pytest.fixture
 async def standing() -> AsyncIterator[Standing]:
-    stream = Standing("news", timeout_seconds=0.3)
+    stream = Standing("news", timeout_seconds=0.3, settled_seconds=0.03, grace_seconds=0.1)
     yield stream
     stream.close()
 

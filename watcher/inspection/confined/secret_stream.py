@@ -21,7 +21,7 @@ _HISTORY_BYTES = WINDOW_BEFORE_BYTES + WINDOW_AFTER_BYTES
 _ONE_BLOCK = bytes(128)
 
 # What of an unfinished text file is kept to count its lines if it comes to that; beyond it they are counted anyway.
-_KEPT_BYTES = 8 * 1024 * 1024
+KEPT_BYTES = 8 * 1024 * 1024
 
 Judge = Callable[[int, str, bytes, int, int | None], SecretHit | None]
 """(rule, path, window, end of the hit within it, line of that end) → the secret, if it is one."""
@@ -66,6 +66,7 @@ class _File:
     path: bytes
     is_text: bool
     counted: int
+    most_kept: int = KEPT_BYTES
     lines: int = 0
     kept: list[tuple[bytes, int, int]] = field(default_factory=list)
     kept_bytes: int = 0
@@ -74,7 +75,7 @@ class _File:
         """Put off counting `piece[low:high]`: most files never have a hit, and the pieces are in memory anyway."""
         self.kept.append((piece, low, high))
         self.kept_bytes += len(piece)
-        if self.kept_bytes > _KEPT_BYTES:
+        if self.kept_bytes > self.most_kept:
             self.settle()
 
     def settle(self) -> None:
@@ -93,6 +94,9 @@ class SecretStream:
     judge: Judge
     database: hyperscan.Database
     decode: Callable[[bytes], str]
+    max_hits: int = MAX_HITS
+    max_secrets: int = MAX_SECRETS
+    kept_bytes: int = KEPT_BYTES
     files: list[tuple[int, int, bytes]] = field(default_factory=list)
     found: dict[SecretHit, None] = field(default_factory=dict)
     overflow: bool = False
@@ -105,11 +109,11 @@ class SecretStream:
 
     def pieces(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces, each searched before it is handed on, and its hits judged before the next."""
-        hits = self._hits
+        hits, max_hits = self._hits, self.max_hits
 
         def matched(rule: int, _begin: int, end: int, _flags: int, _context: object) -> bool:
             hits.append((rule, end))
-            return len(hits) > MAX_HITS
+            return len(hits) > max_hits
 
         # The binding borrows the handler: `matched` must live as long as the stream, which this frame sees to.
         with self.database.stream(match_event_handler=matched) as stream:
@@ -178,7 +182,7 @@ class SecretStream:
         self._waiting.clear()
 
     def _judge_one(self, rule: int, end: int, holder: _File, piece: bytes) -> None:
-        if self._judged >= MAX_HITS or len(self.found) >= MAX_SECRETS:
+        if self._judged >= self.max_hits or len(self.found) >= self.max_secrets:
             self.overflow = True
             return
         self._judged += 1
@@ -193,7 +197,7 @@ class SecretStream:
         begins, ends, path = span
         probe = begins - self._start
         is_text = piece.find(b"\0", max(probe, 0), min(max(probe, 0) + _TEXT_PROBE_BYTES, ends - self._start)) < 0
-        return _File(begins=begins, ends=ends, path=path, is_text=is_text, counted=begins)
+        return _File(begins=begins, ends=ends, path=path, is_text=is_text, counted=begins, most_kept=self.kept_bytes)
 
     def _line(self, holder: _File, end: int, piece: bytes) -> int:
         """The line that ends with or behind `end`, counted from 1."""

@@ -6,7 +6,7 @@ is then judged by its entropy, by whether it is a placeholder, and by the file i
 
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from watcher.inspection.secrets.values import (
+    SELF_TEST_KEYS,
     entropy,
     is_documented,
     is_example_path,
@@ -73,6 +74,15 @@ class SecretRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     in_examples: Confidence = "medium"
 
 
+def read_rules(text: str, file: str) -> tuple[SecretRule, ...]:
+    """The rules that a YAML text lists. Raises ConfigurationError with the place in `file` where one is wrong."""
+    (source,) = parse_yaml(text, file)
+    try:
+        return msgspec.convert(source.value, tuple[SecretRule, ...])
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(source.at_msgspec(str(error))) from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Compiled:
     rule: SecretRule
@@ -89,8 +99,9 @@ class SecretRules:
     deterministic and bounded: an expression sees one window, or the one text it was given.
     """
 
-    def __init__(self, rules: tuple[SecretRule, ...], salt: bytes) -> None:
+    def __init__(self, rules: tuple[SecretRule, ...], salt: bytes, *, self_test_keys: Collection[str] = SELF_TEST_KEYS) -> None:
         self.rules = rules
+        self._self_test_keys = self_test_keys
         self._salt = salt
         self._compiled = tuple(_compile(rule) for rule in rules)
 
@@ -98,11 +109,7 @@ class SecretRules:
     def load(cls, salt: bytes) -> "SecretRules":
         """Read the rules that come with the package. `salt` keys the fingerprints: equal values are equal within a deployment."""
         text = resources.files("watcher.inspection.secrets").joinpath(RULES_FILE).read_text(encoding="utf-8")
-        (source,) = parse_yaml(text, f"secrets/{RULES_FILE}")
-        try:
-            rules = cls(msgspec.convert(source.value, tuple[SecretRule, ...]), salt)
-        except msgspec.ValidationError as error:
-            raise ConfigurationError(source.at_msgspec(str(error))) from error
+        rules = cls(read_rules(text, f"secrets/{RULES_FILE}"), salt)
         rules.fingerprint(b"")  # OpenSSL reads its configuration at the first call, when a confined worker no longer could
         return rules
 
@@ -127,7 +134,7 @@ class SecretRules:
             if match.end() >= match_end:
                 value = self._confirmed(each, match)
                 # In compiled code only: the same key in a file of its own would be one that somebody uses.
-                if value is None or (line is None and is_self_test_key(value)):
+                if value is None or (line is None and is_self_test_key(value, self._self_test_keys)):
                     return None
                 in_examples = is_example_path(path) or (each.rule.generic and is_package_path(path))
                 confidence = each.rule.in_examples if in_examples else each.rule.confidence

@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from collections import Counter
+from collections.abc import Collection
 
 import msgspec
 
@@ -50,7 +51,7 @@ _PACKAGE_PATH = re.compile(
 )
 
 # Keys with which a library tests itself when it starts, compiled into it: sha256 of what `unwrapped` gives, first 16 digits.
-_SELF_TEST_KEYS = frozenset(
+SELF_TEST_KEYS = frozenset(
     {
         # gnutls, lib/crypto-selftests-pk.c: RSA, DSA, EC, GOST R 34.10 of 2001 and 2012
         "bf552d2ff30b20f0",
@@ -96,9 +97,9 @@ def is_package_path(path: str) -> bool:
     return _PACKAGE_PATH.search(path) is not None
 
 
-def is_self_test_key(value: bytes) -> bool:
+def is_self_test_key(value: bytes, known: Collection[str]) -> bool:
     """Whether it is the key of a library's self-test, which is in every copy of that library."""
-    return hashlib.sha256(value).hexdigest()[:16] in _SELF_TEST_KEYS
+    return hashlib.sha256(value).hexdigest()[:16] in known
 
 
 def is_mixed(value: bytes) -> bool:

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 # It imports for 100 ms and compiles rules for 200; a busy machine gets fifty times that.
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from watcher.inspection.confined.zygote_process import main; main()"
+PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from watcher.inspection.confined.zygote_process import main; main()"
 _MAX_ANSWER_BYTES = 4096
 _LAST_WORDS_BYTES = 64 * 1024
 
@@ -66,8 +66,13 @@ class Zygote:
     `salt` keys the fingerprints of secrets; it goes over the socket, since the process has no environment.
     """
 
-    def __init__(self, salt: bytes) -> None:
+    def __init__(
+        self, salt: bytes, *, program: str = PROGRAM, start_seconds: float = START_SECONDS, stop_seconds: float = STOP_SECONDS
+    ) -> None:
         self._salt = salt
+        self._program = program
+        self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
         self._starting = asyncio.Lock()
         self._channel: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -161,7 +166,7 @@ class Zygote:
                 "-X",
                 "utf8",
                 "-c",
-                _PROGRAM,
+                self._program,
                 *(path for path in sys.path if path),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
@@ -179,7 +184,7 @@ class Zygote:
         loop.add_reader(ours, self._heard, ours)
         try:
             ours.send(_ENCODER.encode(Greeting(salt=self._salt)))
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 await self._ready
         except (OSError, TimeoutError, ZygoteLostError) as error:
             self._lost(ours)
@@ -226,7 +231,7 @@ class Zygote:
         process, self._process = self._process, None
         if process is not None:
             try:
-                async with asyncio.timeout(STOP_SECONDS):
+                async with asyncio.timeout(self._stop_seconds):
                     await process.wait()
             except TimeoutError:
                 process.kill()
@@ -238,7 +243,7 @@ class Zygote:
     async def _last_words(self) -> str:
         if self._process is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
+                async with asyncio.timeout(self._stop_seconds):
                     await self._process.wait()
         lines = os.pread(self._stderr, _LAST_WORDS_BYTES, 0).decode(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else "it said nothing"
@@ -258,11 +263,11 @@ class Zygote:
             os.close(empty)
             os.close(sink)
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 await receive(output, heard.append)
                 await worker.ended
         except TimeoutError as error:
-            raise ZygoteLostError(f"a worker did not confine itself within {START_SECONDS:.0f} s") from error
+            raise ZygoteLostError(f"a worker did not confine itself within {self._start_seconds:.0f} s") from error
         for message in heard:
             if isinstance(message, Confined):
                 return message.held
