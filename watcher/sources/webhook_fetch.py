@@ -20,15 +20,15 @@ class FetchError(RetryableError):
     reason = "keys-unavailable"
 
 
-async def fetch(url: str) -> tuple[int, Mapping[str, str], bytes]:
+async def fetch(url: str, *, timeout_seconds: float = FETCH_SECONDS) -> tuple[int, Mapping[str, str], bytes]:
     """Status, headers (which compare without case) and body. A redirect is not followed: it is an answer like any other.
 
     Raises:
-        FetchError: no answer within FETCH_SECONDS, or more than MAX_BYTES.
+        FetchError: no answer within `timeout_seconds`, or more than MAX_BYTES.
     """
     try:
         async with (
-            asyncio.timeout(FETCH_SECONDS),
+            asyncio.timeout(timeout_seconds),
             aiohttp.ClientSession(headers={"User-Agent": f"registry-watcher/{VERSION}"}) as session,
             session.get(url, allow_redirects=False) as response,
         ):

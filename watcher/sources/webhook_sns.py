@@ -48,17 +48,29 @@ class ConfirmationUnavailableError(RetryableError):
     reason = "sns-unavailable"
 
 
+Confirm = Callable[[str, str, str], str | None]
+"""See `confirm_subscription`."""
+
+
 class SnsDoorman:
     """Knows whose topics, and tells SNS that we are listening."""
 
     reads_body = True
 
-    def __init__(self, auth: SnsAuth, fetch: Fetch, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        auth: SnsAuth,
+        fetch: Fetch,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        confirm: Confirm | None = None,
+    ) -> None:
         importlib.import_module("cryptography.x509")  # a tenth of a second, which no request should wait for
         self._topics = frozenset(auth.topics)
         self._endpoint_url = auth.endpoint_url
         self._clock = clock
         self._certificates = Certificates(fetch, clock, monotonic, endpoint_url=auth.endpoint_url)
+        self._confirm = confirm or confirm_subscription
         self._confirming = asyncio.Lock()
 
     def admits(self, request: HookRequest) -> bool:
@@ -101,7 +113,7 @@ class SnsDoorman:
             log.error("subscription.ended", topic=topic)
         elif message["Type"] == "SubscriptionConfirmation":
             async with self._confirming:
-                refusal = await asyncio.to_thread(_confirm, topic, message["Token"], self._endpoint_url)
+                refusal = await asyncio.to_thread(self._confirm, topic, message["Token"], self._endpoint_url)
             if refusal is None:
                 log.info("subscription.confirmed", topic=topic)
             else:
@@ -141,7 +153,7 @@ def _is_signed_by(key: Any, message: Mapping[str, str]) -> bool:
     return True
 
 
-def _confirm(topic: str, token: str, endpoint_url: str) -> str | None:
+def confirm_subscription(topic: str, token: str, endpoint_url: str) -> str | None:
     """Blocking. The code that SNS refuses the token with, None when it is confirmed.
 
     Raises:

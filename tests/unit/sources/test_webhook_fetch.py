@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.doubles.receiver import WrittenDialect, running_receiver
 from watcher.kit.clock import utc_now
-from watcher.sources import webhook_fetch
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_fetch import MAX_BYTES, FetchError, fetch
 from watcher.sources.webhook_settings import OidcAuth, WebhookSourceSettings
@@ -72,7 +71,7 @@ async def test_a_redirect_is_an_answer_and_not_followed(keys: Keys) -> None:
     assert keys.asked == ["/certs"]
 
 
-async def test_an_answer_without_end_is_none(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_without_end_is_none(keys: Keys) -> None:
     """Neither in size nor in time; nor is a server that is not there."""
     keys.body = b" " * MAX_BYTES
     assert len((await fetch(keys.url))[2]) == MAX_BYTES
@@ -80,9 +79,8 @@ async def test_an_answer_without_end_is_none(keys: Keys, monkeypatch: pytest.Mon
     with pytest.raises(FetchError, match="more than"):
         await fetch(keys.url)
     keys.gate.clear()
-    monkeypatch.setattr(webhook_fetch, "FETCH_SECONDS", 0.05)
     with pytest.raises(FetchError):
-        await fetch(keys.url)
+        await fetch(keys.url, timeout_seconds=0.05)
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         with pytest.raises(FetchError):

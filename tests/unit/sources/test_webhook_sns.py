@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,6 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.requests import a_request
 from tests.doubles.signing_topic import CERTIFICATE_URL, TOPIC, SigningTopic, certificate
 from watcher.model.errors import RetryableError
-from watcher.sources import webhook_sns
 from watcher.sources.webhook_settings import SnsAuth, WebhookSourceSettings
 from watcher.sources.webhook_sns import ConfirmationUnavailableError, SnsDoorman
 from watcher.sources.webhook_sns_certificates import CERTIFICATE_SECONDS, FETCHES_A_MINUTE, is_of_region
@@ -58,22 +58,28 @@ def clock() -> HandClock:
     return HandClock()
 
 
-@pytest.fixture
-def doorman(region: Region, clock: HandClock) -> SnsDoorman:
-    return SnsDoorman(SnsAuth(topics=(TOPIC,)), region.fetch, clock, lambda: region.now)
+@dataclass
+class Confirmations:
+    """What SNS was told, instead of telling it. `answer` is raised where it is an error."""
+
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    answer: str | Exception | None = None
+
+    def __call__(self, topic: str, token: str, endpoint_url: str) -> str | None:
+        self.told.append((topic, token, endpoint_url))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
 
 @pytest.fixture
-def confirmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
-    """What SNS was told, instead of telling it."""
-    told: list[tuple[str, str, str]] = []
+def confirmed() -> Confirmations:
+    return Confirmations()
 
-    def confirm(topic: str, token: str, endpoint_url: str) -> str | None:
-        told.append((topic, token, endpoint_url))
-        return None
 
-    monkeypatch.setattr(webhook_sns, "_confirm", confirm)
-    return told
+@pytest.fixture
+def doorman(region: Region, clock: HandClock, confirmed: Confirmations) -> SnsDoorman:
+    return SnsDoorman(SnsAuth(topics=(TOPIC,)), region.fetch, clock, lambda: region.now, confirmed)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -286,41 +292,35 @@ async def test_a_file_that_is_no_certificate_proves_nothing(doorman: SnsDoorman,
         assert await doorman.objection(a_request(), json.dumps(message).encode()) == "no-certificate"
 
 
-async def test_a_subscription_confirms_itself(doorman: SnsDoorman, confirmed: list[tuple[str, str, str]], region: Region) -> None:
+async def test_a_subscription_confirms_itself(doorman: SnsDoorman, confirmed: Confirmations, region: Region) -> None:
     """By the API, with topic and token: no URL of the message is requested."""
     assert await doorman.objection(a_request(), AMAZON.body("SubscriptionConfirmation")) is None
-    assert confirmed == [(TOPIC, "2336412f37fb687f", "")]
+    assert confirmed.told == [(TOPIC, "2336412f37fb687f", "")]
     assert region.asked == [CERTIFICATE_URL]
 
 
-async def test_a_subscription_that_is_not_proven_is_not_confirmed(
-    doorman: SnsDoorman, confirmed: list[tuple[str, str, str]]
-) -> None:
+async def test_a_subscription_that_is_not_proven_is_not_confirmed(doorman: SnsDoorman, confirmed: Confirmations) -> None:
     """Or anybody could have us listen to his topic."""
     changed = json.dumps({**AMAZON.message("SubscriptionConfirmation"), "Token": "other"}).encode()
     assert await doorman.objection(a_request(), changed) == "bad-signature"
     assert await doorman.objection(a_request(), STRANGER.body("SubscriptionConfirmation")) == "foreign-topic"
-    assert confirmed == []
+    assert confirmed.told == []
 
 
-async def test_the_end_of_a_subscription_is_told_and_not_undone(doorman: SnsDoorman, confirmed: list[tuple[str, str, str]]) -> None:
+async def test_the_end_of_a_subscription_is_told_and_not_undone(doorman: SnsDoorman, confirmed: Confirmations) -> None:
     """Whoever ended it may have had a reason."""
     with structlog.testing.capture_logs() as logged:
         assert await doorman.objection(a_request(), AMAZON.body("UnsubscribeConfirmation")) is None
     assert [(each["log_level"], each["event"], each["topic"]) for each in logged] == [("error", "subscription.ended", TOPIC)]
-    assert confirmed == []
+    assert confirmed.told == []
 
 
-async def test_a_confirmation_that_fails_is_tried_again(doorman: SnsDoorman, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_confirmation_that_fails_is_tried_again(doorman: SnsDoorman, confirmed: Confirmations) -> None:
     """When SNS was not reached; a token that it refuses is refused again, and is no reason to be sent again."""
-
-    def unreachable(topic: str, token: str, endpoint_url: str) -> str | None:
-        raise ConfirmationUnavailableError("no route")
-
-    monkeypatch.setattr(webhook_sns, "_confirm", unreachable)
+    confirmed.answer = ConfirmationUnavailableError("no route")
     with pytest.raises(ConfirmationUnavailableError):
         await doorman.objection(a_request(), AMAZON.body("SubscriptionConfirmation"))
-    monkeypatch.setattr(webhook_sns, "_confirm", lambda *_: "InvalidParameter")
+    confirmed.answer = "InvalidParameter"
     assert await doorman.objection(a_request(), AMAZON.body("SubscriptionConfirmation")) is None
 
 
