@@ -22,7 +22,7 @@ CLIENT = "watcher-main"
 TOPIC = "registry/events"
 # A refusal is seen at once, when the source hangs up; these are for a source that says that it does not run, and for any other.
 ABSENT_SECONDS = 0.3
-GIVE_UP_SECONDS = 1.9
+GIVE_UP_SECONDS = 20.0
 
 DEADLINE_SECONDS = 20.0
 

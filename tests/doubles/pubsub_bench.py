@@ -14,7 +14,7 @@ from watcher.sources.pubsub_settings import PubsubSourceSettings
 
 # A refusal is seen at once, in the source's health; these are for a source that says that it does not run, and for any other.
 ABSENT_SECONDS = 0.1
-GIVE_UP_SECONDS = 1.9
+GIVE_UP_SECONDS = 20.0
 
 DEADLINE_SECONDS = 20.0
 

@@ -22,6 +22,6 @@ class SourceBench(Protocol):
 
         It is BODY, or what a source finds by itself.
 
-        Gives up after a short while (below two seconds) where no answer comes, with false.
+        Where no answer comes it gives up, with false: soon while the source says that it does not run.
         """
         ...

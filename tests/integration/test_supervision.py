@@ -174,6 +174,7 @@ async def test_every_loop_fails_and_the_verdict_comes(tmp_path: Path, error: Exc
                 raise errors.pop()
             return await original(*arguments)
 
+        # What a store that is full raises cannot be had for one call only.
         monkeypatch.setattr(owner, name, call)
 
     def spoil(daemon: Daemon) -> Daemon:

@@ -26,18 +26,9 @@ class SilentError(RetryableError):
 class Standing:
     """What happened to the streams of one client, each with a number of its own. All of it on the loop; one task may wait."""
 
-    def __init__(
-        self,
-        subscription: str,
-        *,
-        timeout_seconds: float,
-        settled_seconds: float = SETTLED_SECONDS,
-        grace_seconds: float = GRACE_SECONDS,
-    ) -> None:
+    def __init__(self, subscription: str, *, timeout_seconds: float) -> None:
         self._subscription = subscription
         self._timeout_seconds = timeout_seconds
-        self._settled_seconds = settled_seconds
-        self._grace_seconds = grace_seconds
         self._number = 0
         self._is_open = self._is_up = self._was_up = False
         self._failed = 0
@@ -54,7 +45,7 @@ class Standing:
         """There is a connection for it."""
         if number == self._number and not self._is_up:
             self._stop_settling()
-            self._settling = asyncio.get_running_loop().call_later(self._settled_seconds, self.heard)
+            self._settling = asyncio.get_running_loop().call_later(SETTLED_SECONDS, self.heard)
 
     def heard(self) -> None:
         """Something came, or no refusal in time."""
@@ -96,7 +87,7 @@ class Standing:
         while True:
             await self._until(lambda: not self._is_up)
             try:
-                async with asyncio.timeout(self._grace_seconds):
+                async with asyncio.timeout(GRACE_SECONDS):
                     await self._until(lambda: self._is_up)
             except TimeoutError:
                 raise self._error or SilentError(f"{self._subscription}: the stream is gone") from None

@@ -116,6 +116,7 @@ def test_images_of_registries(watcher: Run, policy: Path, registry: MemoryRegist
 
 def test_a_registry_that_does_not_answer_is_unknown(watcher: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """One clear line."""
+    # A command makes its own clients; waiting as they do would take four seconds.
     monkeypatch.setattr("watcher.registry.client._backoff", lambda _: 0.0)
     ended = watcher("scan", "127.0.0.1:1/team/app:v1")
     assert (ended.code, ended.out) == (3, "")
