@@ -16,7 +16,7 @@ from aiohttp import web
 from tests.doubles.intakes import RecordingIntake
 from tests.doubles.mqtt_bench import MqttBench
 from tests.doubles.pubsub_bench import PubsubBench
-from tests.doubles.source_bench import BODY, SourceBench
+from tests.doubles.source_bench import BODY, SourceBench, listening
 from tests.doubles.sqs_bench import SqsBench
 from tests.doubles.sweep_bench import SweepBench
 from watcher.api.bodies import read_body
@@ -95,18 +95,6 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[SourceBench]:
 def test_everything_that_can_be_configured_is_held_to_this_suite() -> None:
     """A source that is not named here could hear nothing, and nobody would know."""
     assert set(BENCHES) == set(SOURCES) == set(get_args(AnySourceSettings))
-
-
-@asynccontextmanager
-async def listening(source: Source, intake: RecordingIntake) -> AsyncIterator[None]:
-    task = asyncio.create_task(source.run(intake), name="source")
-    await asyncio.sleep(0)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
 
 
 def news(intake: RecordingIntake) -> list[tuple[str, Host]]:

@@ -3,8 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,10 +14,10 @@ from structlog.testing import capture_logs
 from tests.doubles.intakes import DiskFullError, RecordingIntake, open_intake
 from tests.doubles.mosquitto import Mosquitto, start_mosquitto
 from tests.doubles.mqtt_bench import CLIENT, DEADLINE_SECONDS, TOPIC, publish, renew_session, source_at, until
+from tests.doubles.source_bench import listening
 from watcher.dialects.protocol import Delivery
-from watcher.sources.mqtt import MqttSource
 from watcher.sources.mqtt_connection import connect
-from watcher.sources.protocol import Accepted, Intake
+from watcher.sources.protocol import Accepted
 
 Version = Literal[5, "3.1.1"]
 both_versions = pytest.mark.parametrize("version", [5, "3.1.1"])
@@ -29,19 +28,6 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     running = start_mosquitto(tmp_path / "broker")
     yield running
     running.stop()
-
-
-@asynccontextmanager
-async def listening(source: MqttSource, intake: Intake) -> AsyncIterator[None]:
-    """The source has subscribed."""
-    task = asyncio.create_task(source.run(intake), name="source")
-    try:
-        await until(lambda: source.health.connected or task.done())
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
 
 
 def bodies(intake: RecordingIntake) -> list[bytes]:
@@ -80,12 +66,12 @@ class HoldingIntake:
 async def test_what_was_not_stored_comes_again(broker: Mosquitto, version: Version) -> None:
     """A source that ends while it stores a message has not acknowledged it, and the next one gets it."""
     intake = RecordingIntake()
-    async with listening(source_at(broker.port, version=version), intake):
+    async with listening(source_at(broker.port, version=version), intake, connected=True):
         await publish(broker.port, b"1")
         await intake.entered.wait()
     assert f"Received PUBACK from {CLIENT}" not in broker.log
     again = open_intake()
-    async with listening(source_at(broker.port, version=version), again):
+    async with listening(source_at(broker.port, version=version), again, connected=True):
         await until(lambda: f"Received PUBACK from {CLIENT}" in broker.log)
     assert (bodies(intake), bodies(again)) == ([], [b"1"])
 
@@ -112,7 +98,7 @@ asyncio.run(MqttSource(settings).run(intake))
     await process.wait()
     assert seen == numbered(10)
     intake = open_intake()
-    async with listening(source_at(broker.port), intake):
+    async with listening(source_at(broker.port), intake, connected=True):
         await until(lambda: len(intake.taken) == 10)
     assert bodies(intake) == numbered(10)
 
@@ -120,11 +106,11 @@ asyncio.run(MqttSource(settings).run(intake))
 @both_versions
 async def test_the_session_is_kept_while_we_are_away(broker: Mosquitto, version: Version) -> None:
     """What is published meanwhile arrives, in order."""
-    async with listening(source_at(broker.port, version=version), open_intake()):
+    async with listening(source_at(broker.port, version=version), open_intake(), connected=True):
         pass
     await publish(broker.port, *numbered(20))
     intake = open_intake()
-    async with listening(source_at(broker.port, version=version), intake):
+    async with listening(source_at(broker.port, version=version), intake, connected=True):
         await until(lambda: len(intake.taken) == 20)
     assert bodies(intake) == numbered(20)
 
@@ -134,7 +120,7 @@ async def test_a_broker_that_is_killed_loses_nothing(broker: Mosquitto, version:
     """What was under way, and what had still to be sent, comes after its restart; it is said meanwhile."""
     source = source_at(broker.port, version=version)
     intake = RecordingIntake()
-    async with listening(source, intake):
+    async with listening(source, intake, connected=True):
         sent = [f"message {number}.".encode() for number in range(30)]
         await publish(broker.port, *sent)
         await intake.entered.wait()
@@ -155,7 +141,7 @@ async def test_a_broker_that_is_killed_while_it_is_left_unread_loses_nothing(bro
     """Nothing of what had come can be acknowledged any more, so it comes again, with the rest."""
     source = source_at(broker.port, receive_maximum=5)
     intake = RecordingIntake()
-    async with listening(source, intake):
+    async with listening(source, intake, connected=True):
         sent = [f"message {number}.".encode() for number in range(30)]
         await publish(broker.port, *sent)
         await intake.entered.wait()
@@ -174,7 +160,7 @@ async def test_a_session_that_the_broker_lost_is_told(broker: Mosquitto) -> None
     source = source_at(broker.port)
     intake = open_intake()
     with capture_logs() as logs:
-        async with listening(source, intake):
+        async with listening(source, intake, connected=True):
             broker.kill()
             (broker.directory / "mosquitto.db").unlink()
             broker.start()
@@ -187,7 +173,7 @@ async def test_a_session_that_the_broker_lost_is_told(broker: Mosquitto) -> None
 async def test_acknowledgements_go_out_in_the_order_of_the_messages(broker: Mosquitto) -> None:
     """Messages are stored at the same time; one that is stored early waits for those before it (MQTT 5.0 section 4.6)."""
     intake = HoldingIntake(held={b"0": asyncio.Event()})
-    async with listening(source_at(broker.port), intake):
+    async with listening(source_at(broker.port), intake, connected=True):
         await publish(broker.port, *numbered(5))
         await until(lambda: len(intake.taken) == 4)
         await asyncio.sleep(0.05)  # that something does not happen cannot be waited for
@@ -204,7 +190,7 @@ async def test_a_full_disk_acknowledges_nothing_and_loses_nothing(broker: Mosqui
     source = source_at(broker.port, version=version)
     intake = RecordingIntake(broken=True)
     intake.gate.set()
-    async with listening(source, intake):
+    async with listening(source, intake, connected=True):
         await publish(broker.port, *numbered(5))
         await until(lambda: not source.health.connected)
         assert source.health.problem == "events cannot be taken in now: disk full"
@@ -220,7 +206,7 @@ async def test_a_message_that_only_we_have_is_not_given_back(broker: Mosquitto) 
     source = source_at(broker.port)
     intake = RecordingIntake(broken=True)
     intake.gate.set()
-    async with listening(source, intake):
+    async with listening(source, intake, connected=True):
         await publish(broker.port, b"once", qos=0)
         await intake.entered.wait()
         intake.broken = False
@@ -233,7 +219,7 @@ async def test_what_waits_is_bounded(broker: Mosquitto, version: Version) -> Non
     """At most `receive_maximum` messages are being stored, and then everything comes, once."""
     gate = asyncio.Event()
     intake = HoldingIntake(held=dict.fromkeys(numbered(500), gate))
-    async with listening(source_at(broker.port, version=version, receive_maximum=8), intake):
+    async with listening(source_at(broker.port, version=version, receive_maximum=8), intake, connected=True):
         await publish(broker.port, *numbered(500))
         await until(lambda: intake.waiting == 8)
         gate.set()
@@ -268,7 +254,7 @@ async def test_a_retained_message_comes_once(broker: Mosquitto) -> None:
     await publish(broker.port, b"kept", retain=True)
     intake = open_intake()
     for _ in range(2):
-        async with listening(source_at(broker.port), intake):
+        async with listening(source_at(broker.port), intake, connected=True):
             await until(lambda: intake.taken)
     ((_, delivery),) = intake.taken
     assert (delivery.body, delivery.headers["mqtt-retain"]) == (b"kept", "1")
@@ -277,7 +263,7 @@ async def test_a_retained_message_comes_once(broker: Mosquitto) -> None:
 async def test_a_message_that_is_too_large_is_acknowledged(broker: Mosquitto) -> None:
     """It is handed over as what it is: nobody wants it a second time."""
     intake = open_intake()
-    async with listening(source_at(broker.port, max_payload="64KiB"), intake):
+    async with listening(source_at(broker.port, max_payload="64KiB"), intake, connected=True):
         await publish(broker.port, b"x" * (65 * 1024), b"small")
         await until(lambda: broker.log.count(f"Received PUBACK from {CLIENT}") == 2)
     (_, large), (_, small) = intake.taken
@@ -289,7 +275,7 @@ async def test_a_client_with_the_same_id_is_suspected(broker: Mosquitto) -> None
     """The broker gives the session to the later one and does not tell the earlier one why."""
     source = source_at(broker.port)
     with capture_logs() as logs:
-        async with listening(source, open_intake()):
+        async with listening(source, open_intake(), connected=True):
             await renew_session(broker.port)
             await until(lambda: any("same `client_id`" in each.get("detail", "") for each in logs))
             await until(lambda: source.health.connected)
@@ -299,7 +285,7 @@ async def test_a_shared_subscription_is_warned_about(broker: Mosquitto) -> None:
     """It works, and it loses what its other members do not come back for."""
     intake = open_intake()
     with capture_logs() as logs:
-        async with listening(source_at(broker.port, topic=(f"$share/watchers/{TOPIC}",)), intake):
+        async with listening(source_at(broker.port, topic=(f"$share/watchers/{TOPIC}",)), intake, connected=True):
             await publish(broker.port, *numbered(3))
             await until(lambda: len(intake.taken) == 3)
     assert [each["topic"] for each in logs if each["event"] == "subscription.shared"] == [f"$share/watchers/{TOPIC}"]
@@ -321,7 +307,7 @@ async def test_a_disk_that_fills_up_now_and_then_loses_nothing(broker: Mosquitto
 
     await renew_session(broker.port)
     await publish(broker.port, *numbered(300))
-    async with listening(source_at(broker.port, receive_maximum=20), FlakyIntake()):
+    async with listening(source_at(broker.port, receive_maximum=20), FlakyIntake(), connected=True):
         await until(lambda: set(taken) == set(numbered(300)))
     # At most what was being stored at the time is stored twice.
     assert attempts <= 300 + (attempts // 60) * 20

@@ -4,10 +4,8 @@ import asyncio
 import json
 import socket
 import sys
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -19,9 +17,10 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.pubsub_bench import source_at, until
 from tests.doubles.pubsub_server import INVALID, SUBSCRIPTION, TOPIC, Code, PubsubServer
+from tests.doubles.source_bench import listening
 from watcher.dialects.protocol import Delivery
 from watcher.sources.protocol import Accepted
-from watcher.sources.pubsub import UNAVAILABLE, PubsubSource
+from watcher.sources.pubsub import UNAVAILABLE
 
 LATER = "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE"
 
@@ -32,20 +31,6 @@ def server() -> Iterator[PubsubServer]:
     running.start()
     yield running
     running.kill()
-
-
-@asynccontextmanager
-async def listening(source: PubsubSource, intake: RecordingIntake) -> AsyncIterator[None]:
-    """It stops within a second, whatever the service does meanwhile."""
-    task = asyncio.create_task(source.run(intake), name="source")
-    try:
-        yield
-    finally:
-        started = time.monotonic()
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-        assert time.monotonic() - started < 10
 
 
 def bodies(intake: RecordingIntake) -> set[bytes]:

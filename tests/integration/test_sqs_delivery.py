@@ -5,8 +5,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +13,10 @@ from structlog.testing import capture_logs
 
 from tests.doubles.intakes import DiskFullError, RecordingIntake, open_intake
 from tests.doubles.moto import Moto, MotoQueue, isolate_identity, shared_moto
+from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import DEADLINE_SECONDS, source_at, until, until_counts
 from watcher.dialects.protocol import Delivery
-from watcher.sources.protocol import Accepted, Intake
-from watcher.sources.sqs import SqsSource
+from watcher.sources.protocol import Accepted
 
 PUSH = {
     "Source": "aws.ecr",
@@ -49,19 +47,6 @@ def moto() -> Moto:
 @pytest.fixture
 async def queue(moto: Moto) -> MotoQueue:
     return await asyncio.to_thread(moto.queue)
-
-
-@asynccontextmanager
-async def listening(source: SqsSource, intake: Intake) -> AsyncIterator[None]:
-    """The source has polled once."""
-    task = asyncio.create_task(source.run(intake), name="source")
-    try:
-        await until(lambda: source.health.connected or task.done())
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
 
 
 async def send(queue: MotoQueue, *bodies: bytes) -> None:
@@ -97,7 +82,7 @@ async def test_eventbridge_puts_the_event_itself_into_the_queue(moto: Moto, queu
     """A rule for pushes takes one of three events; its message is the event as AWS writes it."""
     await asyncio.to_thread(queue.rule, {"source": ["aws.ecr"], "detail-type": ["ECR Image Action"]})
     intake = open_intake()
-    async with listening(source_at(queue), intake):
+    async with listening(source_at(queue), intake, connected=True):
         others = [{**PUSH, "DetailType": "ECR Image Scan"}, {**PUSH, "Source": "aws.other"}]
         await asyncio.to_thread(moto.client("events").put_events, Entries=[*others, PUSH])
         await until(lambda: intake.taken)
@@ -114,7 +99,7 @@ async def test_sns_puts_the_event_or_its_envelope_into_the_queue(moto: Moto, que
     """As the subscription says. A raw message brings its attributes, which become headers."""
     topic = await asyncio.to_thread(lambda: queue.topic(raw=raw))
     intake = open_intake()
-    async with listening(source_at(queue), intake):
+    async with listening(source_at(queue), intake, connected=True):
         given = {"kind": {"DataType": "String", "StringValue": "push"}}
         publish = moto.client("sns").publish
         await asyncio.to_thread(lambda: publish(TopicArn=topic, Message='{"detail": 1}', MessageAttributes=given))
@@ -132,7 +117,7 @@ async def test_everything_in_a_queue_is_taken_in_and_deleted(queue: MotoQueue) -
     """More messages than may be held at a time, each once; and the queue says how long the last one had waited."""
     await send(queue, *numbered(120))
     source, intake = source_at(queue, in_flight=30), open_intake()
-    async with listening(source, intake):
+    async with listening(source, intake, connected=True):
         await until_counts(queue, (0, 0))
         assert source.health.lag_seconds is not None
         assert 0 <= source.health.lag_seconds < DEADLINE_SECONDS
@@ -151,7 +136,7 @@ async def test_a_batch_is_stored_together(queue: MotoQueue) -> None:
 
     await send(queue, *numbered(10))
     intake = CountingIntake()
-    async with listening(source_at(queue, receivers=1), intake):
+    async with listening(source_at(queue, receivers=1), intake, connected=True):
         await until(lambda: entered == 10)
         assert await asyncio.to_thread(queue.counts) == (0, 10)
         intake.gate.set()
@@ -162,7 +147,7 @@ async def test_what_waits_to_be_stored_stays_invisible(queue: MotoQueue) -> None
     """For longer than `visibility_timeout`: nobody else gets it meanwhile, and it is taken in once."""
     await send(queue, b"slow")
     intake = RecordingIntake()
-    async with listening(source_at(queue, visibility_timeout="2s"), intake):
+    async with listening(source_at(queue, visibility_timeout="2s"), intake, connected=True):
         await intake.entered.wait()
         end = time.monotonic() + 4.4
         while time.monotonic() < end:
@@ -178,12 +163,12 @@ async def test_what_was_not_stored_goes_back_at_once(queue: MotoQueue) -> None:
     await send(queue, *numbered(12))
     intake = RecordingIntake()
     # With as many in flight as may be no poll goes on, to which moto would give them after its end.
-    async with listening(source_at(queue, visibility_timeout="12h", in_flight=12), intake):
+    async with listening(source_at(queue, visibility_timeout="12h", in_flight=12), intake, connected=True):
         # What moto has given out may still be on its way to us, and lost when we hang up: what is here goes back.
         await until(lambda: intake.held == 12)
     assert await asyncio.to_thread(queue.counts) == (12, 0)
     again = open_intake()
-    async with listening(source_at(queue), again):
+    async with listening(source_at(queue), again, connected=True):
         await until_counts(queue, (0, 0))
     assert (bodies(intake), bodies(again)) == ([], numbered(12))
 
@@ -191,7 +176,7 @@ async def test_what_was_not_stored_goes_back_at_once(queue: MotoQueue) -> None:
 async def test_a_long_poll_does_not_hold_up_the_end(queue: MotoQueue) -> None:
     """Polls of twenty seconds, on an empty queue, end with the source."""
     source = source_at(queue, wait="20s", receivers=3)
-    async with listening(source, open_intake()):
+    async with listening(source, open_intake(), connected=True):
         await asyncio.sleep(0.5)  # that a poll has gone out cannot be seen
         started = time.monotonic()
     assert time.monotonic() - started < 10
@@ -220,7 +205,7 @@ asyncio.run(SqsSource(settings).run(intake))
     await process.wait()
     assert seen == numbered(10)
     intake = open_intake()
-    async with listening(source_at(queue), intake):
+    async with listening(source_at(queue), intake, connected=True):
         await until(lambda: len(intake.taken) == 10)
     assert bodies(intake) == numbered(10)
 
@@ -231,7 +216,7 @@ async def test_a_message_that_is_never_stored_becomes_a_dead_letter(moto: Moto) 
     assert queue.dead_letters is not None
     intake = ChoosyIntake(refused=b"poison")
     source = source_at(queue)
-    async with listening(source, intake):
+    async with listening(source, intake, connected=True):
         await send(queue, b"poison", b"good")
         await until(lambda: b"good" in intake.attempts)
         await until_counts(queue.dead_letters, (1, 0))
@@ -249,7 +234,7 @@ async def test_an_outage_of_the_store_loses_nothing(queue: MotoQueue) -> None:
     intake.gate.set()
     source = source_at(queue)
     with capture_logs() as logs:
-        async with listening(source, intake):
+        async with listening(source, intake, connected=True):
             await send(queue, *numbered(15))
             await until(lambda: source.health.problem == "events cannot be taken in now: disk full")
             intake.broken = False
@@ -264,7 +249,7 @@ async def test_a_message_received_twice_is_handed_over_twice(queue: MotoQueue) -
     await send(queue, b"twice")
     await asyncio.to_thread(lambda: queue.moto.client("sqs").receive_message(QueueUrl=queue.url, VisibilityTimeout=0))
     intake = open_intake()
-    async with listening(source_at(queue), intake):
+    async with listening(source_at(queue), intake, connected=True):
         await until_counts(queue, (0, 0))
     ((_, delivery),) = intake.taken
     assert delivery.headers["x-amz-sqs-receive-count"] == "2"
@@ -298,7 +283,7 @@ async def test_credentials_that_end_are_replaced_without_a_restart(
     key = await asyncio.to_thread(lambda: reader_of(moto))
     source, intake = source_at(queue, receivers=1), open_intake()
     try:
-        async with listening(source, intake):
+        async with listening(source, intake, connected=True):
             await send(queue, b"before")
             await until(lambda: intake.taken)
             await asyncio.to_thread(lambda: moto.checks_permissions(does=True))

@@ -4,8 +4,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.pubsub_bench import source_at, until
 from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
+from tests.doubles.source_bench import listening
 from watcher.model.errors import ConfigurationError
 from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSourceSettings
@@ -30,17 +30,6 @@ def server() -> Iterator[PubsubServer]:
     running.start()
     yield running
     running.kill()
-
-
-@asynccontextmanager
-async def listening(source: PubsubSource, intake: RecordingIntake) -> AsyncIterator[None]:
-    task = asyncio.create_task(source.run(intake), name="source")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
 
 
 async def test_a_message_is_a_body_with_headers(server: PubsubServer) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.doubles.certificates import Authority
 from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.moto import isolate_identity
 from tests.doubles.scripted_server import scripted_server
+from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import until
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_queue import LONGEST_AWAY_SECONDS, away_seconds
@@ -89,17 +89,6 @@ async def service() -> AsyncIterator[Service]:
 def source_of(url: str, **given: Any) -> SqsSource:
     usual: dict[str, Any] = {"name": "main", "registry": "registry.example.com", "region": "eu-west-1", "receivers": 1}
     return SqsSource(SqsSourceSettings(queue_url=url, **{**usual, **given}))
-
-
-@asynccontextmanager
-async def listening(source: SqsSource, intake: RecordingIntake) -> AsyncIterator[None]:
-    task = asyncio.create_task(source.run(intake), name="source")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
 
 
 async def test_a_message_is_a_delivery(service: Service) -> None:
