@@ -25,10 +25,11 @@ def source_at(queue: MotoQueue, **given: Any) -> SqsSource:
     """A source named `main` of a queue in moto; `given` are further settings.
 
     It polls for a second only: moto goes on with a poll whose client has hung up, and takes a message for it. What it gave out in
-    an answer that was lost comes again after `visibility_timeout`, before a test gives up.
+    an answer that was lost comes again after `visibility_timeout`, before a test gives up. One poll at a time: to two at once moto
+    gives the same message now and then.
     """
     usual: dict[str, Any] = {"name": "main", "region": "eu-west-1", "registry": "registry.example.com", "wait": "1s"}
-    usual["visibility_timeout"] = "5s"
+    usual |= {"visibility_timeout": "5s", "receivers": 1}
     return SqsSource(SqsSourceSettings(queue_url=queue.url, **{**usual, **given}))
 
 

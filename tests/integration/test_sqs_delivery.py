@@ -114,14 +114,14 @@ async def test_sns_puts_the_event_or_its_envelope_into_the_queue(moto: Moto, que
 
 
 async def test_everything_in_a_queue_is_taken_in_and_deleted(queue: MotoQueue) -> None:
-    """More messages than may be held at a time, each once; and the queue says how long the last one had waited."""
+    """More messages than may be held at a time; and the queue says how long the last one had waited."""
     await send(queue, *numbered(120))
-    source, intake = source_at(queue, in_flight=30), open_intake()
+    source, intake = source_at(queue, in_flight=30, receivers=3), open_intake()
     async with listening(source, intake, connected=True):
         await until_counts(queue, (0, 0))
         assert source.health.lag_seconds is not None
         assert 0 <= source.health.lag_seconds < DEADLINE_SECONDS
-    assert bodies(intake) == numbered(120)
+    assert sorted(set(bodies(intake))) == numbered(120)  # of several polls, one may bring what another has
 
 
 async def test_a_batch_is_stored_together(queue: MotoQueue) -> None:
