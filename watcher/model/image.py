@@ -48,7 +48,6 @@ class Descriptor:
     artifact_type: str | None = None
     annotations: dict[str, str] = field(default_factory=dict)
     platform: str | None = None
-    urls: tuple[str, ...] = ()
 
     @property
     def is_rootfs_layer(self) -> bool:
@@ -235,6 +234,7 @@ def _descriptor(body: dict[str, Any]) -> Descriptor:
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise InvalidManifestError(f"descriptor size {size!r:.40}: expected a whole number of bytes")
     platform = body.get("platform")
+    _texts(body.get("urls"))  # nobody fetches from them, but what is no list of texts there is no manifest to others
     return Descriptor(
         media_type=_text(body["mediaType"]),
         digest=parse_digest(body["digest"]),
@@ -242,7 +242,6 @@ def _descriptor(body: dict[str, Any]) -> Descriptor:
         artifact_type=body.get("artifactType"),
         annotations=_strings(body.get("annotations")),
         platform=_platform(platform) if platform else None,
-        urls=_texts(body.get("urls")),
     )
 
 
