@@ -1,12 +1,12 @@
 """The `server` and `admission` blocks of the configuration."""
 
-import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
 
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration, Size
+from watcher.model.reference import is_this_machine
 
 Mode = Literal["allow", "warn", "deny"]
 
@@ -29,12 +29,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def on_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(self.host)
 
     def __post_init__(self) -> None:
         if self.api_token is None and not self.on_loopback:

@@ -3,6 +3,7 @@
 Grammar: OCI distribution-spec v1.1 "Pulling manifests"; the defaults for a missing host are docker's.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import NewType
@@ -86,3 +87,11 @@ def parse_reference(text: str) -> Reference:
     if tag is None and digest is None:
         tag = Tag("latest")
     return Reference(registry=host, repository=parse_repository(path), tag=tag, digest=digest)
+
+
+def is_this_machine(name: str) -> bool:
+    """Whether a host without a port is `localhost`, or an address of 127.0.0.0/8 or ::1."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

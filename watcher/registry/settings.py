@@ -1,6 +1,5 @@
 """How one registry is reached: the block under `registries` in the configuration."""
 
-import ipaddress
 import re
 from typing import Literal
 
@@ -10,7 +9,7 @@ from yarl import URL
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration
 from watcher.model.errors import InvalidReferenceError
-from watcher.model.reference import DOCKER_HUB, Host, parse_host, parse_repository
+from watcher.model.reference import DOCKER_HUB, Host, is_this_machine, parse_host, parse_repository
 
 Kind = Literal["distribution", "harbor", "ecr", "acr", "gar", "quay", "artifactory", "zot", "ghcr", "dockerhub"]
 
@@ -193,12 +192,7 @@ def host_name(host: str) -> str:
 def is_loopback(host: str) -> bool:
     """Whether `host` names this machine: `localhost`, `*.localhost`, 127.0.0.0/8 or ::1."""
     name = host_name(host)
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return name.endswith(".localhost") or is_this_machine(name)
 
 
 def _is_https(text: str) -> bool:

@@ -1,10 +1,10 @@
 """How an MQTT source is configured, and which topic filters a broker understands."""
 
-import ipaddress
 from typing import Literal
 
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration, Size, seconds, size_bytes
+from watcher.model.reference import is_this_machine
 from watcher.sources.binding import EventSourceSettings
 
 PORT, TLS_PORT = 1883, 8883
@@ -87,10 +87,7 @@ class MqttSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_
     @property
     def is_local(self) -> bool:
         """Whether the broker is on this machine, by its address or its usual name."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_this_machine(self.host)
 
 
 def objection(topic: str) -> str:

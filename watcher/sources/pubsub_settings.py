@@ -1,10 +1,10 @@
 """How a Pub/Sub source is configured, and what its endpoint says of the connection."""
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
 from watcher.kit.units import Duration, Size, seconds, size_bytes
+from watcher.model.reference import is_this_machine
 from watcher.sources.binding import EventSourceSettings
 
 # Project: an id, a number, or `domain.com:id`. Subscription: https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
@@ -45,12 +45,7 @@ class PubsubSourceSettings(
     def is_local(self) -> bool:
         """Whether the endpoint is on this machine, by its address or its usual name. Only there nothing is encrypted."""
         parts = _split(self.endpoint)
-        if parts is None:
-            return False
-        try:
-            return ipaddress.ip_address(parts.hostname or "").is_loopback
-        except ValueError:
-            return parts.hostname == "localhost"
+        return parts is not None and is_this_machine(parts.hostname or "")
 
 
 def _split(endpoint: str) -> SplitResult | None:
