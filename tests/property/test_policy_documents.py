@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.evaluation.document.build_steps import instruction_of
 from watcher.evaluation.policies.loading import load_policies
 from watcher.evaluation.policies.reading import list_files_of, read_documents
 from watcher.evaluation.policies.template import TemplateError, split_template
 from watcher.evaluation.protocol import Case
 from watcher.evaluation.rules.compile import compile_policies
 from watcher.evaluation.rules.policy_set import PolicySet
+from watcher.model.build_steps import instruction_of
 from watcher.model.digest import Digest
 from watcher.model.errors import PolicyError
 from watcher.model.image import HistoryEntry, ImageConfig

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.image.config_secrets import config_secrets
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.errors import TooLargeError
 from watcher.model.image import HistoryEntry, ImageConfig
@@ -58,7 +58,7 @@ def test_any_configuration_is_searched(env: list[str], labels: dict[str, str], s
     """One secret a value, each with a place."""
     config = ImageConfig(env=tuple(env), labels=labels, history=tuple(HistoryEntry(created_by=step) for step in steps))
     try:
-        found = image_secrets(config, RULES)
+        found = config_secrets(config, RULES).secrets
     except TooLargeError:
         return
     assert len({secret.hit.fingerprint for secret in found}) == len(found)

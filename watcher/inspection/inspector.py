@@ -75,7 +75,8 @@ class Inspector:
         content = manifest.content
         if not isinstance(content, Manifest):
             raise InvalidManifestError(f"{source.repository}@{manifest.digest}: an index has no layers to inspect")
-        config = parse_config(await source.blob(content.config, limit_bytes=MAX_CONFIG_BYTES))
+        raw_config = await source.blob(content.config, limit_bytes=MAX_CONFIG_BYTES)
+        config = parse_config(raw_config)
         layers, overdrawn = await self._read_layers(source, content)
         base, base_section = await self._bases.find(source.repository, content)
         parts = Parts(
@@ -86,6 +87,8 @@ class Inspector:
             base=base,
             base_section=base_section,
             overdrawn=overdrawn,
+            raw_manifest=manifest.raw,
+            raw_config=raw_config,
         )
         return await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)
 

@@ -156,8 +156,9 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A secret somewhere in the image. `where` is `file`, `env`, `label` or `history`; `path` is then the file, the variable, the
-    label or the step. `present_in_final` is false for a file that a later layer deleted: it can still be pulled.
+    """A secret somewhere in the image. `where` is `file`, `env`, `label`, `history`, or `config` and `manifest` for what else those
+    say; `path` is then the file, the variable, the label, the step or the field. `present_in_final` is false for a file that a
+    later layer deleted: it can still be pulled.
     """
 
     hit: SecretHit

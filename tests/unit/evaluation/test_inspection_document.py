@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.evaluation.conftest import BASE_LAYER, Cases
-from watcher.evaluation.document.build_steps import instruction_of
 from watcher.evaluation.document.case import document_of
+from watcher.model.build_steps import instruction_of
 from watcher.model.digest import Digest
 from watcher.model.image import HistoryEntry, ImageConfig
 from watcher.model.inventory import Base, Distro, LayerSummary, Secret, SecretHit, User

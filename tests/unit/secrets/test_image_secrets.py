@@ -6,7 +6,7 @@ import string
 import pytest
 
 from watcher.inspection.image import config_secrets as module
-from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.image.config_secrets import config_secrets
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.errors import TooLargeError
 from watcher.model.image import HistoryEntry, ImageConfig
@@ -17,7 +17,9 @@ DOCUMENTED = "AKIA" + "IOSFODNN7" + "EXAMPLE"
 
 
 def found(config: ImageConfig) -> list[tuple[str, str, str, str]]:
-    return [(secret.where, secret.hit.path, secret.hit.rule, secret.hit.confidence) for secret in image_secrets(config, RULES)]
+    return [
+        (secret.where, secret.hit.path, secret.hit.rule, secret.hit.confidence) for secret in config_secrets(config, RULES).secrets
+    ]
 
 
 def steps(*created_by: str) -> ImageConfig:
@@ -128,7 +130,7 @@ def test_one_value_is_reported_once() -> None:
 
 def test_nothing_of_a_password_is_kept() -> None:
     """Neither in the hit nor in its place."""
-    (secret,) = image_secrets(ImageConfig(env=("DB_PASSWORD=hunter2-prod",)), RULES)
+    (secret,) = config_secrets(ImageConfig(env=("DB_PASSWORD=hunter2-prod",)), RULES).secrets
     assert "hunter2" not in repr(secret)
     assert secret.hit.fingerprint == RULES.fingerprint(b"hunter2-prod")
     assert (secret.layer, secret.layer_digest, secret.present_in_final) == (None, None, True)

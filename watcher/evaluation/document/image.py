@@ -6,9 +6,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from watcher.evaluation.document.build_steps import instruction_of
 from watcher.evaluation.document.clean_text import clean, clean_all, int64
 from watcher.evaluation.document.types import message_class
+from watcher.model.build_steps import instruction_of
 from watcher.model.image import ImageConfig
 from watcher.model.inventory import Inventory
 from watcher.model.masking import Masking, masking_of
@@ -61,8 +61,8 @@ def _config(inventory: Inventory, masking: Masking) -> Message:
         user=clean(config.user),
         effective_user=clean(_effective_user(inventory)),
         runs_as_root=inventory.effective_uid == 0,
-        entrypoint=clean_all(masking.values(config.entrypoint)),
-        cmd=clean_all(masking.values(config.cmd)),
+        entrypoint=clean_all(masking.command(config.entrypoint)),
+        cmd=clean_all(masking.command(config.cmd)),
         working_dir=clean(config.working_dir),
         exposed_ports=[_port(port) for port in config.exposed_ports],
         volumes=clean_all(config.volumes),

@@ -1,12 +1,14 @@
 """What was found of an image, put together as its inventory. Pure, and slow for an image of many files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
 
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import GROUPS_PATH, USERS_PATH, parse_group, parse_passwd, resolve_user
-from watcher.inspection.image.config_secrets import image_secrets
+from watcher.inspection.image.config_secrets import ConfigSecrets, config_secrets
+from watcher.inspection.image.config_texts import other_texts
 from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
 from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
 from watcher.inspection.image.steps import layer_steps
@@ -16,7 +18,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import TooLargeError
 from watcher.model.image import Descriptor, ImageConfig, Manifest
 from watcher.model.inventory import Base, FileTable, Inventory, LayerFacts, LayerSummary, Secret
-from watcher.model.masking import masked_config, masking_of
+from watcher.model.masking import Masking, masked_config, masking_of
 from watcher.model.verdict import Section
 
 
@@ -30,7 +32,8 @@ class KnownLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything that was fetched and read. `layers` has one for each of the manifest's, None for one that is not read.
+    """Everything that was fetched and read. `layers` has one for each of the manifest's, None for one that is not read. The raw
+    documents are searched for secrets in what `manifest` and `config` have no field for.
 
     `overdrawn` is a sentence when the image as a whole is more than we are ready to read.
     """
@@ -42,18 +45,20 @@ class Parts:
     base: Base
     base_section: Section
     overdrawn: str = ""
+    raw_manifest: bytes = b""
+    raw_config: bytes = b""
 
 
 def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
-    """The image that the parts make. The configuration is in it without the secrets that `rules` find there."""
+    """The image that the parts make. No value of a secret that `rules` find in its configuration or its manifest is in it."""
     manifest, config = parts.manifest, parts.config
     facts = [_facts(layer.digest, known) for layer, known in zip(manifest.layers, parts.layers, strict=True)]
     merged = merge(facts)
     distro = distro_of(merged.texts)
     users = parse_passwd(merged.texts.get(USERS_PATH, b""))
     groups = parse_group(merged.texts.get(GROUPS_PATH, b""))
-    config_secrets, config_shortfalls = _config_secrets(config, rules)
-    masking = masking_of(config, config_secrets)
+    found, config_shortfalls = _config_secrets(parts, rules)
+    masking = masking_of(config, found.secrets, found.values)
     shown = masked_config(config, masking)
     shortfalls = [
         *_layer_shortfalls(parts),
@@ -66,7 +71,7 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
     return Inventory(
         digest=parts.digest,
         media_type=manifest.media_type,
-        platform=config.platform,
+        platform=shown.platform,
         config_digest=manifest.config.digest,
         config=shown,
         annotations=masking.labelled(manifest.annotations),
@@ -78,7 +83,7 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         packages=packages_of(merged, distro, parts.base.layer_count if parts.base.known else 0),
         files=merged.files,
         users=users,
-        secrets=(*config_secrets, *merged.secrets),
+        secrets=(*(_shown(secret, masking) for secret in found.secrets), *merged.secrets),
         sections=sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section),
         facts_revision=_revision(facts, manifest.config.digest),
     )
@@ -108,11 +113,17 @@ def _is_fatal(facts: LayerFacts) -> bool:
     return any(problem.fatal for problem in facts.problems)
 
 
-def _config_secrets(config: ImageConfig, rules: SecretRules) -> tuple[tuple[Secret, ...], list[Shortfall]]:
+def _config_secrets(parts: Parts, rules: SecretRules) -> tuple[ConfigSecrets, list[Shortfall]]:
+    others = chain(other_texts("config", parts.raw_config), other_texts("manifest", parts.raw_manifest))
     try:
-        return image_secrets(config, rules), []
+        return config_secrets(parts.config, rules, others), []
     except TooLargeError as error:
-        return (), [Shortfall(sections=SECRETS, what="configuration", reason=str(error))]
+        return ConfigSecrets(), [Shortfall(sections=SECRETS, what="configuration", reason=str(error))]
+
+
+def _shown(secret: Secret, masking: Masking) -> Secret:
+    """The name of a variable or of a field may hold a value as well."""
+    return replace(secret, hit=replace(secret.hit, path=masking.plain(secret.hit.path)))
 
 
 def _layer_shortfalls(parts: Parts) -> list[Shortfall]:

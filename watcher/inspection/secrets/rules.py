@@ -1,7 +1,7 @@
 """Credentials in bytes: which expressions find them, and what of a hit is one.
 
 Finding is hyperscan's work, over the raw layer. Here a hit is confirmed: `re` on the bytes around it gives the exact value, which
-is then judged by its entropy, by whether it is a placeholder, and by the file it stands in. No value leaves this module.
+is then judged by its entropy, by whether it is a placeholder, and by the file it stands in. No hit has the value in it.
 """
 
 import hmac
@@ -92,6 +92,14 @@ class _Compiled:
     keywords: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A hit, and the texts that must not be shown: its value, as it is and as it was written. Made to hide them, not to be kept."""
+
+    hit: SecretHit
+    written: frozenset[str]
+
+
 class SecretRules:
     """All rules of the package, and the salt of this deployment.
 
@@ -146,17 +154,25 @@ class SecretRules:
 
         Rules that hold for certain files only are left out. At most MAX_HITS_A_TEXT different ones.
         """
+        return [found.hit for found in self.find(text, path)]
+
+    def find(self, text: str, path: str) -> list[Found]:
+        """What `scan_text` finds, with the values."""
         content = text.encode("utf-8", "replace")
         lowered = content.lower()
-        hits: dict[SecretHit, None] = {}
+        written: dict[SecretHit, set[str]] = {}
         for each in self._compiled:
-            if each.paths is None and any(keyword in lowered for keyword in each.keywords):
+            # A rule for all but certain files holds for what is no file.
+            if (each.paths is None or each.paths.search("")) and any(keyword in lowered for keyword in each.keywords):
                 for match in each.value.finditer(content):
-                    if len(hits) == MAX_HITS_A_TEXT:
-                        return list(hits)
+                    if len(written) == MAX_HITS_A_TEXT:
+                        break
                     if (value := self._confirmed(each, match)) is not None:
-                        hits[self._hit(each.rule, value, path, each.rule.confidence, None)] = None
-        return list(hits)
+                        hit = self._hit(each.rule, value, path, each.rule.confidence, None)
+                        # The expression sees only the beginning of a private key.
+                        texts = (text,) if each.rule.form == "pem" else (_text(value), _text(match["value"]))
+                        written.setdefault(hit, set()).update(texts)
+        return [Found(hit=hit, written=frozenset(texts)) for hit, texts in written.items()]
 
     def fingerprint(self, value: bytes) -> str:
         """The first 16 hex digits of HMAC-SHA256 under the deployment's salt."""
@@ -217,6 +233,10 @@ def _line_of(start: int, window: bytes, match_end: int, line: int | None) -> int
     low, high = min(start, match_end), max(start, match_end)
     between = window.count(b"\n", low, high)
     return line - between if start <= match_end else line + between
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 def _preview(rule: SecretRule, value: bytes) -> str:
