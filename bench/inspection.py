@@ -33,7 +33,8 @@ from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.telemetry import configure_logging
 from watcher.model.digest import Digest, digest_of
-from watcher.model.image import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, Manifest, parse_manifest
+from watcher.model.image import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, Manifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.inventory import LayerFacts
 from watcher.model.reference import Host, Reference, Tag, parse_reference
 from watcher.registry.client import RegistryClient

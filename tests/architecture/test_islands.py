@@ -13,7 +13,6 @@ SHARED: dict[str, dict[str, str]] = {
         "azure_event": "what Azure says of one event, with an envelope and without",
         "cloudevent": "the envelope that several senders wrap their events in",
         "image_name": "an image that is written as one text, taken apart alike in every dialect",
-        "json_body": "reads a body as JSON within the bounds that hold for every sender",
     },
     "watcher.sources": {
         "protocol": "what every source implements",

@@ -16,7 +16,8 @@ from tests.doubles.image_sources import MemoryImages
 from tests.doubles.registries import HeldImages, MemoryRegistries
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, NotFoundError, TimedOutError, TooLargeError
-from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest, parse_manifest
+from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import LocalImage, LocalImages, LocalKind, open_local

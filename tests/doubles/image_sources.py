@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from watcher.inspection.workers.messages import Limits
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import DigestMismatchError, NotFoundError, TooLargeError
-from watcher.model.image import Descriptor, FetchedManifest, parse_manifest
+from watcher.model.image import Descriptor, FetchedManifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.reference import Reference, RepositoryName, Tag
 from watcher.registry.pipes import Sink, Stop, run_transfer
 from watcher.testing.images import BuiltImage

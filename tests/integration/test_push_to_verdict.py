@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,28 @@ def test_a_scan_says_of_every_section_what_the_daemon_says(world: World) -> None
     stored = world.daemon.get(f"/api/v1/images/{image.digest}/inspection")
     assert stored["sections"] == line["inspection"]["sections"]
     assert tuple(stored["sections"]) == INSPECTED
+
+
+def test_an_image_with_two_readings_is_unknown_to_the_daemon_and_to_a_scan(world: World) -> None:
+    """docker-registry and skopeo take `Layers` for `layers`; the message names the key, and nothing is tried again."""
+    image = leaking_image()
+    body = json.loads(image.raw)
+    ambiguous = replace(image, raw=json.dumps({**body, "Layers": body["layers"][:1]}).encode())
+    world.push(ambiguous, "team/app")
+    *_, verdict = world.verdict("team/app", ambiguous.digest)
+    assert verdict["outcome"] == "unknown"
+    assert verdict["reason"].startswith("ambiguous-manifest: manifest has the key 'Layers'")
+    command = [sys.executable, "-m", "watcher", "scan", "-o", "json", "-c", str(world.tmp_path / "watcher.yaml")]
+    scanned = subprocess.run(
+        [*command, f"{world.registry.host}/team/app:v1"],
+        env={**os.environ, "HOOK_SECRET": HOOK_SECRET, "OUT_SECRET": "out"},
+        capture_output=True,
+        check=False,
+    )
+    assert scanned.returncode == 3
+    found = json.loads(scanned.stdout)["verdict"]
+    assert (found["outcome"], found["reason"], found["sections"]) == (verdict["outcome"], verdict["reason"], verdict["sections"])
+    assert found["image"]["digest"] == ambiguous.digest
 
 
 def test_a_retag_in_production_is_judged_as_such_and_reads_no_layer_again(world: World) -> None:

@@ -3,11 +3,14 @@
 import contextlib
 import json
 
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from watcher.model.errors import InvalidManifestError
-from watcher.model.image import OCI_INDEX, OCI_MANIFEST, parse_config, parse_manifest
+from watcher.model.errors import AmbiguousManifestError, InvalidManifestError
+from watcher.model.image import OCI_INDEX, OCI_MANIFEST
+from watcher.model.image_json import parse_config, parse_manifest
+from watcher.model.one_reading import MANIFEST, read_object
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 values = st.recursive(
@@ -58,3 +61,19 @@ def test_any_bytes_are_a_manifest_or_our_error(raw: bytes) -> None:
     """Bytes of any kind."""
     with contextlib.suppress(InvalidManifestError):
         parse_manifest(raw, OCI_MANIFEST)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_configuration_or_our_error(raw: bytes) -> None:
+    """Bytes of any kind."""
+    with contextlib.suppress(InvalidManifestError):
+        parse_config(raw)
+
+
+@given(st.sampled_from(sorted(MANIFEST)), st.data())
+def test_a_field_in_another_case_is_never_passed_over(name: str, data: st.DataObject) -> None:
+    """Whichever of its letters differ."""
+    other = "".join(data.draw(st.sampled_from([letter.lower(), letter.upper()])) for letter in name)
+    assume(other != name)
+    with pytest.raises(AmbiguousManifestError):
+        read_object(json.dumps({"layers": [], other: None}).encode(), "manifest", MANIFEST)

@@ -4,7 +4,8 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from watcher.model.errors import NotFoundError
+from watcher.model.digest import Digest
+from watcher.model.errors import NotFoundError, PermanentError
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.reference import (
     TAG_PATTERN,
@@ -41,31 +42,45 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundImage:
-    """An image whose manifest has been fetched, and the name policies know it by."""
+    """An image, and the name policies know it by. `manifest` is why there is none where its bytes are there and cannot be read."""
 
     registry: Host
     tag: Tag | None
     source: ImageSource
-    manifest: FetchedManifest
+    digest: Digest
+    manifest: FetchedManifest | PermanentError
 
 
 async def find_image(named: NamedImage, registries: Registries) -> FoundImage:
     """Fetch the manifest or index.
 
     Raises:
-        ConfigurationError: no such file. RetryableError, PermanentError: as `ImageSource.manifest` does.
+        ConfigurationError: no such file. NotFoundError: no such image. RetryableError, PermanentError: as `open_local` and
+            `Registries.head` do.
     """
     place = named.place
     if isinstance(place, LocalImage):
         local = await open_local(place)
-        manifest = await local.manifest(local.root)
-        return FoundImage(registry=LOCAL, tag=local_tag(place), source=local, manifest=manifest)
+        manifest = await _fetched(local, local.root)
+        return FoundImage(registry=LOCAL, tag=local_tag(place), source=local, digest=local.root, manifest=manifest)
     source = registries.images(place.registry, place.repository)
     wanted = place.digest or place.tag
     if wanted is None:  # the grammar gives every reference one of them
         raise NotFoundError(f"{place}: names neither a tag nor a digest")
-    manifest = await source.manifest(wanted)
-    return FoundImage(registry=place.registry, tag=place.tag, source=source, manifest=manifest)
+    manifest = await _fetched(source, wanted)
+    digest = manifest.digest if isinstance(manifest, FetchedManifest) else place.digest or await registries.head(place)
+    if digest is None:
+        raise NotFoundError(f"{place}: the registry has no such manifest")
+    return FoundImage(registry=place.registry, tag=place.tag, source=source, digest=digest, manifest=manifest)
+
+
+async def _fetched(source: ImageSource, reference: Digest | Tag) -> FetchedManifest | PermanentError:
+    try:
+        return await source.manifest(reference)
+    except NotFoundError:
+        raise
+    except PermanentError as error:
+        return error
 
 
 def local_tag(image: LocalImage) -> Tag | None:

@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -109,14 +109,15 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
 
 async def _judged(named: NamedImage, asked: Scan, settings: Settings, registries: Registries, judging: Judging) -> Sequence[Judged]:
     found = await find_image(named, registries)
-    chosen = choose_platforms(found.manifest, asked.platform)
     task = Task(
         id=uuid4().hex,
         subject=_subject(found, asked.environment, settings),
         tag=found.tag,
         now=utc_now(),
-        platforms=chosen,
     )
+    if isinstance(found.manifest, PermanentError):
+        return [judging.unknown(task, "", found.manifest)]
+    task = replace(task, platforms=choose_platforms(found.manifest, asked.platform))
     judged = await judging.judge(task, found.source, found.manifest)
     if len(judged) == 1 and judged[0].verdict.outcome is Outcome.NOT_APPLICABLE and asked.platform not in {None, "all"}:
         # What was asked for is not in there; that nothing can run is not what was asked.
@@ -129,7 +130,7 @@ def _subject(found: FoundImage, environment: str | None, settings: Settings) -> 
     return Subject(
         registry=found.registry,
         repository=found.source.repository,
-        digest=found.manifest.digest,
+        digest=found.digest,
         tags=(found.tag,) if found.tag else (),
         environment=environment or environment_of(settings.environments, found.registry, found.source.repository),
     )

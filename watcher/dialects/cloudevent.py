@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from watcher.dialects.fields import MAX_EVENTS, EventError, moment, text
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Handshake, Ignored, Rejected
+from watcher.model.strict_json import JsonBodyError, read_json
 
 REQUIRED = ("id", "source", "type")
 KNOWN = frozenset({*REQUIRED, "specversion", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64"})

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from watcher.dialects.fields import EventError, decided, deleted, each_event, moment, object_of, present, pushed, text
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import is_digest
 from watcher.model.push import Decision, Ignored
+from watcher.model.strict_json import JsonBodyError, read_json
 
 # An image comes into a registry by a push, as a copy from another region or account, or through a pull-through cache.
 ARRIVALS = {"ECR Image Action": "PUSH", "ECR Replication Action": "REPLICATE", "ECR Pull Through Cache Action": None}

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from watcher.dialects.hosts import registry_named
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import parse_digest
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.moments import moment_of
 from watcher.model.push import Decision, Deleted, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, parse_host, parse_repository, parse_tag
+from watcher.model.strict_json import JsonBodyError, read_json
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from watcher.dialects.fields import EventError, decided, deleted, moment, object_of, present, pushed, text
 from watcher.dialects.image_name import split_image
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored
+from watcher.model.strict_json import JsonBodyError, read_json
 
 ID_HEADER = "x-goog-pubsub-message-id"
 TIME_HEADER = "x-goog-pubsub-publish-time"

@@ -9,9 +9,9 @@ from typing import Any
 
 from watcher.dialects.cloudevent import CloudEvent, each_cloudevent
 from watcher.dialects.fields import deleted, object_of, present, pushed
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored
+from watcher.model.strict_json import JsonBodyError, read_json
 
 PUSHED = "zotregistry.image.updated"
 DELETED = "zotregistry.image.deleted"

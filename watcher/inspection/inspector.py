@@ -18,7 +18,8 @@ from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import InvalidManifestError
-from watcher.model.image import MAX_CONFIG_BYTES, FetchedManifest, Manifest, parse_config
+from watcher.model.image import MAX_CONFIG_BYTES, FetchedManifest, Manifest
+from watcher.model.image_json import parse_config
 from watcher.model.inventory import Inventory
 from watcher.registry.protocol import ImageSource
 

@@ -92,6 +92,16 @@ class InvalidManifestError(PermanentError):
     reason = "invalid-manifest"
 
 
+class AmbiguousManifestError(InvalidManifestError):
+    """Programs that read the manifest or configuration disagree about what it says, so what we say of it need not hold for them."""
+
+    reason = "ambiguous-manifest"
+
+
+class NotAManifestError(InvalidManifestError):
+    """Nothing in the bytes is that of a manifest: they are something else."""
+
+
 class DigestMismatchError(PermanentError):
     """The bytes are not what their digest says. Permanent: they are wrong, not late."""
 

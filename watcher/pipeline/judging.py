@@ -55,7 +55,7 @@ class Judging:
 
     def unknown(self, task: Task, media_type: str, error: PermanentError) -> Judged:
         """The verdict about something that could not be looked at, with the reason."""
-        missing = Section(state=SectionState.MISSING, reason=str(error))
+        missing = Section(state=SectionState.MISSING, reason="nothing was looked at")
         return self._bare(task, Outcome.UNKNOWN, media_type, f"{error.reason}: {error}", sections=dict.fromkeys(SECTIONS, missing))
 
     async def _judge_image(

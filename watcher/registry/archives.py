@@ -23,9 +23,9 @@ from watcher.model.image import (
     MAX_CONFIG_BYTES,
     MAX_LAYERS,
     FetchedManifest,
-    parse_config,
-    parse_manifest,
 )
+from watcher.model.image_json import parse_config, parse_manifest
+from watcher.model.one_reading import LISTING, read_value
 from watcher.model.reference import parse_reference
 
 # An image of 512 layers has three members a layer; this leaves room for a dozen such images in one archive.
@@ -196,11 +196,7 @@ def _same(asked: str, tag: str) -> bool:
 
 
 def _json(files: Files, path: str, where: str) -> Any:
-    raw = _read(files, path, MAX_LISTING_BYTES, where)
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidManifestError(f"{where}: {path} is not JSON") from error
+    return read_value(_read(files, path, MAX_LISTING_BYTES, where), f"{where}: {path}", LISTING)
 
 
 def _read(files: Files, path: str, limit_bytes: int, where: str) -> bytes:

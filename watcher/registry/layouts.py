@@ -11,21 +11,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Literal
 
 from watcher.model.digest import Digest, digest_as, is_digest
-from watcher.model.errors import ConfigurationError, DigestMismatchError, InvalidManifestError, NotFoundError, TooLargeError
+from watcher.model.errors import (
+    ConfigurationError,
+    DigestMismatchError,
+    InvalidManifestError,
+    NotAManifestError,
+    NotFoundError,
+    TooLargeError,
+)
 from watcher.model.image import (
     MAX_MANIFEST_BYTES,
     OCI_INDEX,
-    OCI_MANIFEST,
     Descriptor,
     FetchedManifest,
     Index,
-    parse_manifest,
 )
+from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag, parse_repository
 from watcher.registry.archives import Archive, Files, Folder, Region, synthesize
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
@@ -101,8 +105,11 @@ class LocalImages:
         digest = Digest(reference) if is_digest(reference) else self.root
         if self.synthesized is not None and digest == self.synthesized.digest:
             return self.synthesized
-        raw = await asyncio.to_thread(self._read, digest, MAX_MANIFEST_BYTES)
-        content = parse_manifest(raw, self.media_types.get(digest) or _guess(raw))
+        try:
+            raw = await asyncio.to_thread(self._read, digest, MAX_MANIFEST_BYTES)
+        except TooLargeError as error:
+            raise NotAManifestError(str(error)) from error
+        content = parse_manifest(raw, self.media_types.get(digest, ""))
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=raw, content=content)
 
     async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
@@ -191,12 +198,3 @@ def _choose(index: Index, name: str | None, where: str) -> Descriptor:
         if name in {entry.annotations.get(REF_NAME), entry.digest}:
             return entry
     raise NotFoundError(f"{where}: has no image named {name!r:.100}")
-
-
-def _guess(raw: bytes) -> str:
-    """The type of a manifest that does not say: nothing but an index has `manifests`."""
-    try:
-        body: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return OCI_MANIFEST
-    return OCI_INDEX if isinstance(body, dict) and "manifests" in body else OCI_MANIFEST

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotFoundError, TooLargeError
-from watcher.model.image import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, Descriptor, FetchedManifest, parse_manifest
+from watcher.model.errors import DigestMismatchError, NotAManifestError, NotFoundError, TooLargeError
+from watcher.model.image import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, Descriptor, FetchedManifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.blobs import pour_blob
 from watcher.registry.challenges import scope
@@ -30,7 +31,7 @@ class RegistryImages:
             response, digest = await self._fetch(reference)
         except TooLargeError as error:
             what = f"{self.client.registry}/{self.repository} {reference}"
-            raise InvalidManifestError(f"{what}: more than {MAX_MANIFEST_BYTES} bytes are no manifest") from error
+            raise NotAManifestError(f"{what}: more than {MAX_MANIFEST_BYTES} bytes are no manifest") from error
         media_type = response.headers.get("Content-Type", "")
         content = parse_manifest(response.body, media_type)
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)

@@ -14,6 +14,7 @@ import msgspec
 
 from watcher.model.digest import Digest
 from watcher.model.errors import (
+    InvalidManifestError,
     NotFoundError,
     RegistryRefusedError,
     RetryableError,
@@ -26,8 +27,9 @@ from watcher.model.image import (
     OCI_MANIFEST,
     Descriptor,
     Index,
-    parse_manifest,
 )
+from watcher.model.image_json import parse_manifest
+from watcher.model.one_reading import MANIFEST, read_value
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient
@@ -198,10 +200,10 @@ def next_link(header: str | None) -> str | None:
 
 
 def _entries(body: bytes, content_type: str) -> list[Mapping[str, Any]] | None:
-    """The descriptors of an OCI index as they stand in its JSON; None when it is none."""
+    """The descriptors of an OCI index as they stand in its JSON; None when it is none, or one that programs read differently."""
     try:
-        index = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        index = read_value(body, "index of referrers", MANIFEST)
+    except InvalidManifestError:
         return None
     if not isinstance(index, dict) or index.get("mediaType", content_type.partition(";")[0].strip()) != OCI_INDEX:
         return None

@@ -91,9 +91,13 @@ def _findings(found: Sequence[Finding]) -> RenderableType:
 
 
 def _gaps(verdict: Verdict) -> list[RenderableType]:
+    """What one reason keeps from several sections is said once."""
     quiet = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
+    names: dict[tuple[SectionState, str], list[str]] = {}
+    for name, section in verdict.sections.items():
+        if section.state not in quiet:
+            names.setdefault((section.state, section.reason), []).append(name)
     return [
-        _indented(Text(f"{name}: {section.state.value}: {printable(section.reason)[:200]}", style="magenta dim"), 2)
-        for name, section in verdict.sections.items()
-        if section.state not in quiet
+        _indented(Text(f"{', '.join(concerned)}: {state.value}: {printable(reason)[:200]}", style="magenta dim"), 2)
+        for (state, reason), concerned in names.items()
     ]

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
+from watcher.model.strict_json import JsonBodyError, read_json
 from watcher.sources.protocol import HookRequest
 from watcher.sources.webhook_settings import OidcAuth
 

@@ -18,9 +18,9 @@ from typing import Any
 import structlog
 
 from watcher.dialects.fields import moment
-from watcher.dialects.json_body import JsonBodyError, read_json
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
+from watcher.model.strict_json import JsonBodyError, read_json
 from watcher.sources.protocol import HookRequest
 from watcher.sources.webhook_settings import SnsAuth
 from watcher.sources.webhook_sns_certificates import Certificates, Fetch, is_of_region

@@ -1,6 +1,7 @@
 """`watcher scan` on images in files and in registries: what is printed, and the exit code."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from tests.unit.cli.conftest import Run
 from watcher.cli.images import LOCAL, choose_platforms, local_tag, this_machine
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import NotFoundError
-from watcher.model.image import FetchedManifest, parse_manifest
+from watcher.model.image import FetchedManifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.verdict import INSPECTED, SECTIONS
 from watcher.registry.layouts import parse_local
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer, put_image
@@ -62,6 +64,27 @@ def test_an_image_in_files_is_judged(watcher: Run, policy: Path, tmp_path: Path)
     assert [layer["state"] for layer in line["inspection"]["layers"]] == ["inspected"]
     assert tuple(line["inspection"]["sections"]) == INSPECTED
     assert tuple(verdict["sections"]) == SECTIONS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        (b'"layers"', b'"Layers":[],"layers"', "'Layers'"),
+        (b'"size":', b'"size":%d,"x":' % 2**70, "layers[0].size"),
+    ],
+)
+def test_an_ambiguous_image_is_unknown_and_says_why_once(
+    old: bytes, new: bytes, named: str, watcher: Run, policy: Path, tmp_path: Path
+) -> None:
+    """The verdict a daemon would record, in one sentence and not one for each section."""
+    layout = write_layout(tmp_path / "app", replace(GOOD, raw=new.join(GOOD.raw.rsplit(old, 1))))
+    code, (line,) = scanned(watcher, f"oci:{layout}", "--policy", policy)
+    assert (code, line["verdict"]["outcome"]) == (3, "unknown")
+    assert line["verdict"]["reason"].startswith("ambiguous-manifest: manifest")
+    assert named in line["verdict"]["reason"]
+    ended = watcher("scan", f"oci:{layout}", "--policy", policy)
+    assert ended.out.count("ambiguous-manifest") == 1
+    assert ended.out.count("nothing was looked at") == 1
 
 
 def test_the_worst_of_several_is_the_exit_code(watcher: Run, policy: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from tests.doubles.image_sources import MemoryBases
 from watcher.inspection.image.base_image import BASE_DIGEST, BASE_NAME, BaseFinder
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, RegistryUnavailableError
-from watcher.model.image import FetchedManifest, Manifest, parse_manifest
+from watcher.model.image import FetchedManifest, Manifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.reference import Reference, RepositoryName, parse_reference
 from watcher.model.verdict import SectionState
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer

@@ -14,9 +14,8 @@ from watcher.model.image import (
     OCI_MANIFEST,
     Index,
     Manifest,
-    parse_config,
-    parse_manifest,
 )
+from watcher.model.image_json import parse_config, parse_manifest
 
 DIGEST = "sha256:" + "a" * 64
 LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": DIGEST, "size": 3}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import RegistryRefusedError
-from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
+from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
+from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
 from watcher.registry.protocol import Fallback

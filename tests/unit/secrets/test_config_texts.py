@@ -10,7 +10,8 @@ import pytest
 from watcher.inspection.image.config_secrets import config_secrets
 from watcher.inspection.image.config_texts import other_texts
 from watcher.inspection.secrets.rules import SecretRules
-from watcher.model.image import HistoryEntry, ImageConfig, parse_config
+from watcher.model.image import HistoryEntry, ImageConfig
+from watcher.model.image_json import parse_config
 from watcher.model.masking import masked_config, masking_of
 
 RULES = SecretRules.load(b"salt")

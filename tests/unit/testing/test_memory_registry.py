@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from watcher.model.digest import digest_of
-from watcher.model.image import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, parse_config, parse_manifest
+from watcher.model.image import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest
+from watcher.model.image_json import parse_config, parse_manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
 from watcher.registry.settings import RegistrySettings

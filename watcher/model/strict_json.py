@@ -11,8 +11,11 @@ import msgspec
 
 from watcher.model.errors import PermanentError
 
-# The deepest real event seen has eight levels. Far below the interpreter's own limit, so that whoever walks the value is safe too.
+# The deepest real event seen has eight levels, a manifest five.
+# Far below the interpreter's own limit, so that whoever walks the value is safe too.
 MAX_DEPTH = 64
+# So much of an untrusted name is shown.
+SHOWN = 80
 
 
 class JsonBodyError(PermanentError):
@@ -91,7 +94,9 @@ def _careful(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     built = dict(pairs)
     if len(built) != len(pairs):
-        raise DuplicateKeyError("an object has the same key twice")
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise DuplicateKeyError(f"an object has the key {twice[:SHOWN]!r} twice")
     return built
 
 
