@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.distro import distro_of
-from watcher.inspection.catalogers.passwd import parse_group, parse_passwd, resolve_user
+from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.image.running_as import started_as
 from watcher.model.errors import PermanentError
 
 PLACES = {
@@ -100,5 +101,6 @@ def test_any_bytes_are_a_distribution(path: str, content: bytes) -> None:
 @given(content, content, st.text(max_size=20))
 def test_any_bytes_are_users(passwd: bytes, group: bytes, user: str) -> None:
     """Never an error, and never a uid that no runtime takes."""
-    uid = resolve_user(user, parse_passwd(passwd), parse_group(group))
+    assert all(0 <= listed.uid < 2**31 for listed in parse_passwd(passwd))
+    uid = started_as(user, passwd, group)
     assert uid is None or 0 <= uid < 2**31

@@ -104,7 +104,8 @@ def case_document(given: Mapping[str, Any], case: CaseDocument) -> Document:
         raise ValueError(f"input has no {unknown[0]!r}; it has {', '.join(sorted({*VARIABLES, *COLLECTIONS, *_OTHER_KEYS}))}")
     variables = {name: message_of(variable.message, merged.get(name, {}), name) for name, variable in VARIABLES.items()}
     image: Any = variables["image"]
-    if "runs_as_root" not in merged.get("image", {}).get("config", {}):
+    configured = merged.get("image", {}).get("config", {})
+    if "runs_as_root" not in configured:
         image.config.runs_as_root = image.config.HasField("effective_uid") and image.config.effective_uid == 0
     files = [_file(item) for item in items_of(merged.get("files", []), "files")]
     return Document(
@@ -115,7 +116,11 @@ def case_document(given: Mapping[str, Any], case: CaseDocument) -> Document:
             if name != "files"
         },
         files=MessageFiles(messages=files),
-        sections=_sections(merged.get("sections", {}), image.config.user),
+        sections=_sections(
+            merged.get("sections", {}),
+            image.config.user,
+            known="runs_as_root" in configured or configured.get("effective_uid", 0) is not None,
+        ),
         now=_now(case.now),
         lists=_lists(merged.get("lists", {})),
     )
@@ -170,7 +175,7 @@ def _file(value: Any) -> Message:
     return read  # type: ignore[no-any-return]  # generated classes have no declared fields
 
 
-def _sections(given: Any, user: str) -> dict[str, Section]:
+def _sections(given: Any, user: str, *, known: bool) -> dict[str, Section]:
     """Complete unless the case says otherwise: `packages: partial` or `packages: {state: partial, reason: …}`."""
     if not isinstance(given, Mapping):
         raise ValueError("sections: expected a mapping")  # noqa: TRY004 - the caller adds the place to every ValueError
@@ -183,7 +188,7 @@ def _sections(given: Any, user: str) -> dict[str, Section]:
             sections[name] = Section(state=SectionState(str(state)), reason=str(reason))
         except ValueError as error:
             raise ValueError(f"sections.{name}: {state!r:.40} is none of {', '.join(SectionState)}") from error
-    return with_effective_user(sections, user)
+    return with_effective_user(sections, user, known=known)
 
 
 def _lists(given: Any) -> dict[str, tuple[str, ...]]:

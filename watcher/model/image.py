@@ -138,3 +138,8 @@ class ImageConfig:
     def platform(self) -> str:
         """`os/architecture[/variant]`."""
         return "/".join(part for part in (self.os or "unknown", self.architecture or "unknown", self.variant) if part)
+
+    @property
+    def is_windows(self) -> bool:
+        """Then USER is an account of Windows: there is no uid, and no /etc/passwd."""
+        return self.os.lower() == "windows"

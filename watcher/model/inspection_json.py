@@ -35,7 +35,7 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             "created": config.created,
             "user": config.user,
             "effective_uid": inventory.effective_uid,
-            "runs_as_root": inventory.effective_uid == 0,
+            "runs_as_root": None if inventory.effective_uid is None else inventory.effective_uid == 0,
             "entrypoint": list(config.entrypoint),
             "cmd": list(config.cmd),
             "working_dir": config.working_dir,

@@ -203,7 +203,10 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """One image of one platform, merged. `effective_uid` is None when the image's own /etc/passwd does not know the user.
+    """One image of one platform, merged.
+
+    `effective_uid` is the uid that runtimes start it with, through the image's own /etc/passwd; None when none of them starts it as
+    it stands, or when it cannot be told (then the section `users` is not complete, either).
 
     `facts_revision` is the sha256 over (layer digest, makers) of all layers and the configuration's digest.
     """

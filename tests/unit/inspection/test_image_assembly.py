@@ -9,6 +9,7 @@ from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_MANIFEST, Descriptor, HistoryEntry, ImageConfig, Manifest
+from watcher.model.inspection_json import inspection_json
 from watcher.model.inventory import FILE, Base, FileTable, Inventory, LayerFacts, PackageDatabase, PackageRecord, Problem
 from watcher.model.verdict import Section, SectionState
 
@@ -97,6 +98,23 @@ def test_a_secret_of_the_configuration_is_reported_and_shown_nowhere(rules: Secr
     found = assembled(replace(given, manifest=manifest), rules, max_files=10)
     assert [(each.where, each.hit.path) for each in found.secrets] == [("env", "DB_PASSWORD")]
     assert PASSWORD not in repr(found)
+
+
+@pytest.mark.parametrize(("user", "uid"), [("app", None), ("1000:app", None), ("1000", 1000), ("", 0), ("+0:0", 0)])
+def test_a_user_that_cannot_be_looked_up_is_not_known(rules: SecretRules, user: str, uid: int | None) -> None:
+    """A damaged layer may have held another /etc/passwd; a number needs none."""
+    damaged = read("b", problems=(Problem(reason="damaged", detail="at byte 7", sections=("users",)),))
+    config = ImageConfig(os="linux", user=user)
+    assert assembled(parts(read("a", texts=TEXTS), damaged, config=config), rules, max_files=10).effective_uid == uid
+
+
+@pytest.mark.parametrize("user", ["", "ContainerAdministrator", "ContainerUser", "NT AUTHORITY\\SYSTEM", "0"])
+def test_a_windows_image_has_no_uids(rules: SecretRules, user: str) -> None:
+    """Who its accounts are is not read, and a Linux image that calls itself one gains nothing."""
+    found = assembled(parts(read("a", texts=TEXTS), config=ImageConfig(os="Windows", user=user)), rules, max_files=10)
+    assert found.effective_uid is None
+    assert found.sections["users"].state is SectionState.PARTIAL
+    assert inspection_json(found)["config"]["runs_as_root"] is None
 
 
 def test_what_was_not_looked_at_is_said_in_order(rules: SecretRules) -> None:

@@ -1,9 +1,10 @@
 """Layers put together: what is left, who brought it, and what is hidden by what."""
 
 from watcher.inspection.catalogers.distro import distro_of
-from watcher.inspection.catalogers.passwd import parse_group, parse_passwd, resolve_user
+from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.image.links import Links
 from watcher.inspection.image.merge import MergedImage, merge, packages_of
+from watcher.inspection.image.running_as import started_as
 from watcher.model.digest import digest_of
 from watcher.model.inventory import (
     DIRECTORY,
@@ -239,11 +240,11 @@ def test_users_are_those_of_the_topmost_passwd() -> None:
             layer(texts={"etc/passwd": b"root:x:0:0::/:/bin/sh\napp:x:1000:1000::/app:/bin/sh\n"}),
         ]
     )
-    users, groups = parse_passwd(merged.texts["etc/passwd"]), parse_group(merged.texts["etc/group"])
-    assert [user.name for user in users] == ["root", "app"]
-    assert resolve_user("app", users, groups) == 1000
-    assert resolve_user("", users, groups) == 0
-    assert resolve_user("nobody", users, groups) is None
+    passwd, group = merged.texts["etc/passwd"], merged.texts["etc/group"]
+    assert [user.name for user in parse_passwd(passwd)] == ["root", "app"]
+    assert started_as("app", passwd, group) == 1000
+    assert started_as("", passwd, group) == 0
+    assert started_as("nobody", passwd, group) is None
 
 
 def test_links_in_circles_end() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.clean_text import clean, clean_all, int64
-from watcher.evaluation.document.fields import EFFECTIVE_USER, NOT_PRODUCED
+from watcher.evaluation.document.fields import EFFECTIVE_UID, EFFECTIVE_USER, NOT_PRODUCED
 from watcher.evaluation.document.files import FileRows, MessageFiles, TableFiles
 from watcher.evaluation.document.gathered import gathered
 from watcher.evaluation.document.image import image_message
@@ -64,7 +64,7 @@ def document_of(case: Case) -> Document:
             variables={"event": event},
             collections={},
             files=MessageFiles(messages=()),
-            sections=dict.fromkeys((*SECTIONS, EFFECTIVE_USER, *NOT_PRODUCED), nothing),
+            sections=dict.fromkeys((*SECTIONS, EFFECTIVE_USER, EFFECTIVE_UID, *NOT_PRODUCED), nothing),
             now=case.now,
             inspected=False,
         )
@@ -103,10 +103,14 @@ def document_of(case: Case) -> Document:
     )
 
 
-def with_effective_user(sections: Mapping[str, Section], user: str) -> dict[str, Section]:
-    """Add what `effective_uid` rests on: /etc/passwd, unless USER is missing or a number."""
-    number = re.fullmatch(r"[0-9]*", user.partition(":")[0]) is not None
-    return {**sections, EFFECTIVE_USER: COMPLETE if number else sections.get("users", COMPLETE)}
+def with_effective_user(sections: Mapping[str, Section], user: str, *, known: bool) -> dict[str, Section]:
+    """Add what `effective_uid` rests on: /etc/passwd, unless USER is missing or a number, and that it is `known`."""
+    number = known and re.fullmatch(r"[+-]?[0-9]*(:.*)?", user, re.DOTALL) is not None
+    rests_on = COMPLETE if number else sections.get("users", COMPLETE)
+    nobody = f"no runtime starts USER {clean(user)[:200]!r} with the /etc/passwd and /etc/group of this image"
+    unset = not known and rests_on.state is SectionState.COMPLETE
+    uid = Section(state=SectionState.MISSING, reason=nobody) if unset else COMPLETE
+    return {**sections, EFFECTIVE_USER: rests_on, EFFECTIVE_UID: uid}
 
 
 def _sections(inventory: Inventory, gathered: Mapping[str, Section]) -> dict[str, Section]:
@@ -123,7 +127,7 @@ def _sections(inventory: Inventory, gathered: Mapping[str, Section]) -> dict[str
         sections["base"] = Section(state=SectionState.MISSING, reason="the base image could not be identified")
     for name, reason in NOT_PRODUCED.items():
         sections[name] = gathered.get(name, Section(state=SectionState.MISSING, reason=reason))
-    return with_effective_user(sections, inventory.config.user)
+    return with_effective_user(sections, inventory.config.user, known=inventory.effective_uid is not None)
 
 
 def _base(base: Base) -> Message:

@@ -27,14 +27,18 @@ NOT_PRODUCED: Mapping[str, str] = {
 
 # Rests on `users`, unless USER is missing or a number, which needs no /etc/passwd.
 EFFECTIVE_USER = "effective-user"
+# Missing where /etc/passwd is known and no runtime starts USER with it. `has()` may ask for that; there is no value, and whoever
+# reads one without asking must not take it for "not root".
+EFFECTIVE_UID = "effective-uid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """`type` is a scalar, `timestamp`, `map` (text to text), `Severity` or the name of a message of this table.
 
-    `sections` are needed in addition to those of what contains the field. `kept_per_item`: where unset, the item's value was not
-    kept, and a rule that reads it without asking `has()` first is undecided for that item.
+    `sections` are needed in addition to those of what contains the field, `value_sections` only by a rule that does not ask
+    `has()`. `kept_per_item`: where unset, the item's value was not kept, and a rule that reads it without asking `has()` first is
+    undecided for that item.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Field:
     repeated: bool = False
     optional: bool = False
     sections: tuple[str, ...] = ()
+    value_sections: tuple[str, ...] = ()
     kept_per_item: bool = False
 
 
@@ -134,15 +139,28 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
     ),
     "Config": (
         _text("user", "USER as written, empty when there is none"),
-        _text("effective_user", "the name behind it, through the image's own /etc/passwd"),
+        Field(
+            name="effective_user",
+            type="string",
+            about="the name behind it, through the image's own /etc/passwd; `root` for uid 0, whatever else it is called",
+            sections=(EFFECTIVE_USER,),
+            value_sections=(EFFECTIVE_UID,),
+        ),
         Field(
             name="effective_uid",
             type="int64",
-            about="the uid behind it; unset when the image does not know the user",
+            about="the uid behind it; unset when no runtime starts it, as with a user that the image does not know",
             optional=True,
             sections=(EFFECTIVE_USER,),
+            value_sections=(EFFECTIVE_UID,),
         ),
-        _bool("runs_as_root", "whether the uid is 0", sections=(EFFECTIVE_USER,)),
+        Field(
+            name="runs_as_root",
+            type="bool",
+            about="whether the uid is 0",
+            sections=(EFFECTIVE_USER,),
+            value_sections=(EFFECTIVE_UID,),
+        ),
         _texts("entrypoint", "ENTRYPOINT"),
         _texts("cmd", "CMD"),
         _text("working_dir", "WORKDIR"),

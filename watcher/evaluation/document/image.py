@@ -76,14 +76,10 @@ def _config(inventory: Inventory, masking: Masking) -> Message:
 
 
 def _effective_user(inventory: Inventory) -> str:
-    uid = inventory.effective_uid
-    if uid is not None:
-        named = next((user.name for user in inventory.users if user.uid == uid), None)
-        if named is not None:
-            return named
-        if uid == 0:
-            return "root"
-    return inventory.config.user.partition(":")[0]
+    if inventory.effective_uid == 0:
+        return "root"  # a rule that compares names must not be led astray by another one for it
+    written = inventory.config.user.partition(":")[0]
+    return next((user.name for user in inventory.users if user.uid == inventory.effective_uid), written)
 
 
 def _healthcheck(config: ImageConfig) -> str:

@@ -65,30 +65,40 @@ def environment(collection: str | None, variable: str) -> Any:
     return cel.NewEnv(pool(), variables=variables, extensions=extensions, container=CONTAINER)
 
 
-def sections_of(path: Path, *, collection: str | None, variable: str) -> frozenset[str]:
-    """The sections a path rests on, besides that of the collection itself. Roots that are not ours (`Severity`) rest on none."""
+def sections_of(path: Path, *, collection: str | None, variable: str, asked: bool = True) -> frozenset[str]:
+    """The sections a path rests on, besides that of the collection itself. Roots that are not ours (`Severity`) rest on none.
+
+    `asked`: only whether it is there is of interest, or that was asked before.
+    """
     if path in ALWAYS_KNOWN or not path:
         return frozenset()
     root = path[0]
     if collection is not None and root == variable:
-        return _below(COLLECTIONS[collection].message, path[1:])
+        return _below(COLLECTIONS[collection].message, path[1:], asked=asked)
     if root not in VARIABLES:
         return frozenset()
-    return frozenset(VARIABLES[root].sections) | _below(VARIABLES[root].message, path[1:])
+    return frozenset(VARIABLES[root].sections) | _below(VARIABLES[root].message, path[1:], asked=asked)
 
 
 def field_of(message: str, name: str) -> Field | None:
     return next((field for field in MESSAGES.get(message, ()) if field.name == name), None)
 
 
-def _below(message: str, path: Path) -> frozenset[str]:
+def _below(message: str, path: Path, *, asked: bool) -> frozenset[str]:
     """The sections of what is read of `message`: of the field that `path` names, or of every field when it is used whole."""
     if path and path[0] in (ELEMENT, LENGTH):
-        return frozenset() if path[0] == LENGTH else _below(message, path[1:])
+        return frozenset() if path[0] == LENGTH else _below(message, path[1:], asked=asked)
     if not path:
-        return _union(frozenset(field.sections) | _below(field.type, ()) for field in MESSAGES.get(message, ()))
+        return _union(_own(field, asked=asked) | _below(field.type, (), asked=asked) for field in MESSAGES.get(message, ()))
     field = field_of(message, path[0])
-    return frozenset() if field is None else frozenset(field.sections) | _below(field.type, path[1:])
+    if field is None:
+        return frozenset()
+    # `has()` of a field that is always set tells its value.
+    return _own(field, asked=asked and (field.optional or len(path) > 1)) | _below(field.type, path[1:], asked=asked)
+
+
+def _own(field: Field, *, asked: bool) -> frozenset[str]:
+    return frozenset(field.sections if asked else (*field.sections, *field.value_sections))
 
 
 def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:

@@ -122,7 +122,7 @@ class _Compiler:
             version=document.metadata.version,
             match=match,
             match_names=_names(paths, match.reads if match is not None else Reads()),
-            match_sections=_union(_inner_sections(path, None, "") for path in paths),
+            match_sections=_inner_sections(match.reads, None, "") if match is not None else frozenset(),
             match_asks_only_known=_asks_only_known(paths),
             lists=self.source.lists,
             rules=tuple(self._rule(index, rule) for index, rule in enumerate(document.rules)),
@@ -162,7 +162,7 @@ class _Compiler:
             unless=unless,
             key=key,
             message=message,
-            sections=_union(_inner_sections(path, each, variable) for path in paths),
+            sections=_inner_sections(decision, each, variable),
             names=_names(everything.paths | everything.asked, everything),
             decides=_names(paths, decision),
             asks_only_known=_asks_only_known(paths),
@@ -262,10 +262,13 @@ def _names(paths: Iterable[tuple[str, ...]], read: Reads) -> frozenset[str]:
     return frozenset(names | {LISTS}) if read.lists or read.any_list else frozenset(names)
 
 
-def _inner_sections(path: tuple[str, ...], each: str | None, variable: str) -> frozenset[str]:
-    """The sections of a path but for those its variable has as a whole."""
-    found = sections_of(path, collection=each, variable=variable)
-    return found - frozenset(VARIABLES[path[0]].sections) if path[0] in VARIABLES else found
+def _inner_sections(read: Reads, each: str | None, variable: str) -> frozenset[str]:
+    """The sections of what is read but for those its variables have as a whole."""
+    return _union(
+        sections_of(path, collection=each, variable=variable, asked=path in read.asked)
+        - frozenset(VARIABLES[path[0]].sections if path[0] in VARIABLES else ())
+        for path in read.paths | read.asked
+    )
 
 
 def _item_fields(read: Reads, variable: str) -> frozenset[str] | None:

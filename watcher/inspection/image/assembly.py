@@ -6,10 +6,11 @@ from hashlib import sha256
 from itertools import chain
 
 from watcher.inspection.catalogers.distro import distro_of
-from watcher.inspection.catalogers.passwd import GROUPS_PATH, USERS_PATH, parse_group, parse_passwd, resolve_user
+from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.image.config_secrets import ConfigSecrets, config_secrets
 from watcher.inspection.image.config_texts import other_texts
 from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
+from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
 from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
@@ -19,7 +20,11 @@ from watcher.model.errors import TooLargeError
 from watcher.model.image import Descriptor, ImageConfig, Manifest
 from watcher.model.inventory import Base, FileTable, Inventory, LayerFacts, LayerSummary, Secret
 from watcher.model.masking import Masking, masked_config, masking_of
-from watcher.model.verdict import Section
+from watcher.model.verdict import Section, SectionState
+
+WINDOWS = Shortfall(
+    sections=("users",), what="windows", reason="a Windows image keeps its accounts in its registry, which is not read"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +60,6 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
     facts = [_facts(layer.digest, known) for layer, known in zip(manifest.layers, parts.layers, strict=True)]
     merged = merge(facts)
     distro = distro_of(merged.texts)
-    users = parse_passwd(merged.texts.get(USERS_PATH, b""))
-    groups = parse_group(merged.texts.get(GROUPS_PATH, b""))
     found, config_shortfalls = _config_secrets(parts, rules)
     masking = masking_of(config, found.secrets, found.values)
     shown = masked_config(config, masking)
@@ -66,7 +69,10 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         *_merged_shortfalls(merged),
         *_file_shortfalls(facts, max_files),
     ]
+    if config.is_windows:
+        shortfalls.append(WINDOWS)
     readable = any(known is not None and not _is_fatal(known.facts) for known in parts.layers)
+    sections = sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section)
     steps = layer_steps(shown, len(manifest.layers))
     return Inventory(
         digest=parts.digest,
@@ -77,16 +83,23 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         annotations=masking.labelled(manifest.annotations),
         compressed_bytes=manifest.config.size + sum(layer.size for layer in manifest.layers),
         layers=tuple(map(_summary, manifest.layers, parts.layers, steps)),
-        effective_uid=resolve_user(config.user, users, groups),
+        effective_uid=_effective_uid(config, merged, sections["users"]),
         distro=distro,
         base=parts.base,
         packages=packages_of(merged, distro, parts.base.layer_count if parts.base.known else 0),
         files=merged.files,
-        users=users,
+        users=parse_passwd(merged.texts.get(USERS_PATH, b"")),
         secrets=(*(_shown(secret, masking) for secret in found.secrets), *merged.secrets),
-        sections=sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section),
+        sections=sections,
         facts_revision=_revision(facts, manifest.config.digest),
     )
+
+
+def _effective_uid(config: ImageConfig, merged: MergedImage, users: Section) -> int | None:
+    """None where it cannot be told: never a uid that another file, which was not read, could change."""
+    if config.is_windows or (needs_files(config.user) and users.state is not SectionState.COMPLETE):
+        return None
+    return started_as(config.user, merged.texts.get(USERS_PATH), merged.texts.get(GROUPS_PATH))
 
 
 def _facts(digest: Digest, known: KnownLayer | None) -> LayerFacts:
