@@ -205,6 +205,60 @@ def test_an_entry_of_an_unknown_type_is_said() -> None:
     assert problems(found) == [("unknown-entry", ("files",), False)]
 
 
+def test_what_is_in_an_entry_of_an_unknown_type_is_searched() -> None:
+    """It is of no file, but whoever pulls the layer has it."""
+    odd = entry("odd", b"Z")
+    odd.size = len(KEY)
+    (hit,) = facts_of(tar_of(odd, form=tarfile.GNU_FORMAT)[:512] + KEY.ljust(512, b"\0") + tar_of(("after", b""))).secrets
+    assert (hit.rule, hit.path) == ("aws-access-key-id", "")
+
+
+@pytest.mark.parametrize("kind", [b"Z", b"7", tarfile.DIRTYPE, tarfile.SYMTYPE])
+def test_a_whiteout_may_be_of_any_type(kind: bytes) -> None:
+    """Runtimes look at nothing but its name."""
+    found = facts(entry("usr/bin/.wh.su", kind), entry("srv/.wh..wh..opq", kind))
+    assert (found.whiteouts, found.opaque, found.files.path, found.problems) == (("usr/bin/su",), ("srv",), [], ())
+
+
+def sparse(path: str, *pieces: tuple[int, bytes]) -> bytes:
+    """A file of format 0.1 whose holes are where no piece is."""
+    member = tarfile.TarInfo("stored")
+    stored = b"".join(content for _, content in pieces)
+    member.size = len(stored)
+    member.pax_headers = {
+        "GNU.sparse.name": path,
+        "GNU.sparse.size": str(pieces[-1][0] + len(pieces[-1][1])),
+        "GNU.sparse.numblocks": str(len(pieces)),
+        "GNU.sparse.map": ",".join(f"{offset},{len(content)}" for offset, content in pieces),
+    }
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO(stored))
+    return buffer.getvalue()[:-8192]
+
+
+def test_a_sparse_file_is_read_as_it_is_unpacked() -> None:
+    """Its holes are zeros, for catalogers too, and it is as large as it claims."""
+    found = facts_of(sparse("etc/passwd", (0, b"a:x:1:1\n"), (10, b"b:x:2:2\n")) + tar_of(("after", b"")))
+    assert found.texts == {"etc/passwd": b"a:x:1:1\n\0\0b:x:2:2\n"}
+    assert list(zip(found.files.path, found.files.size, strict=True)) == [("etc/passwd", 18), ("after", 0)]
+    assert problems(found) == [("sparse-file", ("secrets",), False)]
+
+
+def test_the_pieces_of_a_sparse_file_are_searched_one_by_one() -> None:
+    """What is far behind in the file does not hide a secret because it is stored beside it."""
+    found = facts_of(sparse("disk.img", (0, b"XYZ"), (8192, KEY), (20000, b"XYZ")) + tar_of(("after", KEY)))
+    assert [(hit.path, hit.rule) for hit in found.secrets] == [(path, "aws-access-key-id") for path in ("disk.img", "after")]
+    assert not found.problems
+
+
+def test_a_sparse_file_of_any_size_costs_what_is_stored() -> None:
+    """An exbibyte of zeros is not made; what would have to be read of it is said to be too large."""
+    found = facts_of(sparse("var/lib/dpkg/status", (0, b"x"), (2**60, b"y")) + tar_of(("after", b"")))
+    assert (found.files.path, found.files.size) == (["var/lib/dpkg/status", "after"], [2**60 + 1, 0])
+    assert problems(found) == [("database-too-large", ("packages",), False)]
+
+
 ALL = ("packages", "files", "secrets", "users", "distro")
 SOUND = tar_of(("first", b"1" * 1000), ("second", random.Random(1).randbytes(100_000)))
 

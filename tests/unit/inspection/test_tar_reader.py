@@ -167,7 +167,7 @@ def test_pax_overrides_the_header() -> None:
 
 def test_a_global_pax_header_changes_nothing() -> None:
     """What unpacks layers does not apply them, so a global path cannot rename every member."""
-    record = b"19 path=elsewhere/a\n"
+    record = b"20 path=elsewhere/a\n"
     raw = header(b"g", b"%011o\0" % len(record), b"g") + record.ljust(512, b"\0") + header(b"own") + END
     assert paths(raw) == [b"own"]
 
@@ -196,7 +196,13 @@ def test_old_sparse_members_do_not_derail() -> None:
 def test_pax_sparse_members_have_their_real_name_and_size() -> None:
     """GNU.sparse.* of a pax header say what the file is; what is stored follows the header's size."""
     records = b"".join(
-        b"%d %s\n" % (len(text) + 4, text) for text in (b"GNU.sparse.name=really.img", b"GNU.sparse.realsize=1000000")
+        b"%d %s\n" % (len(text) + 4, text)
+        for text in (
+            b"GNU.sparse.name=really.img",
+            b"GNU.sparse.realsize=1000000",
+            b"GNU.sparse.numblocks=1",
+            b"GNU.sparse.map=4096,512",
+        )
     )
     raw = header(b"x", b"%011o\0" % len(records), b"x") + records.ljust(512, b"\0")
     raw += header(b"GNUSparseFile.0/x", b"00000001000\0") + b"x" * 512 + header(b"after") + END

@@ -14,9 +14,11 @@ from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
 from watcher.inspection.confined.secret_stream import MAX_HITS, Rules, SecretStream
-from watcher.inspection.confined.tar import BLOCK, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
-from watcher.inspection.confined.tar_fields import clean_path, text
+from watcher.inspection.confined.tar import HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
+from watcher.inspection.confined.tar_fields import BLOCK, clean_path, text
+from watcher.inspection.confined.tar_sparse import Sparse
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES
 from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Alias, Done, Forgotten, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
 from watcher.model.errors import PermanentError
@@ -70,7 +72,7 @@ class LayerReader:
         unpacked = _Unpacked(plain_pieces(source))
         pieces = secrets.pieces(self._counted(iter(unpacked)))
         try:
-            self._walk(TarReader(pieces), secrets)
+            self._walk(TarReader(pieces, self.problems), secrets)
             for _ in pieces:  # what lies behind the end of the archive is of interest to nobody but the checksum
                 pass
         except _TooLargeError as error:
@@ -108,17 +110,26 @@ class LayerReader:
         wanted: list[Cataloger] = []
         for member in tar.members():
             path, kind, owner, size, link, begins, written, content = member
-            if content is not None:
+            if content is not None and isinstance(content, bytes):
                 self._collected(text(path or b""), content, wanted)
                 continue
             members += 1
             if members > limit:
                 raise _TooLargeError(f"the layer has more than {limit} entries")
             if kind == REGULAR:
-                files.append((begins, begins + size, written if path is None else path))
+                if content is None:
+                    files.append((begins, begins + size, written if path is None else path))
+                else:
+                    files += self._pieces(content, begins, written if path is None else path)
+            elif kind not in KINDS:
+                # No runtime makes a file of it, but all of them take a whiteout for one whatever its type.
+                files.append((begins, begins + (size if content is None else content.stored), b""))
+                if not path or not (name := path[path.rfind(b"/") + 1 :]).startswith(_WHITEOUT):
+                    self._odd(member)
+                    continue
             else:
                 size = 0
-                if not path or kind not in KINDS or len(link) > MAX_PATH:
+                if not path or len(link) > MAX_PATH:
                     self._odd(member)
                     continue
                 if kind == HARD_LINK:
@@ -154,6 +165,14 @@ class LayerReader:
             self.problems.add("unknown-entry", f"an entry of the unknown type {kind}: {text(path[:200])!r}", FILES)
         elif len(link) > MAX_PATH:
             self.problems.add("unsafe-path", f"a link with a target of {len(link)} bytes: {text(path[:200])!r}", FILES)
+
+    def _pieces(self, sparse: Sparse, begins: int, path: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Where the tar has what a sparse file has in several places."""
+        spans = sparse.spans(begins, WINDOW_BEFORE_BYTES)
+        if spans is None:
+            self.problems.add("sparse-file", f"{text(path[:200])!r} is a sparse file and was searched without its holes", SECRETS)
+            spans = [(begins, begins + sparse.stored)]
+        return ((first, last, path) for first, last in spans)
 
     def _send_rows(self) -> None:
         if self._rows:

@@ -1,46 +1,63 @@
 """Walks a tar as it comes by, header by header, in a few microseconds a member. Nothing is kept but what is asked for.
 
-Spec: POSIX.1-2017 pax; GNU tar "Basic Tar Format", sparse members included; read as Go's archive/tar does, since that is what
-unpacks layers.
+It takes what Go's archive/tar takes, as that is what unpacks layers, and nothing else: what Go refuses is damaged, and what it
+reads in a way of its own (which name counts, which size, where the next header is) is read in that way.
+
+Spec: reader.go of Go's archive/tar; POSIX.1-2017 pax; GNU tar "Basic Tar Format".
 """
 
 from collections.abc import Iterator
+from functools import partial
 from zlib import adler32
 
 from watcher.inspection.confined.tar_fields import (
-    ADLER_PRIME,
+    BLOCK,
     clean_path,
     decimal,
     has_valid_checksum,
+    integer,
+    is_pax_time,
     number,
-    numbered,
+    octal,
     pax_records,
+    signed_number,
 )
+from watcher.inspection.confined.tar_sparse import Sparse, SparseMapError, is_sparse, of_header, of_records
+from watcher.inspection.problems import ALL, FILES, ProblemList
 
-BLOCK = 512
 _ZERO_BLOCK = bytes(BLOCK)
 
 # Go's limit for a long name or a pax header.
 MAX_EXTENSION_BYTES = 1024 * 1024
-# An owner field takes 24 bytes, and an image has a handful of different ones.
-MAX_OWNERS = 4096
+# What headers have in common is looked at once: an image has a handful of owners and some thousand times.
+MAX_KNOWN = 4096
 # Sums of headers lie between 3 000 and 20 000, so that nearly every one has been seen before.
 MAX_SUMS = 32768
 
 REGULAR, HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = 48, 49, 50, 51, 52, 53, 54
-_OLD_REGULAR, _CONTIGUOUS, _GNU_SPARSE = 0, 55, 83
-_PAX, _PAX_SOLARIS, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = 120, 88, 103, 76, 75
+_OLD_REGULAR, GNU_SPARSE = 0, 83
+_PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK = 120, 103, 76, 75
 _HEADER_ONLY = frozenset({HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
-_EXTENSIONS = frozenset({_PAX, _PAX_SOLARIS, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
+_EXTENSIONS = frozenset({_PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
 # A dot may be a file of its own; a slash leads to the root.
 _NEEDS_CLEANING = b"./"
+
+# What a header is by its magic. Only the last three have more than the fields of version 7.
+_V7, _USTAR, _GNU = range(3)
+
+# The kernel's owners have 32 bits, and the last of them means "as it is".
+_NO_OWNER = 2**32 - 1
+
+# As git, Go, GNU tar and Python name their global headers.
+_GLOBAL_NAMES = (b"pax_global_header", b"@PaxHeader", b"GlobalHead.")
 
 Owner = tuple[int, int, int]
 """mode (0o7777), uid, gid"""
 
-Member = tuple[bytes | None, int, Owner, int, bytes, int, bytes, bytes | None]
-"""path (clean; None: it leads outside), type, owner, size, link target, offset of the content in the tar, name as written, and
-its content where it was asked for. A plain tuple: this is made a hundred thousand times an image."""
+Member = tuple[bytes | None, int, Owner, int, bytes, int, bytes, bytes | Sparse | None]
+"""path (clean; None: it leads outside), type, owner, size once unpacked, link target, offset of the content in the tar, name as
+written, and its content where it was asked for; before that, of a sparse file, what is stored of it. A plain tuple: this is made a
+hundred thousand times an image."""
 
 
 class DamagedTarError(Exception):
@@ -54,16 +71,19 @@ class DamagedTarError(Exception):
 class TarReader:
     """The members of one tar, whose bytes come in `pieces` of any size.
 
-    Set `keep` while a member is at hand to get it once more with its whole content, before the next one.
+    Set `keep` while a member is at hand to get it once more with its whole content, before the next one. What runtimes may take in
+    another way than it is given here becomes one of `problems`.
     """
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], problems: ProblemList | None = None) -> None:
         self.keep = False
+        self.problems = ProblemList() if problems is None else problems
         self._pieces = pieces
         self._data = b""
         self._at = 0
         self._start = 0
         self._owners: dict[bytes, Owner] = {}
+        self._times: set[bytes] = set()
         self._sums: dict[bytes, int] = {}
 
     @property
@@ -79,11 +99,12 @@ class TarReader:
         """
         # Everything per member is in local names on purpose, and what is rare comes last; `_data` and `_at` are brought up to date
         # before anything else of this class is called.
-        name: bytes | None = None
-        link: bytes | None = None
+        name = link = b""
         records: dict[bytes, bytes] = {}
         extended = False
-        owners, sums = self._owners, self._sums
+        # What a header has behind its link is mostly that of the header before: owner, device, prefix.
+        known, form, prefix = b"", _V7, b""
+        owners, times, sums = self._owners, self._times, self._sums
         data, at, end = self._data, self._at, len(self._data)
         while True:
             stop = at + BLOCK
@@ -102,95 +123,104 @@ class TarReader:
             expected = sums.get(field)
             if expected is None:
                 expected = self._expected(field)
+            # A sum of more than adler32 can tell has bytes beyond ASCII, as has one of signed bytes.
+            if ((adler32(block) & 0xFFFF) != expected or not block.isascii()) and not has_valid_checksum(block):
+                self._at = at
+                if block != _ZERO_BLOCK:
+                    raise DamagedTarError(self.offset - BLOCK, "a header whose checksum is wrong")
+                self._expect_end()
+                return
+            digits = block[124:135]
             try:
                 # As nearly every tar has it: eleven digits and a NUL.
-                size: int | None = int(block[124:135], 8) if not block[135] else number(block[124:136])
+                size = int(digits, 8) if not block[135] and digits.isdigit() else number(block[124:136])
             except ValueError:
-                size = number(block[124:136])
-            if (adler32(block) & 0xFFFF) != expected and not has_valid_checksum(block):
-                self._at = at
-                # One zero block is taken for the end as well: GNU tar warns about it, and nothing valid can follow.
-                if block == _ZERO_BLOCK:
-                    return
-                raise DamagedTarError(self.offset - BLOCK, "a header whose checksum is wrong")
-            if size is None or size < 0:
+                size = None  # 8 or 9
+            if size is None:
                 self._at = at
                 raise DamagedTarError(self.offset - BLOCK, "a header without a valid size")
+            owner = owners.get(block[100:124])
+            if owner is None or block[136:148] not in times:
+                self._at = at
+                owner = self._common(block)
+            rest = block[257:]
+            if rest != known:
+                self._at = at
+                form, prefix = self._format(rest)
+                known = rest
+            stop = block.find(0)
+            written = block[:stop] if 0 <= stop < 100 else block[:100]
+            if prefix:
+                written = prefix + written
             kind = block[156]
             if kind in _EXTENSIONS:
                 self._at = at
                 extension = self._extension(size)
                 data, at, end = self._data, self._at, len(self._data)
+                extended = True
                 if kind == _LONG_NAME:
-                    name, extended = extension.partition(b"\0")[0], True
+                    name = extension.partition(b"\0")[0]
                 elif kind == _LONG_LINK:
-                    link, extended = extension.partition(b"\0")[0], True
-                elif kind != _PAX_GLOBAL:  # nothing that unpacks layers applies global headers
+                    link = extension.partition(b"\0")[0]
+                else:
                     parsed = pax_records(extension)
                     if parsed is None:
                         raise DamagedTarError(self.offset, "a pax header that is malformed")
-                    records, extended = parsed, True
+                    records = parsed
+                    if kind == PAX_GLOBAL:
+                        # To Go it is a member, before which all else that was said of the next one is forgotten.
+                        self._global(records.get(b"path") or written)
+                        name, link, records, extended = b"", b"", {}, False
                 continue
-            stop = block.find(0)
-            written = block[:100] if stop > 100 else block[:stop]
-            if block[345] and block[257:263] == b"ustar\0":
-                written = block[345:500].partition(b"\0")[0] + b"/" + written
-            key = block[100:124]
-            owner = owners.get(key)
-            if owner is None:
-                self._at = at
-                owner = self._owner(key)
             target = b""
-            stored = apparent = size
+            if extended:
+                self._at = at
+                written = name or records.get(b"path") or written
+                size, owner = self._overridden(records, size, owner)
+            stored = size
             if kind != REGULAR:
                 if kind in (SYMBOLIC_LINK, HARD_LINK):
-                    target = block[157:257].partition(b"\0")[0]
-                elif kind == _GNU_SPARSE:
-                    apparent = number(block[483:495]) or 0
-                    kind = REGULAR
-                    if block[482]:
-                        self._at = at
-                        self._skip_sparse_map()
-                        data, at, end = self._data, self._at, len(self._data)
+                    target = link or records.get(b"linkpath") or block[157:257].partition(b"\0")[0]
                 elif kind == _OLD_REGULAR:
                     kind = DIRECTORY if written.endswith(b"/") else REGULAR
-                elif kind == _CONTIGUOUS:
-                    kind = REGULAR
-            if extended:
-                written = records.get(b"GNU.sparse.name") or records.get(b"path") or (written if name is None else name)
-                target = records.get(b"linkpath") or (target if link is None else link)
-                self._at = at
-                stored, owner = self._overridden(records, stored, owner)
-                real = records.get(b"GNU.sparse.realsize") or records.get(b"GNU.sparse.size")
-                if real is not None:
-                    apparent = decimal(real) or 0
-                elif b"size" in records:
-                    apparent = stored
-                name, link, records, extended = None, None, {}, False
-            if kind in _HEADER_ONLY:
-                stored = 0
+                if kind in _HEADER_ONLY:
+                    stored = 0
+            sparse: Sparse | None = None
+            if extended or kind == GNU_SPARSE:
+                if kind == GNU_SPARSE or is_sparse(records):
+                    self._at = at
+                    sparse = self._sparse(block, kind, form, records, size)
+                    data, at, end = self._data, self._at, len(self._data)
+                    size, stored = sparse.size, sparse.stored
+                    if kind == GNU_SPARSE:
+                        kind = REGULAR
+                    else:
+                        written = records.get(b"GNU.sparse.name") or written
+                name, link, records, extended = b"", b"", {}, False
             # Nearly every name is clean but for a leading `./` and a directory's slash at the end.
             path: bytes | None = written[2:] if written[:2] == b"./" else written
             if kind == DIRECTORY and path and path[-1] == 47:
                 path = path[:-1]
             if not path or path[0] in _NEEDS_CLEANING or path[-1] == 47 or b"/." in path or b"//" in path or len(path) > 256:
                 path = clean_path(written)
-            member = (path, kind, owner, apparent, target, self._start + at, written, None)
+            member = (path, kind, owner, size, target, self._start + at, written, sparse)
             self._at = at
             yield member
             if self.keep:
                 self.keep = False
+                if sparse is not None and not sparse.is_whole:
+                    raise DamagedTarError(self.offset, "a sparse file whose map is not that of its content")
                 content = self._take(stored)
                 data, at, end = self._data, self._at, len(self._data)
                 if len(content) < stored:
                     raise DamagedTarError(self.offset, "the archive ends within a file")
-                yield (*member[:7], content)
+                yield (*member[:7], content if sparse is None else sparse.expanded(content))
                 at += -stored % BLOCK
             else:
                 at += (stored + 511) & -512
             if at > end:
                 self._at = at
-                self._skip()
+                self._skip(-stored % BLOCK)
                 data, at, end = self._data, self._at, len(self._data)
 
     def _take(self, count: int) -> bytes:
@@ -205,8 +235,8 @@ class TarReader:
             if not missing or not self._next():
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _skip(self) -> None:
-        """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs.
+    def _skip(self, padding: int) -> None:
+        """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs. `padding` is what may be missing.
 
         Raises:
             DamagedTarError: there is none.
@@ -215,7 +245,9 @@ class TarReader:
             beyond = self._at - len(self._data)
             self._at = len(self._data)
             if not self._next():
-                raise DamagedTarError(self.offset, "the archive ends within a file")
+                if beyond > padding:
+                    raise DamagedTarError(self.offset, "the archive ends within a file")
+                return
             self._at = beyond
 
     def _next(self) -> bool:
@@ -227,6 +259,12 @@ class TarReader:
         self._data, self._at = piece, 0
         return True
 
+    def _expect_end(self) -> None:
+        """After one block of zeros: another, or nothing."""
+        block = self._take(BLOCK)
+        if block and block != _ZERO_BLOCK:
+            raise DamagedTarError(self.offset - len(block), "something else than a second block of zeros")
+
     def _extension(self, size: int) -> bytes:
         if size > MAX_EXTENSION_BYTES:
             raise DamagedTarError(self.offset, f"an extended header of {size} bytes")
@@ -235,41 +273,88 @@ class TarReader:
             raise DamagedTarError(self.offset, "the archive ends within a header")
         self._at += -size % BLOCK
         if self._at > len(self._data):
-            self._skip()
+            self._skip(-size % BLOCK)
         return content
 
-    def _skip_sparse_map(self) -> None:
-        """The map goes on in blocks of its own, each of which says whether another follows."""
-        while True:
-            block = self._take(BLOCK)
-            if len(block) < BLOCK:
-                raise DamagedTarError(self.offset, "the archive ends within a header")
-            if not block[504]:
-                return
-
     def _expected(self, field: bytes) -> int:
-        """What adler32's low half of a header with this checksum is: one more than the sum of its bytes, modulo a prime."""
+        """What adler32's low half of a header with this checksum is: one more than the sum of its bytes."""
         if len(self._sums) >= MAX_SUMS:
             self._sums.clear()
-        try:
-            value = int(field[:6], 8)
-        except ValueError:
-            value = 0  # has_valid_checksum has the last word
-        expected = self._sums[field] = (1 + value + sum(field) - 8 * 32) % ADLER_PRIME
+        value = octal(field)
+        # No sum is negative: without a number none is expected.
+        expected = self._sums[field] = -1 if value is None else 1 + value + sum(field) - 8 * 32
         return expected
 
-    def _owner(self, key: bytes) -> Owner:
-        mode, uid, gid = number(key[:8]), number(key[8:16]), number(key[16:])
+    def _common(self, block: bytes) -> Owner:
+        """Mode, owner and time, of which an archive has few different ones."""
+        mode, uid, gid = signed_number(block[100:108]), signed_number(block[108:116]), signed_number(block[116:124])
         if mode is None or uid is None or gid is None:
             raise DamagedTarError(self.offset - BLOCK, "a header without a valid mode or owner")
-        if len(self._owners) >= MAX_OWNERS:
-            self._owners.clear()
-        owner = self._owners[key] = (mode & 0o7777, uid, gid)
+        if signed_number(block[136:148]) is None:
+            raise DamagedTarError(self.offset - BLOCK, "a header without a valid time")
+        for known in (self._owners, self._times):
+            if len(known) >= MAX_KNOWN:
+                known.clear()
+        self._times.add(block[136:148])
+        owner = self._owners[block[100:124]] = self._owner(mode, uid, gid)
         return owner
 
+    def _owner(self, mode: int, uid: int, gid: int) -> Owner:
+        """As runtimes hand it to the kernel, which takes the low 32 bits."""
+        if not 0 <= uid < _NO_OWNER or not 0 <= gid < _NO_OWNER:
+            self.problems.add("impossible-owner", f"an entry belongs to {uid}:{gid}, which no file can", FILES)
+            # Whoever unpacks is the owner of what is left as it is: root.
+            uid, gid = (each & _NO_OWNER if each & _NO_OWNER != _NO_OWNER else 0 for each in (uid, gid))
+        return mode & 0o7777, uid, gid
+
+    def _format(self, rest: bytes) -> tuple[int, bytes]:
+        """What a header is by its magic, and what that puts before the name. `rest` begins with the magic."""
+        form = _USTAR if rest.startswith(b"ustar\0") else _GNU if rest.startswith(b"ustar  \0") else _V7
+        if form == _V7:
+            return form, b""
+        prefix, numbers = rest[88:243], [rest[72:80], rest[80:88]]
+        if form == _USTAR and rest.endswith(b"tar\0"):  # of star, whose prefix is shorter and has two times behind it
+            prefix = rest[88:219]
+            numbers += (rest[219:231], rest[231:243])
+        if None in map(signed_number, numbers):
+            raise DamagedTarError(self.offset - BLOCK, "a header without a valid device or time")
+        prefix = prefix.partition(b"\0")[0]
+        if form == _GNU:
+            # GNU has times there. What is none was a prefix to Go before 1.8, and so it is to all that came after.
+            times = (each for each in (rest[88:100], rest[100:112]) if each[0])
+            if None not in map(signed_number, times) or not prefix.isascii():
+                return form, b""
+        return form, prefix and prefix + b"/"
+
     def _overridden(self, records: dict[bytes, bytes], size: int, owner: Owner) -> tuple[int, Owner]:
-        new_size = numbered(records, b"size", size)
-        uid, gid = numbered(records, b"uid", owner[1]), numbered(records, b"gid", owner[2])
+        """What pax records say instead of the header. Empty ones say nothing."""
+        new_size = decimal(text) if (text := records.get(b"size")) else size
+        uid = integer(text) if (text := records.get(b"uid")) else owner[1]
+        gid = integer(text) if (text := records.get(b"gid")) else owner[2]
         if new_size is None or uid is None or gid is None:
             raise DamagedTarError(self.offset, "a pax header whose numbers are none")
-        return new_size, (owner[0], uid, gid)
+        for key in (b"mtime", b"atime", b"ctime"):
+            if (text := records.get(key)) and not is_pax_time(text):
+                raise DamagedTarError(self.offset, "a pax header whose times are none")
+        return new_size, owner if (uid, gid) == owner[1:] else self._owner(owner[0], uid, gid)
+
+    def _sparse(self, block: bytes, kind: int, form: int, records: dict[bytes, bytes], size: int) -> Sparse:
+        try:
+            if kind in _HEADER_ONLY or (kind == GNU_SPARSE and form != _GNU):
+                raise SparseMapError
+            read = partial(self._take, BLOCK)
+            sparse = of_header(block, size, read) if kind == GNU_SPARSE else of_records(records, size, read)
+        except SparseMapError as error:
+            raise DamagedTarError(self.offset, "a sparse file that cannot be") from error
+        if not sparse.is_whole:
+            self.problems.add(
+                "damaged-sparse-file", f"a sparse file before byte {self.offset} has a map that is not of its content", ALL
+            )
+        return sparse
+
+    def _global(self, name: bytes) -> None:
+        """Runtimes make no file of it, but take away what has its name, and see a whiteout in one that is called so."""
+        path = clean_path(name)
+        if path is None or (path and not path.rpartition(b"/")[2].startswith(_GLOBAL_NAMES)):
+            detail = f"a global header has the name {name[:200]!r}, and runtimes remove what has that"
+            self.problems.add("global-header", detail, ALL)

@@ -1,79 +1,122 @@
-r"""The fields of tar headers: numbers, pax records, and names made safe. Pure.
+r"""The fields of tar headers: numbers, times, pax records, and names made safe. Pure; each takes what Go's archive/tar takes.
 
-Spec: POSIX.1-2017 pax "ustar Interchange Format" and "pax Header Block"; GNU tar "Basic Tar Format".
+Spec: POSIX.1-2017 pax "ustar Interchange Format" and "pax Header Block"; GNU tar "Basic Tar Format"; Go's strconv.go and format.go.
 """
 
-from collections.abc import Mapping
+import re
 from zlib import adler32
 
 from watcher.inspection.workers.messages import MAX_PATH
 
+BLOCK = 512
+
 # A tar of more has no file system that could hold it; it keeps every sum below 2^63.
 MAX_NUMBER = 2**62
+_INT64 = 2**63
 
-# adler32's low half is one more than the sum of the bytes, modulo this prime. It is ten times as fast as `sum`.
-ADLER_PRIME = 65521
+_TEXT_KEYS = frozenset({b"path", b"linkpath", b"uname", b"gname"})
+_SPARSE_PLACE, _SPARSE_LENGTH = b"GNU.sparse.offset", b"GNU.sparse.numbytes"
+SPARSE_MAP = b"GNU.sparse.map"
+
+# No number of 64 bits has more than 19 digits, and to Python a long one costs its square.
+_INTEGER = re.compile(rb"([+-]?)0*([0-9]{1,19})")
+# Fewer characters are no record: a length, a space, a key, an equals sign, a line break.
+_MIN_RECORD = 5
+
+_ASCII = bytes(range(128))
+
+
+def octal(field: bytes) -> int | None:
+    """Octal digits, among NULs and spaces, up to a NUL between them; nothing but those is 0. None for anything else."""
+    digits = field.strip(b" \0").partition(b"\0")[0]
+    if not digits:
+        return 0
+    # `int` alone takes signs, underscores and other spaces as well.
+    if not digits.isdigit() or b"8" in digits or b"9" in digits:
+        return None
+    return int(digits, 8)
+
+
+def signed_number(field: bytes) -> int | None:
+    """As `octal`, or base-256 where the first bit is set: two's complement, which must fit 64 bits."""
+    if field[:1] < b"\x80":
+        return octal(field)
+    negative = bool(field[0] & 0x40)
+    value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+    if negative:
+        value ^= (1 << (8 * len(field) - 1)) - 1
+    if value >= _INT64:
+        return None
+    return ~value if negative else value
 
 
 def number(field: bytes) -> int | None:
-    """Octal text, or base-256 where the first bit is set; empty is 0. None for anything else, negative numbers included."""
-    if field[:1] >= b"\x80":
-        # The rest of the first byte belongs to the number; bit 6 is its sign.
-        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-        return value if not field[0] & 0x40 and value <= MAX_NUMBER else None
-    text = field.partition(b"\0")[0].strip()
-    if not text:
-        return 0
-    if not text.isdigit():
-        return None
-    try:
-        return int(text, 8)
-    except ValueError:
-        return None
+    """As `signed_number`, but None for what no size can be."""
+    return _no_size(signed_number(field))
+
+
+def integer(text: bytes) -> int | None:
+    """A decimal number of 64 bits, with or without a sign, after any number of zeros."""
+    match = _INTEGER.fullmatch(text)
+    value = int(match[1] + match[2]) if match else _INT64
+    return value if -_INT64 <= value < _INT64 else None
 
 
 def decimal(text: bytes) -> int | None:
-    """A number as pax writes it; fractions, as of times, are none of ours."""
-    if not text.isdigit() or len(text) > 19:
-        return None
-    value = int(text)
-    return value if value <= MAX_NUMBER else None
+    """As `integer`, but None for what no size can be."""
+    return _no_size(integer(text))
+
+
+def _no_size(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value <= MAX_NUMBER else None
+
+
+def is_pax_time(text: bytes) -> bool:
+    """Whether it is seconds, with or without a fraction."""
+    seconds, _, fraction = text.partition(b".")
+    return integer(seconds) is not None and (not fraction or fraction.isdigit())
 
 
 def has_valid_checksum(block: bytes) -> bool:
     """Whether the header's sum is that of its 512 bytes, the sum itself taken as spaces. Some old tars add up signed bytes."""
     field = block[148:156]
-    expected = number(field)
-    if expected is None:
-        return False
-    plain: int = (adler32(block) & 0xFFFF) - (adler32(field) & 0xFFFF) + 8 * 32
-    if (plain - expected) % ADLER_PRIME == 0:
+    expected = octal(field)
+    # adler32's low half is one more than the sum of the bytes, ten times as fast as `sum`, and exact for 256 bytes.
+    plain = (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2 - sum(field) + 8 * 32
+    if plain == expected:
         return True
-    negative = 256 * sum(byte > 127 for byte in (*block[:148], *block[156:]))
-    return bool((plain - negative - expected) % ADLER_PRIME == 0)
+    signed = plain - 256 * len((block[:148] + block[156:]).translate(None, _ASCII))
+    return signed == expected
 
 
 def pax_records(content: bytes) -> dict[bytes, bytes] | None:
-    r"""`"%d %s=%s\n"` each, of which the last of a key counts. None when malformed: nothing that follows would be in its place."""
+    r"""`"%d %s=%s\n"` each, of which the last of a key counts. None when malformed: nothing that follows would be in its place.
+
+    The map of GNU's sparse format 0.0, a record for each number, becomes that of 0.1, one record for all.
+    """
     records: dict[bytes, bytes] = {}
+    sparse: list[bytes] = []
     at = 0
-    while at < len(content) and content[at]:
-        space = content.find(b" ", at, at + 20)
-        length = decimal(content[at:space]) if space > 0 else None
-        if length is None or length <= space - at or at + length > len(content) or content[at + length - 1] != 0x0A:
+    while at < len(content):
+        space = content.find(b" ", at)
+        length = decimal(content[at:space]) if space >= 0 else None
+        if length is None or length < _MIN_RECORD or length <= space + 1 - at or at + length > len(content):
+            return None
+        if content[at + length - 1] != 0x0A:
             return None
         key, equals, value = content[space + 1 : at + length - 1].partition(b"=")
-        if not equals or not key:
+        if not equals or not key or b"\0" in (value if key in _TEXT_KEYS else key):
             return None
-        records[key] = value
+        if key in (_SPARSE_PLACE, _SPARSE_LENGTH):
+            if key != (_SPARSE_LENGTH if len(sparse) % 2 else _SPARSE_PLACE) or b"," in value:
+                return None
+            sparse.append(value)
+        else:
+            records[key] = value
         at += length
+    if sparse:
+        records[SPARSE_MAP] = b",".join(sparse)
     return records
-
-
-def numbered(records: Mapping[bytes, bytes], key: bytes, otherwise: int) -> int | None:
-    """A number that pax may override; empty means that it does not. None when it is no number."""
-    text = records.get(key)
-    return decimal(text) if text else otherwise
 
 
 def clean_path(name: bytes) -> bytes | None:
