@@ -161,6 +161,19 @@ SAMPLES = [
     ),
     token("docker-token", "dckr_pat_" + some(27)),
     Sample(
+        rule="basic-authorization",
+        value=basic,
+        text='[http "https://git.internal/"] extraheader = AUTHORIZATION: basic ' + b64(f"x-access-token:{basic}".encode()) + "\n",
+        miss="Authorization: Basic " + b64(b"no colon in here"),
+        path="app/.git/config",
+    ),
+    Sample(
+        rule="bearer-authorization",
+        value=(bearer := some(24)),
+        text=f'{{"headers": {{"Authorization": "Bearer {bearer}"}}}}',
+        miss="Authorization: Bearer ${SERVICE_TOKEN_1}",
+    ),
+    Sample(
         rule="jwt",
         value=(good := jwt({"alg": "HS256", "typ": "JWT"})),
         text=f"session={good}\n",
@@ -257,6 +270,9 @@ def find() -> Callable[[str, bytes, int], list[SecretHit]]:
     return search
 
 
+# Their value is behind base64.
+WRAPPED = ("docker-auth", "basic-authorization")
+
 CASES = [pytest.param(sample, id=f"{sample.rule}-{number}") for number, sample in enumerate(SAMPLES)]
 
 
@@ -269,7 +285,7 @@ def test_a_credential_is_found_where_it_stands(find: Callable[[str, bytes, int],
         assert hit.fingerprint == RULES.fingerprint(sample.value.encode())
         assert hit.path == sample.path
         assert hit.confidence != "low"
-        start = sample.text.find(sample.value[:8]) if sample.rule != "docker-auth" else 0
+        start = sample.text.find(sample.value[:8]) if sample.rule not in WRAPPED else 0
         assert hit.line == 1 + (before + sample.text[:start]).count("\n")
 
 
@@ -282,8 +298,8 @@ def test_what_only_looks_like_one_is_not(find: Callable[[str, bytes, int], list[
 @pytest.mark.parametrize("sample", CASES)
 def test_a_value_without_entropy_is_not_one(find: Callable[[str, bytes, int], list[SecretHit]], sample: Sample) -> None:
     """`ghp_xxxxxxxx…` stands in documentation."""
-    if len(sample.value) < 12 or sample.rule == "docker-auth":
-        return  # a password of eight characters has no entropy to speak of, and that of docker is behind base64
+    if len(sample.value) < 12 or sample.rule in WRAPPED:
+        return  # a password of eight characters has no entropy to speak of, and some are behind base64
     text = sample.text
     for first in range(0, len(sample.value), 60):
         text = text.replace(sample.value[first + 7 : first + 60], "x" * len(sample.value[first + 7 : first + 60]))
@@ -298,6 +314,49 @@ def test_no_hit_holds_the_value(find: Callable[[str, bytes, int], list[SecretHit
         prefixes = (keyword[:4] for keyword in RULES.rules[NUMBERS[hit.rule]].keywords)
         assert hit.preview == "" or any(prefix.startswith(hit.preview.lower()) for prefix in prefixes)
         assert sample.value not in repr(hit)
+
+
+@pytest.mark.parametrize("sample", CASES)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_utf_16_is_text(find: Callable[[str, bytes, int], list[SecretHit]], sample: Sample, encoding: str) -> None:
+    """Of both byte orders, with a byte order mark and without, in one piece and in many; Windows writes it."""
+    for before in ("", "# für\n"):
+        content = (before + sample.text).encode(encoding)
+        for piece in (1 << 20, 7):
+            hits = [hit for hit in find(sample.path, content, piece) if hit.rule == sample.rule]
+            assert len(hits) == 1
+            # A long private key is longer than the window in twice as many bytes.
+            assert len(sample.value) > 400 or hits[0].fingerprint == RULES.fingerprint(sample.value.encode())
+        assert [hit for hit in find(sample.path, sample.miss.encode(encoding), 1 << 20) if hit.rule == sample.rule] == []
+
+
+ENCODED = {
+    "aws-access-key-id": "[default]\naws_access_key_id = {}\n",
+    "npm-token": "//registry.npmjs.org/:_authToken={}\n",
+}
+ENCODED_CASES = [
+    pytest.param(sample, id=f"{sample.rule}-{number}")
+    for number, sample in enumerate(SAMPLES)
+    if RULES.rules[NUMBERS[sample.rule]].encoded and "secretAccessKey" not in sample.text
+]
+
+
+@pytest.mark.parametrize("sample", ENCODED_CASES)
+@pytest.mark.parametrize("before", ["", "a", "bb"])
+@pytest.mark.parametrize("columns", [10_000, 76, 64, 30])
+def test_what_is_in_base64_is_decoded(
+    find: Callable[[str, bytes, int], list[SecretHit]], sample: Sample, before: str, columns: int
+) -> None:
+    """As a Kubernetes Secret and a kubeconfig have it: beginning anywhere in a group of three, in lines of any length, indented."""
+    plain = ENCODED[sample.rule].format(sample.value) if sample.rule in ENCODED else sample.text
+    text = b64((before + plain).encode())
+    lines = [text[first : first + columns] for first in range(0, len(text), columns)]
+    for content in ("key: " + "\n    ".join(lines) + "\n", json.dumps({"data": {"tls.key": "\n".join(lines)}})):
+        for piece in (1 << 20, 7):
+            hits = [hit for hit in find("srv/secret.yaml", content.encode(), piece) if hit.rule == sample.rule]
+            assert [hit.fingerprint for hit in hits[:1]] == [RULES.fingerprint(sample.value.encode())]
+    missed = find("srv/secret.yaml", b64((before + sample.miss).encode()).encode(), 1 << 20)
+    assert [hit for hit in missed if hit.rule == sample.rule] == []
 
 
 def test_every_rule_has_a_sample() -> None:

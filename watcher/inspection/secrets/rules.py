@@ -9,10 +9,12 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import chain
 from typing import Literal
 
 import msgspec
 
+from watcher.inspection.secrets.encodings import Fragment, decoded, fragments_of, narrowed, wide_expression
 from watcher.inspection.secrets.values import (
     SELF_TEST_KEYS,
     entropy,
@@ -32,10 +34,10 @@ RULES_FILE = "rules.yaml"
 
 # To be raised whenever the same bytes would give other secrets, by these rules or by what searches and judges: every layer is then
 # read again.
-VERSION = 1
+VERSION = 2
 
 # What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
-# 512 characters of a private key and its line breaks.
+# 512 characters of a private key and its line breaks, also in base64.
 WINDOW_BEFORE_BYTES = 4096
 WINDOW_AFTER_BYTES = 1024
 
@@ -51,6 +53,9 @@ _REACH_BYTES = 1024
 # How far around a generic value a rule that knows the value itself may have its match.
 _NEIGHBOURHOOD_BYTES = 80
 
+# How a text is written, by what is added to the ids of the rules for each.
+_UTF_16, _BASE64 = 1, 2
+
 Confidence = Literal["high", "medium", "low"]
 
 
@@ -62,12 +67,14 @@ class SecretRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     category: Literal["aws", "private-key", "other"]
     find: str
     value: str
+    find_wide: str = ""
     keywords: tuple[str, ...]
     caseless: bool = False
     min_entropy: float = 0.0
     near: str = ""
     paths: str = ""
     form: Literal["", "pem", "basic-auth", "jwt"] = ""
+    encoded: tuple[str, ...] = ()
     generic: bool = False
     mixed: bool = False
     confidence: Confidence = "high"
@@ -90,6 +97,7 @@ class _Compiled:
     near: re.Pattern[bytes] | None
     paths: re.Pattern[str] | None
     keywords: tuple[bytes, ...]
+    fragments: tuple[Fragment, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +130,19 @@ class SecretRules:
         return rules
 
     def patterns(self) -> list[tuple[int, bytes, int]]:
-        """`(rule id for judge, expression, flags)` for one streaming hyperscan database; only ends of matches are needed."""
-        return [(number, rule.find.encode(), CASELESS if rule.caseless else 0) for number, rule in enumerate(self.rules)]
+        """`(id for judge, expression, flags)` for one streaming hyperscan database; only ends of matches are needed.
+
+        The first ids are those of the rules; then come the same for texts in UTF-16, and those for texts in base64.
+        """
+        count = len(self.rules)
+        plain = [(number, rule.find, CASELESS if rule.caseless else 0) for number, rule in enumerate(self.rules)]
+        wide = [(number + count, wide_expression(self.rules[number].find_wide or find), flags) for number, find, flags in plain]
+        encoded = [
+            (number + 2 * count, "|".join(fragment.text.decode() for fragment in each.fragments), 0)
+            for number, each in enumerate(self._compiled)
+            if each.fragments
+        ]
+        return [(number, find.encode(), flags) for number, find, flags in (*plain, *wide, *encoded)]
 
     def judge(self, rule_id: int, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None:
         """What one hit of `patterns` is: a secret, or None.
@@ -132,9 +151,14 @@ class SecretRules:
         `match_end` an index into it. `line` is the line of that end, counted from 1, None for content without lines; the hit
         carries the line where its value begins. One value may be hit several times: equal hits are one secret.
         """
-        each = self._compiled[rule_id]
+        encoding, number = divmod(rule_id, len(self._compiled))
+        each = self._compiled[number]
         if each.paths is not None and each.paths.search(path) is None:
             return None
+        if encoding == _BASE64:
+            return self._judge_encoded(each, path, window, match_end, line)
+        if encoding == _UTF_16:
+            window, match_end = narrowed(window, match_end)
         reach = WINDOW_BEFORE_BYTES if each.rule.form == "jwt" else _REACH_BYTES
         for match in each.value.finditer(window, max(0, match_end - reach)):
             if match.start() >= match_end:
@@ -144,9 +168,7 @@ class SecretRules:
                 # In compiled code only: the same key in a file of its own would be one that somebody uses.
                 if value is None or (line is None and is_self_test_key(value, self._self_test_keys)):
                     return None
-                in_examples = is_example_path(path) or (each.rule.generic and is_package_path(path))
-                confidence = each.rule.in_examples if in_examples else each.rule.confidence
-                return self._hit(each.rule, value, path, confidence, _line_of(match.start("value"), window, match_end, line))
+                return self._in_file(each.rule, value, path, _line_of(match.start("value"), window, match_end, line))
         return None
 
     def scan_text(self, text: str, path: str) -> list[SecretHit]:
@@ -163,20 +185,52 @@ class SecretRules:
         written: dict[SecretHit, set[str]] = {}
         for each in self._compiled:
             # A rule for all but certain files holds for what is no file.
-            if (each.paths is None or each.paths.search("")) and any(keyword in lowered for keyword in each.keywords):
-                for match in each.value.finditer(content):
-                    if len(written) == MAX_HITS_A_TEXT:
-                        break
-                    if (value := self._confirmed(each, match)) is not None:
-                        hit = self._hit(each.rule, value, path, each.rule.confidence, None)
-                        # The expression sees only the beginning of a private key.
-                        texts = (text,) if each.rule.form == "pem" else (_text(value), _text(match["value"]))
-                        written.setdefault(hit, set()).update(texts)
+            if each.paths is not None and not each.paths.search(""):
+                continue
+            for value, raw in chain(self._plain_values(each, content, lowered), self._encoded_values(each, content)):
+                if len(written) == MAX_HITS_A_TEXT:
+                    break
+                hit = self._hit(each.rule, value, path, each.rule.confidence, None)
+                # Of a private key the expression sees only the beginning, and what is encoded is not where it was found.
+                texts = (text,) if each.rule.form == "pem" or not raw else (_text(value), _text(raw))
+                written.setdefault(hit, set()).update(texts)
         return [Found(hit=hit, written=frozenset(texts)) for hit, texts in written.items()]
 
     def fingerprint(self, value: bytes) -> str:
         """The first 16 hex digits of HMAC-SHA256 under the deployment's salt."""
         return hmac.digest(self._salt, value, "sha256").hex()[:16]
+
+    def _judge_encoded(self, each: _Compiled, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None:
+        """A hit of a fragment: what it says once it is decoded, in the line of the hit."""
+        for fragment in each.fragments:
+            if window.endswith(fragment.text, 0, match_end):
+                for match in each.value.finditer(decoded(window, match_end, fragment)):
+                    if (value := self._confirmed(each, match)) is not None:
+                        return self._in_file(each.rule, value, path, line)
+        return None
+
+    def _plain_values(self, each: _Compiled, content: bytes, lowered: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Each value, and as it was written."""
+        if any(keyword in lowered for keyword in each.keywords):
+            for match in each.value.finditer(content):
+                if (value := self._confirmed(each, match)) is not None:
+                    yield value, match["value"]
+
+    def _encoded_values(self, each: _Compiled, content: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Each value, and nothing: it is not written anywhere."""
+        for fragment in each.fragments:
+            start = content.find(fragment.text)
+            while start >= 0:
+                end = start + len(fragment.text)
+                low = max(0, start - WINDOW_BEFORE_BYTES)
+                around = decoded(content[low : end + WINDOW_AFTER_BYTES], end - low, fragment)
+                values = (self._confirmed(each, match) for match in each.value.finditer(around))
+                yield from ((value, b"") for value in values if value is not None)
+                start = content.find(fragment.text, end)
+
+    def _in_file(self, rule: SecretRule, value: bytes, path: str, line: int | None) -> SecretHit:
+        in_examples = is_example_path(path) or (rule.generic and is_package_path(path))
+        return self._hit(rule, value, path, rule.in_examples if in_examples else rule.confidence, line)
 
     def _confirmed(self, each: _Compiled, match: re.Match[bytes]) -> bytes | None:
         """The value of a match, when it is a credential by its form, its entropy and what stands around it."""
@@ -223,6 +277,7 @@ def _compile(rule: SecretRule) -> _Compiled:
         near=re.compile(rule.near.encode(), re.IGNORECASE) if rule.near else None,
         paths=re.compile(rule.paths, re.IGNORECASE) if rule.paths else None,
         keywords=tuple(keyword.encode() for keyword in rule.keywords),
+        fragments=tuple(fragment for marker in rule.encoded for fragment in fragments_of(marker)),
     )
 
 
