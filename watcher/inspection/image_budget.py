@@ -1,10 +1,8 @@
 """What one image may cost in all, asked before each of its layers is read."""
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from watcher.inspection.image.assembly import KnownLayer
 from watcher.model.errors import TimedOutError, TooLargeError
 from watcher.model.image import Descriptor
 
@@ -48,10 +46,9 @@ class ImageBudget:
             raise TimedOutError(f"layer {layer.digest}: nothing is left of the {self._timeout_seconds:.0f} s for the image")
         return self._deadline - now
 
-    def read(self, task: "asyncio.Task[KnownLayer]") -> None:
-        """Hear of a layer that has been read, as the callback of the task that did."""
-        if not task.cancelled() and task.exception() is None:
-            self._plain += task.result().facts.plain_bytes
+    def read(self, plain_bytes: int) -> None:
+        """Hear of a layer that has been read, and what it is unpacked."""
+        self._plain += plain_bytes
 
     def overdrawn(self) -> str:
         """Why the image is beyond its budget although its layers have been read, empty when it is not.

@@ -7,18 +7,18 @@ from typing import Self
 
 from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
 from watcher.inspection.image.base_image import BaseFinder, FetchBase, Trusted
-from watcher.inspection.image.sections import skipped_layer
 from watcher.inspection.image_budget import ImageBudget
 from watcher.inspection.layers import LayerInspection, gravest
 from watcher.inspection.makers import Makers
 from watcher.inspection.protocol import KnownBases, LayerCache
+from watcher.inspection.runnable import image_config, unread_layers
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.settings import InspectionSettings
 from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote
 from watcher.kit.units import seconds, size_bytes
-from watcher.model.errors import InvalidManifestError
-from watcher.model.image import MAX_CONFIG_BYTES, FetchedManifest, Manifest
+from watcher.model.errors import InvalidManifestError, NotFoundError
+from watcher.model.image import Descriptor, FetchedManifest, Manifest
 from watcher.model.image_json import parse_config
 from watcher.model.inventory import Inventory
 from watcher.registry.protocol import ImageSource
@@ -76,9 +76,10 @@ class Inspector:
         content = manifest.content
         if not isinstance(content, Manifest):
             raise InvalidManifestError(f"{source.repository}@{manifest.digest}: an index has no layers to inspect")
-        raw_config = await source.blob(content.config, limit_bytes=MAX_CONFIG_BYTES)
+        raw_config = await image_config(source, content)
         config = parse_config(raw_config)
-        layers, overdrawn = await self._read_layers(source, content)
+        unread = await unread_layers(source, content, timeout_seconds=self._timeout_seconds)
+        layers, overdrawn = await self._read_layers(source, content, unread)
         base, base_section = await self._bases.find(source.repository, content)
         parts = Parts(
             digest=manifest.digest,
@@ -93,7 +94,9 @@ class Inspector:
         )
         return await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)
 
-    async def _read_layers(self, source: ImageSource, manifest: Manifest) -> tuple[Sequence[KnownLayer | None], str]:
+    async def _read_layers(
+        self, source: ImageSource, manifest: Manifest, unread: frozenset[int]
+    ) -> tuple[Sequence[KnownLayer | None], str]:
         """The facts of each layer, None for one that is not read; and why they are too much in all, empty when they are not."""
         budget = ImageBudget(
             layers=manifest.layers,
@@ -101,15 +104,24 @@ class Inspector:
             layer_bytes=self._limits.plain_bytes,
             timeout_seconds=self._timeout_seconds,
         )
-        tasks: dict[int, asyncio.Task[KnownLayer]] = {}
+        tasks: dict[int, asyncio.Task[KnownLayer | None]] = {}
         try:
             async with asyncio.TaskGroup() as group:
                 for index, layer in enumerate(manifest.layers):
-                    if skipped_layer(index, layer) is None:
-                        reading = self._layers.facts(source, layer, self._limits, budget.begin)
-                        tasks[index] = group.create_task(reading, name=f"layer {layer.digest}")
-                        tasks[index].add_done_callback(budget.read)
+                    if index not in unread:
+                        tasks[index] = group.create_task(self._layer(source, layer, budget), name=f"layer {layer.digest}")
         except BaseExceptionGroup as errors:
             raise gravest(errors) from errors
         known = [tasks[index].result() if index in tasks else None for index in range(len(manifest.layers))]
         return known, budget.overdrawn()
+
+    async def _layer(self, source: ImageSource, layer: Descriptor, budget: ImageBudget) -> KnownLayer | None:
+        """None for one that is called non-distributable and is indeed not there: where it is, runtimes take it like any other."""
+        try:
+            known = await self._layers.facts(source, layer, self._limits, budget.begin)
+        except NotFoundError:
+            if layer.is_non_distributable:
+                return None
+            raise
+        budget.read(known.facts.plain_bytes)
+        return known

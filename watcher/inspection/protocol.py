@@ -40,9 +40,10 @@ class ImageInspector(Protocol):
     """One manifest in, everything known about it out."""
 
     async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
-        """Inspect one runnable image. What could not be looked at is said in `Inventory.sections`, not raised.
+        """Inspect one image. What could not be looked at is said in `Inventory.sections`, not raised.
 
         Raises:
+            CannotRunError: it is nothing that a runtime could start.
             RetryableError, NotFoundError: the source could not give what the manifest names.
             InvalidManifestError: the configuration is no image configuration.
         """

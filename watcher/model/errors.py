@@ -102,6 +102,12 @@ class NotAManifestError(InvalidManifestError):
     """Nothing in the bytes is that of a manifest: they are something else."""
 
 
+class CannotRunError(PermanentError):
+    """Nothing a runtime could start: a chart, a signature, an attestation, a build cache."""
+
+    reason = "cannot-run"
+
+
 class DigestMismatchError(PermanentError):
     """The bytes are not what their digest says. Permanent: they are wrong, not late."""
 

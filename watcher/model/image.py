@@ -3,6 +3,7 @@
 Spec: OCI image-spec v1.1 "Image Manifest", "Image Index", "Image Configuration"; Docker image manifest v2 schema 2.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from watcher.model.digest import Digest
@@ -11,6 +12,8 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+# Of `{}`, which stands where there is nothing. Spec: OCI image-spec v1.1 "Guidance for an Empty Descriptor".
+EMPTY_DIGEST = Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -26,8 +29,11 @@ INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
 IMAGE_CONFIG_TYPES = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 ACCEPTED_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 
-# A layer of these families is unpacked into a root file system; any other layer is data of some artefact.
-ROOTFS_LAYER_PREFIXES = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+# Layers that every runtime unpacks into a root file system. Any other may be data of an artefact, or for a runtime of its own.
+_ROOTFS_LAYER = re.compile(
+    r"application/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar)"
+    r"(?:[+.](?:gzip|zstd|bzip2|xz))?"
+)
 NON_DISTRIBUTABLE_MARKS = ("nondistributable", "rootfs.foreign")
 
 # The specification has registries accept at least 4 MiB; distribution refuses more, so nothing larger can be pushed to it.
@@ -53,7 +59,7 @@ class Descriptor:
 
     @property
     def is_rootfs_layer(self) -> bool:
-        return self.media_type.startswith(ROOTFS_LAYER_PREFIXES)
+        return _ROOTFS_LAYER.fullmatch(self.media_type) is not None
 
     @property
     def is_non_distributable(self) -> bool:
@@ -72,14 +78,18 @@ class Manifest:
     annotations: dict[str, str] = field(default_factory=dict)
 
     @property
-    def is_runnable(self) -> bool:
-        """Whether a runtime could start it: an image configuration, and root file system layers or none.
+    def kind(self) -> str:
+        """What its author says it is."""
+        return self.artifact_type or self.config.media_type
 
-        `subject`, `artifactType` and tags never make a runnable image exempt: its author sets them.
+    @property
+    def is_bare_artifact(self) -> bool:
+        """Whether the manifest alone says that no runtime starts it: its configuration is not called an image's, and there is no
+        layer or the configuration is `{}`.
+
+        Types of layers, `subject`, `artifactType` and tags never say so: they are its author's claims.
         """
-        if self.config.media_type not in IMAGE_CONFIG_TYPES:
-            return any(layer.is_rootfs_layer for layer in self.layers)
-        return not self.layers or any(layer.is_rootfs_layer for layer in self.layers)
+        return self.config.media_type not in IMAGE_CONFIG_TYPES and (not self.layers or self.config.digest == EMPTY_DIGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

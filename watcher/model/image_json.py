@@ -3,6 +3,8 @@
 Spec: OCI image-spec v1.1 "Image Manifest", "Image Index", "Image Configuration"; Docker image manifest v2 schema 2.
 """
 
+import json
+
 from watcher.model.digest import Digest, parse_digest
 from watcher.model.errors import AmbiguousManifestError, InvalidManifestError, InvalidReferenceError, NotAManifestError
 from watcher.model.image import (
@@ -23,7 +25,7 @@ from watcher.model.image import (
     Manifest,
 )
 from watcher.model.json_fields import Fields
-from watcher.model.one_reading import CONFIG, INT64_MAX, MANIFEST, read_object
+from watcher.model.one_reading import CONFIG, INT64_MAX, MANIFEST, folded, read_object
 
 # A build of a thousand steps has been seen; each is a line of the report.
 MAX_HISTORY = 10_000
@@ -50,7 +52,7 @@ def parse_manifest(raw: bytes, media_type: str) -> Manifest | Index:
             annotations=body.strings("annotations"),
         )
     if not body.object("config").values:
-        raise InvalidManifestError("manifest has no config")
+        raise NotAManifestError("manifest has no config")
     manifest = Manifest(
         media_type=kind,
         config=_descriptor(body.object("config")),
@@ -96,6 +98,28 @@ def parse_config(raw: bytes) -> ImageConfig:
             for step in body.objects("history", at_most=MAX_HISTORY)
         ),
     )
+
+
+def describes_image(raw: bytes) -> bool:
+    """Whether a runtime could take the bytes for an image configuration, whatever they are called and however they are written.
+
+    That is JSON with `rootfs.diff_ids` or `config` in some spelling. Which of several readings is right `parse_config` does not
+    decide either: it refuses them.
+    """
+    try:
+        body = json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=tuple, parse_int=str)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    if not isinstance(body, tuple):
+        return False
+    for name, value in body:
+        if isinstance(value, tuple) and (
+            folded(name) == "config" or (folded(name) == "rootfs" and any(folded(inner) == "diff_ids" for inner, _ in value))
+        ):
+            return True
+    return False
 
 
 def _media_type(body: Fields, served: str) -> str:

@@ -11,8 +11,8 @@ from hashlib import sha256
 from watcher.evaluation.protocol import Case, Evaluator
 from watcher.inspection.protocol import ImageInspector
 from watcher.model.digest import Digest
-from watcher.model.errors import PermanentError
-from watcher.model.image import FetchedManifest, Index, Manifest
+from watcher.model.errors import CannotRunError, NotAManifestError, NotFoundError, PermanentError
+from watcher.model.image import INDEX_TYPES, MANIFEST_TYPES, FetchedManifest, Index, Manifest
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Tag
 from watcher.model.verdict import SECTIONS, Origin, Outcome, Section, SectionState, Subject, Verdict, worst
@@ -51,21 +51,20 @@ class Judging:
         """
         if isinstance(manifest.content, Index):
             return await self._judge_index(task, source, manifest, manifest.content)
-        return [await self._judge_image(task, source, manifest, manifest.content, platform=None)]
+        return [await self._judge_image(task, source, manifest, platform=None)]
 
     def unknown(self, task: Task, media_type: str, error: PermanentError) -> Judged:
         """The verdict about something that could not be looked at, with the reason."""
         missing = Section(state=SectionState.MISSING, reason="nothing was looked at")
         return self._bare(task, Outcome.UNKNOWN, media_type, f"{error.reason}: {error}", sections=dict.fromkeys(SECTIONS, missing))
 
-    async def _judge_image(
-        self, task: Task, source: ImageSource, manifest: FetchedManifest, content: Manifest, *, platform: str | None
-    ) -> Judged:
-        if not content.is_runnable:
-            kind = content.artifact_type or content.config.media_type
-            return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, f"cannot run: {kind:.100}")
+    async def _judge_image(self, task: Task, source: ImageSource, manifest: FetchedManifest, *, platform: str | None) -> Judged:
+        if isinstance(manifest.content, Manifest) and manifest.content.is_bare_artifact:
+            return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, f"cannot run: {manifest.content.kind:.100}")
         try:
             inventory = await self.inspector.inspect(source, manifest)
+        except CannotRunError as error:
+            return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, str(error))
         except PermanentError as error:
             return self.unknown(task, manifest.media_type, error)
         return await self._evaluated(task, inventory, platform)
@@ -109,14 +108,21 @@ class Judging:
             child_task = replace(task, id=child_id(task.id, entry.digest), subject=subject)
             try:
                 child = await source.manifest(entry.digest)
+            except (NotFoundError, NotAManifestError) as error:
+                # A build cache lists its layers; what is called a manifest and is none is a platform that nobody can look at.
+                if entry.media_type in MANIFEST_TYPES | INDEX_TYPES:
+                    children.append(self.unknown(child_task, "", error))
+                continue
             except PermanentError as error:
                 children.append(self.unknown(child_task, "", error))
                 continue
             if isinstance(child.content, Index):
                 nested = PermanentError("an index within an index is not followed")
                 children.append(self.unknown(child_task, child.media_type, nested))
-            elif child.content.is_runnable:
-                children.append(await self._judge_image(child_task, source, child, child.content, platform=entry.platform))
+                continue
+            judged = await self._judge_image(child_task, source, child, platform=entry.platform)
+            if judged.verdict.outcome is not Outcome.NOT_APPLICABLE or judged.inventory is not None:
+                children.append(judged)
         children = [
             Judged(verdict=replace(each.verdict, index_digest=manifest.digest), inventory=each.inventory) for each in children
         ]

@@ -133,7 +133,7 @@ class ReferrerPublisher:
                 manifest = await access.manifests(repository).manifest(digest)
             except PermanentError:
                 return False
-            if not isinstance(manifest.content, Manifest) or manifest.content.is_runnable:
+            if not isinstance(manifest.content, Manifest) or not manifest.content.is_bare_artifact:
                 return False
         return True
 

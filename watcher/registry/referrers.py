@@ -21,6 +21,7 @@ from watcher.model.errors import (
     TooLargeError,
 )
 from watcher.model.image import (
+    EMPTY_DIGEST,
     MAX_MANIFEST_BYTES,
     OCI_EMPTY,
     OCI_INDEX,
@@ -42,7 +43,7 @@ EMPTY_BLOB = b"{}"
 """Has to be uploaded too, although everybody knows what is in it."""
 EMPTY_DESCRIPTOR = Descriptor(
     media_type=OCI_EMPTY,
-    digest=Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+    digest=EMPTY_DIGEST,
     size=len(EMPTY_BLOB),
 )
 

@@ -1,12 +1,11 @@
 """What an inspection says of each section, what an image may cost, and which step made which layer."""
 
-import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from watcher.inspection.image.assembly import KnownLayer
-from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
+from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
 from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.image_budget import ImageBudget
 from watcher.inspection.problems import ProblemList
@@ -14,10 +13,11 @@ from watcher.inspection.settings import InspectionSettings
 from watcher.model.digest import digest_of
 from watcher.model.errors import TimedOutError, TooLargeError
 from watcher.model.image import Descriptor, HistoryEntry, ImageConfig
-from watcher.model.inventory import FileTable, LayerFacts, Problem
+from watcher.model.inventory import Problem
 from watcher.model.verdict import INSPECTED, Section, SectionState
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 
 
 def layer(size: int = 100, media_type: str = GZIP) -> Descriptor:
@@ -44,22 +44,29 @@ def test_a_shortfall_makes_its_sections_partial_or_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("media_type", "expected"),
+    ("doubtful", "was_read", "expected"),
     [
-        (GZIP, None),
-        ("application/vnd.docker.image.rootfs.diff.tar.gzip", None),
-        ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "non-distributable"),
-        ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "non-distributable"),
-        ("application/vnd.example.model", "'application/vnd.example.model'"),
+        (layer(), True, None),
+        (layer(media_type="application/vnd.docker.image.rootfs.diff.tar.gzip"), True, None),
+        (layer(media_type=FOREIGN), True, None),
+        (layer(media_type=FOREIGN), False, "non-distributable"),
+        (layer(media_type="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"), False, "non-distributable"),
+        (layer(media_type="application/vnd.example.model"), True, "'application/vnd.example.model'"),
+        (layer(media_type=f"{GZIP}+encrypted"), False, "encrypted"),
+        (layer(media_type="application/vnd.oci.image.layer.nydus.blob.v1"), False, "nydus"),
+        (replace(layer(), annotations={"containerd.io/snapshot/nydus-bootstrap": "true"}), False, "nydus"),
+        (replace(layer(), annotations={"containerd.io/snapshot/overlaybd/blob-size": "1"}), False, "overlaybd"),
     ],
 )
-def test_layers_that_are_not_read_are_named(media_type: str, expected: str | None) -> None:
-    """With the reason: what no registry holds, and what is no layer of a root file system."""
-    skipped = skipped_layer(3, layer(media_type=media_type))
-    assert (skipped is None) == (expected is None)
-    if skipped is not None and expected is not None:
-        assert expected in skipped.reason
-        assert skipped.what.startswith("layer 3 (")
+def test_layers_that_runtimes_may_take_for_something_else_are_named(
+    doubtful: Descriptor, was_read: bool, expected: str | None
+) -> None:
+    """With what they are: what no registry holds, what is encrypted or a snapshotter's own, and what has an unknown type."""
+    found = doubtful_layer(3, doubtful, was_read=was_read)
+    assert (found is None) == (expected is None)
+    if found is not None and expected is not None:
+        assert expected in found.reason
+        assert found.what.startswith("layer 3 (")
 
 
 def test_problems_of_a_layer_name_the_layer() -> None:
@@ -86,11 +93,6 @@ def test_problems_are_counted_by_reason() -> None:
     assert len(problem.detail) < 1100
 
 
-async def known(plain: int) -> KnownLayer:
-    facts = LayerFacts(digest=digest_of(b""), compressed_bytes=1, plain_bytes=plain, files=FileTable())
-    return KnownLayer(facts=facts, cached=False)
-
-
 def budget(*sizes: int, clock: Callable[[], float] = lambda: 0.0) -> ImageBudget:
     layers = [layer(size) for size in sizes]
     return ImageBudget(layers=layers, image_bytes=1000, layer_bytes=500, timeout_seconds=60, clock=clock)
@@ -104,13 +106,11 @@ def test_a_layer_larger_than_it_may_be_unpacked_is_not_read() -> None:
         budget(400, 400, 400).begin(layer(400))
 
 
-async def test_an_image_that_has_grown_too_large_is_not_read_further() -> None:
+def test_an_image_that_has_grown_too_large_is_not_read_further() -> None:
     """Unpacked bytes of the layers before count; a layer that failed adds nothing."""
     spending = budget(10, 10, 10)
     assert spending.begin(layer(10)) == 60
-    task = asyncio.create_task(known(1001))
-    await task
-    spending.read(task)
+    spending.read(1001)
     with pytest.raises(TooLargeError, match="1001 bytes"):
         spending.begin(layer(10))
 

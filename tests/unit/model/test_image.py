@@ -7,6 +7,7 @@ from watcher.model.errors import InvalidManifestError
 from watcher.model.image import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
+    EMPTY_DIGEST,
     MAX_LAYERS,
     OCI_CONFIG,
     OCI_EMPTY,
@@ -38,26 +39,34 @@ def parsed(**changes: Any) -> Manifest:
     return content
 
 
-def test_an_image_with_root_file_system_layers_can_run() -> None:
-    """A configuration and a layer make an image."""
-    assert parsed().is_runnable
-
-
-def test_a_subject_or_artifact_type_does_not_exempt_an_image() -> None:
-    """Its author sets both, so neither may hide an image from inspection."""
+def test_what_the_manifest_alone_says_cannot_run() -> None:
+    """Its bytes are known by their digest; types, subject and artifact type are the author's to choose."""
+    empty = {"mediaType": OCI_EMPTY, "digest": EMPTY_DIGEST, "size": 2}
+    assert parsed(config=empty).is_bare_artifact
+    assert not parsed(config={**empty, "mediaType": OCI_CONFIG}).is_bare_artifact
+    assert not parsed(config={**empty, "digest": DIGEST}).is_bare_artifact
     content = parsed(subject={"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 1}, artifactType="application/x")
-    assert content.is_runnable
+    assert not content.is_bare_artifact
     assert content.subject == DIGEST
+    assert parsed(config={**empty, "digest": DIGEST}, layers=[]).is_bare_artifact
+    assert not parsed(layers=[]).is_bare_artifact
 
 
-def test_an_attestation_with_an_image_configuration_cannot_run() -> None:
-    """Buildx attestations carry an image configuration, but their layers are statements."""
-    assert not parsed(layers=[{**LAYER, "mediaType": "application/vnd.in-toto+json"}]).is_runnable
-
-
-def test_root_file_system_layers_under_an_empty_configuration_count_as_an_image() -> None:
-    """Changing the configuration's type does not hide layers that a runtime could still be talked into unpacking."""
-    assert parsed(config={"mediaType": OCI_EMPTY, "digest": DIGEST, "size": 2}).is_runnable
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        ("application/vnd.oci.image.layer.v1.tar", True),
+        ("application/vnd.oci.image.layer.v1.tar+zstd", True),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", True),
+        ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", True),
+        ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", False),
+        ("application/vnd.oci.image.layer.nydus.blob.v1", False),
+        ("application/vnd.in-toto+json", False),
+    ],
+)
+def test_layers_that_every_runtime_unpacks(media_type: str, expected: bool) -> None:
+    """The types of the specifications and their compressions."""
+    assert parsed(layers=[{**LAYER, "mediaType": media_type}]).layers[0].is_rootfs_layer is expected
 
 
 def test_the_content_type_decides_where_the_body_is_silent() -> None:

@@ -107,7 +107,7 @@ def test_schema_1_is_said_to_be_unsupported(body: object) -> None:
         parse_manifest(raw(body), "")
 
 
-@pytest.mark.parametrize("body", [b"", b"\x1f\x8b\x08", b"{}", b"[]", b"7", raw({"records": []}), b"{" * 9])
+@pytest.mark.parametrize("body", [b"", b"\x1f\x8b\x08", b"{}", b"[]", b"7", raw({"layers": [], "records": []}), b"{" * 9])
 def test_bytes_that_are_something_else_are_no_manifest(body: bytes) -> None:
     """A layer or the configuration of a build cache, say."""
     with pytest.raises(NotAManifestError):

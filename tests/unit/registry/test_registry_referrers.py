@@ -64,7 +64,7 @@ def test_an_artifact_says_what_it_is_and_whose() -> None:
     assert isinstance(manifest, Manifest)
     assert (manifest.subject, manifest.artifact_type, manifest.annotations) == (IMAGE.digest, TYPE, {"a": "1", "b": "2"})
     assert [layer.digest for layer in manifest.layers] == [EMPTY_DESCRIPTOR.digest]
-    assert not manifest.is_runnable
+    assert manifest.is_bare_artifact
     assert json.loads(raw)["subject"] == {"mediaType": OCI_MANIFEST, "digest": IMAGE.digest, "size": len(IMAGE.raw)}
 
 

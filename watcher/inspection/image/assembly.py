@@ -11,7 +11,7 @@ from watcher.inspection.image.config_secrets import ConfigSecrets, config_secret
 from watcher.inspection.image.config_texts import other_texts
 from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
-from watcher.inspection.image.sections import Shortfall, layer_shortfalls, sections_of, skipped_layer
+from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
 from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.secrets.rules import SecretRules
@@ -140,10 +140,11 @@ def _shown(secret: Secret, masking: Masking) -> Secret:
 
 
 def _layer_shortfalls(parts: Parts) -> list[Shortfall]:
-    """Layers that are none of ours first, then what could not be read, then what would have been too much."""
-    layers = parts.manifest.layers
-    found = [skipped for index, layer in enumerate(layers) if (skipped := skipped_layer(index, layer)) is not None]
-    for index, (layer, known) in enumerate(zip(layers, parts.layers, strict=True)):
+    """Layers that may be something else first, then what could not be read, then what would have been too much."""
+    pairs = list(enumerate(zip(parts.manifest.layers, parts.layers, strict=True)))
+    doubts = (doubtful_layer(index, layer, was_read=known is not None) for index, (layer, known) in pairs)
+    found = [doubt for doubt in doubts if doubt is not None]
+    for index, (layer, known) in pairs:
         if known is not None:
             found += layer_shortfalls(index, layer, known.facts.problems)
     if parts.overdrawn:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from watcher.inspection.image.layer_formats import other_format, unread_format
 from watcher.inspection.problems import ALL
 from watcher.model.digest import short
 from watcher.model.image import Descriptor
@@ -33,15 +34,17 @@ def layer_shortfalls(index: int, layer: Descriptor, problems: Iterable[Problem])
     ]
 
 
-def skipped_layer(index: int, layer: Descriptor) -> Shortfall | None:
-    """Why a layer is not read at all; None when it is."""
+def doubtful_layer(index: int, layer: Descriptor, *, was_read: bool) -> Shortfall | None:
+    """Why what a runtime makes of a layer need not be what was read of it; None when nothing speaks against that."""
     name = f"layer {index} ({short(layer.digest)})"
-    if layer.is_non_distributable:
-        reason = f"{name} is non-distributable: registries do not hold it"
-        return Shortfall(sections=ALL, what=f"{name}: non-distributable", reason=reason)
+    if other := unread_format(layer) or other_format(layer):
+        return Shortfall(sections=ALL, what=f"{name}: {layer.media_type[:100]}", reason=f"{name} is {other}")
     if not layer.is_rootfs_layer:
-        reason = f"{name} has the media type {layer.media_type[:100]!r}, which is no layer of a root file system"
+        reason = f"{name} has the media type {layer.media_type[:100]!r}, which is not every runtime's for a layer"
         return Shortfall(sections=ALL, what=f"{name}: {layer.media_type[:100]}", reason=reason)
+    if not was_read:
+        reason = f"{name} is non-distributable, and the registry does not hold it"
+        return Shortfall(sections=ALL, what=f"{name}: non-distributable", reason=reason)
     return None
 
 
