@@ -16,13 +16,15 @@ from watcher.inspection.confined.tar_fields import (
     decimal,
     has_valid_checksum,
     integer,
+    is_only_a_time,
     is_pax_time,
     number,
     octal,
     pax_records,
     signed_number,
+    text,
 )
-from watcher.inspection.confined.tar_sparse import Sparse, SparseMapError, is_sparse, of_header, of_records
+from watcher.inspection.confined.tar_sparse import SPARSE, Sparse, SparseMapError, is_sparse, of_header, of_records
 from watcher.inspection.problems import ALL, FILES, ProblemList
 
 _ZERO_BLOCK = bytes(BLOCK)
@@ -39,6 +41,7 @@ _OLD_REGULAR, GNU_SPARSE = 0, 83
 _PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK = 120, 103, 76, 75
 _HEADER_ONLY = frozenset({HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 _EXTENSIONS = frozenset({_PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
+_PAX_TIMES = frozenset({b"mtime", b"atime", b"ctime"})
 # A dot may be a file of its own; a slash leads to the root.
 _NEEDS_CLEANING = b"./"
 
@@ -101,9 +104,10 @@ class TarReader:
         # before anything else of this class is called.
         name = link = b""
         records: dict[bytes, bytes] = {}
-        extended = False
+        extended = may_be_sparse = False
         # What a header has behind its link is mostly that of the header before: owner, device, prefix.
         known, form, prefix = b"", _V7, b""
+        known_extension = b""
         owners, times, sums = self._owners, self._times, self._sums
         data, at, end = self._data, self._at, len(self._data)
         while True:
@@ -144,19 +148,17 @@ class TarReader:
                 self._at = at
                 owner = self._common(block)
             rest = block[257:]
-            if rest != known:
-                self._at = at
-                form, prefix = self._format(rest)
-                known = rest
-            stop = block.find(0)
-            written = block[:stop] if 0 <= stop < 100 else block[:100]
-            if prefix:
-                written = prefix + written
             kind = block[156]
             if kind in _EXTENSIONS:
                 self._at = at
+                if rest != known_extension:
+                    known_extension = rest
+                    self._format(rest)
                 extension = self._extension(size)
                 data, at, end = self._data, self._at, len(self._data)
+                if kind == _PAX and is_only_a_time(extension):
+                    records = {}
+                    continue
                 extended = True
                 if kind == _LONG_NAME:
                     name = extension.partition(b"\0")[0]
@@ -166,12 +168,20 @@ class TarReader:
                     parsed = pax_records(extension)
                     if parsed is None:
                         raise DamagedTarError(self.offset, "a pax header that is malformed")
-                    records = parsed
+                    records, may_be_sparse = parsed, SPARSE in extension
                     if kind == PAX_GLOBAL:
                         # To Go it is a member, before which all else that was said of the next one is forgotten.
-                        self._global(records.get(b"path") or written)
-                        name, link, records, extended = b"", b"", {}, False
+                        self._global(records.get(b"path") or self._format(rest)[1] + block[:100].partition(b"\0")[0])
+                        name, link, records, extended, may_be_sparse = b"", b"", {}, False, False
                 continue
+            if rest != known:
+                known = rest
+                self._at = at
+                form, prefix = self._format(rest)
+            stop = block.find(0)
+            written = block[:stop] if 0 <= stop < 100 else block[:100]
+            if prefix:
+                written = prefix + written
             target = b""
             if extended:
                 self._at = at
@@ -187,7 +197,7 @@ class TarReader:
                     stored = 0
             sparse: Sparse | None = None
             if extended or kind == GNU_SPARSE:
-                if kind == GNU_SPARSE or is_sparse(records):
+                if kind == GNU_SPARSE or (may_be_sparse and is_sparse(records)):
                     self._at = at
                     sparse = self._sparse(block, kind, form, records, size)
                     data, at, end = self._data, self._at, len(self._data)
@@ -196,7 +206,7 @@ class TarReader:
                         kind = REGULAR
                     else:
                         written = records.get(b"GNU.sparse.name") or written
-                name, link, records, extended = b"", b"", {}, False
+                name, link, records, extended, may_be_sparse = b"", b"", {}, False, False
             # Nearly every name is clean but for a leading `./` and a directory's slash at the end.
             path: bytes | None = written[2:] if written[:2] == b"./" else written
             if kind == DIRECTORY and path and path[-1] == 47:
@@ -308,34 +318,44 @@ class TarReader:
         return mode & 0o7777, uid, gid
 
     def _format(self, rest: bytes) -> tuple[int, bytes]:
-        """What a header is by its magic, and what that puts before the name. `rest` begins with the magic."""
+        """What a header is by its magic, with which `rest` begins, and what that puts before the name."""
         form = _USTAR if rest.startswith(b"ustar\0") else _GNU if rest.startswith(b"ustar  \0") else _V7
-        if form == _V7:
-            return form, b""
-        prefix, numbers = rest[88:243], [rest[72:80], rest[80:88]]
-        if form == _USTAR and rest.endswith(b"tar\0"):  # of star, whose prefix is shorter and has two times behind it
-            prefix = rest[88:219]
-            numbers += (rest[219:231], rest[231:243])
-        if None in map(signed_number, numbers):
-            raise DamagedTarError(self.offset - BLOCK, "a header without a valid device or time")
-        prefix = prefix.partition(b"\0")[0]
+        prefix = b""
+        if form != _V7:
+            numbers = [rest[72:80], rest[80:88]]
+            prefix = rest[88:243]
+            if form == _USTAR and rest.endswith(b"tar\0"):  # of star, whose prefix is shorter and has two times behind it
+                prefix = rest[88:219]
+                numbers += (rest[219:231], rest[231:243])
+            if None in map(signed_number, numbers):
+                raise DamagedTarError(self.offset - BLOCK, "a header without a valid device or time")
+            prefix = prefix.partition(b"\0")[0]
         if form == _GNU:
             # GNU has times there. What is none was a prefix to Go before 1.8, and so it is to all that came after.
             times = (each for each in (rest[88:100], rest[100:112]) if each[0])
             if None not in map(signed_number, times) or not prefix.isascii():
-                return form, b""
+                prefix = b""
         return form, prefix and prefix + b"/"
 
     def _overridden(self, records: dict[bytes, bytes], size: int, owner: Owner) -> tuple[int, Owner]:
         """What pax records say instead of the header. Empty ones say nothing."""
-        new_size = decimal(text) if (text := records.get(b"size")) else size
-        uid = integer(text) if (text := records.get(b"uid")) else owner[1]
-        gid = integer(text) if (text := records.get(b"gid")) else owner[2]
+        new_size: int | None = size
+        uid: int | None = owner[1]
+        gid: int | None = owner[2]
+        for key, value in records.items():
+            if key in _PAX_TIMES:
+                if value and not is_pax_time(value):
+                    raise DamagedTarError(self.offset, "a pax header whose times are none")
+            elif not value:
+                continue
+            elif key == b"size":
+                new_size = decimal(value)
+            elif key == b"uid":
+                uid = integer(value)
+            elif key == b"gid":
+                gid = integer(value)
         if new_size is None or uid is None or gid is None:
             raise DamagedTarError(self.offset, "a pax header whose numbers are none")
-        for key in (b"mtime", b"atime", b"ctime"):
-            if (text := records.get(key)) and not is_pax_time(text):
-                raise DamagedTarError(self.offset, "a pax header whose times are none")
         return new_size, owner if (uid, gid) == owner[1:] else self._owner(owner[0], uid, gid)
 
     def _sparse(self, block: bytes, kind: int, form: int, records: dict[bytes, bytes], size: int) -> Sparse:
@@ -356,5 +376,5 @@ class TarReader:
         """Runtimes make no file of it, but take away what has its name, and see a whiteout in one that is called so."""
         path = clean_path(name)
         if path is None or (path and not path.rpartition(b"/")[2].startswith(_GLOBAL_NAMES)):
-            detail = f"a global header has the name {name[:200]!r}, and runtimes remove what has that"
+            detail = f"a global header is called {text(name[:200])!r}, and runtimes remove what has that name"
             self.problems.add("global-header", detail, ALL)

@@ -14,6 +14,8 @@ _MAX_SPANS = 1024
 # Go's limit for a map that lies in blocks of its own.
 _MAX_MAP_BYTES = 1024 * 1024
 
+# What the keys of all its pax records begin with.
+SPARSE = b"GNU.sparse."
 _MAJOR, _MINOR = b"GNU.sparse.major", b"GNU.sparse.minor"
 _VERSIONS = frozenset({(b"0", b"0"), (b"0", b"1"), (b"1", b"0")})
 
