@@ -69,11 +69,49 @@ def test_a_variable_whose_name_says_so(variable: str) -> None:
         "PYTHON_SHA256=8d3ed8ec5c88c1c95f5e558612a725450d2452813ddad5e58fdb1a53b1209b78",
         "BYPASS=certainly",
         "",
+        "SWIFT_SIGNING_KEY=52BB7E3DE28A71BE22EC05FFEF80A866B47A981F",
+        "SIGNING_KEY=52BB 7E3D E28A 71BE 22EC  05FF EF80 A866 B47A 981F",
+        "SIGNING_KEY=0xEF80A866B47A981F",
+        "RELEASE_KEY=EF80A866B47A981F, 52BB7E3DE28A71BE22EC05FFEF80A866B47A981F",
+        "SIGNING_KEY=ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJq3 me@host",
+        "DEPLOY_KEY=AAAAC3NzaC1lZDI1NTE5AAAAIJq3kDkqYz",
+        "JWT_KEY=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA",
+        "COSIGN_KEY=LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemow",
+        "STRIPE_PUBLISHABLE_KEY=pk_live_a7Q2zk9xW4vT",
+        "HOST_TOKEN=43:51:43:a1:b5:fc:8b:b7:0a:3a:a9:b1:0f:66:73:a8",
+        "AUTH_TOKEN=sha256:8d3ed8ec5c88c1c95f5e558612a725450d2452813ddad5e58fdb1a53b1209b78",
+        "MAX_TOKEN=4096",
+        "SESSION_KEY=30m",
+        "AUTH_TOKEN=1.2.3-rc1",
+        "AUTH_TOKEN=X-Auth-Token",
+        "VAULT_TOKEN=file",
+        "DB_PASSWORD=file:/run/secrets/db",
+        "DB_PASSWORD=vault:secret/data/db#password",
+        "DB_PASSWORD=arn:aws:secretsmanager:eu-west-1:1:secret:db",
+        "GITHUB_TOKEN=token.txt",
+        "TLS_PRIVATE_KEY=server.key",
+        "TLS_PRIVATE_KEY=certs/server-key",
+        "GOOGLE_CREDENTIALS=credentials.json",
     ],
 )
 def test_a_variable_that_is_none(variable: str) -> None:
-    """Paths, switches, references, public keys, and names that say where something is."""
+    """Paths, switches, references, public keys and their fingerprints, numbers, and names that say where something is."""
     assert found(ImageConfig(env=(variable,))) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "confidence"),
+    [
+        ("API_KEY=52BB7E3DE28A71BE22EC05FFEF80A866B47A981F", "medium"),
+        ("DB_PASSWORD=52BB7E3DE28A71BE22EC05FFEF80A866B47A981F", "medium"),
+        ("SIGNING_KEY=52bb7e3de28a71be22ec05ffef80a866b47a981f", "low"),
+        ("DB_PASSWORD=4096", "medium"),
+        ("DB_PASSWORD=Sommer/2024", "medium"),
+    ],
+)
+def test_a_name_that_can_only_be_that_of_a_secret_counts_more(variable: str, confidence: str) -> None:
+    """A password may be a number, and a key of an interface looks like a fingerprint; one in small letters may be either."""
+    assert found(ImageConfig(env=(variable,))) == [("env", variable.partition("=")[0], "secret-variable", confidence)]
 
 
 def test_a_placeholder_in_a_variable_is_low() -> None:

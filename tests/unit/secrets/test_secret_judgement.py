@@ -57,6 +57,14 @@ def test_generic_values_in_installed_packages_are_low() -> None:
     assert judged("url-password", "venv/lib/python3.11/site-packages/x/y.py", text) == "low"
 
 
+def test_a_fingerprint_of_a_signing_key_is_public() -> None:
+    """Beside another name it may be the secret itself."""
+    fingerprint = "52BB7E3DE28A71BE22EC05FFEF80A866B47A981F"
+    assert judged("config-password", "etc/app.env", f"SIGNING_KEY={fingerprint}") is None
+    assert judged("config-password", "etc/app.env", f"ACCESS_KEY={fingerprint}") == "medium"
+    assert judged("config-password", "etc/app.env", f"token: sha256:{fingerprint}") is None
+
+
 def test_a_rule_for_certain_files_leaves_others_alone() -> None:
     """Unquoted assignments are values in a configuration, and expressions in a program."""
     text = "\ndb_password = k9xQ2b7Lm3"

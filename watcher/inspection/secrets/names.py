@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from watcher.inspection.secrets.values import entropy, is_mixed, is_placeholder
+from watcher.inspection.secrets.values import entropy, is_fingerprint, is_mixed, is_placeholder, is_public
 
 # The name has to end with the word: PASSWORD_FILE, TOKEN_URL and SECRET_NAME say where something is, not what it is.
 _SECRET_NAME = re.compile(
@@ -16,12 +16,33 @@ _SECRET_NAME = re.compile(
 )
 # Any other key may be a public one, or that of a table: its value has to look like a credential as well.
 _KEY_NAME = re.compile(r"(?!.*(?:GPG|PGP|PUB|HOST|PRIMARY|SORT|CACHE|FOREIGN|FINGERPRINT)).*_KEY$", re.IGNORECASE)
+# A key of any other name may be the one that signatures are checked with.
+_USED_NAME = re.compile(r"(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION|MASTER|HMAC|JWT|SESSION|AUTH)_?KEY", re.IGNORECASE)
 _KEY_MIN_LENGTH, _KEY_MIN_ENTROPY = 16, 3.3
 
-# Filled in when the image runs or is built, or the name of a file that is.
-_REFERENCE = re.compile(r"[$`]|\{\{|\}\}|^<.*>$|^%.*%$|^(?:/|\./|\.\./|~/|[A-Za-z]:\\)|^[A-Za-z][A-Za-z0-9+.-]*://|^file:")
-# Switches, such as MYSQL_RANDOM_ROOT_PASSWORD=yes.
-_SWITCH = re.compile(r"(?:true|false|yes|no|on|off|y|n|none|null|nil|undefined|[01]|\*+|-+|\.+)", re.IGNORECASE)
+# Filled in when the image runs or is built, kept elsewhere, or the name of a file that is; or an expression that finds a value.
+_REFERENCE = re.compile(
+    r"[$`]|\{\{|\}\}|^<.*>$|^%.*%$|^(?:/|\./|\.\./|~/|[A-Za-z]:\\)|^[A-Za-z][A-Za-z0-9+.-]*://|^(?:file|env|arn|vault|ssm|op|kms|sops):"
+    r"|\.[*+]|\[\^|\\[1-9wsd(]"
+)
+_FILE = re.compile(
+    r"[\w./-]+\.(?:key|pem|crt|cer|der|p12|pfx|jks|ks|keystore|json|ya?ml|toml|txt|env|ini|conf|cfg|properties|xml|secret|token|enc|gpg"
+    r"|asc|pub|kdbx|sock|php|js|py|rb|sh)|(?:[a-z_.-][a-z0-9_.-]*/)+[a-z0-9_.-]+",
+)
+# Switches, such as MYSQL_RANDOM_ROOT_PASSWORD=yes, and where a value comes from.
+_SWITCH = re.compile(
+    r"(?:true|false|yes|no|on|off|y|n|none|null|nil|undefined|[01]|\*+|-+|\.+|enabled?|disabled?|required|optional"
+    r"|file|env|environment|vault|keyring|keychain|keystore|prompt|ask|stdin|external|generated?)",
+    re.IGNORECASE,
+)
+# Numbers with a unit, versions, names of headers and of classes: what is called a token or a key may be counted or named. People
+# choose passwords like that.
+_PASSWORD_NAME = re.compile(r"(?:PASS|PASSWORD|PASSWD|PASSPHRASE|PWD|SECRET|REQUIREPASS|MASTERAUTH)[0-9]?$", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"[-+]?[0-9]{1,9}(?:\.[0-9]+)?(?:[munk]?s|m|min|h|d|[kmgt]?i?b?|%)|v?[0-9]+(?:\.[0-9]+){1,3}(?:[-+.][\w.]{1,20})?",
+    re.IGNORECASE,
+)
+_IDENTIFIER = re.compile(r"X-[A-Za-z-]+|[a-z]+(?:\.[A-Za-z_]+){2,}|[A-Z_]+_(?:KEY|TOKEN)|https?")
 _MIN_LENGTH = 3
 
 _VALUE = r"(\"[^\"\n]{0,4000}\"|'[^'\n]{0,4000}'|[^\s;&|\"'()]{1,4000})"
@@ -35,7 +56,7 @@ _PLACES = tuple(
         r"\b(?:curl|http)\b[^\n;|&]{0,500}?\s(?:-u ?|--user[ =])LOGIN",
         r"\blogin\b[^\n;|&]{0,300}?\s-p[ =]?VALUE",
         r"\bsshpass\s{1,4}-p ?VALUE",
-        r"\b(?:mysql|mysqladmin|mysqldump|mariadb|mariadb-admin|mariadb-dump)\b[^\n;|&]{0,300}?\s-pVALUE",
+        r"\b(?:mysql|mysqladmin|mysqldump|mariadb|mariadb-admin|mariadb-dump)\b[^\n;|&]{0,300}?\s-p(?!rint|ort|ath|assword|rotocol|lugin)VALUE",
         r"\bredis-cli\b[^\n;|&]{0,300}?\s-a VALUE",
         r"\becho\s{1,4}(?:-e )?LOGIN\s{0,4}\|\s{0,4}(?:sudo )?chpasswd",
     )
@@ -59,12 +80,18 @@ def named_value(name: str, value: str) -> Named | None:
     if not _is_value(value):
         return None
     name = re.sub(r"[-./ ]", "_", name)
+    content = value.encode("utf-8", "replace")
+    verifies = re.search("KEY[0-9]?$", name, re.IGNORECASE) and _USED_NAME.search(name) is None
+    if verifies and is_fingerprint(content):
+        return None
+    if _PASSWORD_NAME.search(name) is None and (_COUNTED.fullmatch(value) or _IDENTIFIER.fullmatch(value)):
+        return None
     if _SECRET_NAME.search(name) is None:
-        content = value.encode("utf-8", "replace")
         random = len(content) >= _KEY_MIN_LENGTH and is_mixed(content) and entropy(content) >= _KEY_MIN_ENTROPY
         if not random or _KEY_NAME.match(name) is None:
             return None
-    return _named(value, context)
+    # In small letters it may be a fingerprint or a key as well.
+    return _named(value, context, doubtful=bool(verifies) and is_fingerprint(content.upper()))
 
 
 def named_values(text: str) -> Iterator[Named]:
@@ -83,10 +110,13 @@ def named_values(text: str) -> Iterator[Named]:
 
 
 def _is_value(value: str) -> bool:
-    return len(value.encode("utf-8", "replace")) >= _MIN_LENGTH and not (_REFERENCE.search(value) or _SWITCH.fullmatch(value))
+    content = value.encode("utf-8", "replace")
+    if len(content) < _MIN_LENGTH or _REFERENCE.search(value) or _FILE.fullmatch(value) or _SWITCH.fullmatch(value):
+        return False
+    return not is_public(content)
 
 
-def _named(value: str, context: str) -> Named:
+def _named(value: str, context: str, *, doubtful: bool = False) -> Named:
     # `changeme` is a password all the same, if the image is run as it is.
     placeholder = is_placeholder(value.encode("utf-8", "replace"), generic=True)
-    return Named(value=value, context=context, confidence="low" if placeholder else "medium")
+    return Named(value=value, context=context, confidence="low" if doubtful or placeholder else "medium")

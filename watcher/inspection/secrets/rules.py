@@ -20,9 +20,11 @@ from watcher.inspection.secrets.values import (
     entropy,
     is_documented,
     is_example_path,
+    is_fingerprint,
     is_mixed,
     is_package_path,
     is_placeholder,
+    is_public,
     is_self_test_key,
     unwrapped,
 )
@@ -34,7 +36,7 @@ RULES_FILE = "rules.yaml"
 
 # To be raised whenever the same bytes would give other secrets, by these rules or by what searches and judges: every layer is then
 # read again.
-VERSION = 2
+VERSION = 3
 
 # What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
 # 512 characters of a private key and its line breaks, also in base64.
@@ -52,6 +54,9 @@ _REACH_BYTES = 1024
 
 # How far around a generic value a rule that knows the value itself may have its match.
 _NEIGHBOURHOOD_BYTES = 80
+
+# Beside a fingerprint: the key is one that signatures are checked with.
+_VERIFIES = re.compile(rb"sign(?:ing)?[_-]?key", re.IGNORECASE)
 
 # How a text is written, by what is added to the ids of the rules for each.
 _UTF_16, _BASE64 = 1, 2
@@ -237,7 +242,11 @@ class SecretRules:
         rule, value = each.rule, unwrapped(match["value"], each.rule.form)
         if value is None or entropy(value) < rule.min_entropy or (rule.mixed and not is_mixed(value)):
             return None
-        if is_placeholder(value, generic=rule.generic) or (each.near is not None and each.near.search(match.string) is None):
+        if (
+            is_placeholder(value, generic=rule.generic)
+            or (rule.generic and (is_public(value) or (is_fingerprint(value) and _VERIFIES.search(match[0]))))
+            or (each.near is not None and each.near.search(match.string) is None)
+        ):
             return None
         return None if rule.generic and self._known_otherwise(match) else value
 

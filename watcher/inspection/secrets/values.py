@@ -38,6 +38,22 @@ _DOCUMENTED = re.compile(
     re.IGNORECASE,
 )
 
+# What anybody may know: public keys and certificates in their usual wrappings, and hashes that say so.
+_PUBLIC = re.compile(
+    rb"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S{1,40}|sk-\S{1,60}@openssh\.com) .*|AAAA[BCE]3NzaC1.*|AAAAE2VjZHNhLXNoYTIt.*"
+    rb"|-----BEGIN (?:[A-Z ]{0,20}PUBLIC KEY|(?:TRUSTED )?CERTIFICATE)[ -].*"
+    rb"|LS0tLS1CRUdJTi(?:BQVUJMSUMg|BSU0EgUFVCTElD|BDRVJUSUZJQ0FUR|BQR1AgUFVCTElD).*"
+    rb"|M(?:IIBIjANBgkqhkiG9w0BAQ|IGfMA0GCSqGSIb3DQEBAQ|IICIjANBgkqhkiG9w0BAQ|FkwEwYHKoZIzj0CAQ|HYwEAYHKoZIzj0CAQ|CowBQYDK2Vw).*"
+    rb"|RW[QRS][A-Za-z0-9+/]{53}|age1[02-9ac-hj-np-z]{58}|pk_(?:live|test)_\w+"
+    rb"|(?:(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}[,\s]*)+"
+    rb"|(?:SHA|sha|MD|md)-?(?:1|224|256|384|512|5)[:-].*",
+    re.DOTALL,
+)
+# Of OpenPGP keys: whole, in groups of four, or the id at its end. In capitals, as gpg and those who publish them write them.
+_FINGERPRINTS = re.compile(
+    rb"(?:(?:0x)?(?:[0-9A-F]{40}|(?:[0-9A-F]{4} {1,2}){9}[0-9A-F]{4}|[0-9A-F]{16}|[0-9A-F]{8})(?:[,\s]+|\Z))+"
+)
+
 _EXAMPLE_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|test[-_]?data|test[-_]?(?:certs|keys|suite)|__tests__|specs?|fixtures?|examples?|samples?|demos?|docs?"
     r"|documentation|man|mocks?|snapshots?|benchmarks?|tutorials?)/"
@@ -80,6 +96,16 @@ def entropy(value: bytes) -> float:
 def is_placeholder(value: bytes, *, generic: bool) -> bool:
     """Whether the value only stands where one is to be put. `generic`: it has no form of its own, so words count."""
     return (_PLACEHOLDER if generic else _TYPED_PLACEHOLDER).search(value) is not None
+
+
+def is_public(value: bytes) -> bool:
+    """Whether it is the public half of something, or a hash, by its look."""
+    return _PUBLIC.fullmatch(value) is not None
+
+
+def is_fingerprint(value: bytes) -> bool:
+    """Whether it is that of an OpenPGP key, or several; some keys that must be kept look like that, so the name has to fit."""
+    return _FINGERPRINTS.fullmatch(value) is not None
 
 
 def is_documented(value: bytes) -> bool:
