@@ -8,6 +8,8 @@ FILES = ("files",)
 PACKAGES = ("packages",)
 SECRETS = ("secrets",)
 USERS_AND_DISTRO = ("users", "distro")
+# What depends on where the files of an image are.
+MERGED = ("packages", "files", "users", "distro")
 # Everything that is read from layers.
 ALL = ("packages", "files", "secrets", "users", "distro")
 

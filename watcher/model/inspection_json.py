@@ -6,6 +6,7 @@ import msgspec
 
 from watcher.model.inventory import (
     FILE,
+    HARDLINK,
     SETGID,
     SETUID,
     STICKY,
@@ -140,4 +141,4 @@ def _is_notable(kind: str, mode: int) -> bool:
     """Set-id files, and files or directories anybody may write to without the sticky bit; links have no mode of their own."""
     if kind == SYMLINK:
         return False
-    return (kind == FILE and bool(mode & (SETUID | SETGID))) or bool(mode & WORLD_WRITABLE and not mode & STICKY)
+    return (kind in (FILE, HARDLINK) and bool(mode & (SETUID | SETGID))) or bool(mode & WORLD_WRITABLE and not mode & STICKY)

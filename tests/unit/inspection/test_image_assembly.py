@@ -100,6 +100,25 @@ def test_a_secret_of_the_configuration_is_reported_and_shown_nowhere(rules: Secr
     assert PASSWORD not in repr(found)
 
 
+def test_what_runtimes_put_in_different_places_is_said(rules: SecretRules) -> None:
+    """With its path; no file, package or user is then certain, and which secrets there are is."""
+    base = read("a", "usr/bin/sh", "bin", "x")
+    table = base.facts.files
+    table.kind[1], table.link[1] = "l", "usr/bin"
+    found = assembled(parts(base, read("b", "bin/tool"), config=ImageConfig(os="linux", user="app")), rules, max_files=10)
+    assert states(found) == dict.fromkeys(("packages", "files", "users", "distro"), "partial") | {
+        "config": "complete",
+        "secrets": "complete",
+        "base": "missing",
+    }
+    assert found.sections["files"].skipped == ("bin/tool",)
+    assert "/bin/tool: layer 1 has it below a link" in found.sections["files"].reason
+    upper = read("c", "y")
+    upper.facts.files.kind[0], upper.facts.files.link[0], upper.facts.files.mode[0] = "h", "x", 0o4755
+    linked = assembled(parts(read("a", "x"), upper), rules, max_files=10)
+    assert [name for name, state in states(linked).items() if state == "partial"] == ["files"]
+
+
 @pytest.mark.parametrize(("user", "uid"), [("app", None), ("1000:app", None), ("1000", 1000), ("", 0), ("+0:0", 0)])
 def test_a_user_that_cannot_be_looked_up_is_not_known(rules: SecretRules, user: str, uid: int | None) -> None:
     """A damaged layer may have held another /etc/passwd; a number needs none."""

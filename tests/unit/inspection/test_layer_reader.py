@@ -164,6 +164,36 @@ def test_a_hard_link_to_what_was_not_kept_is_said() -> None:
     assert {section for problem in found.problems for section in problem.sections} == {"packages", "users", "distro"}
 
 
+def test_a_hard_link_has_the_content_that_its_target_had_by_then() -> None:
+    """What the layer writes over the target afterwards is another file; a link to a link is the same file."""
+    other = STATUS.replace(b"Package: ", b"Package: other-")
+    path = "var/lib/dpkg/status"
+    found = facts((f"a/{path}", STATUS), entry(f"b/{path}", tarfile.LNKTYPE, f"a/{path}"), (f"a/{path}", other))
+    names = {database.path: database.packages[0].name for database in found.databases}
+    assert names == {f"a/{path}": "other-" + names[f"b/{path}"], f"b/{path}": names[f"b/{path}"]}
+    chain = facts(
+        (f"a/{path}", STATUS), entry(f"b/{path}", tarfile.LNKTYPE, f"a/{path}"), entry(f"c/{path}", tarfile.LNKTYPE, f"b/{path}")
+    )
+    assert [database.path for database in chain.databases] == [f"a/{path}", f"b/{path}", f"c/{path}"]
+    early = facts(entry(f"b/{path}", tarfile.LNKTYPE, f"a/{path}"), (f"a/{path}", STATUS))
+    assert [database.path for database in early.databases] == [f"a/{path}"]
+    assert [problem.reason for problem in early.problems] == ["hard-link-unread"]
+
+
+def test_a_hard_link_to_a_database_of_another_kind_was_not_read() -> None:
+    """The same bytes say something else to the tools of the other kind."""
+    wheel = "a.dist-info/METADATA"
+    found = facts((wheel, b"Name: a\nVersion: 1\n"), entry("var/lib/dpkg/status", tarfile.LNKTYPE, wheel))
+    assert [database.path for database in found.databases] == [wheel]
+    assert problems(found) == [("hard-link-unread", ("packages",), False)]
+
+
+def test_what_a_path_was_before_is_kept_where_a_hard_link_leads_to_it() -> None:
+    """Its mode is the link's."""
+    found = facts(("a", b"first"), entry("b", tarfile.LNKTYPE, "a"), ("c", b""), ("a", b"last one"), ("c", b"x"))
+    assert list(zip(found.files.path, found.files.size, strict=True)) == [("a", 5), ("b", 0), ("a", 8), ("c", 1)]
+
+
 def test_a_database_that_is_none_is_said() -> None:
     """Bytes in the place of dpkg's status that hold no package."""
     assert problems(facts(("var/lib/dpkg/status", b"\0\1\2" * 100))) == [("damaged-database", ("packages",), False)]

@@ -25,7 +25,7 @@ MAX_INT64 = 2**63 - 1
 
 TYPES: Mapping[str, str] = {
     FILE: "file",
-    # A hard link is a file of its own once unpacked: its header's mode is set on it.
+    # A hard link is a file like any other; it has the mode of the file that it leads to.
     HARDLINK: "file",
     DIRECTORY: "directory",
     SYMLINK: "symlink",

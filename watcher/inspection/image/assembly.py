@@ -13,7 +13,7 @@ from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge,
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
 from watcher.inspection.image.steps import layer_steps
-from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
+from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest
 from watcher.model.errors import TooLargeError
@@ -157,6 +157,11 @@ def _merged_shortfalls(merged: MergedImage) -> list[Shortfall]:
     found = [
         Shortfall(sections=USERS_AND_DISTRO, what=path, reason=f"/{path} leads to a file whose content was not kept")
         for path in merged.unread_texts
+    ]
+    found += [
+        Shortfall(sections=sections, what=path, reason=f"/{path}: {reason}")
+        for sections, disputed in ((MERGED, merged.disputed), (FILES, merged.disputed_modes))
+        for path, reason in disputed.items()
     ]
     found += [
         Shortfall(sections=PACKAGES, what=path, reason=f"/{path} is a package database of a kind that is not read")

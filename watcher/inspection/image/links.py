@@ -11,7 +11,7 @@ class Links:
 
     def __init__(self, targets: Mapping[str, str]) -> None:
         self._targets = targets
-        self._directories: dict[str, str] = {}
+        self._directories: dict[str, str | None] = {}
 
     def entry(self, path: str) -> str:
         """Where an entry of this path really is: its directory is followed, itself not. As it is when the links go in circles."""
@@ -20,11 +20,16 @@ class Links:
         directory, slash, name = path.rpartition("/")
         if not slash:
             return path
-        resolved = self._directories.get(directory)
+        resolved = self.directory(directory)
         if resolved is None:
-            followed = self.follow(directory)
-            resolved = self._directories[directory] = directory if followed is None else followed
+            return path
         return f"{resolved}/{name}" if resolved else name
+
+    def directory(self, path: str) -> str | None:
+        """As `follow`, for what many paths lie below."""
+        if path not in self._directories:
+            self._directories[path] = self.follow(path)
+        return self._directories[path]
 
     def follow(self, path: str) -> str | None:
         """What `path` leads to in the end, whether or not it exists; None when the links go in circles."""

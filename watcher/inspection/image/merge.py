@@ -1,11 +1,11 @@
 """Facts of the layers as one image: which files, packages, texts and secrets are left, and which layer brought them. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.catalogers.texts import TEXTS
-from watcher.inspection.image.links import Links
+from watcher.inspection.hard_links import hard_links
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
@@ -39,7 +39,7 @@ class MergedImage:
     """`texts` are those of catalogers.texts.TEXTS, by those paths, whichever file they lead to.
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
-    record with the layer that brought it, by path.
+    record with the layer that brought it, by path. `disputed` and `disputed_modes` are as of `Tree`.
     """
 
     files: FileTable
@@ -48,6 +48,8 @@ class MergedImage:
     databases: dict[str, dict[PackageRecord, int]]
     foreign_databases: tuple[str, ...]
     secrets: tuple[Secret, ...]
+    disputed: dict[str, str]
+    disputed_modes: dict[str, str]
 
 
 def merge(layers: Iterable[LayerFacts]) -> MergedImage:
@@ -58,8 +60,8 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         digests.append(facts.digest)
         below = tree.layer_of
         owners = {path: below(path) for path in contents.databases}
-        tree.apply(facts, index)
-        contents.add(facts, index, tree.links, owners)
+        linked = _linked_below(facts.files, tree) if contents.secrets else {}
+        contents.add(facts, index, tree.apply(facts, index), owners, linked)
     texts, unread = _final_texts(tree, contents)
     databases, foreign = _final_databases(tree, contents)
     return MergedImage(
@@ -74,10 +76,12 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
                 where="file",
                 layer=layer,
                 layer_digest=digests[layer],
-                present_in_final=any(tree.layer_of(path) == layer for path in paths),
+                present_in_final=any(tree.layer_of(path) == owner for path, owner in names),
             )
-            for hit, paths, layer in contents.secrets
+            for hit, names, layer in contents.secrets
         ),
+        disputed=tree.disputed,
+        disputed_modes=tree.disputed_modes,
     )
 
 
@@ -107,32 +111,55 @@ class _Owned:
     records: dict[PackageRecord, int]
 
 
+_Name = tuple[str, int]
+"""A real path, and the layer that brought what was there."""
+
+
 @dataclass(slots=True)
 class _Contents:
     """What layers say of the content of files, by where those really are. Whether they are still there the tree says."""
 
     databases: dict[str, _Owned] = field(default_factory=dict)
     texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    # With every path of the file: its own, and those of its hard links.
-    secrets: list[tuple[SecretHit, tuple[str, ...], int]] = field(default_factory=list)
+    # With every name of the file, which hard links in any layer may add to, and the layer it was found in.
+    secrets: list[tuple[SecretHit, list[_Name], int]] = field(default_factory=list)
 
-    def add(self, facts: LayerFacts, layer: int, links: Links, owners: dict[str, int | None]) -> None:
-        """`owners` says which layer each database path was of before this one."""
+    def add(
+        self,
+        facts: LayerFacts,
+        layer: int,
+        moved: Mapping[str, str],
+        owners: Mapping[str, int | None],
+        linked: Mapping[str, _Name],
+    ) -> None:
+        """`moved` are the real paths of entries that are not where they say, `owners` which layer each database path was of before
+        this one, `linked` what hard links lead to in lower ones.
+        """
         for database in facts.databases:
-            path = links.entry(database.path)
+            path = moved.get(database.path, database.path)
             below = self.databases.get(path)
-            known = below.records if below is not None and owners.get(path) == below.layer else {}
+            before = below.records if below is not None and owners.get(path) == below.layer else {}
             # A record that a layer writes again unchanged stays with the layer that brought it.
-            records = {record: known.get(record, layer) for record in database.packages}
+            records = {record: before.get(record, layer) for record in database.packages}
             self.databases[path] = _Owned(database=database, layer=layer, records=records)
         for path, content in facts.texts.items():
-            self.texts[links.entry(path)] = (layer, content)
-        if facts.secrets:
-            paths = {hit.path: [hit.path] for hit in facts.secrets}
+            self.texts[moved.get(path, path)] = (layer, content)
+        if facts.secrets or linked:
+            known = {name: names for _, names, _ in self.secrets for name in names}
+            files = {target: known[name] for target, name in linked.items() if name in known}
+            files |= {hit.path: [(moved.get(hit.path, hit.path), layer)] for hit in facts.secrets}
             for path, kind, target in zip(facts.files.path, facts.files.kind, facts.files.link, strict=True):
-                if kind == HARDLINK and target in paths:
-                    paths[target].append(path)
-            self.secrets += [(hit, tuple(map(links.entry, paths[hit.path])), layer) for hit in facts.secrets]
+                if kind == HARDLINK and target in files:
+                    files[target].append((moved.get(path, path), layer))
+                    files.setdefault(path, files[target])
+            self.secrets += [(hit, files[hit.path], layer) for hit in facts.secrets]
+
+
+def _linked_below(files: FileTable, tree: Tree) -> dict[str, _Name]:
+    """What hard links lead to that is not in their own layer before them, by the name they give."""
+    targets = {files.link[row] for row, own in hard_links(files) if own is None}
+    places = {target: tree.links.entry(target) for target in targets}
+    return {target: (place, owner) for target, place in places.items() if (owner := tree.layer_of(place)) is not None}
 
 
 def _final_texts(tree: Tree, contents: _Contents) -> tuple[dict[str, bytes], tuple[str, ...]]:

@@ -4,15 +4,24 @@ Spec: OCI image-spec v1.1 "Image Layer Filesystem Changeset", "Whiteouts": they 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from watcher.inspection.hard_links import hard_links, share_inode
 from watcher.inspection.image.links import Links
+from watcher.inspection.image.placing import Placing
 from watcher.model.inventory import DIRECTORY, SYMLINK, FileTable, LayerFacts
+
+# Of what no two runtimes agree on, as much as anybody reads.
+MAX_DISPUTED = 100
 
 
 class Tree:
-    """The image as far as layers have been applied, base first."""
+    """The image as far as layers have been applied, base first.
+
+    `disputed` are paths on which runtimes differ, each with a sentence that says in what; `disputed_modes` the same where only the
+    mode or owner of a file is concerned. At most MAX_DISPUTED of each.
+    """
 
     def __init__(self) -> None:
         # Every row of every layer; `rows` has the one that each path is now.
@@ -22,45 +31,63 @@ class Tree:
         # Every path that ever had something below it: more than is left of them, never less.
         self._parents: set[str] = set()
         self.links = Links({})
+        self.disputed: dict[str, str] = {}
+        self.disputed_modes: dict[str, str] = {}
 
-    def apply(self, facts: LayerFacts, layer: int) -> None:
-        """Put one layer on top, `layer` being its index. `links` are those of the new tree from then on."""
-        # 1. What the layer removes from below, by the links as they are below.
-        self._remove(facts)
-        # 2. Its own links, which later entries of it are unpacked through; a directory or file takes the place of a link.
+    def apply(self, facts: LayerFacts, layer: int) -> Mapping[str, str]:
+        """Put one layer on top, `layer` being its index. `links` are those of the new tree from then on.
+
+        Gives the real path of each entry that is not where its own path says.
+        """
         files = facts.files
-        paths = files.path
-        replaced = self._symlinks.keys() & set(paths)
+        # What hard links lead to below, as long as it is still there.
+        linked = [(row, own, self._at(files.link[row])) for row, own in hard_links(files)]
+        # 1. What the layer has takes the place of a link of the same path: what it says of paths below means its own.
+        parents = _parents(files.path)
+        replaced = self._symlinks.keys() & set(files.path)
         for path in replaced:
             del self._symlinks[path]
-        lower = Links(dict(self._symlinks))
-        for row, kind in enumerate(files.kind):
-            if kind == SYMLINK:
-                self._symlinks[lower.entry(paths[row])] = files.link[row]
-        self.links = Links(dict(self._symlinks))
-        # 3. Where its entries really are. Hardly any layer writes through a link, so that is found out first.
-        parents = _parents(paths)
-        if not self._symlinks.keys().isdisjoint(parents):
-            paths = [self.links.entry(path) for path in files.path]
-            # Written through one link, an entry may have taken the place of another, which its neighbours then do not follow.
-            rows = zip(paths, files.kind, strict=True)
-            if replaced := {path for path, kind in rows if kind != SYMLINK and path in self._symlinks}:
-                for path in replaced:
-                    del self._symlinks[path]
-                self.links = Links(dict(self._symlinks))
-                paths = [self.links.entry(path) for path in files.path]
+        placing = Placing(files=files, lower=self._symlinks)
+        placing.dispute_early(replaced & parents)
+        # 2. What the layer removes from below.
+        removed, emptied = placing.removals(facts.whiteouts, facts.opaque)
+        self._remove(removed, emptied)
+        # 3. Where its entries really are. Hardly any layer has something below a link, so that is found out first.
+        paths = files.path
+        own = {path: target for path, kind, target in zip(paths, files.kind, files.link, strict=True) if kind == SYMLINK}
+        moved: dict[str, str] = {}
+        if parents.isdisjoint(self._symlinks) and parents.isdisjoint(own):
+            links = {**self._symlinks, **own}
+        else:
+            paths, links = placing.entries()
+            moved = {path: place for path, place in zip(files.path, paths, strict=True) if path != place}
             parents = _parents(paths)
-        # 4. What is not a directory hides everything below a directory of the same path.
-        rows = zip(paths, files.kind, strict=True)
-        below, links = self._parents, len(self._symlinks)
-        self._remove_below([path for path, kind in rows if kind != DIRECTORY and path in below])
-        if len(self._symlinks) < links:
-            self.links = Links(dict(self._symlinks))
+        # 4. What is not a directory hides everything below a directory of the same path, and what is below a path makes it one.
+        files_only = [path for path, kind in zip(paths, files.kind, strict=True) if kind != DIRECTORY]
+        self._remove_below([path for path in files_only if path in self._parents], links)
+        for path in parents.union(_parents((*removed, *emptied)), emptied):
+            row = self._rows.get(path)
+            if row is not None and self._all.kind[row] not in (DIRECTORY, SYMLINK):
+                del self._rows[path]
+        self._symlinks = links
+        self.links = Links(links)
         first = len(self._all)
         self._rows.update(zip(paths, range(first, first + len(paths)), strict=True))
         self._all.extend(replace(files, path=paths))
         self._all.layer.extend([layer] * len(paths))
         self._parents |= parents
+        # 5. A hard link is the file that it leads to.
+        names = frozenset(files.path) if linked else frozenset()
+        for row, own_row, below in linked:
+            self._share(first + row, below if own_row is None else first + own_row)
+            if own_row is None and files.link[row] not in names:
+                # Through a link it may as well be what the layer itself has there: then it is as dangerous as either.
+                self._share(first + row, self._at(files.link[row]))
+        through = f"layer {layer} has it below a link of a lower layer, which not every runtime follows"
+        _note(self.disputed, placing.disputed, through)
+        hidden = [path for path in files_only if path in parents]
+        _note(self.disputed, hidden, f"layer {layer} has it both as something else than a directory and with entries below it")
+        return moved
 
     def layer_of(self, path: str) -> int | None:
         """The layer that brought what is at this path now, None when nothing is. Directories of it are not followed."""
@@ -71,20 +98,16 @@ class Tree:
         """What is left, sorted by path."""
         return self._all.rows([self._rows[path] for path in sorted(self._rows)])
 
-    def _remove(self, facts: LayerFacts) -> None:
-        entry = self.links.entry
-        whiteouts = [entry(path) for path in facts.whiteouts]
-        for path in whiteouts:
+    def _remove(self, removed: list[str], emptied: list[str]) -> None:
+        for path in removed:
             self._rows.pop(path, None)
             self._symlinks.pop(path, None)
-        followed = [self.links.follow(path) for path in facts.opaque]
-        opaque = [path for path in followed if path is not None]
-        if "" in opaque:
+        if "" in emptied:
             self._rows.clear()
             self._symlinks.clear()
-        self._remove_below([path for path in (*whiteouts, *opaque) if path in self._parents])
+        self._remove_below([path for path in (*removed, *emptied) if path in self._parents], self._symlinks)
 
-    def _remove_below(self, directories: Iterable[str]) -> None:
+    def _remove_below(self, directories: Iterable[str], links: dict[str, str]) -> None:
         keys: list[str] | None = None
         for directory in directories:
             if keys is None:
@@ -92,7 +115,32 @@ class Tree:
                 keys = sorted(self._rows)
             for path in keys[bisect_left(keys, directory + "/") : bisect_left(keys, directory + "0")]:
                 self._rows.pop(path, None)
-                self._symlinks.pop(path, None)
+                links.pop(path, None)
+
+    def _at(self, path: str) -> int | None:
+        return self._rows.get(self.links.entry(path))
+
+    def _share(self, row: int, source: int | None) -> None:
+        """Make a hard link what its file is; one that leads nowhere no runtime unpacks."""
+        rows, path = self._all, self._all.path[row]
+        if source is None or source == row or rows.kind[source] == DIRECTORY:
+            return
+        if not share_inode(rows, row, source):
+            _note(
+                self.disputed_modes,
+                [path],
+                "a hard link to a file of another mode or owner, of which not every runtime makes the same",
+            )
+        if rows.kind[row] == SYMLINK and self._rows.get(path) == row:
+            self._symlinks[path] = rows.link[row]
+            self.links = Links(self._symlinks)
+
+
+def _note(disputed: dict[str, str], paths: Iterable[str], reason: str) -> None:
+    for path in paths:
+        if len(disputed) >= MAX_DISPUTED:
+            return
+        disputed.setdefault(path, reason)
 
 
 def _parents(paths: Iterable[str]) -> set[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.hard_links import last_of_each
 from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import (
     MAX_PATH,
@@ -55,7 +56,8 @@ class Collector:
     _partial: list[PackageRecord] = field(default_factory=list)
     _packages: int = 0
     _texts: dict[str, bytes] = field(default_factory=dict)
-    _aliases: dict[str, str] = field(default_factory=dict)
+    # Hard links to what was not kept, by their path.
+    _unread: dict[str, str] = field(default_factory=dict)
     _secrets: list[SecretHit] = field(default_factory=list)
     _problems: list[Problem] = field(default_factory=list)
 
@@ -77,10 +79,9 @@ class Collector:
                 _require(message.path in TEXTS and len(content) <= MAX_TEXT_BYTES, "a text nobody asked for")
                 self._texts[message.path] = content
             case Alias():
-                self._aliases[message.path] = message.target
-                _require(len(self._aliases) <= self.limits.files, "too many links")
+                self._add_alias(message.path, message.target)
             case Forgotten():
-                for held in (self._databases, self._texts, self._aliases):
+                for held in (self._databases, self._texts, self._unread):
                     held.pop(message.path, None)
             case Secrets():
                 self._secrets += message.hits
@@ -104,19 +105,18 @@ class Collector:
         """
         if self.done is None:
             raise WorkerFailedError("a worker ended without saying that it was done")
-        self._resolve_aliases()
         return LayerFacts(
             digest=digest,
             makers=makers,
             compressed_bytes=self.done.compressed_bytes,
             plain_bytes=self.done.plain_bytes,
-            files=_last_of_each(self._files),
+            files=last_of_each(self._files),
             whiteouts=tuple(dict.fromkeys(self._whiteouts)),
             opaque=tuple(dict.fromkeys(self._opaque)),
             databases=tuple(self._databases.values()),
             texts=self._texts,
             secrets=tuple(self._secrets),
-            problems=tuple(self._problems),
+            problems=(*self._problems, *self._unread_links()),
         )
 
     def _add_rows(self, rows: Rows) -> None:
@@ -139,18 +139,23 @@ class Collector:
             self._databases[part.path] = database
             self._partial = []
 
-    def _resolve_aliases(self) -> None:
-        """A hard link has what its target has, provided that was kept; else what it holds is not known."""
+    def _add_alias(self, path: str, target: str) -> None:
+        """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""
+        database = self._databases.get(target)
+        if database is not None and CATALOGERS[database.type].wants(path, 0):
+            self._databases[path] = replace(database, path=path)
+        elif path in TEXTS and target in self._texts:
+            self._texts[path] = self._texts[target]
+        else:
+            self._unread[path] = target
+        _require(max(len(self._unread), len(self._databases)) <= self.limits.files, "too many links")
+
+    def _unread_links(self) -> tuple[Problem, ...]:
         databases, texts = ProblemList(), ProblemList()
-        for path, target in self._aliases.items():
-            if target in self._databases:
-                self._databases[path] = replace(self._databases[target], path=path)
-            elif path in TEXTS and target in self._texts:
-                self._texts[path] = self._texts[target]
-            else:
-                told, sections = (texts, USERS_AND_DISTRO) if path in TEXTS else (databases, PACKAGES)
-                told.add("hard-link-unread", f"{path[:200]} is a hard link to {target[:200]}, which was not kept", sections)
-        self._problems += (*databases.all(), *texts.all())
+        for path, target in self._unread.items():
+            told, sections = (texts, USERS_AND_DISTRO) if path in TEXTS else (databases, PACKAGES)
+            told.add("hard-link-unread", f"{path[:200]} is a hard link to {target[:200]}, which was not kept", sections)
+        return (*databases.all(), *texts.all())
 
 
 def failed_facts(digest: Digest, makers: tuple[str, ...], compressed_bytes: int, reason: str, detail: str) -> LayerFacts:
@@ -168,10 +173,3 @@ def failed_facts(digest: Digest, makers: tuple[str, ...], compressed_bytes: int,
 def _require(truth: bool, lie: str) -> None:
     if not truth:
         raise WorkerFailedError(f"a worker sent {lie}")
-
-
-def _last_of_each(files: FileTable) -> FileTable:
-    """A path that a layer has twice is what it was last."""
-    if len(set(files.path)) == len(files.path):
-        return files
-    return files.rows(sorted({path: row for row, path in enumerate(files.path)}.values()))
