@@ -19,6 +19,7 @@ from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 
 # `0001.sql` is the dump of a store of the first version, `0001.inspections.json` what that version answered about its images.
+# That version took a user without a uid for one that is not root; such a user is unknown since, and null here.
 GOLDEN = Path(__file__).parents[2] / "golden" / "store"
 EXPECTED = [line.removesuffix(b",") for line in (GOLDEN / "0001.inspections.json").read_bytes().splitlines()[1:-1]]
 
