@@ -190,6 +190,37 @@ async def test_of_an_index_all_verdicts_are_recorded_or_none(bench: Bench) -> No
 # The outbox
 
 
+async def test_what_could_not_look_takes_the_place_of_nothing_that_did(bench: Bench) -> None:
+    """It is found by its id and in the history; what is true, and what was told, stays."""
+    blind = Judged(verdict=a_verdict(id="v-2", outcome=Outcome.UNKNOWN, reason="not-found: gone", facts_revision=""), looked=False)
+    await bench.record("v-1", "log")
+    await bench.verdicts.record([blind], sending({"v-2": ["log"]}))
+    assert await bench.verdicts.verdict("v-2") == blind.verdict
+    assert [each.id for each in await bench.images.verdicts(IMAGE)] == ["v-2", "v-1"]
+    latest = await bench.verdicts.latest(IMAGE, registry=HOST)
+    assert latest is not None
+    assert latest.id == "v-1"
+    assert [each.id for each in await bench.images.subjects(IMAGE)] == ["v-1"]
+    assert [each.id for each in await bench.images.newest(SubjectFilter())] == ["v-1"]
+    assert [each.outcome for each in await bench.images.images()] == [Outcome.PASS]
+    assert IMAGE in await bench.verdicts.judged(HOST, SUBJECT.repository)
+    assert await bench.due() == [("v-1", "log")]
+
+
+async def test_what_could_not_look_stands_until_something_does(bench: Bench) -> None:
+    """And again: the newest of several that could not."""
+    for number in (1, 2):
+        said = a_verdict(id=f"v-{number}", outcome=Outcome.UNKNOWN, facts_revision="")
+        await bench.verdicts.record([Judged(verdict=said, looked=False)], nobody)
+    latest = await bench.verdicts.latest(IMAGE)
+    assert latest is not None
+    assert latest.id == "v-2"
+    await bench.record("v-3")
+    latest = await bench.verdicts.latest(IMAGE)
+    assert latest is not None
+    assert latest.id == "v-3"
+
+
 async def test_a_publication_is_due_until_it_is_published(bench: Bench) -> None:
     """A verdict goes to each of its publishers, once each when all goes well."""
     await bench.record("v-1", "webhook", "log")

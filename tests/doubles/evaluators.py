@@ -1,6 +1,6 @@
 """An evaluator whose answers a test writes down."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from watcher.evaluation.protocol import Case, Judgement
 from watcher.model.errors import RetryableError
@@ -12,10 +12,13 @@ class EvaluatorDiedError(RetryableError):
 
 
 class WrittenEvaluator:
-    """Gives `findings` for every case and remembers the cases."""
+    """Gives `findings` for every case, or what `finds` makes of it, and remembers the cases."""
 
     def __init__(self, findings: Sequence[Finding] = ()) -> None:
         self.findings = tuple(findings)
+        self.finds: Callable[[Case], Sequence[Finding]] | None = None
+        self.reads_tags = False
+        self.outcome = Outcome.PASS
         self.cases: list[Case] = []
         self.dead = False
         self.revision = "sha256:" + "5" * 64
@@ -26,5 +29,10 @@ class WrittenEvaluator:
         self.cases.append(case)
         sections = dict(case.inventory.sections) if case.inventory else {}
         return Judgement(
-            outcome=Outcome.PASS, findings=self.findings, policies=(), policy_revision=self.revision, sections=sections
+            outcome=self.outcome,
+            findings=self.findings if self.finds is None else tuple(self.finds(case)),
+            policies=(),
+            policy_revision=self.revision,
+            sections=sections,
+            reads_tags=self.reads_tags,
         )

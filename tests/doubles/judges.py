@@ -44,6 +44,7 @@ class WrittenInspector:
     error: Exception | None = None
     seen: list[Digest] = field(default_factory=list)
     hold: asyncio.Event | None = None
+    platforms: dict[Digest, str] = field(default_factory=dict)
 
     async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
         self.seen.append(manifest.digest)
@@ -51,7 +52,9 @@ class WrittenInspector:
             await self.hold.wait()
         if self.error is not None:
             raise self.error
-        return replace(an_inventory(), digest=manifest.digest)
+        inventory = an_inventory()
+        platform = self.platforms.get(manifest.digest, inventory.platform)
+        return replace(inventory, digest=manifest.digest, platform=platform)
 
 
 @dataclass

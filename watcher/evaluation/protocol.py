@@ -32,13 +32,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The answer to one case. `sections` are the inventory's with those added that no inspection produces."""
+    """The answer to one case. `sections` are the inventory's with those added that no inspection produces.
+
+    `reads_tags`: some policy asks by which tags an image is known, so that the answer may be another once these are others.
+    """
 
     outcome: Outcome
     findings: tuple[Finding, ...]
     policies: tuple[PolicyName, ...]
     policy_revision: str
     sections: dict[str, Section] = field(default_factory=dict)
+    reads_tags: bool = False
 
 
 class Evaluator(Protocol):

@@ -44,6 +44,8 @@ MAX_CONFIG_BYTES = 8 * 1024 * 1024
 MAX_LAYERS = 512
 # Official images have a dozen platforms with an attestation each.
 MAX_INDEX_ENTRIES = 512
+# An index of indexes exists, one of those has not been seen.
+MAX_INDEX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

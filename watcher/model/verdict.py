@@ -81,7 +81,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule's hit on one thing. `rule` is `policy/rule`; `key` names the thing and is what an exception matches."""
+    """One rule's hit on one thing. `rule` is `policy/rule`; `key` names the thing and is what an exception matches.
+
+    `platform` is that of the image it was found in, in the verdict of an index; None in an image's own.
+    """
 
     rule: str
     action: Action
@@ -92,6 +95,7 @@ class Finding:
     remediation: str = ""
     excepted_by: str | None = None
     evidence: Evidence | None = None
+    platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +161,7 @@ class Verdict:
     def repeats(self, earlier: "Verdict") -> bool:
         """Whether it says of its subject what `earlier` said: the same outcome for the same findings, however they are worded."""
         found, before = (
-            frozenset((each.rule, each.key, each.action, each.excepted_by is None) for each in verdict.findings)
+            frozenset((each.rule, each.key, each.platform, each.action, each.excepted_by is None) for each in verdict.findings)
             for verdict in (self, earlier)
         )
         return self.outcome is earlier.outcome and found == before

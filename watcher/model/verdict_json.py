@@ -61,6 +61,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "remediation": finding.remediation,
         "excepted_by": finding.excepted_by,
+        "platform": finding.platform,
         "evidence": _evidence_json(finding.evidence),
     }
 

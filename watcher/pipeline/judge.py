@@ -105,6 +105,7 @@ class Judge:
             tag=first,
             now=self.clock(),
             origin=Origin(source=job.source, received_at=job.received_at),
+            tags_of=partial(self.verdicts.tags, push.registry, push.repository),
         )
 
     def _moved(self, job: Job, pinned: Pinned) -> Settlement | None:

@@ -1,29 +1,54 @@
 """One image before the policies: fetch, classify, inspect, gather, evaluate. Shared by the daemon's jobs and `watcher scan`.
 
-An index has one verdict per runnable platform and one of its own, the worst of them.
+An index has one verdict per platform that can run and one of its own, which is what all of them come to under its name.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
 from watcher.evaluation.protocol import Case, Evaluator
 from watcher.inspection.protocol import ImageInspector
 from watcher.model.digest import Digest
-from watcher.model.errors import CannotRunError, NotAManifestError, NotFoundError, PermanentError
-from watcher.model.image import INDEX_TYPES, MANIFEST_TYPES, FetchedManifest, Index, Manifest
+from watcher.model.errors import (
+    CannotRunError,
+    InvalidManifestError,
+    NotAManifestError,
+    NotFoundError,
+    PermanentError,
+)
+from watcher.model.image import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    MAX_INDEX_DEPTH,
+    MAX_INDEX_ENTRIES,
+    Descriptor,
+    FetchedManifest,
+    Index,
+    Manifest,
+)
 from watcher.model.inventory import Inventory
+from watcher.model.knowledge import Knowledge
 from watcher.model.reference import Tag
-from watcher.model.verdict import SECTIONS, Origin, Outcome, Section, SectionState, Subject, Verdict, worst
+from watcher.model.verdict import SECTIONS, Origin, Outcome, Section, SectionState, Subject, Verdict
 from watcher.pipeline.gathering import Gathering
+from watcher.pipeline.platforms import Platform, combined
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged
 
 
+async def no_tags(_: Digest) -> Sequence[Tag]:
+    """Nobody knows the images of an index by other names."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What to judge. `id` becomes the verdict's; `subject.digest` is the manifest's."""
+    """What to judge. `id` becomes the verdict's; `subject.digest` is the manifest's.
+
+    `tags_of` gives the tags that an image of an index has of its own, `platforms` tells which entries of an index are wanted.
+    """
 
     id: str
     subject: Subject
@@ -32,6 +57,27 @@ class Task:
     origin: Origin | None = None
     action: str = "push"
     platforms: Callable[[str], bool] = lambda _: True
+    tags_of: Callable[[Digest], Awaitable[Sequence[Tag]]] = no_tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An image of an index, judged for itself, and what it takes to judge it under the name of the index."""
+
+    judged: Judged
+    platform: str
+    knowledge: tuple[Knowledge, ...] = ()
+
+
+@dataclass(slots=True)
+class Walk:
+    """What was met on the way through an index and those it contains: each image is judged once, however often it is listed."""
+
+    above: tuple[Digest, ...]
+    members: dict[Digest, tuple[Member, ...]] = field(default_factory=dict)
+
+    def below(self, index: Digest) -> "Walk":
+        return Walk(above=(*self.above, index), members=self.members)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,32 +96,40 @@ class Judging:
             RetryableError: the registry or the evaluator could not do its part now.
         """
         if isinstance(manifest.content, Index):
-            return await self._judge_index(task, source, manifest, manifest.content)
-        return [await self._judge_image(task, source, manifest, platform=None)]
+            judged, _ = await self._judge_index(task, source, manifest, manifest.content, Walk((manifest.digest,)))
+            return judged
+        return [(await self._judge_image(task, source, manifest)).judged]
 
     def unknown(self, task: Task, media_type: str, error: PermanentError) -> Judged:
         """The verdict about something that could not be looked at, with the reason."""
-        missing = Section(state=SectionState.MISSING, reason="nothing was looked at")
-        return self._bare(task, Outcome.UNKNOWN, media_type, f"{error.reason}: {error}", sections=dict.fromkeys(SECTIONS, missing))
+        missing = dict.fromkeys(SECTIONS, Section(state=SectionState.MISSING, reason="nothing was looked at"))
+        judged = self._bare(task, Outcome.UNKNOWN, media_type, f"{error.reason}: {error}", sections=missing)
+        # Bytes that are no manifest have been looked at, and will say the same to everybody.
+        return replace(judged, looked=isinstance(error, InvalidManifestError))
 
-    async def _judge_image(self, task: Task, source: ImageSource, manifest: FetchedManifest, *, platform: str | None) -> Judged:
+    async def _judge_image(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Member:
         if isinstance(manifest.content, Manifest) and manifest.content.is_bare_artifact:
-            return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, f"cannot run: {manifest.content.kind:.100}")
+            return self._artefact(task, manifest, f"cannot run: {manifest.content.kind:.100}")
         try:
             inventory = await self.inspector.inspect(source, manifest)
         except CannotRunError as error:
-            return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, str(error))
+            return self._artefact(task, manifest, str(error))
         except PermanentError as error:
-            return self.unknown(task, manifest.media_type, error)
-        return await self._evaluated(task, inventory, platform)
+            return Member(judged=self.unknown(task, manifest.media_type, error), platform="")
+        knowledge = await self.gathering.known(task.subject, inventory)
+        judged = await self._evaluated(task, inventory, knowledge)
+        return Member(judged=judged, platform=inventory.platform, knowledge=knowledge)
 
-    async def _evaluated(self, task: Task, inventory: Inventory, platform: str | None) -> Judged:
+    def _artefact(self, task: Task, manifest: FetchedManifest, reason: str) -> Member:
+        return Member(judged=self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, reason), platform="")
+
+    async def _evaluated(self, task: Task, inventory: Inventory, knowledge: tuple[Knowledge, ...]) -> Judged:
         case = Case(
             subject=task.subject,
             now=task.now,
             tag=task.tag,
             inventory=inventory,
-            knowledge=await self.gathering.known(task.subject, inventory),
+            knowledge=knowledge,
             action=task.action,
         )
         judgement = await self.evaluator.evaluate(case)
@@ -85,7 +139,7 @@ class Judging:
             subject=task.subject,
             tag=task.tag,
             media_type=inventory.media_type,
-            platform=platform or inventory.platform,
+            platform=inventory.platform,
             policies=judgement.policies,
             policy_revision=judgement.policy_revision,
             facts_revision=inventory.facts_revision,
@@ -96,55 +150,74 @@ class Judging:
             sections=judgement.sections,
             origin=task.origin,
         )
-        return Judged(verdict=verdict, inventory=inventory)
+        return Judged(verdict=verdict, inventory=inventory, reads_tags=judgement.reads_tags)
 
-    async def _judge_index(self, task: Task, source: ImageSource, manifest: FetchedManifest, index: Index) -> Sequence[Judged]:
-        children: list[Judged] = []
+    async def _judge_index(
+        self, task: Task, source: ImageSource, manifest: FetchedManifest, index: Index, walk: Walk
+    ) -> tuple[list[Judged], tuple[Member, ...]]:
+        """Verdicts that were not there before, the index's last; and its images, those of indexes it contains among them."""
+        judged: list[Judged] = []
+        members: dict[Digest, Member] = {}
         # Every entry is fetched: what an index says of an entry (attestation, unknown platform) is its author's claim.
         for entry in index.manifests:
             if entry.platform is not None and not task.platforms(entry.platform):
                 continue
-            subject = replace(task.subject, digest=entry.digest)
-            child_task = replace(task, id=child_id(task.id, entry.digest), subject=subject)
-            try:
-                child = await source.manifest(entry.digest)
-            except (NotFoundError, NotAManifestError) as error:
-                # A build cache lists its layers; what is called a manifest and is none is a platform that nobody can look at.
-                if entry.media_type in MANIFEST_TYPES | INDEX_TYPES:
-                    children.append(self.unknown(child_task, "", error))
-                continue
-            except PermanentError as error:
-                children.append(self.unknown(child_task, "", error))
-                continue
-            if isinstance(child.content, Index):
-                nested = PermanentError("an index within an index is not followed")
-                children.append(self.unknown(child_task, child.media_type, nested))
-                continue
-            judged = await self._judge_image(child_task, source, child, platform=entry.platform)
-            if judged.verdict.outcome is not Outcome.NOT_APPLICABLE or judged.inventory is not None:
-                children.append(judged)
-        children = [
-            Judged(verdict=replace(each.verdict, index_digest=manifest.digest), inventory=each.inventory) for each in children
-        ]
-        return [*children, self._index_verdict(task, manifest, [each.verdict for each in children])]
+            if entry.digest not in walk.members:
+                below, found = await self._judge_entry(task, source, entry, walk)
+                judged += [_listed_by(manifest.digest, each) for each in below]
+                walk.members[entry.digest] = found
+            members |= {each.judged.verdict.subject.digest: each for each in walk.members[entry.digest]}
+        if not members:
+            own = self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, "an index without a platform that can run")
+        else:
+            said = [await self._named(task, member) for member in members.values()]
+            verdict = combined(said, id=task.id, subject=task.subject, tag=task.tag, media_type=manifest.media_type)
+            blind = verdict.outcome is Outcome.UNKNOWN and not all(each.judged.looked for each in members.values())
+            reads_tags = any(each.judged.reads_tags for each in members.values())
+            own = Judged(verdict=verdict, looked=not blind, reads_tags=reads_tags)
+        return [*judged, own], tuple(members.values())
 
-    def _index_verdict(self, task: Task, manifest: FetchedManifest, children: Sequence[Verdict]) -> Judged:
-        if not children:
-            return self._bare(task, Outcome.NOT_APPLICABLE, manifest.media_type, "an index without a platform that can run")
-        outcome = worst(child.outcome for child in children)
-        # The index speaks with the words of its worst platform, so that its reasons can be read without another request.
-        speaker = next(child for child in children if child.outcome is outcome)
-        verdict = replace(
-            speaker,
-            id=task.id,
-            subject=task.subject,
-            media_type=manifest.media_type,
-            platform=None,
-            index_digest=None,
-            facts_revision=facts_revision(child.facts_revision for child in children),
-            reason=speaker.reason or f"{speaker.platform} is the worst of {len(children)} platforms",
-        )
-        return Judged(verdict=verdict)
+    async def _judge_entry(
+        self, task: Task, source: ImageSource, entry: Descriptor, walk: Walk
+    ) -> tuple[list[Judged], tuple[Member, ...]]:
+        """One entry under its own name. What is nothing that runs has no verdict and is no member."""
+        tags = tuple(sorted(await task.tags_of(entry.digest)))
+        subject = replace(task.subject, digest=entry.digest, tags=tags)
+        own = replace(task, id=child_id(task.id, entry.digest), subject=subject, tag=next(iter(tags), None))
+
+        def unknown(error: PermanentError, media_type: str = "") -> tuple[list[Judged], tuple[Member, ...]]:
+            judged = self.unknown(own, media_type, error)
+            return [judged], (Member(judged=judged, platform=entry.platform or ""),)
+
+        if entry.digest in walk.above:
+            return unknown(InvalidManifestError("an index that contains itself"))
+        if len(walk.members) >= MAX_INDEX_ENTRIES:
+            return unknown(InvalidManifestError(f"more than {MAX_INDEX_ENTRIES} entries in an index and those it contains"))
+        try:
+            child = await source.manifest(entry.digest)
+        except (NotFoundError, NotAManifestError) as error:
+            # A build cache lists its layers; what is called a manifest and is none is a platform that nobody can look at.
+            return unknown(error) if entry.media_type in MANIFEST_TYPES | INDEX_TYPES else ([], ())
+        except PermanentError as error:
+            return unknown(error)
+        if isinstance(child.content, Index):
+            if len(walk.above) >= MAX_INDEX_DEPTH:
+                return unknown(InvalidManifestError(f"indexes within indexes, more than {MAX_INDEX_DEPTH} deep"), child.media_type)
+            judged, members = await self._judge_index(own, source, child, child.content, walk.below(child.digest))
+            return (judged, members) if members else ([], ())
+        member = await self._judge_image(own, source, child)
+        if member.judged.verdict.outcome is Outcome.NOT_APPLICABLE and member.judged.inventory is None:
+            return [], ()
+        return [member.judged], (replace(member, platform=member.platform or entry.platform or ""),)
+
+    async def _named(self, task: Task, member: Member) -> Platform:
+        """What an image of an index comes to under the index's name, which only rules that read tags can tell from its own."""
+        judged = member.judged
+        own = judged.verdict
+        renamed = (own.subject.tags, own.tag) != (task.subject.tags, task.tag)
+        if judged.inventory is not None and judged.reads_tags and renamed:
+            judged = await self._evaluated(task, judged.inventory, member.knowledge)
+        return Platform(name=member.platform, verdict=judged.verdict)
 
     def _bare(
         self, task: Task, outcome: Outcome, media_type: str, reason: str, *, sections: dict[str, Section] | None = None
@@ -170,11 +243,11 @@ class Judging:
         return Judged(verdict=verdict)
 
 
+def _listed_by(index: Digest, judged: Judged) -> Judged:
+    """Under the innermost index that lists it."""
+    return replace(judged, verdict=replace(judged.verdict, index_digest=judged.verdict.index_digest or index))
+
+
 def child_id(task_id: str, digest: Digest) -> str:
     """The id of a platform's verdict: a function of the job and the digest, so that a job that runs twice records once."""
     return sha256(f"{task_id}/{digest}".encode()).hexdigest()[:32]
-
-
-def facts_revision(revisions: Iterable[str]) -> str:
-    joined = "\n".join(sorted(revisions))
-    return "sha256:" + sha256(joined.encode()).hexdigest()

@@ -1,6 +1,7 @@
 """A verdict for people at a terminal, as rich renderables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -79,8 +80,8 @@ def _findings(found: Sequence[Finding]) -> RenderableType:
     grid.add_column(overflow="fold")
     for rule, group in groupby(found, key=lambda finding: finding.rule):
         hits = list(group)
-        for finding in hits:
-            text = Text(printable(finding.message or finding.title))
+        for finding, platforms in _over_platforms(hits):
+            text = Text(printable(", ".join(platforms) + ": " if platforms else "") + printable(finding.message or finding.title))
             evidence = finding.evidence
             if evidence is not None and evidence.created_by:
                 text.append(f"\nin layer {evidence.layer_index}: {printable(evidence.created_by)[:100]}", style="dim")
@@ -88,6 +89,14 @@ def _findings(found: Sequence[Finding]) -> RenderableType:
         remediation = printable(hits[0].remediation.strip())
         grid.add_row("", Text(f"{rule}: {remediation}" if remediation else rule, style="dim"))
     return grid
+
+
+def _over_platforms(found: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
+    """What an index's platforms have in common is said once, with their names."""
+    platforms: dict[Finding, list[str]] = {}
+    for finding in found:
+        platforms.setdefault(replace(finding, platform=None), []).extend([finding.platform] if finding.platform else [])
+    return list(platforms.items())
 
 
 def _gaps(verdict: Verdict) -> list[RenderableType]:

@@ -66,7 +66,8 @@ class StoredImages:
     async def subjects(self, digest: Digest) -> Sequence[Verdict]:
         """The newest verdict of every subject that has the digest, newest first."""
         places = (verdict.c.registry, verdict.c.repository, verdict.c.environment)
-        last = select(func.max(verdict.c.id)).where(verdict.c.image_id == image_id_of(digest)).group_by(*places)
+        standing = (verdict.c.image_id == image_id_of(digest), verdict.c.stands)
+        last = select(func.max(verdict.c.id)).where(*standing).group_by(*places)
         return await self._verdicts(verdict_rows().where(verdict.c.id.in_(last)))
 
     async def verdicts(self, digest: Digest, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
@@ -82,6 +83,7 @@ class StoredImages:
             newer.c.registry == verdict.c.registry,
             newer.c.repository == verdict.c.repository,
             newer.c.environment == verdict.c.environment,
+            newer.c.stands,
             newer.c.id > verdict.c.id,
         )
         asked = {
@@ -91,7 +93,7 @@ class StoredImages:
             verdict.c.outcome: wanted.outcome.value if wanted.outcome else None,
         }
         same = [column == value for column, value in asked.items() if value is not None]
-        return await self._verdicts(verdict_rows().where(*same, *_older_than(before), ~superseded).limit(limit))
+        return await self._verdicts(verdict_rows().where(*same, verdict.c.stands, *_older_than(before), ~superseded).limit(limit))
 
     async def _verdicts(self, statement: Select[Any]) -> Sequence[Verdict]:
         ordered = statement.order_by(verdict.c.id.desc())
@@ -114,7 +116,7 @@ def _rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:
         tags[digest, registry, repository].update([tag] if tag else [])
     newest = (
         select(func.max(verdict.c.id))
-        .where(verdict.c.image_id.in_(ids))
+        .where(verdict.c.image_id.in_(ids), verdict.c.stands)
         .group_by(verdict.c.image_id, verdict.c.registry, verdict.c.repository)
     )
     said = {

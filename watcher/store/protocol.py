@@ -18,10 +18,16 @@ from watcher.model.verdict import Outcome, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One verdict with the facts it rests on; `inventory` is None for an index and where nothing could be inspected."""
+    """One verdict with the facts it rests on; `inventory` is None for an index and where nothing could be inspected.
+
+    `looked` is false where the image's bytes could not be had or read: that says nothing against an earlier verdict of them.
+    `reads_tags` is the judgement's.
+    """
 
     verdict: Verdict
     inventory: Inventory | None = None
+    looked: bool = True
+    reads_tags: bool = False
 
 
 Routing = Callable[[Verdict, Verdict | None], Collection[str]]
@@ -49,7 +55,8 @@ class VerdictStore(Protocol):
 
         After this returns all of it is on disk. A verdict whose id is already recorded is left as it is, with its publications.
         A newer verdict of the same subject supersedes publications of older ones that were not yet attempted, but for those
-        that it only repeats to a publisher which it does not go to.
+        that it only repeats to a publisher which it does not go to. One that could not look never takes the place of one that
+        did: it is found by its id and in the history, is not the newest, and nobody is told.
         """
         ...
 

@@ -34,6 +34,7 @@ class Prepared:
     verdict: Verdict
     findings_digest: bytes
     findings_blob: bytes
+    looked: bool = True
     facts: dict[str, Any] | None = None
     sets: tuple[PackageSet, ...] = ()
 
@@ -41,7 +42,9 @@ class Prepared:
 def prepare(judged: Judged) -> Prepared:
     said = judged.verdict
     text = msgspec.json.encode(FindingsBlob(findings=said.findings, sections=said.sections, policies=said.policies))
-    prepared = Prepared(verdict=said, findings_digest=sha256(text).digest(), findings_blob=zstandard.compress(text))
+    prepared = Prepared(
+        verdict=said, findings_digest=sha256(text).digest(), findings_blob=zstandard.compress(text), looked=judged.looked
+    )
     inventory = judged.inventory
     if inventory is None:
         return prepared
@@ -53,7 +56,7 @@ def prepare(judged: Judged) -> Prepared:
     return replace(prepared, facts=facts, sets=sets_of(inventory.packages))
 
 
-def write(connection: Connection, prepared: Prepared) -> bool:
+def write(connection: Connection, prepared: Prepared, *, stands: bool) -> bool:
     """Record image, sets, findings and verdict; false, and nothing done, when the verdict is recorded already."""
     said = prepared.verdict
     if connection.execute(select(verdict.c.id).where(verdict.c.verdict_id == said.id)).first() is not None:
@@ -61,7 +64,8 @@ def write(connection: Connection, prepared: Prepared) -> bool:
     image_id = _write_image(connection, prepared)
     insert_new(connection, reference, _reference_rows(said, image_id))
     insert_new(connection, findings, [{"digest": prepared.findings_digest, "blob": prepared.findings_blob}])
-    connection.execute(verdict.insert(), _verdict_row(said, image_id, prepared.findings_digest))
+    row = _verdict_row(said, image_id, prepared.findings_digest)
+    connection.execute(verdict.insert(), row | {"looked": prepared.looked, "stands": stands})
     return True
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 from watcher.kit.columns import Id, UtcTime
@@ -123,7 +124,8 @@ findings = Table(
 )
 
 # `id` is the order of recording; `verdict_id` is the verdict's own. '' stands for no tag and no environment; `tags` are
-# separated by spaces, which no tag contains.
+# separated by spaces, which no tag contains. `looked` is false where the image's bytes could not be had; such a verdict `stands`
+# unless another had looked before.
 verdict = Table(
     "verdict",
     metadata,
@@ -149,6 +151,8 @@ verdict = Table(
     Column("index_digest", String(140)),
     Column("reason", Text, nullable=False),
     Column("findings_digest", LargeBinary(32), ForeignKey("findings.digest"), nullable=False),
+    Column("looked", Boolean, nullable=False, server_default=true()),
+    Column("stands", Boolean, nullable=False, server_default=true()),
     Index("ix_verdict_image", "image_id", "id"),
 )
 

@@ -39,7 +39,8 @@ class StoredVerdicts:
         def run(connection: Connection) -> None:
             for each in ready:
                 earlier = _earlier(connection, each.verdict.subject)
-                if write(connection, each):
+                stands = each.looked or earlier is None or not _looked(connection, earlier)
+                if write(connection, each, stands=stands) and stands:
                     publishers = sorted(set(routing(each.verdict, earlier)))
                     repeats = earlier is not None and each.verdict.repeats(earlier)
                     _supersede(connection, each.verdict, among=publishers if repeats else None)
@@ -120,6 +121,7 @@ class StoredVerdicts:
                 verdict.c.image_id == reference.c.image_id,
                 verdict.c.registry == registry,
                 verdict.c.repository == repository,
+                verdict.c.stands,
             )
             .order_by(verdict.c.id.desc())
             .limit(1)
@@ -154,7 +156,7 @@ def verdict_rows() -> Select[Any]:
 
 
 def newest_of(digest: Digest) -> Select[Any]:
-    return verdict_rows().where(verdict.c.image_id == image_id_of(digest)).order_by(verdict.c.id.desc()).limit(1)
+    return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.stands).order_by(verdict.c.id.desc()).limit(1)
 
 
 def image_id_of(digest: Digest) -> Any:
@@ -204,6 +206,10 @@ def _same_subject(subject: Subject) -> tuple[ColumnElement[bool], ...]:
 def _earlier(connection: Connection, subject: Subject) -> Verdict | None:
     row = connection.execute(newest_of(subject.digest).where(*_same_subject(subject))).one_or_none()
     return None if row is None else verdict_of(row)
+
+
+def _looked(connection: Connection, said: Verdict) -> bool:
+    return bool(connection.execute(select(verdict.c.looked).where(verdict.c.verdict_id == said.id)).scalar_one())
 
 
 def _supersede(connection: Connection, said: Verdict, *, among: Sequence[str] | None) -> None:

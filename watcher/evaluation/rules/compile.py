@@ -58,6 +58,7 @@ class Rule:
     fields: frozenset[str] | None = None
     unless_fields: frozenset[str] | None = None
     kept: frozenset[str] = frozenset()
+    reads_tags: bool = False
     search: Program | None = None
     unless_search: Program | None = None
 
@@ -79,6 +80,11 @@ class Policy:
     match_asks_only_known: bool
     lists: Mapping[str, tuple[str, ...]]
     rules: tuple[Rule, ...]
+
+    @property
+    def reads_tags(self) -> bool:
+        """Whether it asks by which tags an image is known."""
+        return (self.match is not None and _reads_tags(self.match.reads)) or any(rule.reads_tags for rule in self.rules)
 
 
 def compile_policies(sources: Iterable[PolicySource]) -> tuple[Policy, ...]:
@@ -169,6 +175,7 @@ class _Compiler:
             fields=_item_fields(when.reads, variable) if files else None,
             unless_fields=_item_fields(unless.reads, variable) if files and unless is not None else None,
             kept=_kept_fields(decision, each, variable),
+            reads_tags=_reads_tags(everything),
             search=self._search(condition, each, variable) if files else None,
             unless_search=self._search(rule.unless, each, variable) if files and rule.unless is not None else None,
         )
@@ -255,6 +262,10 @@ def _all_reads(key: Program | None, message: Iterable[str | Program]) -> Reads:
         if isinstance(part, Program):
             found |= part.reads
     return found
+
+
+def _reads_tags(read: Reads) -> bool:
+    return any(path[0] == "event" and (len(path) == 1 or path[1] in {"tag", "tags"}) for path in read.paths | read.asked)
 
 
 def _names(paths: Iterable[tuple[str, ...]], read: Reads) -> frozenset[str]:

@@ -67,6 +67,7 @@ class PolicySet:
             policies=tuple(names),
             policy_revision=self.revision,
             sections={name: document.sections[name] for name in SECTIONS},
+            reads_tags=any(policy.reads_tags for policy in self.policies),
         )
 
     def _no_match(self, document: Document) -> list[Finding]:
