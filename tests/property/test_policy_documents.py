@@ -109,7 +109,7 @@ secrets = st.builds(
         preview=st.just("p"),
         confidence=st.sampled_from(["high", "low"]),
     ),
-    where=st.sampled_from(["file", "env", "label", "history"]),
+    where=st.sampled_from(["file", "layer", "env", "label", "history"]),
     layer=st.none() | st.integers(0, 3),
     layer_digest=st.none() | st.just(DIGEST),
     present_in_final=st.booleans(),

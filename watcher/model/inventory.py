@@ -86,7 +86,7 @@ class PackageDatabase:
 class SecretHit:
     """One secret in one file. The value is nowhere: `fingerprint` is salted per deployment, `preview` has at most four characters.
 
-    `line` counts from 1, None in binary content.
+    `line` counts from 1, None in binary content. Without a path it is of no file.
     """
 
     rule: str
@@ -156,9 +156,9 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A secret somewhere in the image. `where` is `file`, `env`, `label`, `history`, or `config` and `manifest` for what else those
-    say; `path` is then the file, the variable, the label, the step or the field. `present_in_final` is false for a file that a
-    later layer deleted: it can still be pulled.
+    """A secret somewhere in the image. `where` is `file`, `layer` for what of a layer is of no file, `env`, `label`, `history`, or
+    `config` and `manifest` for what else those say; `path` is then the file, the variable, the label, the step or the field.
+    `present_in_final` is false for a file that a later layer deleted: it can still be pulled.
     """
 
     hit: SecretHit

@@ -316,6 +316,23 @@ def test_what_is_wrong_with_a_layer_is_one_problem(
         assert found.files.path == kept
 
 
+@pytest.mark.parametrize("padding", [0, 1, 511, 20_000, 600_000])
+def test_what_lies_behind_the_end_is_searched(padding: int) -> None:
+    """It is of no file, has no line, and no entry there is one."""
+    behind = bytes(padding) + KEY + b"\n" + tar_of(("behind", b""))
+    found = facts_of(gzipped(tar_of(("first", b"1")) + behind))
+    assert [(hit.rule, hit.path, hit.line) for hit in found.secrets] == [("aws-access-key-id", "", None)]
+    assert (found.files.path, found.problems) == (["first"], ())
+
+
+@pytest.mark.parametrize("before", [b"", tar_of(("first", b"1"))[:1024], tar_of(("first", b"1"))[:1024] + bytes(512)])
+def test_what_is_no_archive_is_searched(before: bytes) -> None:
+    """From where it is damaged, and whole when it is none from the first byte."""
+    found = facts_of(gzipped(before + b"id = " + KEY + b"\n" + b"nothing more\n" * 100))
+    assert [(hit.rule, hit.path, hit.line) for hit in found.secrets] == [("aws-access-key-id", "", None)]
+    assert [problem.reason for problem in found.problems] == ["damaged-tar" if before else "not-a-tar"]
+
+
 def test_an_empty_layer_is_sound() -> None:
     """Builders write them for steps that change nothing."""
     assert problems(facts()) == []

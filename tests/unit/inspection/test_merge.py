@@ -254,3 +254,9 @@ def test_secrets_that_were_deleted_later_are_marked() -> None:
     upper = layer("c", whiteouts=("b",), secrets=(secret("c"),))
     found = [(each.hit.path, each.layer, each.present_in_final) for each in merge([base, upper]).secrets]
     assert found == [("a", 0, True), ("b", 0, False), ("c", 0, False), ("c", 1, True)]
+
+
+def test_a_secret_without_a_path_is_of_the_layer() -> None:
+    """No later layer deletes what is no file."""
+    (found,) = merge([layer("a", secrets=(secret(""),)), layer(whiteouts=("a",))]).secrets
+    assert (found.where, found.hit.path, found.layer, found.present_in_final) == ("layer", "bytes that belong to no file", 0, True)

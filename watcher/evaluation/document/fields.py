@@ -302,7 +302,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("path", "the file, absolute; or the variable, label or build step"),
         _int("line", "from 1; 0 when it has none"),
         *_LAYER,
-        _text("where", "`file`, `env`, `label`, `history`, `config` or `manifest`"),
+        _text("where", "`file`, `layer` (bytes that are of no file), `env`, `label`, `history`, `config` or `manifest`"),
         _text("confidence", "`high`, `medium` or `low`"),
         _bool("present_in_final", "false when a later layer deleted the file: it can still be pulled"),
     ),

@@ -13,7 +13,7 @@ from watcher.inspection.catalogers.protocol import Cataloger, asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
-from watcher.inspection.confined.secret_stream import MAX_HITS, Rules, SecretStream
+from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, Rules, SecretStream
 from watcher.inspection.confined.tar import HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, text
 from watcher.inspection.confined.tar_sparse import Sparse
@@ -71,14 +71,20 @@ class LayerReader:
         secrets = SecretStream(judge=self.search.rules.judge, database=self.search.database, decode=text)
         unpacked = _Unpacked(plain_pieces(source))
         pieces = secrets.pieces(self._counted(iter(unpacked)))
+        tar = TarReader(pieces, self.problems)
         try:
-            self._walk(TarReader(pieces, self.problems), secrets)
-            for _ in pieces:  # what lies behind the end of the archive is of interest to nobody but the checksum
+            try:
+                self._walk(tar, secrets)
+                behind = tar.offset
+            except DamagedTarError as error:
+                self._damaged(error, unpacked)
+                behind = error.offset
+            # What lies behind the archive is of no file, but whoever pulls the layer has it.
+            secrets.files.append((behind, ENDLESS, b""))
+            for _ in pieces:
                 pass
         except _TooLargeError as error:
             self.problems.add(OVER_BUDGET, str(error), ALL)
-        except DamagedTarError as error:
-            self._damaged(error, unpacked)
         self._compression(unpacked.failure)
         source.drain()
         self._send_rows()
@@ -233,7 +239,7 @@ class LayerReader:
         if error.offset == 0:
             self.problems.add("not-a-tar", f"the layer is no tar archive: {error}", ALL, fatal=True)
         else:
-            self.problems.add("damaged-tar", f"the archive is damaged: {error}; what follows was not looked at", ALL)
+            self.problems.add("damaged-tar", f"the archive is damaged: {error}; what follows was searched for secrets only", ALL)
 
     def _compression(self, failure: DamagedLayerError | None) -> None:
         if isinstance(failure, TrailingBytesError):

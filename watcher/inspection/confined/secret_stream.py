@@ -23,6 +23,9 @@ _ONE_BLOCK = bytes(128)
 # What of an unfinished text file is kept to count its lines if it comes to that; beyond it they are counted anyway.
 KEPT_BYTES = 8 * 1024 * 1024
 
+# Where what has no end would end; such a thing has no lines either.
+ENDLESS = 2**63
+
 Judge = Callable[[int, str, bytes, int, int | None], SecretHit | None]
 """(rule, path, window, end of the hit within it, line of that end) → the secret, if it is one."""
 
@@ -86,7 +89,8 @@ class _File:
 
 @dataclass(slots=True)
 class SecretStream:
-    """One layer's search. Whoever walks the tar appends every regular file to `files` before it asks for the next piece.
+    """One layer's search. Whoever walks the tar appends every regular file to `files` before it asks for the next piece, and at the
+    end what is left: from there on, ENDLESS, and without a path.
 
     `found` has each secret once, in the order of the layer; `overflow` says that there were more hits than are looked at.
     """
@@ -196,7 +200,9 @@ class SecretStream:
     def _opened(self, span: tuple[int, int, bytes], piece: bytes) -> _File:
         begins, ends, path = span
         probe = begins - self._start
-        is_text = piece.find(b"\0", max(probe, 0), min(max(probe, 0) + _TEXT_PROBE_BYTES, ends - self._start)) < 0
+        is_text = (
+            ends < ENDLESS and piece.find(b"\0", max(probe, 0), min(max(probe, 0) + _TEXT_PROBE_BYTES, ends - self._start)) < 0
+        )
         return _File(begins=begins, ends=ends, path=path, is_text=is_text, counted=begins, most_kept=self.kept_bytes)
 
     def _line(self, holder: _File, end: int, piece: bytes) -> int:

@@ -230,7 +230,7 @@ class TarReader:
                 at += (stored + 511) & -512
             if at > end:
                 self._at = at
-                self._skip(-stored % BLOCK)
+                self._skip()
                 data, at, end = self._data, self._at, len(self._data)
 
     def _take(self, count: int) -> bytes:
@@ -245,19 +245,17 @@ class TarReader:
             if not missing or not self._next():
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _skip(self, padding: int) -> None:
-        """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs. `padding` is what may be missing.
+    def _skip(self) -> None:
+        """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs.
 
         Raises:
-            DamagedTarError: there is none.
+            DamagedTarError: there is none. Go forgives it where only padding is missing; what is cut there is cut all the same.
         """
         while self._at > len(self._data):
             beyond = self._at - len(self._data)
             self._at = len(self._data)
             if not self._next():
-                if beyond > padding:
-                    raise DamagedTarError(self.offset, "the archive ends within a file")
-                return
+                raise DamagedTarError(self.offset, "the archive ends within a file")
             self._at = beyond
 
     def _next(self) -> bool:
@@ -283,7 +281,7 @@ class TarReader:
             raise DamagedTarError(self.offset, "the archive ends within a header")
         self._at += -size % BLOCK
         if self._at > len(self._data):
-            self._skip(-size % BLOCK)
+            self._skip()
         return content
 
     def _expected(self, field: bytes) -> int:

@@ -1,7 +1,7 @@
 """Facts of the layers as one image: which files, packages, texts and secrets are left, and which layer brought them. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.catalogers.texts import TEXTS
@@ -25,6 +25,9 @@ SYSTEM_DATABASES = {
     "deb": ("var/lib/dpkg/status",),
     "apk": ("lib/apk/db/installed", "usr/lib/apk/db/installed"),
 }
+
+# What stands for the path of a secret that has none: it lies behind the end of the archive, or in an entry that is no file.
+NO_FILE = "bytes that belong to no file"
 
 # An image that has one of these is not an image without packages.
 UNREAD_DATABASES = frozenset(
@@ -72,11 +75,11 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         foreign_databases=foreign,
         secrets=tuple(
             Secret(
-                hit=hit,
-                where="file",
+                hit=hit if hit.path else replace(hit, path=NO_FILE),
+                where="file" if hit.path else "layer",
                 layer=layer,
                 layer_digest=digests[layer],
-                present_in_final=any(tree.layer_of(path) == owner for path, owner in names),
+                present_in_final=not hit.path or any(tree.layer_of(path) == owner for path, owner in names),
             )
             for hit, names, layer in contents.secrets
         ),
