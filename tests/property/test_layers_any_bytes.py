@@ -13,6 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tools.tar_oracle.archives import archive
 from watcher.inspection.confined.decompress import Input
 from watcher.inspection.confined.layer_reader import LayerReader, Search
 from watcher.inspection.confined.secret_stream import compile_rules
@@ -117,6 +118,13 @@ def test_a_header_with_other_fields_and_a_right_checksum_is_read_to_its_end(
     header = header[:148] + b" " * 8 + header[156:]
     header = header[:148] + b"%06o\0 " % sum(header) + header[156:]
     read(search, SAMPLE[:begin] + header + SAMPLE[begin + 512 :], 1 << 20)
+
+
+@given(seed=st.integers(0, 2**64), step=STEPS)
+@settings(max_examples=150)
+def test_archives_of_every_family_are_read_to_their_end(search: Search, seed: int, step: int) -> None:
+    """Long names, pax, sparse files and global headers, in any order, sound and bent."""
+    read(search, archive(seed), step)
 
 
 @given(changes=CHANGES.filter(bool), packing=st.sampled_from(get_args(Packing)), step=STEPS)

@@ -227,6 +227,26 @@ def test_an_entry_that_leads_outside_is_left_out_and_said() -> None:
     assert problem.detail.endswith("'../a' (and 1 more)")
 
 
+@pytest.mark.parametrize(
+    "member",
+    [
+        entry("../etc/passwd", tarfile.REGTYPE),
+        entry("x/../../var/lib/dpkg/status.d/curl", tarfile.REGTYPE),
+        entry("../etc/.wh.passwd", tarfile.REGTYPE),
+        entry("../etc", tarfile.SYMTYPE, "/srv"),
+        entry("../lib/", tarfile.LNKTYPE, "usr"),
+        entry("..", tarfile.SYMTYPE, "/srv"),
+    ],
+)
+def test_an_entry_that_leads_outside_may_be_in_the_image(member: tarfile.TarInfo) -> None:
+    """To containerd `../etc/passwd` is `/etc/passwd`: what would be read of it, or is hidden by it, is not known."""
+    found = facts(member, ("etc/passwd", b"app:x:1000:1000::/:/bin/sh\n"))
+    assert problems(found) == [
+        ("unsafe-path", ("files",), False),
+        ("unsafe-path-unread", ("packages", "users", "distro"), False),
+    ]
+
+
 def test_an_entry_of_an_unknown_type_is_said() -> None:
     """Nothing can be made of it, but the archive goes on."""
     odd = entry("odd", b"Z")

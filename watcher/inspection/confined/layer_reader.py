@@ -14,7 +14,7 @@ from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
 from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, Rules, SecretStream
-from watcher.inspection.confined.tar import HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
+from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, text
 from watcher.inspection.confined.tar_sparse import Sparse
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
@@ -167,6 +167,11 @@ class LayerReader:
         path, kind, _, _, link, _, written, _ = member
         if path is None:
             self.problems.add("unsafe-path", f"an entry leads outside of the image: {text(written[:200])!r}", FILES)
+            # One runtime refuses it, the next takes it for one of the root, where it may be what catalogers read, or hide that.
+            *_, parent, name = b"", *written.rstrip(b"/").split(b"/")
+            if kind not in (REGULAR, DIRECTORY) or name.startswith(_WHITEOUT) or name in _NAMES or parent in _DIRECTORIES:
+                detail = f"to some runtimes {text(written[:200])!r} is in the image, where it was not read"
+                self.problems.add("unsafe-path-unread", detail, (*PACKAGES, *USERS_AND_DISTRO))
         elif kind not in KINDS:
             self.problems.add("unknown-entry", f"an entry of the unknown type {kind}: {text(path[:200])!r}", FILES)
         elif len(link) > MAX_PATH:

@@ -11,6 +11,8 @@ from watcher.inspection.confined.tar_fields import BLOCK, SPARSE_MAP, decimal, n
 # A file in more pieces than that is not searched piece by piece.
 _MAX_SPANS = 1024
 
+# Any number of fewer digits is a size.
+_DIGITS = 19
 # Go's limit for a map that lies in blocks of its own.
 _MAX_MAP_BYTES = 1024 * 1024
 
@@ -145,7 +147,8 @@ def _sparse(size: int | None, stored: int, pieces: _Pieces) -> Sparse:
 
 
 def _paired(numbers: list[bytes]) -> _Pieces:
-    values = [_number(decimal(each)) for each in numbers]
+    # Half a million in the largest map, nearly all of them plain.
+    values = [int(each) if len(each) < _DIGITS and each.isdigit() else _number(decimal(each)) for each in numbers]
     return list(zip(values[::2], values[1::2], strict=True))
 
 
