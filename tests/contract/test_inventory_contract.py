@@ -14,6 +14,7 @@ from watcher.evaluation.policies.reading import read_documents
 from watcher.evaluation.protocol import Case
 from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
+from watcher.inspection.image.config_secrets import secrets_of
 from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import LayerCache
 from watcher.inspection.secrets.rules import SecretRules
@@ -112,16 +113,18 @@ def an_image(*layers: KnownLayer | None) -> Parts:
     digests = [each.facts.digest if each else digest_of(b"skipped") for each in layers]
     descriptors = [Descriptor(media_type=kind, digest=digest, size=10) for kind, digest in zip(types, digests, strict=True)]
     config = Descriptor(media_type="application/vnd.oci.image.config.v1+json", digest=digest_of(b"config"), size=7)
+    configuration = ImageConfig(
+        architecture="amd64",
+        os="linux",
+        user="app",
+        env=("DB_PASSWORD=hunter7-Zk2pW9xQ", "PATH=/bin"),
+        history=(HistoryEntry(created_by="COPY . /"), HistoryEntry(created_by="USER app", empty_layer=True)),
+    )
     return Parts(
         digest=digest_of(repr(descriptors).encode()),
         manifest=Manifest(media_type=OCI_MANIFEST, config=config, layers=tuple(descriptors), annotations={"a": "b"}),
-        config=ImageConfig(
-            architecture="amd64",
-            os="linux",
-            user="app",
-            env=("DB_PASSWORD=hunter7-Zk2pW9xQ", "PATH=/bin"),
-            history=(HistoryEntry(created_by="COPY . /"), HistoryEntry(created_by="USER app", empty_layer=True)),
-        ),
+        config=configuration,
+        found=secrets_of(configuration, b"", b"", SecretRules.load(b"salt")),
         layers=layers,
         base=Base(known=True, reference="r.example.com/base:1", layer_count=1, how="layers"),
         base_section=Section(),

@@ -7,6 +7,7 @@ from typing import Self
 
 from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
 from watcher.inspection.image.base_image import BaseFinder, FetchBase, Trusted
+from watcher.inspection.image.config_secrets import secrets_of
 from watcher.inspection.image_budget import ImageBudget
 from watcher.inspection.layers import LayerInspection, gravest
 from watcher.inspection.makers import Makers
@@ -79,23 +80,23 @@ class Inspector:
         raw_config = await image_config(source, content)
         config = parse_config(raw_config)
         unread = await unread_layers(source, content, timeout_seconds=self._timeout_seconds)
-        layers, overdrawn = await self._read_layers(source, content, unread)
+        found = await asyncio.to_thread(secrets_of, config, raw_config, manifest.raw, self._rules)
+        layers, overdrawn = await self._read_layers(source, content, unread, found.hidden)
         base, base_section = await self._bases.find(source.repository, content)
         parts = Parts(
             digest=manifest.digest,
             manifest=content,
             config=config,
             layers=layers,
+            found=found,
             base=base,
             base_section=base_section,
             overdrawn=overdrawn,
-            raw_manifest=manifest.raw,
-            raw_config=raw_config,
         )
         return await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)
 
     async def _read_layers(
-        self, source: ImageSource, manifest: Manifest, unread: frozenset[int]
+        self, source: ImageSource, manifest: Manifest, unread: frozenset[int], hidden: Sequence[str]
     ) -> tuple[Sequence[KnownLayer | None], str]:
         """The facts of each layer, None for one that is not read; and why they are too much in all, empty when they are not."""
         budget = ImageBudget(
@@ -109,16 +110,16 @@ class Inspector:
             async with asyncio.TaskGroup() as group:
                 for index, layer in enumerate(manifest.layers):
                     if index not in unread:
-                        tasks[index] = group.create_task(self._layer(source, layer, budget), name=f"layer {layer.digest}")
+                        tasks[index] = group.create_task(self._layer(source, layer, budget, hidden), name=f"layer {layer.digest}")
         except BaseExceptionGroup as errors:
             raise gravest(errors) from errors
         known = [tasks[index].result() if index in tasks else None for index in range(len(manifest.layers))]
         return known, budget.overdrawn()
 
-    async def _layer(self, source: ImageSource, layer: Descriptor, budget: ImageBudget) -> KnownLayer | None:
+    async def _layer(self, source: ImageSource, layer: Descriptor, budget: ImageBudget, hidden: Sequence[str]) -> KnownLayer | None:
         """None for one that is called non-distributable and is indeed not there: where it is, runtimes take it like any other."""
         try:
-            known = await self._layers.facts(source, layer, self._limits, budget.begin)
+            known = await self._layers.facts(source, layer, self._limits, budget.begin, hidden)
         except NotFoundError:
             if layer.is_non_distributable:
                 return None

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from watcher.inspection.hiding import carries
 from watcher.inspection.image.assembly import KnownLayer
 from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PASSING
@@ -51,8 +52,10 @@ class LayerInspection:
     makers: Makers = field(default_factory=Makers)
     _running: dict[Digest, asyncio.Future[LayerFacts]] = field(default_factory=dict)
 
-    async def facts(self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin) -> KnownLayer:
-        """The facts of a layer. What is wrong with it is in `problems`.
+    async def facts(
+        self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin, hidden: Sequence[str] = ()
+    ) -> KnownLayer:
+        """The facts of a layer. What is wrong with it is in `problems`. Facts with one of `hidden` in them are not kept.
 
         Raises:
             RetryableError, NotFoundError: the source could not give it, or there is no process to read it with.
@@ -71,7 +74,7 @@ class LayerInspection:
             self.counted("hit" if cached else "miss")
             if facts is None:
                 async with self.slots:
-                    facts, shared = await self._read(source, layer, limits, begin)
+                    facts, shared = await self._read(source, layer, limits, begin, hidden)
                 if not shared:
                     return KnownLayer(facts=facts, cached=False)
             promise.set_result(facts)
@@ -87,7 +90,9 @@ class LayerInspection:
             return facts
         return facts if await asyncio.to_thread(self.makers.stand_by, facts) else None
 
-    async def _read(self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin) -> tuple[LayerFacts, bool]:
+    async def _read(
+        self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin, hidden: Sequence[str]
+    ) -> tuple[LayerFacts, bool]:
         """The facts, and whether they are of the layer alone: what failed for one image's budget may do for another's."""
         try:
             facts = await self._poured(source, layer, limits, begin(layer))
@@ -96,7 +101,8 @@ class LayerInspection:
         except PermanentError as error:
             log.warning("layer.failed", layer=layer.digest, reason=error.reason, error=str(error))
             return failed_facts(layer.digest, self.makers.names, layer.size, error.reason, str(error)), False
-        if not PASSING.intersection(problem.reason for problem in facts.problems):
+        passing = bool(PASSING.intersection(problem.reason for problem in facts.problems))
+        if not passing and not await asyncio.to_thread(carries, facts, hidden):
             await self.cache.keep_layer(facts)
         return facts, True
 
@@ -136,7 +142,7 @@ class LayerInspection:
                 raise gravest(errors) from errors
             finally:
                 self.zygote.kill(worker)
-        return _judged(layer, collector, ended, self.makers, verified=verified)
+        return await asyncio.to_thread(_judged, layer, collector, ended, self.makers, verified=verified)
 
 
 def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:

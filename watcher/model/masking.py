@@ -107,8 +107,8 @@ def masking_of(config: ImageConfig, secrets: Sequence[Secret], values: Collectio
         labels=labels,
         steps=frozenset(steps),
         words=frozenset(words),
-        anywhere=_longest_first(form for value in unlike for form in _forms(value)),
-        assigned=_longest_first(values),
+        anywhere=longest_first(form for value in unlike for form in forms_of(value)),
+        assigned=longest_first(values),
     )
 
 
@@ -120,13 +120,19 @@ def is_unlike_words(value: str) -> bool:
     return len(value) >= _MIN_VALUE_WORD and bool(_MIXED.search(value)) and not _NUMBERED_NAME.fullmatch(value)
 
 
-def _forms(value: str) -> Iterator[str]:
+def addressed(value: str) -> tuple[str, ...]:
+    """As it is, as it is written in an address, and as it is in the name of a Python package."""
+    python = re.sub(r"[-_.]+", "-", value).lower()
+    return tuple(dict.fromkeys((value, quote(value, safe=""), quote_plus(value), value.lower(), python)))
+
+
+def forms_of(value: str) -> Iterator[str]:
     """As it is, in an address, and in base64 where it begins there."""
-    yield from (value, quote(value, safe=""), quote_plus(value))
+    yield from addressed(value)
     yield base64.b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
 
 
-def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
+def longest_first(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(values), key=lambda value: (-len(value), value)))
 
 

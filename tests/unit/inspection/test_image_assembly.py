@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
+from watcher.inspection.image.config_secrets import secrets_of
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_MANIFEST, Descriptor, HistoryEntry, ImageConfig, Manifest
@@ -17,6 +18,7 @@ GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 DPKG = "var/lib/dpkg/status"
 CURL = PackageRecord(type="deb", name="curl", version="1")
+RULES = SecretRules.load(b"salt")
 PASSWORD = "hunter7-Zk2pW9xQ"
 TEXTS = {
     "etc/passwd": b"root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/app:/bin/sh\n",
@@ -26,7 +28,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def rules() -> SecretRules:
-    return SecretRules.load(b"salt")
+    return RULES
 
 
 def described(name: str, media_type: str = GZIP) -> Descriptor:
@@ -57,10 +59,12 @@ def parts(*layers: KnownLayer | None, config: ImageConfig | None = None, **chang
         for place, each in enumerate(layers)
     )
     manifest = Manifest(media_type=OCI_MANIFEST, config=described("config"), layers=descriptors)
+    config = config or ImageConfig(architecture="amd64", os="linux")
     whole = Parts(
         digest=Digest("sha256:" + "1" * 64),
         manifest=manifest,
-        config=config or ImageConfig(architecture="amd64", os="linux"),
+        config=config,
+        found=secrets_of(config, b"", b"", RULES),
         layers=layers,
         base=Base(),
         base_section=Section(state=SectionState.MISSING, reason="none is known"),

@@ -12,13 +12,14 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import Cataloger, asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
+from watcher.inspection.confined.found_values import FoundValues
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
-from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, Rules, SecretStream
+from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, SecretStream
 from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, text
 from watcher.inspection.confined.tar_sparse import Sparse
 from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
-from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES
+from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
 from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Alias, Done, Forgotten, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
 from watcher.model.errors import PermanentError
@@ -41,7 +42,7 @@ Emit = Callable[[Message], None]
 class Search:
     """The rules and their compiled database, loaded once and shared by all workers of a zygote."""
 
-    rules: Rules
+    rules: SecretRules
     database: hyperscan.Database
 
 
@@ -68,7 +69,8 @@ class LayerReader:
 
         What is wrong with the layer becomes a problem; what is raised is a fault of ours, or of the pipe.
         """
-        secrets = SecretStream(judge=self.search.rules.judge, database=self.search.database, decode=text)
+        values = FoundValues(self.search.rules)
+        secrets = SecretStream(judge=values.in_file, outside=values.outside, database=self.search.database, decode=text)
         unpacked = _Unpacked(plain_pieces(source))
         pieces = secrets.pieces(self._counted(iter(unpacked)))
         tar = TarReader(pieces, self.problems)
@@ -96,6 +98,8 @@ class LayerReader:
         hits = tuple(secrets.found)
         for first in range(0, len(hits), 100):
             self.emit(Secrets(hits=hits[first : first + 100]))
+        for hidden in values.messages():
+            self.emit(hidden)
         if self.problems:
             self.emit(ProblemsMessage(problems=self.problems.all()))
         self.emit(Done(compressed_bytes=source.taken, plain_bytes=self._plain))

@@ -18,6 +18,9 @@ MAX_HITS = 100_000
 _TEXT_PROBE_BYTES = 8000
 _HISTORY_BYTES = WINDOW_BEFORE_BYTES + WINDOW_AFTER_BYTES
 
+# As much around a hit in a header as shows all of the name it is in, but for those that are there to be long.
+_NAME_BYTES = 1024
+
 _ONE_BLOCK = bytes(128)
 
 # What of an unfinished text file is kept to count its lines if it comes to that; beyond it they are counted anyway.
@@ -28,6 +31,10 @@ ENDLESS = 2**63
 
 Judge = Callable[[int, str, bytes, int, int | None], SecretHit | None]
 """(rule, path, window, end of the hit within it, line of that end) → the secret, if it is one."""
+
+
+Outside = Callable[[int, bytes, int], None]
+"""Told of a hit in no file, as in the name of one: (rule, window, end of the hit within it)."""
 
 
 class Rules(Protocol):
@@ -59,14 +66,14 @@ def clear_vector_registers() -> None:
 
 @dataclass(slots=True, eq=False)
 class _File:
-    """A file within the unpacked layer, from offset `begins` to before `ends`.
+    """A file within the unpacked layer, from offset `begins` to before `ends`; without a `path` what is around a hit in none.
 
     `lines` are the line breaks before `counted`, without those in `kept`: parts that nobody has asked about yet.
     """
 
     begins: int
     ends: int
-    path: bytes
+    path: bytes | None
     is_text: bool
     counted: int
     most_kept: int = KEPT_BYTES
@@ -98,6 +105,7 @@ class SecretStream:
     judge: Judge
     database: hyperscan.Database
     decode: Callable[[bytes], str]
+    outside: Outside | None = None
     max_hits: int = MAX_HITS
     max_secrets: int = MAX_SECRETS
     kept_bytes: int = KEPT_BYTES
@@ -143,7 +151,7 @@ class SecretStream:
         stop = self._start + len(piece)
         if self._open is not None and self._open.begins == self._open.counted >= self._start:
             # Its header ended the last piece: only now is there something to see of it.
-            self._open = self._opened((self._open.begins, self._open.ends, self._open.path), piece)
+            self._open = self._opened((self._open.begins, self._open.ends, self._open.path or b""), piece)
         if self._hits:
             spans = self.files
             offsets = [span[0] for span in spans]
@@ -157,8 +165,11 @@ class SecretStream:
                 else:
                     holder = self._opened(spans[index], piece)
                     current = index, holder
-                if holder is None or end > holder.ends:
-                    continue  # in a header, or in the padding of a file
+                if holder is None or end > holder.ends:  # in a header, or in the padding of a file
+                    if self.outside is None:
+                        continue
+                    begins, ends = max(0, end - _NAME_BYTES), end + _NAME_BYTES
+                    holder = _File(begins=begins, ends=ends, path=None, is_text=False, counted=0)
                 if end + WINDOW_AFTER_BYTES > stop and holder.ends > stop:
                     self._waiting.append((rule, end, holder))
                 else:
@@ -192,6 +203,10 @@ class SecretStream:
         self._judged += 1
         low = max(holder.begins, end - WINDOW_BEFORE_BYTES)
         window = self._bytes(low, min(holder.ends, end + WINDOW_AFTER_BYTES), piece)
+        if holder.path is None:
+            if self.outside is not None:
+                self.outside(rule, window, end - low)
+            return
         line = self._line(holder, end, piece) if holder.is_text else None
         hit = self.judge(rule, self.decode(holder.path), window, end - low, line)
         if hit is not None:

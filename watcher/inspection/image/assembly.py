@@ -1,5 +1,6 @@
 """What was found of an image, put together as its inventory. Pure, and slow for an image of many files."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -7,8 +8,8 @@ from itertools import chain
 
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
-from watcher.inspection.image.config_secrets import ConfigSecrets, config_secrets
-from watcher.inspection.image.config_texts import other_texts
+from watcher.inspection.hiding import Hiding, hidden_image
+from watcher.inspection.image.config_secrets import ConfigSecrets
 from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
@@ -16,11 +17,13 @@ from watcher.inspection.image.steps import layer_steps
 from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest
-from watcher.model.errors import TooLargeError
 from watcher.model.image import Descriptor, ImageConfig, Manifest
-from watcher.model.inventory import Base, FileTable, Inventory, LayerFacts, LayerSummary, Secret
-from watcher.model.masking import Masking, masked_config, masking_of
+from watcher.model.inventory import Base, FileTable, Inventory, LayerFacts, LayerSummary
+from watcher.model.masking import MASKED, is_unlike_words, masked_config, masking_of
 from watcher.model.verdict import Section, SectionState
+
+# What stands between the words of a text: between the parts of a path, and around a value.
+_WORDS = re.compile(r"[\s\"'=:;,/@&?()]+")
 
 WINDOWS = Shortfall(
     sections=("users",), what="windows", reason="a Windows image keeps its accounts in its registry, which is not read"
@@ -37,8 +40,8 @@ class KnownLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything that was fetched and read. `layers` has one for each of the manifest's, None for one that is not read. The raw
-    documents are searched for secrets in what `manifest` and `config` have no field for.
+    """Everything that was fetched and read. `layers` has one for each of the manifest's, None for one that is not read. `found` are
+    the secrets of the configuration and the manifest.
 
     `overdrawn` is a sentence when the image as a whole is more than we are ready to read.
     """
@@ -47,37 +50,36 @@ class Parts:
     manifest: Manifest
     config: ImageConfig
     layers: Sequence[KnownLayer | None]
+    found: ConfigSecrets
     base: Base
     base_section: Section
     overdrawn: str = ""
-    raw_manifest: bytes = b""
-    raw_config: bytes = b""
 
 
 def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
-    """The image that the parts make. No value of a secret that `rules` find in its configuration or its manifest is in it."""
-    manifest, config = parts.manifest, parts.config
+    """The image that the parts make, with no value of a secret in it; `rules` recognise those that only some layer has."""
+    manifest, config, found = parts.manifest, parts.config, _with_known(parts, rules)
     facts = [_facts(layer.digest, known) for layer, known in zip(manifest.layers, parts.layers, strict=True)]
     merged = merge(facts)
     distro = distro_of(merged.texts)
-    found, config_shortfalls = _config_secrets(parts, rules)
     masking = masking_of(config, found.secrets, found.values)
     shown = masked_config(config, masking)
     shortfalls = [
         *_layer_shortfalls(parts),
-        *config_shortfalls,
         *_merged_shortfalls(merged),
         *_file_shortfalls(facts, max_files),
     ]
+    if found.refusal:
+        shortfalls.append(Shortfall(sections=SECRETS, what="configuration", reason=found.refusal))
     if config.is_windows:
         shortfalls.append(WINDOWS)
     readable = any(known is not None and not _is_fatal(known.facts) for known in parts.layers)
     sections = sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section)
     steps = layer_steps(shown, len(manifest.layers))
-    return Inventory(
+    inventory = Inventory(
         digest=parts.digest,
         media_type=manifest.media_type,
-        platform=shown.platform,
+        platform=config.platform,
         config_digest=manifest.config.digest,
         config=shown,
         annotations=masking.labelled(manifest.annotations),
@@ -89,10 +91,11 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         packages=packages_of(merged, distro, parts.base.layer_count if parts.base.known else 0),
         files=merged.files,
         users=parse_passwd(merged.texts.get(USERS_PATH, b"")),
-        secrets=(*(_shown(secret, masking) for secret in found.secrets), *merged.secrets),
+        secrets=(*found.secrets, *merged.secrets),
         sections=sections,
         facts_revision=_revision(facts, manifest.config.digest),
     )
+    return hidden_image(inventory, Hiding(texts=dict.fromkeys(found.hidden, MASKED), uncertain=found.uncertain))
 
 
 def _effective_uid(config: ImageConfig, merged: MergedImage, users: Section) -> int | None:
@@ -126,17 +129,20 @@ def _is_fatal(facts: LayerFacts) -> bool:
     return any(problem.fatal for problem in facts.problems)
 
 
-def _config_secrets(parts: Parts, rules: SecretRules) -> tuple[ConfigSecrets, list[Shortfall]]:
-    others = chain(other_texts("config", parts.raw_config), other_texts("manifest", parts.raw_manifest))
-    try:
-        return config_secrets(parts.config, rules, others), []
-    except TooLargeError as error:
-        return ConfigSecrets(), [Shortfall(sections=SECRETS, what="configuration", reason=str(error))]
-
-
-def _shown(secret: Secret, masking: Masking) -> Secret:
-    """The name of a variable or of a field may hold a value as well."""
-    return replace(secret, hit=replace(secret.hit, path=masking.plain(secret.hit.path)))
+def _with_known(parts: Parts, rules: SecretRules) -> ConfigSecrets:
+    """What was found, and the values that a file of some layer has as well, without anything beside them that would tell."""
+    kept = [known.facts for known in parts.layers if known is not None]
+    known = {hit.fingerprint for facts in kept for hit in facts.secrets if hit.confidence != "low"}
+    if not known:
+        return parts.found
+    config = parts.config
+    texts = (config.user, config.working_dir, *config.env, *config.entrypoint, *config.cmd, *config.healthcheck)
+    steps = (text for step in config.history for text in (step.created_by, step.comment))
+    named = chain(texts, config.labels.values(), steps, parts.manifest.annotations.values(), *(facts.files.path for facts in kept))
+    words = {word for text in named for word in _WORDS.split(text) if is_unlike_words(word)}
+    values = {word for word in words if rules.fingerprint(word.encode("utf-8", "replace")) in known}
+    found = parts.found
+    return replace(found, values=found.values | values, uncertain=found.uncertain | (values - found.values))
 
 
 def _layer_shortfalls(parts: Parts) -> list[Shortfall]:

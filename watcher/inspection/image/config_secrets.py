@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from watcher.inspection.image.config_texts import ImageText, named_texts
+from watcher.inspection.image.config_texts import ImageText, named_texts, other_texts
 from watcher.inspection.secrets.names import Named, named_value, named_values
 from watcher.inspection.secrets.rules import Found, SecretRules
+from watcher.inspection.workers.messages import MAX_HIDDEN
 from watcher.model.errors import TooLargeError
 from watcher.model.image import ImageConfig
 from watcher.model.inventory import Secret, SecretHit
+from watcher.model.masking import addressed, is_unlike_words, longest_first
 
 # Found by its name alone, so it stands beside the rules of the file.
 VARIABLE_RULE = "secret-variable"
@@ -30,10 +32,29 @@ _MIN_TEXT = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigSecrets:
-    """What was found, each value once, and the texts that must be shown nowhere: the values, as they were written."""
+    """What was found, each value once, and the texts that must be shown nowhere: the values, as they were written.
+
+    Those that are `uncertain` have no look of their own. `refusal` says why nothing was looked at.
+    """
 
     secrets: tuple[Secret, ...] = ()
     values: frozenset[str] = frozenset()
+    uncertain: frozenset[str] = frozenset()
+    refusal: str = ""
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The values that are nothing else wherever they stand, in an address too; the longest first, and not too many."""
+        unlike = (value for value in self.values if is_unlike_words(value))
+        return longest_first(form for value in unlike for form in addressed(value))[:MAX_HIDDEN]
+
+
+def secrets_of(config: ImageConfig, raw_config: bytes, raw_manifest: bytes, rules: SecretRules) -> ConfigSecrets:
+    """`config_secrets` of these documents, which are searched in what `config` has no field for; or why not."""
+    try:
+        return config_secrets(config, rules, chain(other_texts("config", raw_config), other_texts("manifest", raw_manifest)))
+    except TooLargeError as error:
+        return ConfigSecrets(refusal=str(error))
 
 
 def config_secrets(config: ImageConfig, rules: SecretRules, others: Iterable[ImageText] = ()) -> ConfigSecrets:
@@ -50,13 +71,16 @@ def config_secrets(config: ImageConfig, rules: SecretRules, others: Iterable[Ima
         raise TooLargeError(f"configuration and manifest have {size} characters of text: at most {MAX_TEXT_BYTES} are searched")
     secrets: dict[str, Secret] = {}
     values: set[str] = set()
+    certain: set[str] = set()
     for each in texts:
         if len(secrets) == MAX_SECRETS:
             break
         for found in _found(each, rules):
-            values.update(found.written)
+            values |= found.written
+            certain |= found.written if found.certain else frozenset()
             secrets.setdefault(found.hit.fingerprint, Secret(hit=found.hit, where=each.where, layer=None, layer_digest=None))
-    return ConfigSecrets(secrets=tuple(secrets.values())[:MAX_SECRETS], values=frozenset(values))
+    listed = tuple(secrets.values())[:MAX_SECRETS]
+    return ConfigSecrets(secrets=listed, values=frozenset(values), uncertain=frozenset(values - certain))
 
 
 def _found(each: ImageText, rules: SecretRules) -> Iterator[Found]:
@@ -85,4 +109,4 @@ def _by_name(named: Named, path: str, rules: SecretRules) -> Found:
         preview="",
         confidence=named.confidence,
     )
-    return Found(hit=hit, written=frozenset({named.value}))
+    return Found(hit=hit, written=frozenset({named.value}), certain=False)

@@ -36,7 +36,7 @@ RULES_FILE = "rules.yaml"
 
 # To be raised whenever the same bytes would give other secrets, by these rules or by what searches and judges: every layer is then
 # read again.
-VERSION = 3
+VERSION = 4
 
 # What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
 # 512 characters of a private key and its line breaks, also in base64.
@@ -107,10 +107,14 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A hit, and the texts that must not be shown: its value, as it is and as it was written. Made to hide them, not to be kept."""
+    """A hit, and the texts that must not be shown: its value, as it is and as it was written. Made to hide them, not to be kept.
+
+    It is `certain` when its own look gives it away, so that it is nothing else in any other place.
+    """
 
     hit: SecretHit
     written: frozenset[str]
+    certain: bool
 
 
 class SecretRules:
@@ -156,6 +160,11 @@ class SecretRules:
         `match_end` an index into it. `line` is the line of that end, counted from 1, None for content without lines; the hit
         carries the line where its value begins. One value may be hit several times: equal hits are one secret.
         """
+        found = self.found_at(rule_id, path, window, match_end, line)
+        return None if found is None else found.hit
+
+    def found_at(self, rule_id: int, path: str, window: bytes, match_end: int, line: int | None) -> Found | None:
+        """What `judge` says, with the value."""
         encoding, number = divmod(rule_id, len(self._compiled))
         each = self._compiled[number]
         if each.paths is not None and each.paths.search(path) is None:
@@ -173,7 +182,8 @@ class SecretRules:
                 # In compiled code only: the same key in a file of its own would be one that somebody uses.
                 if value is None or (line is None and is_self_test_key(value, self._self_test_keys)):
                     return None
-                return self._in_file(each.rule, value, path, _line_of(match.start("value"), window, match_end, line))
+                line = _line_of(match.start("value"), window, match_end, line)
+                return self._in_file(each.rule, value, match["value"], path, line)
         return None
 
     def scan_text(self, text: str, path: str) -> list[SecretHit]:
@@ -187,7 +197,7 @@ class SecretRules:
         """What `scan_text` finds, with the values."""
         content = text.encode("utf-8", "replace")
         lowered = content.lower()
-        written: dict[SecretHit, set[str]] = {}
+        written: dict[SecretHit, tuple[set[str], bool]] = {}
         for each in self._compiled:
             # A rule for all but certain files holds for what is no file.
             if each.paths is not None and not each.paths.search(""):
@@ -198,20 +208,20 @@ class SecretRules:
                 hit = self._hit(each.rule, value, path, each.rule.confidence, None)
                 # Of a private key the expression sees only the beginning, and what is encoded is not where it was found.
                 texts = (text,) if each.rule.form == "pem" or not raw else (_text(value), _text(raw))
-                written.setdefault(hit, set()).update(texts)
-        return [Found(hit=hit, written=frozenset(texts)) for hit, texts in written.items()]
+                written.setdefault(hit, (set(), not each.rule.generic))[0].update(texts)
+        return [Found(hit=hit, written=frozenset(texts), certain=certain) for hit, (texts, certain) in written.items()]
 
     def fingerprint(self, value: bytes) -> str:
         """The first 16 hex digits of HMAC-SHA256 under the deployment's salt."""
         return hmac.digest(self._salt, value, "sha256").hex()[:16]
 
-    def _judge_encoded(self, each: _Compiled, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None:
+    def _judge_encoded(self, each: _Compiled, path: str, window: bytes, match_end: int, line: int | None) -> Found | None:
         """A hit of a fragment: what it says once it is decoded, in the line of the hit."""
         for fragment in each.fragments:
             if window.endswith(fragment.text, 0, match_end):
                 for match in each.value.finditer(decoded(window, match_end, fragment)):
                     if (value := self._confirmed(each, match)) is not None:
-                        return self._in_file(each.rule, value, path, line)
+                        return self._in_file(each.rule, value, value, path, line)
         return None
 
     def _plain_values(self, each: _Compiled, content: bytes, lowered: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -233,9 +243,12 @@ class SecretRules:
                 yield from ((value, b"") for value in values if value is not None)
                 start = content.find(fragment.text, end)
 
-    def _in_file(self, rule: SecretRule, value: bytes, path: str, line: int | None) -> SecretHit:
+    def _in_file(self, rule: SecretRule, value: bytes, raw: bytes, path: str, line: int | None) -> Found:
         in_examples = is_example_path(path) or (rule.generic and is_package_path(path))
-        return self._hit(rule, value, path, rule.in_examples if in_examples else rule.confidence, line)
+        hit = self._hit(rule, value, path, rule.in_examples if in_examples else rule.confidence, line)
+        # A private key has many lines, which nothing else has in it.
+        written = frozenset() if rule.form == "pem" else frozenset({_text(value), _text(raw)})
+        return Found(hit=hit, written=written, certain=not rule.generic)
 
     def _confirmed(self, each: _Compiled, match: re.Match[bytes]) -> bytes | None:
         """The value of a match, when it is a credential by its form, its entropy and what stands around it."""

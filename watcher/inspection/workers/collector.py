@@ -4,13 +4,17 @@ A worker that lies can only lie about the layer it was given. What is checked he
 anything into the facts that a truthful one could not.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.hard_links import last_of_each
+from watcher.inspection.hiding import Hiding, hidden_layer
 from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import (
+    MAX_HIDDEN,
     MAX_PATH,
     MAX_SECRETS,
     Alias,
@@ -18,6 +22,7 @@ from watcher.inspection.workers.messages import (
     Database,
     Done,
     Forgotten,
+    Hidden,
     Limits,
     Message,
     Problems,
@@ -31,6 +36,7 @@ from watcher.model import inventory
 from watcher.model.digest import Digest
 from watcher.model.errors import WorkerFailedError
 from watcher.model.inventory import FileTable, LayerFacts, PackageDatabase, PackageRecord, Problem, SecretHit
+from watcher.model.masking import longest_first
 
 _KINDS = frozenset({inventory.FILE, inventory.DIRECTORY, inventory.SYMLINK, inventory.HARDLINK, inventory.DEVICE, inventory.FIFO})
 _TYPES = frozenset(CATALOGERS)
@@ -38,6 +44,8 @@ _TYPES = frozenset(CATALOGERS)
 # A monorepo with its node_modules has some 20 000 package.json files, one package each.
 MAX_PACKAGES = 500_000
 MAX_PROBLEMS = 64
+# Where a secret is that is in no name, as in an attribute.
+_IN_A_HEADER = "(a header of the archive)"
 # Every byte of a path can become four characters.
 _MAX_TEXT = 4 * MAX_PATH
 
@@ -60,6 +68,9 @@ class Collector:
     _unread: dict[str, str] = field(default_factory=dict)
     _secrets: list[SecretHit] = field(default_factory=list)
     _problems: list[Problem] = field(default_factory=list)
+    _hidden: dict[str, str] = field(default_factory=dict)
+    _uncertain: set[str] = field(default_factory=set)
+    _names: dict[str, SecretHit] = field(default_factory=dict)
 
     def add(self, message: Message) -> None:
         """Raises WorkerFailedError for anything that a truthful worker does not say."""
@@ -87,6 +98,13 @@ class Collector:
                 self._secrets += message.hits
                 _require(len(self._secrets) <= MAX_SECRETS, "too many secrets")
                 _require(all(len(hit.preview) <= 4 for hit in message.hits), "more of a secret than may be kept")
+            case Hidden():
+                self._hidden |= message.texts
+                self._uncertain.update(message.uncertain)
+                self._names |= message.names
+                _require(len(self._hidden) <= MAX_HIDDEN and all(self._hidden), "more than there is to hide")
+                _require(self._names.keys() <= self._hidden.keys(), "a value that is not to be hidden")
+                _require(all(len(hit.preview) <= 4 for hit in message.names.values()), "more of a secret than may be kept")
             case Problems():
                 self._problems += message.problems
                 _require(len(self._problems) <= MAX_PROBLEMS, "too many problems")
@@ -98,14 +116,15 @@ class Collector:
                 pass
 
     def facts(self, digest: Digest, makers: tuple[str, ...]) -> LayerFacts:
-        """The layer's facts; valid only when the bytes that the worker was given were those of `digest`.
+        """The layer's facts, without the values of its secrets; valid only when the bytes that the worker was given were those of
+        `digest`. Takes a moment for a layer of many files.
 
         Raises:
             WorkerFailedError: it never said that it was done.
         """
         if self.done is None:
             raise WorkerFailedError("a worker ended without saying that it was done")
-        return LayerFacts(
+        facts = LayerFacts(
             digest=digest,
             makers=makers,
             compressed_bytes=self.done.compressed_bytes,
@@ -115,9 +134,20 @@ class Collector:
             opaque=tuple(dict.fromkeys(self._opaque)),
             databases=tuple(self._databases.values()),
             texts=self._texts,
-            secrets=tuple(self._secrets),
+            secrets=tuple(dict.fromkeys((*self._secrets, *self._named()))),
             problems=(*self._problems, *self._unread_links()),
         )
+        texts = {value: self._hidden[value] for value in longest_first(self._hidden)}
+        return hidden_layer(facts, Hiding(texts=texts, uncertain=frozenset(self._uncertain)))
+
+    def _named(self) -> Iterator[SecretHit]:
+        """The secrets in names, each with the first path that has it: of an entry, of a link to it, or of what is removed."""
+        files = self._files
+        for value, hit in self._names.items():
+            own = (path for path in files.path if value in path)
+            linked = (path for path, target in zip(files.path, files.link, strict=True) if value in target)
+            removed = (path for path in (*self._whiteouts, *self._opaque) if value in path)
+            yield replace(hit, path=next(chain(own, linked, removed), _IN_A_HEADER))
 
     def _add_rows(self, rows: Rows) -> None:
         count = len(rows.path)

@@ -19,6 +19,8 @@ MAX_PART_BYTES = 512 * 1024
 MAX_PATH = 4096
 # More credentials than that in one layer are a list of them; the rest would tell nobody anything new.
 MAX_SECRETS = 1000
+# Of so many values at most it is looked where else they stand: of long lists of paths each takes some milliseconds.
+MAX_HIDDEN = 200
 
 # How a worker ends; anything else is a signal.
 DONE, OVER_MEMORY, CRASHED, REFUSED = 0, 70, 71, 72
@@ -145,6 +147,17 @@ class Secrets(_Frame, frozen=True, kw_only=True, tag="secrets"):
     hits: tuple[SecretHit, ...]
 
 
+class Hidden(_Frame, frozen=True, kw_only=True, tag="hidden"):
+    """Values of secrets that the layer has, each with what is shown instead wherever it stands. Heard, used, and forgotten.
+
+    `uncertain` ones may be something else as well. `names` are found in a name rather than in a file; whose, the hit does not say.
+    """
+
+    texts: dict[str, str]
+    uncertain: tuple[str, ...]
+    names: dict[str, SecretHit]
+
+
 class Problems(_Frame, frozen=True, kw_only=True, tag="problems"):
     problems: tuple[Problem, ...]
 
@@ -156,7 +169,7 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
     plain_bytes: int
 
 
-Message = Confined | Refused | Rows | Removals | Database | Text | Alias | Forgotten | Secrets | Problems | Done
+Message = Confined | Refused | Rows | Removals | Database | Text | Alias | Forgotten | Secrets | Hidden | Problems | Done
 
 _ENCODER = msgspec.msgpack.Encoder()
 

@@ -1,0 +1,150 @@
+"""Takes the values of secrets out of what is known of a layer or of an image, before it is kept or shown. Pure.
+
+What was hidden cannot be judged: a value that was recognised by its name alone may be a name that a rule asks for, chosen by the
+image's author for that. Then the section is no longer complete.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
+from typing import Any, TypeVar
+
+from watcher.inspection.problems import FILES, PACKAGES, USERS_AND_DISTRO
+from watcher.model.inventory import FileTable, Inventory, LayerFacts, Problem
+from watcher.model.masking import MASKED
+from watcher.model.verdict import Section, SectionState
+
+REASON = "hidden-secret"
+
+# Said by us or worked out from bytes, and not by the image's author: nothing of it is hidden, whatever he calls a password.
+_OURS = frozenset({"digest", "config_digest", "layer_digest", "facts_revision", "fingerprint", "makers", "kind", "state", "rule"})
+_DETAIL = "a password that is in the image is also a part of names that it has here; those names are not shown"
+
+_Any = TypeVar("_Any")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hiding:
+    """`texts` are to be hidden, the longest first, each with what is shown instead. `uncertain` ones may be something else."""
+
+    texts: Mapping[str, str]
+    uncertain: frozenset[str] = frozenset()
+
+    def within(self, texts: Iterable[str]) -> "Hiding":
+        """As much of it as occurs in any of these: they may be millions, and what is hidden is mostly nowhere else."""
+        if not self.texts:
+            return self
+        whole = "\n".join(texts)
+        return replace(self, texts={hidden: shown for hidden, shown in self.texts.items() if hidden in whole})
+
+    @property
+    def is_uncertain(self) -> bool:
+        return not self.uncertain.isdisjoint(self.texts)
+
+    def text(self, text: str) -> str:
+        for hidden, shown in self.texts.items():
+            if hidden in text:
+                text = text.replace(hidden, shown)
+        return text
+
+    def all_of(self, value: _Any) -> _Any:
+        """The value with every text in it, keys apart."""
+        return self._of(value) if self.texts else value
+
+    def _of(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case bytes():
+                return self.text(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            case tuple() | list():
+                return type(value)(map(self._of, value))
+            case dict():
+                return {key: self._of(item) for key, item in value.items()}
+            case _ if is_dataclass(value) and not isinstance(value, type):
+                changed = {each.name: self._of(getattr(value, each.name)) for each in fields(value) if each.name not in _OURS}
+                return replace(value, **changed)
+        return value
+
+
+def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
+    """The layer's facts. What is shown instead must differ as the values do, so that no file is taken for another."""
+    paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque))
+    packages = hiding.within(_texts_of(facts.databases))
+    accounts = hiding.within(_texts_of(facts.texts))
+    problems = list(hiding.all_of(facts.problems))
+    for part, sections in ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO)):
+        if part.is_uncertain:
+            problems.append(Problem(reason=REASON, detail=_DETAIL, sections=sections))
+    return replace(
+        facts,
+        files=_files(facts.files, paths),
+        whiteouts=paths.all_of(facts.whiteouts),
+        opaque=paths.all_of(facts.opaque),
+        databases=packages.all_of(facts.databases),
+        texts=accounts.all_of(facts.texts),
+        secrets=hiding.all_of(facts.secrets),
+        problems=tuple(problems),
+    )
+
+
+def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
+    """The image, but for its configuration and annotations, which model/masking.py knows better."""
+    paths = hiding.within(chain(inventory.files.path, inventory.files.link))
+    packages = hiding.within(_texts_of(inventory.packages))
+    accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
+    sections = dict(hiding.all_of(inventory.sections))
+    for part, names in ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO)):
+        if part.is_uncertain:
+            sections |= {name: _partial(sections[name]) for name in names}
+    return replace(
+        inventory,
+        files=_files(inventory.files, paths),
+        packages=packages.all_of(inventory.packages),
+        users=accounts.all_of(inventory.users),
+        distro=accounts.all_of(inventory.distro),
+        media_type=hiding.text(inventory.media_type),
+        platform=hiding.text(inventory.platform),
+        layers=hiding.all_of(inventory.layers),
+        base=hiding.all_of(inventory.base),
+        secrets=hiding.all_of(inventory.secrets),
+        sections=sections,
+    )
+
+
+def carries(facts: LayerFacts, values: Sequence[str]) -> bool:
+    """Whether any of the values is anywhere in the facts."""
+    hiding = Hiding(texts=dict.fromkeys(values, MASKED))
+    return bool(hiding.texts) and bool(hiding.within(_texts_of(facts)).texts)
+
+
+def _files(files: FileTable, hiding: Hiding) -> FileTable:
+    return replace(files, path=hiding.all_of(files.path), link=hiding.all_of(files.link)) if hiding.texts else files
+
+
+def _partial(section: Section) -> Section:
+    if section.state is not SectionState.COMPLETE:
+        return section
+    return Section(state=SectionState.PARTIAL, reason=_DETAIL, skipped=(REASON,))
+
+
+def _texts_of(value: Any) -> Iterable[str]:
+    match value:
+        case str():
+            yield value
+        case bytes():
+            yield value.decode("utf-8", "surrogateescape")
+        case FileTable():
+            yield from chain(value.path, value.link)
+        case tuple() | list():
+            for item in value:
+                yield from _texts_of(item)
+        case dict():
+            for item in value.values():
+                yield from _texts_of(item)
+        case _ if is_dataclass(value):
+            for each in fields(value):
+                if each.name not in _OURS:
+                    yield from _texts_of(getattr(value, each.name))
+        case _:
+            pass
