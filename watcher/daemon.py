@@ -35,6 +35,7 @@ from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.pipeline.routing import Route
+from watcher.pipeline.second_looks import second_looks
 from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
@@ -248,6 +249,7 @@ def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIn
         own_writes=storage.own_writes,
         clock=utc_now,
         counted=metrics.count_event,
+        second_looks=partial(second_looks, storage.verdicts),
     )
 
 

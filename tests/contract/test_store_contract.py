@@ -178,6 +178,22 @@ async def test_every_tag_of_a_digest_is_remembered(bench: Bench) -> None:
     assert await bench.verdicts.tags(HOST, SUBJECT.repository, OTHER) == ()
 
 
+async def test_a_tag_that_left_is_none_of_the_digest(bench: Bench) -> None:
+    """Of that digest and no other, until a verdict is recorded by it again; the image is known all the same."""
+    other = replace(SUBJECT, digest=OTHER)
+    await bench.record("v-1")
+    await bench.record("v-2", subject=other)
+    place = (HOST, SUBJECT.repository)
+    assert {*await bench.verdicts.led_to(*place, (Tag("v1"), Tag("v9")))} == {IMAGE, OTHER}
+    await bench.verdicts.left(*place, IMAGE, (Tag("v1"),))
+    assert await bench.verdicts.led_to(*place, (Tag("v1"),)) == {OTHER}
+    assert await bench.verdicts.tags(*place, IMAGE) == ()
+    assert await bench.verdicts.judged(*place) == {IMAGE: set(), OTHER: {"v1"}}
+    assert [row.tags for row in await bench.images.images()] == [(), ("v1",)]
+    await bench.record("v-3")
+    assert await bench.verdicts.tags(*place, IMAGE) == ("v1",)
+
+
 async def test_of_an_index_all_verdicts_are_recorded_or_none(bench: Bench) -> None:
     """One call is one transaction: a record that fails half-way leaves nothing."""
     broken = a_verdict(id="v-2", outcome="no outcome")

@@ -26,6 +26,7 @@ def test_an_image_that_no_event_told_of_gets_its_verdict(
     daemon.start()
     try:
         judged_once(registry, daemon, image)
+        leaves_its_tag(registry, daemon, image, tmp_path)
     finally:
         assert daemon.stop() == 0
 
@@ -42,3 +43,14 @@ def judged_once(registry: RunningRegistry, daemon: RunningDaemon, image: BuiltIm
     assert passes()[-1]["taken_in"] == 0
     assert sum(line["event"] == "verdict.recorded" for line in daemon.lines()) == 1
     assert [each["decision"] for each in daemon.get("/api/v1/events")["events"]] == ["accepted"]
+
+
+def leaves_its_tag(registry: RunningRegistry, daemon: RunningDaemon, image: BuiltImage, tmp_path: Path) -> None:
+    """Another image takes the tag while nobody tells."""
+    other = build_image([build_layer({"etc/os-release": "ID=alpine\n"})], config={"User": "1000"})
+    skopeo_push(write_layout(tmp_path / "other", other), f"{registry.host}/team/app:v1")
+
+    def tags() -> dict[str, list[str]]:
+        return {each["digest"]: each["tags"] for each in daemon.get("/api/v1/images")["images"]}
+
+    eventually(lambda: tags().get(other.digest) == ["v1"] and tags()[image.digest] == [], what=f"the tag to move\n{daemon.tail()}")

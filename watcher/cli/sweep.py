@@ -47,6 +47,7 @@ def sweep_now(registry: str | None, output: str) -> None:
         click.echo(
             f"{report.registry}: {report.repositories} repositories, {report.images} images, "
             f"{len(report.found)} without a verdict, {report.taken_in} of them new"
+            + (f", {report.lost_tags} without a tag they had" if report.lost_tags else "")
         )
         for pattern in report.unmatched:
             click.echo(f"{report.registry}: nothing is called {pattern}", err=True)
@@ -83,6 +84,7 @@ def _json(report: SweepReport) -> dict[str, Any]:
             f"{push.registry}/{push.repository}{f':{push.tag}' if push.tag else ''}@{push.digest}" for push in report.found
         ],
         "taken_in": report.taken_in,
+        "lost_tags": report.lost_tags,
         "unmatched": report.unmatched,
         "problems": report.problems,
     }

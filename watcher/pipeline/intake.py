@@ -1,7 +1,7 @@
 """The first loop: delivery → dialect → backlog. When it returns, everything in the delivery is on disk."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -28,11 +28,20 @@ WAIT_FOR_INDEX_SECONDS = 5.0
 SAME_BODY_SECONDS = 600.0
 
 
+SecondLooks = Callable[[Deleted], Awaitable[Sequence[Push]]]
+
+
+async def no_looks(_: Deleted) -> Sequence[Push]:
+    """Nothing is known of any tag."""
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class DurableIntake:
     """`Intake` of watcher/sources/protocol.py, and `Submissions` of watcher/api/context.py.
 
-    `dialects` is by source. `counted` is told (source, fate, reason).
+    `dialects` is by source. `counted` is told (source, fate, reason). `second_looks` says what to look at again when
+    something was deleted.
     """
 
     dialects: Mapping[str, Dialect]
@@ -40,6 +49,7 @@ class DurableIntake:
     own_writes: OwnWrites
     clock: Clock
     counted: Callable[[str, str, str], None]
+    second_looks: SecondLooks = no_looks
     _calls: SharedCalls[Arrival, Receipt] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +62,8 @@ class DurableIntake:
             RetryableError: nothing of it may be acknowledged.
         """
         decisions = self._decide(source, delivery)
-        accepted = await self._take(source, self._arrivals(source, delivery, decisions))
+        arrivals = self._arrivals(source, delivery, decisions)
+        accepted = await self._take(source, arrivals, await self._looks_again(arrivals))
         shaken = next((each for each in decisions if isinstance(each, Handshake)), None)
         return replace(accepted, handshake=shaken) if shaken else accepted
 
@@ -96,14 +107,30 @@ class DurableIntake:
         (receipt,) = await self._keep_counted(source, [arrival])
         return receipt.job_id or job_id
 
-    async def _keep_counted(self, source: str, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
-        receipts = await self._calls.together(arrivals)
+    async def _keep_counted(self, source: str, arrivals: Sequence[Arrival], looks: Sequence[Arrival] = ()) -> Sequence[Receipt]:
+        """The receipts of `arrivals`. `looks` are kept with them, and were sent by nobody."""
+        receipts = (await self._calls.together([*arrivals, *looks]))[: len(arrivals)]
         for receipt in receipts:
             self.counted(source, receipt.fate.value, receipt.reason)
         return receipts
 
-    async def _take(self, source: str, arrivals: Sequence[Arrival]) -> Accepted:
-        receipts = await self._keep_counted(source, arrivals)
+    async def _looks_again(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        """What is looked at again since something is said to be deleted."""
+        return [
+            Arrival(
+                source=each.source,
+                decision=Pushed(push=push),
+                delivery_key=f"{each.delivery_key}/{push.tag or push.digest}",
+                received_at=each.received_at,
+                lane=Lane.REEVALUATE,
+            )
+            for each in arrivals
+            if isinstance(each.decision, Deleted)
+            for push in await self.second_looks(each.decision)
+        ]
+
+    async def _take(self, source: str, arrivals: Sequence[Arrival], looks: Sequence[Arrival] = ()) -> Accepted:
+        receipts = await self._keep_counted(source, arrivals, looks)
         fates = dict.fromkeys(Fate, 0)
         for arrival, receipt in zip(arrivals, receipts, strict=True):
             fates[receipt.fate] += 1

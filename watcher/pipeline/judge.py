@@ -1,18 +1,19 @@
 """One job, from its lease to its settlement: pin → fetch → judge → record. Any may run twice; the second time changes nothing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from watcher.backlog.protocol import Backlog, Dead, Demoted, Done, Job, Lane, Retry, Settlement
+from watcher.backlog.protocol import Arrival, Backlog, Dead, Demoted, Done, Job, Lane, Retry, Settlement
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index
-from watcher.model.reference import Host, RepositoryName
+from watcher.model.push import Push, Pushed
+from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Task
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 LOOKS_BEFORE_GONE = 3
 # An event can be sent before its tag is written: a tag that leads elsewhere is looked at again after this.
 LOOK_AGAIN_SECONDS = 2.0
+# Of more digests than this that lose a tag at a time, the others are found by a sweep.
+JUDGED_AGAIN = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +71,9 @@ class Judge:
         already = await self.verdicts.verdict(job.id)
         if already is not None:
             return Done(result=already.outcome.value)
-        pinned = await pin(job, self.registries)
+        pinned = await pin(job, self.registries, partial(self.verdicts.tags, push.registry, push.repository))
+        if pinned.left:
+            await self.verdicts.left(push.registry, push.repository, pinned.digest, pinned.left)
         settlement = self._moved(job, pinned) or await self._repeated(job, pinned)
         if settlement is not None:
             return settlement
@@ -135,6 +140,8 @@ class Judge:
 
         CI announces nothing, it asks: that there is no such image is its answer.
         """
+        if job.push.digest is None and job.push.tag is not None:
+            await self._untagged(job, job.push.tag)
         if job.lane is Lane.CI or await self.backlog.deleted(job):
             return Done(result="gone")
         if job.push.digest is None:
@@ -142,6 +149,33 @@ class Judge:
         task = await self._task(job, Pinned(digest=job.push.digest, tags=job.tags))
         judged = [self.judging.unknown(task, job.push.media_type or "", error)]
         return await self._record(job, judged, time.monotonic(), children=())
+
+    async def _move_tags(self, job: Job, judged: Judged) -> None:
+        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without."""
+        place, tags = judged.verdict.subject, judged.verdict.subject.tags
+        before = {*await self.verdicts.led_to(place.registry, place.repository, tags)} - {place.digest} if tags else set()
+        if judged.reads_tags:
+            # Put before the tags are moved: what is cut off in between is done again, not forgotten.
+            await self._judge_again(job, before)
+        for digest in before:
+            await self.verdicts.left(place.registry, place.repository, digest, tags)
+
+    async def _untagged(self, job: Job, tag: Tag) -> None:
+        """A tag leads nowhere: what it led to is judged without it, and leaves it when it is."""
+        push = job.push
+        await self._judge_again(job, await self.verdicts.led_to(push.registry, push.repository, (tag,)))
+
+    async def _judge_again(self, job: Job, digests: Collection[Digest]) -> None:
+        if not digests:
+            return
+        push, now = job.push, self.clock()
+        again = [Push(registry=push.registry, repository=push.repository, digest=digest) for digest in sorted(digests)]
+        await self.backlog.put(
+            [
+                Arrival(source=job.source, decision=Pushed(push=each), delivery_key=None, received_at=now, lane=Lane.REEVALUATE)
+                for each in again[:JUDGED_AGAIN]
+            ]
+        )
 
     async def _judge_covering(
         self,
@@ -162,6 +196,7 @@ class Judge:
             self._covered.difference_update(covering)
 
     async def _record(self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...]) -> Settlement:
+        await self._move_tags(job, judged[-1])
         await self.verdicts.record(judged, partial(publishers_of, self.routes))
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)

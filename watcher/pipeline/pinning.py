@@ -1,6 +1,7 @@
 """What an event says of a tag, held against the registry: events come late and in any order, the registry is asked now."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from watcher.backlog.protocol import Job, Lane
@@ -9,21 +10,28 @@ from watcher.model.errors import NotFoundError, PermanentError
 from watcher.model.reference import Reference, Tag
 from watcher.registry.protocol import Registries
 
+Known = Callable[[Digest], Awaitable[Sequence[Tag]]]
+"""`await known(digest)`: the tags that lead to a digest, as far as is known."""
+
 # Of more tags than this on one digest, the others are believed.
 TAGS_ASKED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """The digest to judge, and which of the job's tags lead to it. `moved` are those that lead elsewhere or nowhere by now."""
+    """The digest to judge, and the tags that lead to it.
+
+    `moved` are those of the job, `left` those it was known by, that lead elsewhere or nowhere by now.
+    """
 
     digest: Digest
     tags: tuple[Tag, ...]
     moved: tuple[Tag, ...] = ()
+    left: tuple[Tag, ...] = ()
 
 
-async def pin(job: Job, registries: Registries) -> Pinned:
-    """Find the digest of a job that has only a tag, and check the tags of one that has a digest.
+async def pin(job: Job, registries: Registries, known: Known) -> Pinned:
+    """Find the digest of a job that has only a tag, and ask where the tags lead that it came by, and that it is known by.
 
     Raises:
         NotFoundError: there is only a tag, and it leads nowhere.
@@ -34,14 +42,11 @@ async def pin(job: Job, registries: Registries) -> Pinned:
     async def named(tag: Tag) -> Digest | None:
         return await registries.head(Reference(registry=push.registry, repository=push.repository, tag=tag))
 
-    if push.digest is None:
-        digest = await named(push.tag) if push.tag is not None else None
-        if digest is None:
-            raise NotFoundError(f"{push.registry}/{push.repository}:{push.tag} does not exist")
-        return Pinned(digest=digest, tags=job.tags)
+    digest = push.digest or (await named(push.tag) if push.tag is not None else None)
+    if digest is None:
+        raise NotFoundError(f"{push.registry}/{push.repository}:{push.tag} does not exist")
     if job.lane is Lane.CI:
-        return Pinned(digest=push.digest, tags=job.tags)  # resolved when it was submitted, and somebody waits
-    digest = push.digest
+        return Pinned(digest=digest, tags=job.tags)  # resolved when it was submitted, and somebody waits
 
     async def leads_there(tag: Tag) -> bool:
         try:
@@ -49,6 +54,14 @@ async def pin(job: Job, registries: Registries) -> Pinned:
         except PermanentError:
             return True  # a registry that refuses to say does not say otherwise
 
-    answers = await asyncio.gather(*(leads_there(tag) for tag in job.tags[:TAGS_ASKED]))
-    moved = {tag for tag, answer in zip(job.tags, answers, strict=False) if not answer}
-    return Pinned(digest=digest, tags=tuple(tag for tag in job.tags if tag not in moved), moved=tuple(sorted(moved)))
+    known_by = await known(digest)
+    before = [tag for tag in known_by if tag not in job.tags]
+    tags = (*(job.tags if push.digest else ()), *before)
+    answers = await asyncio.gather(*(leads_there(tag) for tag in tags[:TAGS_ASKED]))
+    elsewhere = {tag for tag, answer in zip(tags, answers, strict=False) if not answer}
+    return Pinned(
+        digest=digest,
+        tags=tuple(tag for tag in (*job.tags, *before) if tag not in elsewhere),
+        moved=tuple(sorted(elsewhere.intersection(job.tags))),
+        left=tuple(sorted(elsewhere.intersection(known_by))),
+    )

@@ -82,5 +82,6 @@ class SweepSource:
             images=report.images,
             without_verdict=len(report.found),
             taken_in=report.taken_in,
+            lost_tags=report.lost_tags,
         )
         self._swept(self.name, len(report.found), report.taken_in)

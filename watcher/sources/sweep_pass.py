@@ -22,12 +22,14 @@ HEADS_AT_ONCE = 16
 class SweepReport:
     """What one pass saw. `found` had no verdict, or none under that tag; of those `taken_in` became new jobs.
 
+    `lost_tags` are images that are known by a tag which leads elsewhere or nowhere: those are looked at again.
     `unmatched` are configured names and globs that nothing came of; `problems` are sentences about what could not be read.
     """
 
     registry: Host
     repositories: int = 0
     images: int = 0
+    lost_tags: int = 0
     found: list[Push] = field(default_factory=list)
     taken_in: int = 0
     unmatched: list[str] = field(default_factory=list)
@@ -60,6 +62,9 @@ async def sweep(scope: Scope, source: str, registries: Registries, judged: Judge
         report.found += found
         if found:
             report.taken_in += (await intake.found(source, found)).accepted
+        if lost := _without_their_tags(scope, repository, images, known):
+            report.lost_tags += len(lost)
+            await intake.found(source, lost)
     report.unmatched += [pattern for pattern in scope.repositories if pattern not in matched]
     return report
 
@@ -122,6 +127,17 @@ async def _resolved(registry: Host, registries: Registries, repository: Reposito
 def _is_news(push: Push, known: Mapping[Digest, Collection[Tag]]) -> bool:
     tags = known.get(push.digest) if push.digest is not None else None
     return tags is None or (push.tag is not None and push.tag not in tags)
+
+
+def _without_their_tags(
+    scope: Scope, repository: RepositoryName, images: Sequence[Push], known: Mapping[Digest, Collection[Tag]]
+) -> Sequence[Push]:
+    leads = {push.tag: push.digest for push in images}
+    return [
+        Push(registry=scope.registry, repository=repository, digest=digest)
+        for digest, tags in sorted(known.items())
+        if any(leads.get(tag) != digest and glob_any(tag, scope.tags) for tag in tags)
+    ]
 
 
 def _patterns(scope: Scope, repository: RepositoryName) -> Sequence[str]:

@@ -109,11 +109,10 @@ def _older_than(verdict_id: str | None) -> Sequence[ColumnElement[bool]]:
 
 def _rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:
     tags: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
-    seen = select(image.c.digest, reference.c.registry, reference.c.repository, reference.c.tag).join(
-        reference, reference.c.image_id == image.c.id
-    )
-    for digest, registry, repository, tag in connection.execute(seen.where(image.c.id.in_(ids))):
-        tags[digest, registry, repository].update([tag] if tag else [])
+    places = (reference.c.registry, reference.c.repository, reference.c.tag, reference.c.leads)
+    seen = select(image.c.digest, *places).join(reference, reference.c.image_id == image.c.id)
+    for digest, registry, repository, tag, leads in connection.execute(seen.where(image.c.id.in_(ids))):
+        tags[digest, registry, repository].update([tag] if tag and leads else [])
     newest = (
         select(func.max(verdict.c.id))
         .where(verdict.c.image_id.in_(ids), verdict.c.stands)

@@ -74,7 +74,15 @@ class VerdictStore(Protocol):
         ...
 
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
-        """Every tag an event has ever named this digest by."""
+        """The tags that lead to a digest, as far as is known."""
+        ...
+
+    async def led_to(self, registry: Host, repository: RepositoryName, tags: Collection[Tag]) -> Collection[Digest]:
+        """What these tags lead to, as far as is known."""
+        ...
+
+    async def left(self, registry: Host, repository: RepositoryName, digest: Digest, tags: Collection[Tag]) -> None:
+        """After this returns the tags are known not to lead to the digest, until a verdict of it is recorded by them again."""
         ...
 
     async def evaluations(
@@ -84,7 +92,10 @@ class VerdictStore(Protocol):
         ...
 
     async def judged(self, registry: Host, repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
-        """What of a repository has a verdict, with every tag it is known by. One that was not found when it was judged has none."""
+        """What of a repository has a verdict, with the tags that lead to it as far as is known.
+
+        One that was not found when it was judged has none.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from watcher.store.packages import PackageSet, runs_of, sets_of, write_sets
 from watcher.store.protocol import Judged
 from watcher.store.statements import insert_new, pack
 from watcher.store.tables import findings, image, reference, verdict
+from watcher.store.tags import lead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ def write(connection: Connection, prepared: Prepared, *, stands: bool) -> bool:
         return False
     image_id = _write_image(connection, prepared)
     insert_new(connection, reference, _reference_rows(said, image_id))
+    if said.subject.tags:
+        lead(connection, said.subject)
     insert_new(connection, findings, [{"digest": prepared.findings_digest, "blob": prepared.findings_blob}])
     row = _verdict_row(said, image_id, prepared.findings_digest)
     connection.execute(verdict.insert(), row | {"looked": prepared.looked, "stands": stands})

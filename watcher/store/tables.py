@@ -90,7 +90,8 @@ image = Table(
     Index("ix_image_chain", "chain_id"),
 )
 
-# Where an image was seen, and by which names: '' where it has no tag or no environment. Nothing is removed when a tag moves.
+# Where an image was seen, and by which names: '' where it has no tag or no environment. Nothing is removed when a tag moves, since
+# what was once known by it may still be somebody's base; `leads` says whether the tag led there when that was last known.
 reference = Table(
     "reference",
     metadata,
@@ -100,6 +101,7 @@ reference = Table(
     Column("repository", Text, nullable=False),
     Column("tag", Text, nullable=False),
     Column("environment", Text, nullable=False),
+    Column("leads", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("image_id", "registry", "repository", "tag", "environment"),
     Index("ix_reference_place", "registry", "repository"),
 )

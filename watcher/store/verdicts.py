@@ -20,6 +20,7 @@ from watcher.store.protocol import Evaluation, Judged, Routing
 from watcher.store.recording import FindingsBlob, prepare, write
 from watcher.store.statements import Transactions, insert_new
 from watcher.store.tables import findings, image, publication, reference, verdict
+from watcher.store.tags import leave, led_to, tags_of
 
 
 class StoredVerdicts:
@@ -71,20 +72,16 @@ class StoredVerdicts:
         return await self._one(statement)
 
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
-        """Every tag an event has ever named this digest by, sorted."""
-        statement = (
-            select(reference.c.tag)
-            .distinct()
-            .where(
-                reference.c.image_id == image_id_of(digest),
-                reference.c.registry == registry,
-                reference.c.repository == repository,
-                reference.c.tag != "",
-            )
-            .order_by(reference.c.tag)
-        )
-        found = await self._database.read(lambda connection: connection.execute(statement).scalars().all())
-        return tuple(Tag(tag) for tag in found)
+        """See `VerdictStore.tags`. Sorted."""
+        return await self._database.read(lambda connection: tags_of(connection, registry, repository, digest))
+
+    async def led_to(self, registry: Host, repository: RepositoryName, tags: Collection[Tag]) -> Collection[Digest]:
+        """See `VerdictStore.led_to`."""
+        return await self._database.read(lambda connection: led_to(connection, registry, repository, tags))
+
+    async def left(self, registry: Host, repository: RepositoryName, digest: Digest, tags: Collection[Tag]) -> None:
+        """See `VerdictStore.left`."""
+        await self._database.write(lambda connection: leave(connection, registry, repository, digest, tags))
 
     async def evaluations(
         self, registry: Host, repository: RepositoryName, digest: Digest, *, since: datetime, limit: int = 20
@@ -128,7 +125,7 @@ class StoredVerdicts:
             .scalar_subquery()
         )
         statement = (
-            select(image.c.digest, reference.c.tag)
+            select(image.c.digest, reference.c.tag, reference.c.leads)
             .join(image, image.c.id == reference.c.image_id)
             .where(
                 reference.c.registry == registry,
@@ -138,8 +135,8 @@ class StoredVerdicts:
         )
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         found: defaultdict[Digest, set[Tag]] = defaultdict(set)
-        for digest, tag in rows:
-            found[Digest(digest)] |= {Tag(tag)} if tag else set()
+        for digest, tag, leads in rows:
+            found[Digest(digest)] |= {Tag(tag)} if tag and leads else set()
         return found
 
     async def _one(self, statement: Select[Any]) -> Verdict | None:

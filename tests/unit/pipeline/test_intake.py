@@ -12,7 +12,7 @@ from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import Digest
 from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
-from watcher.model.push import EXCERPT_BYTES, Decision, Handshake, Ignored, Push, Pushed, Rejected
+from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Subject
 from watcher.pipeline.intake import SAME_BODY_SECONDS, DurableIntake
@@ -69,6 +69,24 @@ class Bench:
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+async def test_what_a_deletion_may_have_changed_is_looked_at_in_the_same_breath(bench: Bench) -> None:
+    """It is on disk with the deletion, once however often that is said, and nobody is told that it was sent."""
+
+    async def looks(gone: Deleted) -> list[Push]:
+        return [Push(registry=gone.registry, repository=gone.repository, tag=gone.tag, digest=gone.digest)]
+
+    bench.intake.second_looks = looks
+    event = {**push(), "action": "delete"}
+    first, again = await bench.take(event), await bench.take(event)
+    assert [fate for _, fate, _ in bench.counts] == ["ignored", "duplicate"]
+    assert (first.accepted, first.ignored, again.accepted) == (0, 1, 0)
+    deletion, look, *_ = bench.backlog.arrivals
+    assert isinstance(deletion.decision, Deleted)
+    assert isinstance(look.decision, Pushed)
+    assert look.lane is Lane.REEVALUATE
+    assert look.delivery_key == bench.backlog.arrivals[3].delivery_key != deletion.delivery_key
 
 
 def push(

@@ -94,6 +94,18 @@ async def test_a_tag_that_no_verdict_names_is_news(bench: Bench) -> None:
     assert bench.found == [(APP, "latest", digest)]
 
 
+async def test_what_lost_a_tag_is_looked_at_again(bench: Bench) -> None:
+    """It leads elsewhere, or nowhere; a tag that nobody asked for may lead anywhere."""
+    now, before, gone = image("now"), image("before"), image("gone")
+    put_image(bench.registry, APP, now, "v1")
+    known = {now.digest: ["v1"], before.digest: ["v1"], gone.digest: ["v2"]}
+    bench.verdicts[APP] = {digest: [Tag(tag) for tag in tags] for digest, tags in known.items()}
+    report = await bench.sweep(untagged=False)
+    assert (report.found, report.lost_tags) == ([], 2)
+    assert {*bench.found} == {(APP, None, before.digest), (APP, None, gone.digest)}
+    assert (await bench.sweep(untagged=False, tags=("release-*",))).lost_tags == 0
+
+
 async def test_many_tags_are_all_asked_for(bench: Bench) -> None:
     """Not only as many as are asked for at a time."""
     digest = put_image(bench.registry, APP, image("1"), "v0")
