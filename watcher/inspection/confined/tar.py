@@ -42,8 +42,8 @@ _PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK = 120, 103, 76, 75
 _HEADER_ONLY = frozenset({HARD_LINK, SYMBOLIC_LINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 _EXTENSIONS = frozenset({_PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
 _PAX_TIMES = frozenset({b"mtime", b"atime", b"ctime"})
-# A dot may be a file of its own; a slash leads to the root.
-_NEEDS_CLEANING = b"./"
+# What a header itself can hold of a name.
+_MAX_SHORT = 256
 
 # What a header is by its magic. Only the last three have more than the fields of version 7.
 _V7, _USTAR, _GNU = range(3)
@@ -107,7 +107,7 @@ class TarReader:
         extended = may_be_sparse = False
         # What a header has behind its link is mostly that of the header before: owner, device, prefix.
         known, form, prefix = b"", _V7, b""
-        known_extension = b""
+        known_extension = known_time = b""
         owners, times, sums = self._owners, self._times, self._sums
         data, at, end = self._data, self._at, len(self._data)
         while True:
@@ -143,13 +143,14 @@ class TarReader:
             if size is None:
                 self._at = at
                 raise DamagedTarError(self.offset - BLOCK, "a header without a valid size")
-            owner = owners.get(block[100:124])
-            if owner is None or block[136:148] not in times:
+            owner, time = owners.get(block[100:124]), block[136:148]
+            if owner is None or (time != known_time and time not in times):
                 self._at = at
                 owner = self._common(block)
+            known_time = time
             rest = block[257:]
             kind = block[156]
-            if kind in _EXTENSIONS:
+            if kind != REGULAR and kind in _EXTENSIONS:
                 self._at = at
                 if rest != known_extension:
                     known_extension = rest
@@ -182,21 +183,20 @@ class TarReader:
             written = block[:stop] if 0 <= stop < 100 else block[:100]
             if prefix:
                 written = prefix + written
-            target = b""
-            if extended:
-                self._at = at
-                written = name or records.get(b"path") or written
-                size, owner = self._overridden(records, size, owner)
-            stored = size
-            if kind != REGULAR:
+            target, stored, is_long = b"", size, False
+            sparse: Sparse | None = None
+            if extended or kind != REGULAR:
+                if extended:
+                    self._at = at
+                    written = name or records.get(b"path") or written
+                    size, owner = self._overridden(records, size, owner)
+                    stored = size
                 if kind in (SYMBOLIC_LINK, HARD_LINK):
                     target = link or records.get(b"linkpath") or block[157:257].partition(b"\0")[0]
                 elif kind == _OLD_REGULAR:
                     kind = DIRECTORY if written.endswith(b"/") else REGULAR
                 if kind in _HEADER_ONLY:
                     stored = 0
-            sparse: Sparse | None = None
-            if extended or kind == GNU_SPARSE:
                 if kind == GNU_SPARSE or (may_be_sparse and is_sparse(records)):
                     self._at = at
                     sparse = self._sparse(block, kind, form, records, size)
@@ -206,12 +206,15 @@ class TarReader:
                         kind = REGULAR
                     else:
                         written = records.get(b"GNU.sparse.name") or written
-                name, link, records, extended, may_be_sparse = b"", b"", {}, False, False
-            # Nearly every name is clean but for a leading `./` and a directory's slash at the end.
+                if extended:
+                    is_long = len(written) > _MAX_SHORT
+                    name, link, records, extended, may_be_sparse = b"", b"", {}, False, False
+            # Nearly every name is clean but for a leading `./` and a directory's slash at the end. What begins with less than a
+            # digit may begin with a slash, or a dot that is no file's.
             path: bytes | None = written[2:] if written[:2] == b"./" else written
             if kind == DIRECTORY and path and path[-1] == 47:
                 path = path[:-1]
-            if not path or path[0] in _NEEDS_CLEANING or path[-1] == 47 or b"/." in path or b"//" in path or len(path) > 256:
+            if not path or path[0] < 48 or path[-1] == 47 or b"/." in path or b"//" in path or is_long:
                 path = clean_path(written)
             member = (path, kind, owner, size, target, self._start + at, written, sparse)
             self._at = at
