@@ -18,7 +18,7 @@ from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
 from watcher.evaluation.policies.loading import load_settings
-from watcher.inspection.image.base_image import trusted_by
+from watcher.inspection.image.base_image import listed_in, trusted_by
 from watcher.inspection.inspector import Inspector
 from watcher.kit.clock import utc_now
 from watcher.kit.secret import Secret, resolve
@@ -124,7 +124,13 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         judge = Judge(
             backlog=storage.backlog,
             verdicts=storage.verdicts,
-            judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version=VERSION),
+            judging=Judging(
+                inspector=inspector,
+                gathering=Gathering(),
+                evaluator=evaluator,
+                engine_version=VERSION,
+                is_base=listed_in(settings.policies.lists.get("trusted_bases", ())),
+            ),
             registries=registries,
             environments=settings.environments,
             routes=_routes(settings, extra),

@@ -84,6 +84,17 @@ async def test_bases_are_true_prefixes_longest_first(bench: Bench) -> None:
     assert list(await bench.known.bases((TOP, BOTTOM, THIRD))) == []
 
 
+async def test_an_image_with_another_configuration_is_built_on_the_older_one(bench: Bench) -> None:
+    """It has all of the layers; itself it is not, and what came later is not unless its caller can tell."""
+    older, image, later = base(0), base(1, OTHER), base(2, THIRD)
+    for each in (older, image, later):
+        await bench.see(each, (BOTTOM, TOP))
+    assert list(await bench.known.bases((BOTTOM, TOP), OTHER)) == [(2, older)]
+    assert list(await bench.known.bases((BOTTOM, TOP), OTHER, even_later=True)) == [(2, older), (2, later)]
+    assert list(await bench.known.bases((BOTTOM, TOP), Digest("sha256:" + "0" * 64))) == [(2, older), (2, image), (2, later)]
+    assert list(await bench.known.bases((BOTTOM, TOP))) == []
+
+
 async def test_of_one_base_the_place_where_it_was_seen_first_comes_first(bench: Bench) -> None:
     """Whoever copies a base later does not become where it is from."""
     for number in (2, 0, 1):

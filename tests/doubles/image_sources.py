@@ -91,9 +91,18 @@ class MemoryBases:
 
     seen: list[tuple[Sequence[Digest], Reference]] = field(default_factory=list)
 
-    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
-        found = [(len(own), reference) for own, reference in self.seen if [*own] == [*layers[: len(own)]]]
-        return sorted((base for base in found if 0 < base[0] < len(layers)), key=lambda base: -base[0])
+    async def bases(
+        self, layers: Sequence[Digest], of_image: Digest | None = None, *, even_later: bool = False
+    ) -> Sequence[tuple[int, Reference]]:
+        found: list[tuple[int, Reference]] = []
+        before = True
+        for own, reference in self.seen:
+            before = before and reference.digest != of_image
+            counts = of_image is not None and reference.digest != of_image and (before or even_later)
+            at_most = len(layers) if counts else len(layers) - 1
+            if 0 < len(own) <= at_most and [*own] == [*layers[: len(own)]]:
+                found.append((len(own), reference))
+        return sorted(found, key=lambda base: -base[0])
 
 
 def tar_of(*members: tarfile.TarInfo | tuple[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:

@@ -45,6 +45,7 @@ class WrittenInspector:
     seen: list[Digest] = field(default_factory=list)
     hold: asyncio.Event | None = None
     platforms: dict[Digest, str] = field(default_factory=dict)
+    inventory: Inventory = field(default_factory=an_inventory)
 
     async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
         self.seen.append(manifest.digest)
@@ -52,9 +53,8 @@ class WrittenInspector:
             await self.hold.wait()
         if self.error is not None:
             raise self.error
-        inventory = an_inventory()
-        platform = self.platforms.get(manifest.digest, inventory.platform)
-        return replace(inventory, digest=manifest.digest, platform=platform)
+        platform = self.platforms.get(manifest.digest, self.inventory.platform)
+        return replace(self.inventory, digest=manifest.digest, platform=platform)
 
 
 @dataclass

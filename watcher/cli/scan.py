@@ -148,6 +148,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
     """Raises ConfigurationError when a policy is wrong or nothing can be inspected safely on this machine."""
     from watcher.evaluation.evaluator import ProcessEvaluator
     from watcher.inspection.cache import MemoryLayerCache
+    from watcher.inspection.image.base_image import listed_in
     from watcher.inspection.inspector import Inspector
 
     inspector = Inspector(
@@ -158,7 +159,13 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
         fetch_base=registries.fetch_configured,
     )
     async with ProcessEvaluator(asked.policies) as evaluator, inspector:
-        yield Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version=VERSION)
+        yield Judging(
+            inspector=inspector,
+            gathering=Gathering(),
+            evaluator=evaluator,
+            engine_version=VERSION,
+            is_base=listed_in(settings.policies.lists.get("trusted_bases", ())),
+        )
 
 
 def _progress(text: str) -> AbstractContextManager[Any]:

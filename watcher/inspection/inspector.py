@@ -82,7 +82,7 @@ class Inspector:
         unread = await unread_layers(source, content, timeout_seconds=self._timeout_seconds)
         found = await asyncio.to_thread(secrets_of, config, raw_config, manifest.raw, self._rules)
         layers, overdrawn = await self._read_layers(source, content, unread, found.hidden)
-        base, base_section = await self._bases.find(source.repository, content)
+        base, base_section = await self._bases.find(source.repository, manifest.digest, content)
         parts = Parts(
             digest=manifest.digest,
             manifest=content,

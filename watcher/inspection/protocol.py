@@ -28,8 +28,13 @@ class LayerCache(Protocol):
 class KnownBases(Protocol):
     """Images seen before, on which others may be built."""
 
-    async def bases(self, layers: Sequence[Digest]) -> Sequence[tuple[int, Reference]]:
+    async def bases(
+        self, layers: Sequence[Digest], of_image: Digest | None = None, *, even_later: bool = False
+    ) -> Sequence[tuple[int, Reference]]:
         """Those whose layers are a true prefix of `layers` (base first), with its length: the longest first, then as first seen.
+
+        With `of_image`, whose layers these are, also those that have all of them and another configuration. Which of two was built
+        on the other their layers do not say: those that were seen before it was, unless `even_later`.
 
         Compared by the digests of the layers as stored, which were verified; never by the diff ids an image claims.
         """

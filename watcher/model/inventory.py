@@ -192,7 +192,10 @@ class Distro:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The image this one was built on. `how` is `annotation` (its layers were compared), `layers` (seen before) or empty."""
+    """The image this one was built on. `how` is `annotation` (its layers were compared), `layers` (seen before) or empty.
+
+    In a judgement it may be `itself`: the image is on the list of trusted bases, and on nothing that is known.
+    """
 
     known: bool = False
     reference: str = ""

@@ -28,9 +28,9 @@ from watcher.model.image import (
     Index,
     Manifest,
 )
-from watcher.model.inventory import Inventory
+from watcher.model.inventory import Base, Inventory
 from watcher.model.knowledge import Knowledge
-from watcher.model.reference import Tag
+from watcher.model.reference import Reference, Tag
 from watcher.model.verdict import SECTIONS, Origin, Outcome, Section, SectionState, Subject, Verdict
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.platforms import Platform, combined
@@ -82,12 +82,16 @@ class Walk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """The rooms an image passes through, and the version that is written on every verdict."""
+    """The rooms an image passes through, and the version that is written on every verdict.
+
+    `is_base` tells whether an image is on the list of trusted bases.
+    """
 
     inspector: ImageInspector
     gathering: Gathering
     evaluator: Evaluator
     engine_version: str
+    is_base: Callable[[Reference], bool] = lambda _: False
 
     async def judge(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Sequence[Judged]:
         """Judge a manifest that was already fetched. The verdict of `task.subject` comes last, those of its platforms before.
@@ -128,7 +132,7 @@ class Judging:
             subject=task.subject,
             now=task.now,
             tag=task.tag,
-            inventory=inventory,
+            inventory=self._as_base(task.subject, inventory),
             knowledge=knowledge,
             action=task.action,
         )
@@ -151,6 +155,18 @@ class Judging:
             origin=task.origin,
         )
         return Judged(verdict=verdict, inventory=inventory, reads_tags=judgement.reads_tags)
+
+    def _as_base(self, subject: Subject, inventory: Inventory) -> Inventory:
+        """An image on the list of trusted bases that is built on nothing known: it is a base, and there is nothing to ask for."""
+        if inventory.base.known:
+            return inventory
+        place = Reference(registry=subject.registry, repository=subject.repository, digest=subject.digest)
+        names = [replace(place, tag=tag) for tag in subject.tags] or [place]
+        trusted = next((name for name in names if self.is_base(name)), None)
+        if trusted is None:
+            return inventory
+        base = Base(known=True, reference=str(trusted), digest=inventory.digest, how="itself")
+        return replace(inventory, base=base, sections={**inventory.sections, "base": Section()})
 
     async def _judge_index(
         self, task: Task, source: ImageSource, manifest: FetchedManifest, index: Index, walk: Walk

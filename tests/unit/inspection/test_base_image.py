@@ -52,13 +52,14 @@ def image(**annotations: str) -> Manifest:
 
 
 NAME = "registry.example.com/base/debian:12"
+IMAGE = Digest("sha256:" + "9" * 64)
 
 
 async def test_a_claim_counts_when_its_layers_are_the_first_of_the_image() -> None:
     """The manifest of that digest is fetched and compared; the tag, which was not, is left out."""
     registry = Registry({BASE.digest: BASE})
     finder = BaseFinder(fetch=registry.fetch)
-    base, section = await finder.find(APP, image(name=NAME, digest=BASE.digest))
+    base, section = await finder.find(APP, IMAGE, image(name=NAME, digest=BASE.digest))
     assert (base.known, base.how, base.layer_count, base.digest) == (True, "annotation", 2, BASE.digest)
     assert base.reference == f"registry.example.com/base/debian@{BASE.digest}"
     assert section.state is SectionState.COMPLETE
@@ -67,7 +68,7 @@ async def test_a_claim_counts_when_its_layers_are_the_first_of_the_image() -> No
 async def test_a_claim_without_a_digest_is_compared_by_its_tag() -> None:
     """What the tag is now either has these layers or not."""
     finder = BaseFinder(fetch=Registry({"12": BASE}).fetch)
-    base, _ = await finder.find(APP, image(name=NAME))
+    base, _ = await finder.find(APP, IMAGE, image(name=NAME))
     assert (base.reference, base.digest) == (NAME, BASE.digest)
 
 
@@ -77,7 +78,7 @@ async def test_a_claim_may_name_an_index() -> None:
     index = build_index([other, BASE])
     held = {str(each.digest): each for each in (index, other, BASE)}
     finder = BaseFinder(fetch=Registry(held).fetch)
-    base, _ = await finder.find(APP, image(name=NAME, digest=index.digest))
+    base, _ = await finder.find(APP, IMAGE, image(name=NAME, digest=index.digest))
     assert (base.known, base.layer_count, base.digest) == (True, 2, index.digest)
 
 
@@ -101,7 +102,7 @@ async def test_a_claim_that_does_not_hold_is_ignored(
 ) -> None:
     """With the reason, since annotations are what the image's author says."""
     finder = BaseFinder(fetch=Registry(held).fetch)
-    base, section = await finder.find(APP, image(**annotations))
+    base, section = await finder.find(APP, IMAGE, image(**annotations))
     assert not base.known
     assert section.state is SectionState.MISSING
     assert reason in section.reason
@@ -109,7 +110,7 @@ async def test_a_claim_that_does_not_hold_is_ignored(
 
 async def test_without_registries_no_claim_is_compared() -> None:
     """Nothing is dialled that nobody configured."""
-    base, section = await BaseFinder().find(APP, image(name=NAME))
+    base, section = await BaseFinder().find(APP, IMAGE, image(name=NAME))
     assert not base.known
     assert "in no configured registry" in section.reason
 
@@ -122,14 +123,14 @@ async def test_layers_that_were_seen_before_are_recognised() -> None:
     """The longest beginning counts, even where a false claim was made."""
     bases = seen((2, f"{NAME}@{BASE.digest}"), (1, "registry.example.com/base/small:1"))
     finder = BaseFinder(known=bases, fetch=Registry({}).fetch)
-    base, section = await finder.find(APP, image(name=NAME))
+    base, section = await finder.find(APP, IMAGE, image(name=NAME))
     assert (base.known, base.how, base.layer_count, base.digest) == (True, "layers", 2, Digest(BASE.digest))
     assert section.state is SectionState.COMPLETE
 
 
 async def test_an_earlier_push_of_the_same_repository_is_no_base() -> None:
     """Two builds share their first layers; that makes neither the base of the other."""
-    base, _ = await BaseFinder(known=seen((2, "registry.example.com/team/app:1"))).find(APP, image())
+    base, _ = await BaseFinder(known=seen((2, "registry.example.com/team/app:1"))).find(APP, IMAGE, image())
     assert not base.known
 
 
@@ -137,5 +138,5 @@ async def test_only_trusted_images_are_recognised_where_a_list_says_so() -> None
     """A longer beginning elsewhere does not hide the trusted one."""
     bases = seen((2, "registry.example.com/other/thing:1"), (1, "registry.example.com/base/small:1"))
     finder = BaseFinder(known=bases, is_trusted=lambda reference: reference.repository.startswith("base/"))
-    base, _ = await finder.find(APP, image())
+    base, _ = await finder.find(APP, IMAGE, image())
     assert (base.layer_count, base.reference) == (1, "registry.example.com/base/small:1")

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.inventories import an_inventory
 from tests.doubles.judges import REPOSITORY, JudgeBench, an_image, open_judge
 from tests.doubles.registries import MemoryRegistries
 from tests.doubles.verdicts import FINDING, MOMENT
 from watcher.backlog.protocol import Arrival, Dead, Done, Lane, Retry
+from watcher.inspection.image.base_image import listed_in
 from watcher.model.errors import InvalidManifestError, NotFoundError, PermanentError, RegistryUnavailableError
+from watcher.model.inventory import Base
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Tag
+from watcher.model.verdict import Section, SectionState
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index
 
@@ -138,6 +142,25 @@ async def test_a_child_that_comes_up_meanwhile_is_left_to_its_index(bench: Judge
     bench.inspector.hold.set()
     assert (await running).__class__ is Done
     assert await asked == Done(result="pass")
+
+
+async def test_a_trusted_base_is_a_base_itself(bench: JudgeBench) -> None:
+    """It is built on nothing that is known, and rules that ask for its base are answered; what is kept of it says no more."""
+    unknown = replace(an_inventory(), base=Base(), sections={"base": Section(state=SectionState.MISSING, reason="not seen")})
+    bench.inspector.inventory = unknown
+    listed = listed_in([f"{bench.registry.host}/team/app:v1"])
+    judge = replace(bench.judge, judging=replace(bench.judge.judging, is_base=listed))
+    await judge.judge(await bench.job(bench.put(an_image())))
+    (case,) = bench.evaluator.cases
+    assert case.inventory is not None
+    assert (case.inventory.base.known, case.inventory.base.how, case.inventory.base.layer_count) == (True, "itself", 0)
+    assert "/team/app:v1@sha256:" in case.inventory.base.reference
+    assert case.inventory.sections["base"] == Section()
+    assert bench.recorded[0][0].inventory == replace(unknown, digest=case.inventory.digest)
+    await judge.judge(await bench.job(bench.put(an_image("b"), "v2"), tag="v2"))
+    again = bench.evaluator.cases[1].inventory
+    assert again is not None
+    assert not again.base.known
 
 
 async def test_a_broken_reference_is_listed(bench: JudgeBench) -> None:

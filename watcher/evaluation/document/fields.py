@@ -184,7 +184,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
     ),
     "Base": (
         _bool("known", "whether the base image was identified; the only part of `base` that is always known"),
-        _text("how", "`annotation` (its layers were compared) or `layers` (seen before)"),
+        _text("how", "`annotation` (its layers were compared), `layers` (seen before), or `itself` (it is a trusted base)"),
         _of("image", "From", "the base image"),
         _list("froms", "From", "every FROM that is known: the base image, and the stages of a Dockerfile where there is one"),
         _list("ancestors", "From", "the base image and what it was built on, nearest first, as far as known"),

@@ -39,13 +39,15 @@ class BaseFinder:
     fetch: FetchBase | None = None
     is_trusted: Trusted | None = None
 
-    async def find(self, repository: RepositoryName, manifest: Manifest) -> tuple[Base, Section]:
-        """The base image, or the reason why none is known."""
+    async def find(self, repository: RepositoryName, image: Digest, manifest: Manifest) -> tuple[Base, Section]:
+        """The base image, or the reason why none is known. `image` is the digest of `manifest`."""
         layers = [layer.digest for layer in manifest.layers]
         claim, refusal = await self._claimed(manifest, layers)
         if claim is not None:
             return claim, COMPLETE
-        bases = await self.known.bases(layers) if self.known is not None else ()
+        # A list of trusted bases says which of two with the same layers is the base; without one, the older is.
+        even_later = self.is_trusted is not None
+        bases = await self.known.bases(layers, image, even_later=even_later) if self.known is not None else ()
         seen = [
             (length, reference)
             for length, reference in bases
@@ -109,14 +111,17 @@ class BaseFinder:
 
 def trusted_by(patterns: Sequence[str]) -> Trusted | None:
     """Whether an image seen before may be somebody's base: it is on the list of trusted bases. Without a list, any may be."""
-    if not patterns:
-        return None
+    return listed_in(patterns) if patterns else None
 
-    def trusted(reference: Reference) -> bool:
+
+def listed_in(patterns: Sequence[str]) -> Trusted:
+    """Whether a name, or a name with its tag, is one that a list gives globs of."""
+
+    def listed(reference: Reference) -> bool:
         name = f"{reference.registry}/{reference.repository}"
         return glob_any(name, patterns) or glob_any(f"{name}:{reference.tag}", patterns)
 
-    return trusted
+    return listed
 
 
 def _name(reference: Reference) -> str:
