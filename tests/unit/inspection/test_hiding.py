@@ -66,6 +66,14 @@ def test_a_value_of_a_file_is_hidden_wherever_the_layer_has_it() -> None:
     }
 
 
+def test_a_password_of_an_example_hides_nothing() -> None:
+    """It is made up, most likely, and no reason to doubt what else is called that."""
+    found = facts(("srv/tests/app.env", f"DB_PASSWORD={PASSWORD}\n".encode()), (f"srv/{PASSWORD}/x", b""))
+    assert [hit.confidence for hit in found.secrets] == ["low"]
+    assert f"srv/{PASSWORD}/x" in found.files.path
+    assert found.problems == ()
+
+
 def test_a_password_that_is_a_word_hides_nothing_of_a_layer() -> None:
     """`postgres1` is a name with a number; a path, a package and a user may be called that."""
     found = facts(("srv/app.env", b"DB_PASSWORD=postgres1\n"), ("srv/postgres1/x", b""))

@@ -65,6 +65,20 @@ def test_a_fingerprint_of_a_signing_key_is_public() -> None:
     assert judged("config-password", "etc/app.env", f"token: sha256:{fingerprint}") is None
 
 
+@pytest.mark.parametrize("text", ['publicKeyToken="1fc8b3b9a1e18e3b"', '"encryptionKey": "encryptionKey1024"'])
+def test_a_name_with_a_number_and_a_public_key_are_no_secrets(text: str) -> None:
+    """An assembly of .NET calls its public key a token, and fields are named after what they hold."""
+    assert judged("password-assignment", "srv/app/x.config", text) is None
+
+
+def test_a_published_authorization_header_is_low() -> None:
+    """Libraries have those of the specification in their documentation."""
+    text = "Authorization: Basic czZCaGRSa3F0MzpRMnprOXhXNHZU"
+    assert judged("basic-authorization", "app/.git/config", text) == "high"
+    assert judged("basic-authorization", "usr/lib/python3/dist-packages/oauthlib/x.py", text) == "low"
+    assert judged("basic-authorization", "srv/a.py", "Authorization: Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3") == "low"
+
+
 def test_a_rule_for_certain_files_leaves_others_alone() -> None:
     """Unquoted assignments are values in a configuration, and expressions in a program."""
     text = "\ndb_password = k9xQ2b7Lm3"

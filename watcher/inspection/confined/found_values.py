@@ -56,6 +56,8 @@ class FoundValues:
         )
 
     def _keep(self, found: Found) -> None:
+        if found.hit.confidence == "low" and not found.certain:
+            return  # made up, most likely, and other things may be called that
         for value in found.written:
             for form in addressed(value) if is_unlike_words(value) else ():
                 if len(self._shown) < MAX_HIDDEN:

@@ -36,7 +36,7 @@ RULES_FILE = "rules.yaml"
 
 # To be raised whenever the same bytes would give other secrets, by these rules or by what searches and judges: every layer is then
 # read again.
-VERSION = 4
+VERSION = 5
 
 # What a caller should keep around the end of a hit: the longest token, a JWT with its claims, before it; after it the first
 # 512 characters of a private key and its line breaks, also in base64.
@@ -57,6 +57,8 @@ _NEIGHBOURHOOD_BYTES = 80
 
 # Beside a fingerprint: the key is one that signatures are checked with.
 _VERIFIES = re.compile(rb"sign(?:ing)?[_-]?key", re.IGNORECASE)
+
+_LETTERS = re.compile(rb"[^A-Za-z]+")
 
 # How a text is written, by what is added to the ids of the rules for each.
 _UTF_16, _BASE64 = 1, 2
@@ -244,7 +246,8 @@ class SecretRules:
                 start = content.find(fragment.text, end)
 
     def _in_file(self, rule: SecretRule, value: bytes, raw: bytes, path: str, line: int | None) -> Found:
-        in_examples = is_example_path(path) or (rule.generic and is_package_path(path))
+        published = (rule.generic or rule.form == "basic-auth") and is_package_path(path)
+        in_examples = published or is_example_path(path)
         hit = self._hit(rule, value, path, rule.in_examples if in_examples else rule.confidence, line)
         # A private key has many lines, which nothing else has in it.
         written = frozenset() if rule.form == "pem" else frozenset({_text(value), _text(raw)})
@@ -257,7 +260,7 @@ class SecretRules:
             return None
         if (
             is_placeholder(value, generic=rule.generic)
-            or (rule.generic and (is_public(value) or (is_fingerprint(value) and _VERIFIES.search(match[0]))))
+            or (rule.generic and _is_no_secret(value, match.string[match.start() : match.start("value")]))
             or (each.near is not None and each.near.search(match.string) is None)
         ):
             return None
@@ -301,6 +304,13 @@ def _compile(rule: SecretRule) -> _Compiled:
         keywords=tuple(keyword.encode() for keyword in rule.keywords),
         fragments=tuple(fragment for marker in rule.encoded for fragment in fragments_of(marker)),
     )
+
+
+def _is_no_secret(value: bytes, name: bytes) -> bool:
+    """Whether a value that a name gives away is public, or only the name again: `"encryptionKey": "encryptionKey1024"`."""
+    if is_public(value) or (is_fingerprint(value) and _VERIFIES.search(name)):
+        return True
+    return _LETTERS.sub(b"", value).lower() == _LETTERS.sub(b"", name).lower()
 
 
 def _line_of(start: int, window: bytes, match_end: int, line: int | None) -> int | None:

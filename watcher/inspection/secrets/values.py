@@ -34,6 +34,7 @@ _DOCUMENTED = re.compile(
     rb"EXAMPLE"
     rb"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq"  # the Azure storage emulator
     rb"|C2y6yDjf5/R\+ob0N8A7Cgv30VRDJIWEHLM\+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw"  # the Cosmos DB emulator
+    rb"|7Fjfp0ZBr1KtDRbnfVdmIw|gX1fBat3bV"  # RFC 6749
     rb"|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c|TJVA95OrM7E2cBab30RMHrHDcEfxjoYZgeFONFh7HgQ",  # jwt.io
     re.IGNORECASE,
 )
