@@ -3,7 +3,7 @@
 import pytest
 
 from watcher.inspection.catalogers.apk import ApkCataloger
-from watcher.inspection.catalogers.protocol import DamagedDatabaseError
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, PartlyReadError
 
 INSTALLED = b"""C:Q1abc=
 P:libcrypto3
@@ -56,6 +56,21 @@ def test_packages_with_origin_and_licence() -> None:
 def test_places(path: str, wanted: bool) -> None:
     """Both homes of the database, below any root."""
     assert cataloger.wants(path, 1) is wanted
+
+
+@pytest.mark.parametrize("stanza", [b"P:evil\n", b"V:1\n", b"A:x86_64\nL:MIT\n", b"P:evil\nV:1\nP:good\n", b"P:evil\nV:1\nV:2\n"])
+def test_what_cannot_be_read_of_a_database_is_said(stanza: bytes) -> None:
+    """The packages that can be read are listed all the same."""
+    with pytest.raises(PartlyReadError, match="lib/apk/db/installed: ") as raised:
+        cataloger.read("lib/apk/db/installed", INSTALLED + stanza)
+    assert [package.name for package in raised.value.database.packages][:2] == ["libcrypto3", "musl"]
+
+
+def test_any_short_line_ends_a_package() -> None:
+    """As apk reads it."""
+    database = cataloger.read("lib/apk/db/installed", b"P:a\nV:1\n \nP:b\nV:2\n\n\nF:usr\n")
+    assert database is not None
+    assert [package.name for package in database.packages] == ["a", "b"]
 
 
 def test_a_database_that_is_none_is_damaged() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from watcher.inspection.catalogers.dpkg import MAX_BYTES, DpkgCataloger
-from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError, PartlyReadError
 from watcher.inspection.catalogers.stanzas import MAX_PACKAGES
 
 STATUS = b"""Package: libstdc++6
@@ -40,18 +40,18 @@ cataloger = DpkgCataloger()
 
 
 def test_only_what_is_installed_counts() -> None:
-    """A removed package whose configuration stays is not there; a held one is."""
+    """A removed package whose configuration stays is not there; a held one is, and so are the files of one that is half there."""
     database = cataloger.read(PATH, STATUS)
     assert database is not None
     assert database.system
-    assert [package.name for package in database.packages] == ["libstdc++6", "held"]
+    assert [package.name for package in database.packages] == ["libstdc++6", "half-there", "held"]
 
 
 def test_source_and_its_version_come_from_parentheses() -> None:
     """Advisories name the source package, whose version may differ from the binary's."""
     database = cataloger.read(PATH, STATUS)
     assert database is not None
-    first, second = database.packages
+    first, _, second = database.packages
     assert (first.source, first.source_version) == ("gcc-12", "12.2.0-14+deb12u1")
     assert (second.source, second.source_version) == ("held", "2.0-1")
     assert first.purl == "pkg:deb/libstdc%2B%2B6@1:12.2.0-14?arch=amd64"
@@ -66,6 +66,70 @@ def test_a_file_of_distroless_needs_no_status() -> None:
     assert not database.system
     assert [package.name for package in database.packages] == ["base-files"]
     assert cataloger.read(path, b"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [
+        ("install ok installed", True),
+        ("deinstall ok installed", True),
+        ("hold ok unpacked", True),
+        ("install ok half-configured", True),
+        ("install reinstreq half-installed", True),
+        ("install ok triggers-awaited", True),
+        ("install ok triggers-pending", True),
+        ("purge ok not-installed", False),
+        ("unknown ok not-installed", False),
+        ("deinstall ok config-files", False),
+        ("Deinstall OK Config-Files", False),
+        ("install ok", True),
+        ("install ok no-such-state", True),
+        ("", True),
+    ],
+)
+def test_whatever_is_not_said_to_be_gone_is_there(status: str, listed: bool) -> None:
+    """Two states have no files on disk; what the first word wishes is not what is."""
+    database = cataloger.read(PATH, f"Package: a\nStatus: {status}\nVersion: 1\n".encode())
+    assert database is not None
+    assert [package.name for package in database.packages] == ["a"] * listed
+    without = cataloger.read(PATH, b"Package: a\nVersion: 1\n")
+    assert without is not None
+    assert [package.name for package in without.packages] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "stanza",
+    [
+        b"PACKAGE: b\nSTATUS: install ok installed\nVERSION: 1\n",
+        b"package:b\nstatus:install ok installed\nversion:1\n",
+        b"Package :\t b \nVersion: \n 1\nStatus: install ok installed\n",
+        b"Version:\n 1\n more\nDescription: x\n Package: no\nPackage: b\n",
+    ],
+)
+def test_fields_are_written_in_more_than_one_way(stanza: bytes) -> None:
+    """Dpkg takes names of either case, space around the colon, and a value that begins on the next line."""
+    database = cataloger.read(PATH, stanza + b"\n" + STATUS)
+    assert database is not None
+    assert (database.packages[0].name, database.packages[0].version) == ("b", "1")
+
+
+@pytest.mark.parametrize(
+    ("stanza", "also"),
+    [
+        (b"Package: b\nStatus: install ok installed\n", False),
+        (b"Package: b\nStatus: install ok installed\nVersion: \n", False),
+        (b"Status: install ok installed\nVersion: 1\n", False),
+        (b"Version: 1\n", False),
+        (b"Package: b\nVersion: 1\nVersion: 2\n", True),
+        (b"Package: b\nPackage: c\nVersion: 1\n", True),
+        (b"Package: b\nVersion: 1\nStatus: deinstall ok config-files\nStatus: install ok installed\n", True),
+    ],
+)
+def test_what_cannot_be_read_of_a_database_is_said(stanza: bytes, also: bool) -> None:
+    """The packages that can be read are listed all the same."""
+    with pytest.raises(PartlyReadError, match="var/lib/dpkg/status: ") as raised:
+        cataloger.read(PATH, STATUS + b"\n" + stanza)
+    assert [package.name for package in raised.value.database.packages] == ["libstdc++6", "half-there", "held", *(["b"] * also)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 from watcher.inspection.catalogers.python import PythonCataloger
 
 cataloger = PythonCataloger()
@@ -56,9 +57,36 @@ def test_a_continuation_is_no_field() -> None:
 
 
 def test_without_a_name_or_version_there_is_no_package() -> None:
-    """An .egg-info file of something else is passed over."""
-    assert cataloger.read(PATH, b"Name: x\n") is None
-    assert cataloger.read(PATH, b"") is None
+    """An .egg-info file of something else is passed over; in an installer's own place that is not known."""
+    egg = "usr/lib/python3/dist-packages/notes.egg-info"
+    assert cataloger.read(egg, b"prose\n") is None
+    assert cataloger.read(egg, b"") is None
+    for path, content in ((egg, b"Name: x\n"), ("srv/x.egg-info/PKG-INFO", b""), ("srv/.dist-info/METADATA", b"Name: x\n")):
+        with pytest.raises(DamagedDatabaseError, match=path):
+            cataloger.read(path, content)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "package"),
+    [
+        (PATH, b"", ("Foo.Bar_baz", "1.0")),
+        (PATH, b"\xff\xfe\0", ("Foo.Bar_baz", "1.0")),
+        (PATH, b"Name: x\n", ("x", "1.0")),
+        (PATH, b"Version: 2\n", ("Foo.Bar_baz", "2")),
+        ("srv/a_b-1!2.0+local.1.dist-info/METADATA", b"", ("a_b", "1!2.0+local.1")),
+        ("srv/a-1.0-py3.11.egg-info/PKG-INFO", b"", ("a", "1.0")),
+        ("usr/lib/python3/dist-packages/a-1.0.egg-info", b"Name: a\n", ("a", "1.0")),
+        (PATH, b"Name:\n x\nVersion:\n\t3\n", ("x", "3")),
+        (PATH, b"NAME : x\rversion:3\r\rVersion: 4", ("x", "3")),
+        (PATH, b"Summary: x\n \nName: x\nVersion: 3\n", ("x", "3")),
+        (PATH, b"version\n Name: y\nName: x\nVersion: 3\nName: z\n", ("x", "3")),
+    ],
+)
+def test_what_the_file_does_not_say_its_directory_does(path: str, content: bytes, package: tuple[str, str]) -> None:
+    """Installers write name and version into both."""
+    database = cataloger.read(path, content)
+    assert database is not None
+    assert [(each.name, each.version) for each in database.packages] == [package]
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,13 @@ LAYERS = {
 
 
 class NewerDpkg(DpkgCataloger):
-    version = 2
+    version = 3
 
 
 class WiderNpm(NpmCataloger):
     """Wants what it did not want before."""
 
-    version = 2
+    version = 3
     names = frozenset({b"package.json", b"status.txt"})
 
     def wants(self, path: str, size: int) -> bool:
@@ -94,13 +94,13 @@ def test_facts_name_all_their_makers() -> None:
     """The reader, the search for secrets, and every cataloger, each with its version."""
     names = [name.partition("/")[0] for name in Makers().names]
     assert names == sorted({"reader", "secrets", *(each.type for each in CATALOGERS.values())})
-    assert "deb/2" in exchanged(NewerDpkg()).names
+    assert "deb/3" in exchanged(NewerDpkg()).names
 
 
 def test_a_new_cataloger_concerns_layers_that_hold_what_it_wants() -> None:
     """Nobody reads the whole fleet again to learn that it has no file of a new kind."""
     before = Makers(tuple(each for each in CATALOGERS.values() if each.type != "npm"))
-    assert Makers().stand_by(facts_of("usr/bin/env", "srv/package.json", makers=before))
+    assert Makers().stand_by(facts_of("usr/bin/env", "srv/package-lock.json", makers=before))
     assert not Makers().stand_by(facts_of("usr/bin/env", MODULE, makers=before))
     assert not Makers().stand_by(facts_of(MODULE, kind=HARDLINK, makers=before))
     assert Makers().stand_by(facts_of(MODULE, kind=SYMLINK, makers=before))
@@ -161,7 +161,7 @@ def makers_that_differ(now: Makings) -> set[str]:
 @pytest.mark.parametrize(
     ("path", "old", "new", "makers"),
     [
-        ("catalogers/dpkg.py", 'b"triggers-pending"', 'b"half-installed"', {"deb"}),
+        ("catalogers/dpkg.py", 'b"config-files"', 'b"half-installed"', {"deb"}),
         ("catalogers/purl.py", 'safe=":"', 'safe=""', {"apk", "deb", "npm", "pypi"}),
         ("catalogers/texts.py", '"etc/passwd",', '"etc/passwd", "etc/shadow",', {"reader"}),
         ("confined/tar_fields.py", "return", "return None or", {"reader"}),

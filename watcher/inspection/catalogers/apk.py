@@ -3,9 +3,12 @@
 Spec: Alpine wiki "Apk spec", "Installed Database V2".
 """
 
+from collections.abc import Iterator
+from io import BytesIO
+
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import bounded, gathered, stanzas
+from watcher.inspection.catalogers.stanzas import Stanza, Unread, complete
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # It lists every file of every package: 15 packages have 15 KB, a full desktop some 20 MB.
@@ -18,7 +21,7 @@ class ApkCataloger:
     """`lib/apk/db/installed` below any root, the merged /usr included."""
 
     type = "apk"
-    version = 1
+    version = 2
     names = frozenset({b"installed"})
     directories: frozenset[bytes] = frozenset()
 
@@ -26,25 +29,43 @@ class ApkCataloger:
         return size <= MAX_BYTES and f"/{path}".endswith("/lib/apk/db/installed")
 
     def read(self, path: str, content: bytes) -> PackageDatabase | None:
-        packages = gathered(path, (_record(fields) for fields in stanzas(content, _FIELDS, b":")))
-        if not packages and content.strip():
+        database = complete(path, self.type, _records(content), system=True)
+        if not database.packages and content.strip():
             raise DamagedDatabaseError(f"{path}: {len(content)} bytes without one package")
-        return PackageDatabase(path=path, type=self.type, packages=packages, system=True)
+        return database
 
 
-def _record(fields: dict[bytes, bytes]) -> PackageRecord | None:
-    name, version = bounded(fields.get(b"P", b"")), bounded(fields.get(b"V", b""))
-    if not name or not version:
-        return None
-    architecture, licence = bounded(fields.get(b"A", b"")), bounded(fields.get(b"L", b""))
+def _stanzas(content: bytes) -> Iterator[Stanza]:
+    """Apk ends a package at any line of less than two characters."""
+    stanza = Stanza()
+    for line in BytesIO(content):  # a list of all lines could be ten times as large as the content
+        if len(line) <= 2 and len(line.rstrip(b"\n")) < 2:
+            yield stanza
+            stanza = Stanza()
+        elif line[1:2] == b":" and line[:1] in _FIELDS:
+            stanza.add(line[:1], line[2:].rstrip(b"\n"))
+    yield stanza
+
+
+def _records(content: bytes) -> Iterator[PackageRecord | Unread]:
+    for stanza in _stanzas(content):
+        if stanza.fields:
+            name, version = stanza.text(b"P"), stanza.text(b"V")
+            yield from stanza.doubts(b"P", b"V")
+            if name and version:
+                yield _record(stanza, name, version)
+
+
+def _record(stanza: Stanza, name: str, version: str) -> PackageRecord:
+    architecture, licence = stanza.text(b"A"), stanza.text(b"L")
     return PackageRecord(
         type="apk",
         name=name,
         version=version,
         architecture=architecture,
-        source=bounded(fields.get(b"o", b"")) or name,
+        source=stanza.text(b"o") or name,
         source_version=version,
         licenses=(licence,) if licence else (),
-        maintainer=bounded(fields.get(b"m", b"")),
+        maintainer=stanza.text(b"m"),
         purl=package_url("apk", name, version, architecture=architecture),
     )

@@ -4,21 +4,28 @@ Spec: dpkg deb-control(5), "Status" in dpkg(1).
 """
 
 import re
+from collections.abc import Iterator
+from io import BytesIO
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import bounded, gathered, stanzas
+from watcher.inspection.catalogers.stanzas import Stanza, Unread, complete
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # A Debian desktop with 3 000 packages has 4 MB; the whole archive, 60 000 packages, has about 60.
 MAX_BYTES = 32 * 1024 * 1024
 
-_FIELDS = frozenset({b"Package", b"Status", b"Version", b"Architecture", b"Source", b"Maintainer"})
+_FIELDS = frozenset({b"package", b"status", b"version", b"architecture", b"source", b"maintainer"})
+_INITIALS = frozenset(letter for name in _FIELDS for letter in (name[0], name[:1].upper()[0]))
 
-# The third word of Status is what is on disk; the first only what an administrator wishes, so `hold ok installed` is installed.
-# A package that waits for a trigger is unpacked and configured.
-_INSTALLED = frozenset({b"installed", b"triggers-awaited", b"triggers-pending"})
+# The third word of Status is what is on disk, the first only what an administrator wishes: `deinstall ok installed` is installed.
+# Whatever else it may be, from half-installed to triggers-pending, files of the package are there.
+_ABSENT = frozenset({b"not-installed", b"config-files"})
 
+_SPACES = frozenset(b" \t\n\r\v\f")
+_BLANK = frozenset({b"\n", b"\r\n"})
+
+_PACKAGE = re.compile(rb"^package[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^()\s]+)\))?")
 
 
@@ -26,7 +33,7 @@ class DpkgCataloger:
     """`status` below any directory called `dpkg`, since /var/lib/dpkg may be a link to anywhere, and `status.d/*`."""
 
     type = "deb"
-    version = 1
+    version = 2
     names = frozenset({b"status"})
     directories = frozenset({b"status.d"})
 
@@ -35,12 +42,10 @@ class DpkgCataloger:
 
     def read(self, path: str, content: bytes) -> PackageDatabase | None:
         system = _is_status(path)
-        packages = gathered(path, (_record(fields, status_needed=system) for fields in stanzas(content, _FIELDS)))
-        if not packages and not system:
-            return None
-        if not packages and content.strip() and b"Package: " not in content:
+        database = complete(path, self.type, _records(content), system=system)
+        if system and not database.packages and content.strip() and not _PACKAGE.search(content):
             raise DamagedDatabaseError(f"{path}: {len(content)} bytes without one package")
-        return PackageDatabase(path=path, type=self.type, packages=packages, system=system)
+        return database if system or database.packages else None
 
 
 def _is_status(path: str) -> bool:
@@ -52,16 +57,44 @@ def _is_status_d(path: str) -> bool:
     return f"/{directory}".endswith("/dpkg/status.d") and not name.endswith(".md5sums")
 
 
-def _record(fields: dict[bytes, bytes], *, status_needed: bool) -> PackageRecord | None:
-    name, version = bounded(fields.get(b"Package", b"")), bounded(fields.get(b"Version", b""))
-    if not name or not version:
-        return None
-    state = fields.get(b"Status", b"").split()
-    # Distroless copies control files, most of which have no Status: there the file itself says that the package is there.
-    if (state or status_needed) and (len(state) != 3 or state[2] not in _INSTALLED):
-        return None
-    source = _SOURCE.match(bounded(fields.get(b"Source", b"")))
-    architecture = bounded(fields.get(b"Architecture", b""))
+def _stanzas(content: bytes) -> Iterator[Stanza]:
+    """Runs of lines between blank ones. Names of fields are of either case, and a value may begin on the next line."""
+    stanza, key = Stanza(), b""
+    for line in BytesIO(content):  # a list of all lines could be ten times as large as the content
+        first = line[0]
+        if first in _SPACES:
+            if key and not line.isspace():
+                if not stanza.fields[key]:
+                    stanza.fields[key] = line.strip()
+            elif line in _BLANK:
+                yield stanza
+                stanza, key = Stanza(), b""
+            continue
+        key = b""
+        if first in _INITIALS:
+            name, colon, value = line.partition(b":")
+            name = name.rstrip().lower()
+            if colon and name in _FIELDS:
+                key = name
+                stanza.add(name, value.strip())
+    yield stanza
+
+
+def _records(content: bytes) -> Iterator[PackageRecord | Unread]:
+    for stanza in _stanzas(content):
+        state = stanza.fields.get(b"status", b"").lower().split()
+        # Distroless copies control files, most of which have no Status: there the file itself says that the package is there.
+        if not stanza.fields or (len(state) == 3 and state[2] in _ABSENT and b"status" not in stanza.repeated):
+            continue
+        name, version = stanza.text(b"package"), stanza.text(b"version")
+        yield from stanza.doubts(b"package", b"version", b"status")
+        if name and version:
+            yield _record(stanza, name, version)
+
+
+def _record(stanza: Stanza, name: str, version: str) -> PackageRecord:
+    source = _SOURCE.match(stanza.text(b"source"))
+    architecture = stanza.text(b"architecture")
     return PackageRecord(
         type="deb",
         name=name,
@@ -69,6 +102,6 @@ def _record(fields: dict[bytes, bytes], *, status_needed: bool) -> PackageRecord
         architecture=architecture,
         source=source[1] if source else name,
         source_version=(source[2] if source else None) or version,
-        maintainer=bounded(fields.get(b"Maintainer", b"")),
+        maintainer=stanza.text(b"maintainer"),
         purl=package_url("deb", name, version, architecture=architecture),
     )

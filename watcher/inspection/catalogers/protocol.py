@@ -19,6 +19,16 @@ class DatabaseTooLargeError(PermanentError):
     reason = "database-too-large"
 
 
+class PartlyReadError(PermanentError):
+    """Not all of a package database could be read: what could is in `database`."""
+
+    reason = "partly-read-database"
+
+    def __init__(self, message: str, database: PackageDatabase) -> None:
+        super().__init__(message)
+        self.database = database
+
+
 class Cataloger(Protocol):
     """Reads one kind of package database.
 
@@ -60,6 +70,7 @@ class Cataloger(Protocol):
 
         Raises:
             DamagedDatabaseError: the file must be a database by its place, and is none.
+            PartlyReadError: it is one, and has more packages than those that could be read.
             DatabaseTooLargeError: more packages than anyone installs. No other error, whatever the bytes.
         """
         ...

@@ -5,6 +5,7 @@ Spec: PyPA core metadata 2.4, "Recording installed projects" (dist-info), setupt
 
 import re
 
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import bounded
 from watcher.model.inventory import PackageDatabase, PackageRecord
@@ -20,6 +21,9 @@ _FIELDS = frozenset(
 )
 _LICENCE_CLASSIFIER = b"License :: "
 
+# What installers call the directory or file: its name and version. PyPA "Recording installed projects", "The .dist-info directory".
+_WRITTEN = re.compile(r"(?:^|/)([A-Za-z0-9][\w.]*)-([0-9][\w.+!]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info(?:/|$)", re.ASCII)
+
 # As many licence classifiers as anyone could mean.
 MAX_CLASSIFIERS = 16
 
@@ -31,7 +35,7 @@ class PythonCataloger:
     """`*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO`, and distutils' `*.egg-info` files."""
 
     type = "pypi"
-    version = 1
+    version = 2
     names = frozenset({b"METADATA", b"PKG-INFO"})
     directories = frozenset({b"site-packages", b"dist-packages"})
 
@@ -48,8 +52,12 @@ class PythonCataloger:
     def read(self, path: str, content: bytes) -> PackageDatabase | None:
         fields, classifiers = _fields(content)
         name, version = bounded(fields.get(b"name", b"")), bounded(fields.get(b"version", b""))
+        if not name and not version and not path.endswith(("METADATA", "PKG-INFO")):
+            return None  # a file that happens to be called so
+        if (not name or not version) and (written := _WRITTEN.search(path)):
+            name, version = name or written[1], version or written[2]
         if not name or not version:
-            return None
+            raise DamagedDatabaseError(f"{path}: no name and version")
         normalised = re.sub(r"[-_.]+", "-", name).lower()
         record = PackageRecord(
             type=self.type,
@@ -68,13 +76,18 @@ def _fields(content: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
     """Wanted fields by lower-case name, the first of each, and the licence classifiers. The first blank line ends them."""
     fields: dict[bytes, bytes] = {}
     classifiers: list[bytes] = []
-    for line in content[:MAX_FIELDS_BYTES].split(b"\n"):
-        if not line.strip():
+    name = b""
+    for line in content[:MAX_FIELDS_BYTES].splitlines():
+        if not line:
             break
-        name, found, value = line.partition(b":")
-        if not found or name[:1].isspace():
+        if line[:1].isspace():
+            if fields.get(name) == b"":
+                fields[name] = line.strip()  # a value that begins on its second line
             continue
-        name, value = name.lower(), value.strip()
+        name, found, value = line.partition(b":")
+        name, value = name.strip().lower(), value.strip()
+        if not found:
+            continue
         if name == b"classifier":
             if value.startswith(_LICENCE_CLASSIFIER) and len(classifiers) < MAX_CLASSIFIERS:
                 classifiers.append(value)

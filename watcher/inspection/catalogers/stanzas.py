@@ -1,18 +1,16 @@
-"""Text made of `Key: value` lines, as dpkg, apk and Python metadata write it."""
+"""Text made of `Key: value` lines, as dpkg and apk write it, and the packages it lists."""
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
+from dataclasses import dataclass, field
 
-from watcher.inspection.catalogers.protocol import DatabaseTooLargeError
-from watcher.model.inventory import PackageRecord
+from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, PartlyReadError
+from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # Longer than any real name, version, licence expression or maintainer; a record must not carry a text of megabytes.
 MAX_TEXT = 256
 
 # A distribution of 60 000 packages has nobody who installs them all; 50 000 records fill some 50 MB.
 MAX_PACKAGES = 50_000
-
-_BLANK = frozenset({b"\n", b"\r\n", b""})
 
 
 def bounded(text: bytes) -> str:
@@ -21,36 +19,54 @@ def bounded(text: bytes) -> str:
     return decoded if decoded.isprintable() else "".join(each if each.isprintable() else " " for each in decoded)
 
 
-def stanzas(content: bytes, wanted: frozenset[bytes], separator: bytes = b": ") -> Iterator[dict[bytes, bytes]]:
-    """Each run of lines between blank lines, with the first value of each wanted key. Continuation lines are passed over.
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something of a database that could not be read, and what."""
 
-    A stanza without any wanted key is left out. Keys are compared as written: both dpkg and apk write them one way only.
-    """
-    fields: dict[bytes, bytes] = {}
-    for line in BytesIO(content):  # a list of all lines could be ten times as large as the content
-        if line in _BLANK:
-            if fields:
-                yield fields
-                fields = {}
-            continue
-        key, found, value = line.partition(separator)
-        if found and key in wanted and key not in fields:
-            fields[key] = value
-    if fields:
-        yield fields
+    what: str
 
 
-def gathered(path: str, records: Iterable[PackageRecord | None]) -> tuple[PackageRecord, ...]:
-    """All records but the missing ones.
+@dataclass(slots=True)
+class Stanza:
+    """The wanted fields of a run of lines. Of one that it has with several values the first is kept."""
+
+    fields: dict[bytes, bytes] = field(default_factory=dict)
+    repeated: set[bytes] = field(default_factory=set)
+
+    def add(self, key: bytes, value: bytes) -> None:
+        if self.fields.setdefault(key, value) != value:
+            self.repeated.add(key)
+
+    def text(self, key: bytes) -> str:
+        return bounded(self.fields.get(key, b""))
+
+    def doubts(self, name: bytes, version: bytes, *others: bytes) -> Iterator[Unread]:
+        """Why it is no package, or why it may be another than its first values say."""
+        called = repr(self.text(name)) if self.text(name) else "one without a name"
+        if not self.text(name) or not self.text(version):
+            yield Unread(f"no name and version of {called}")
+        elif self.repeated.intersection((name, version, *others)):
+            yield Unread(f"more than one name, version or status of {called}")
+
+
+def complete(path: str, kind: str, records: Iterable[PackageRecord | Unread], *, system: bool) -> PackageDatabase:
+    """A database of these records.
 
     Raises:
         DatabaseTooLargeError: more than MAX_PACKAGES of them.
+        PartlyReadError: some could not be read.
     """
     packages: list[PackageRecord] = []
+    unread: list[Unread] = []
     for record in records:
-        if record is None:
-            continue
-        if len(packages) == MAX_PACKAGES:
+        if isinstance(record, PackageRecord):
+            packages.append(record)
+        else:
+            unread.append(record)
+        if len(packages) + len(unread) > MAX_PACKAGES:
             raise DatabaseTooLargeError(f"{path}: more than {MAX_PACKAGES} packages")
-        packages.append(record)
-    return tuple(packages)
+    database = PackageDatabase(path=path, type=kind, packages=tuple(packages), system=system)
+    if unread:
+        more = f" (and {len(unread) - 1} more like it)" if len(unread) > 1 else ""
+        raise PartlyReadError(f"{path}: {unread[0].what}{more}", database)
+    return database

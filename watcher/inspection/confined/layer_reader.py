@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import hyperscan
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.protocol import Cataloger, asked
+from watcher.inspection.catalogers.protocol import Cataloger, PartlyReadError, asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
 from watcher.inspection.confined.found_values import FoundValues
@@ -217,6 +217,9 @@ class LayerReader:
         for cataloger in catalogers:
             try:
                 database = cataloger.read(path, content)
+            except PartlyReadError as error:
+                self.problems.add(error.reason, str(error)[:500], PACKAGES)
+                database = error.database
             except PermanentError as error:
                 self.problems.add(error.reason, str(error)[:500], PACKAGES)
                 continue

@@ -10,7 +10,7 @@ from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
 from watcher.inspection.image.config_secrets import ConfigSecrets
-from watcher.inspection.image.merge import UNREAD_DATABASES, MergedImage, merge, packages_of
+from watcher.inspection.image.merge import MergedImage, merge, packages_of
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
 from watcher.inspection.image.steps import layer_steps
@@ -170,8 +170,8 @@ def _merged_shortfalls(merged: MergedImage) -> list[Shortfall]:
         for path, reason in disputed.items()
     ]
     found += [
-        Shortfall(sections=PACKAGES, what=path, reason=f"/{path} is a package database of a kind that is not read")
-        for path in sorted(UNREAD_DATABASES.intersection(merged.files.path))
+        Shortfall(sections=PACKAGES, what=path, reason=f"/{path}: {reason}")
+        for path, reason in sorted(merged.unread_databases.items())
     ]
     found += [
         Shortfall(sections=PACKAGES, what=path, reason=f"/{path} is the package database of another root, and was left out")

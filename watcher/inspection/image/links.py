@@ -1,6 +1,6 @@
 """Paths of an image through its symbolic links, as a runtime follows them: nothing leads out of the root. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # Linux's own limit for one path.
 MAX_HOPS = 40
@@ -12,6 +12,10 @@ class Links:
     def __init__(self, targets: Mapping[str, str]) -> None:
         self._targets = targets
         self._directories: dict[str, str | None] = {}
+
+    @property
+    def paths(self) -> Iterable[str]:
+        return self._targets
 
     def entry(self, path: str) -> str:
         """Where an entry of this path really is: its directory is followed, itself not. As it is when the links go in circles."""

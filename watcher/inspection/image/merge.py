@@ -1,11 +1,14 @@
 """Facts of the layers as one image: which files, packages, texts and secrets are left, and which layer brought them. Pure."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
+from watcher.inspection.image.npm_places import packages_among
+from watcher.inspection.image.unread_databases import leading_links, unread_databases
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
@@ -29,20 +32,14 @@ SYSTEM_DATABASES = {
 # What stands for the path of a secret that has none: it lies behind the end of the archive, or in an entry that is no file.
 NO_FILE = "bytes that belong to no file"
 
-# An image that has one of these is not an image without packages.
-UNREAD_DATABASES = frozenset(
-    f"{folder}/{name}"
-    for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
-    for name in ("rpmdb.sqlite", "Packages.db", "Packages")
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedImage:
     """`texts` are those of catalogers.texts.TEXTS, by those paths, whichever file they lead to.
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
-    record with the layer that brought it, by path. `disputed` and `disputed_modes` are as of `Tree`.
+    record with the layer that brought it, by path. `unread_databases` says what each is that is not read. `disputed` and
+    `disputed_modes` are as of `Tree`.
     """
 
     files: FileTable
@@ -50,6 +47,7 @@ class MergedImage:
     unread_texts: tuple[str, ...]
     databases: dict[str, dict[PackageRecord, int]]
     foreign_databases: tuple[str, ...]
+    unread_databases: dict[str, str]
     secrets: tuple[Secret, ...]
     disputed: dict[str, str]
     disputed_modes: dict[str, str]
@@ -67,12 +65,14 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         contents.add(facts, index, tree.apply(facts, index), owners, linked)
     texts, unread = _final_texts(tree, contents)
     databases, foreign = _final_databases(tree, contents)
+    files = tree.files()
     return MergedImage(
-        files=tree.files(),
+        files=files,
         texts=texts,
         unread_texts=unread,
         databases=databases,
         foreign_databases=foreign,
+        unread_databases=_unread_databases(tree, files, {*databases, *foreign}),
         secrets=tuple(
             Secret(
                 hit=hit if hit.path else replace(hit, path=NO_FILE),
@@ -182,16 +182,32 @@ def _final_texts(tree: Tree, contents: _Contents) -> tuple[dict[str, bytes], tup
 
 
 def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[str, dict[PackageRecord, int]], tuple[str, ...]]:
-    """Those whose file is still the one that was read; of a distribution's only the one that its tools would use."""
+    """Those whose file is still the one that was read; of a distribution's only the one that its tools would use, of Node's those
+    that it would.
+    """
     follow = tree.links.follow
     proper = {kind: {follow(path) for path in paths}.union(paths) for kind, paths in SYSTEM_DATABASES.items()}
     databases: dict[str, dict[PackageRecord, int]] = {}
     foreign: list[str] = []
-    for path, owned in contents.databases.items():
-        if tree.layer_of(path) != owned.layer:
+    there = {path: owned for path, owned in contents.databases.items() if tree.layer_of(path) == owned.layer}
+    modules = [path for path, owned in there.items() if owned.database.type == "npm"]
+    found = packages_among(modules, tree.links, lambda path: tree.layer_of(path) is not None)
+    for path, owned in there.items():
+        if owned.database.type == "npm" and path not in found:
             continue
         if owned.database.system and path not in proper.get(owned.database.type, {path}):
             foreign.append(path)
         else:
             databases[path] = owned.records
     return databases, tuple(sorted(foreign))
+
+
+def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:
+    """Databases of kinds that nobody reads, and those that a link leads away from where they would be."""
+    unread = {path: f"a package database of {tool}, which is not read" for path, tool in unread_databases(files.path, tree.links)}
+    places = [(path, (path,)) for paths in SYSTEM_DATABASES.values() for path in paths]
+    for path, names in (*places, *leading_links(tree.links)):
+        for real in filter(None, map(tree.links.follow, names)):
+            if real not in read and tree.layer_of(real) is not None:
+                unread[path] = f"it leads to /{real}, which was not read as a package database"
+    return unread

@@ -1,0 +1,38 @@
+"""Which package.json files of an image are packages. Pure.
+
+Spec: Node.js "Modules: CommonJS modules", "Loading from node_modules folders".
+"""
+
+from collections.abc import Callable, Iterable
+
+from watcher.inspection.catalogers.npm import is_found
+from watcher.inspection.image.links import Links
+
+
+def packages_among(paths: Iterable[str], links: Links, exists: Callable[[str], bool]) -> frozenset[str]:
+    """Those that Node finds by name, through a link in node_modules as well, and those of applications.
+
+    An application's own is in no node_modules and in no directory of another; fixtures and templates are.
+    """
+    candidates = frozenset(paths)
+    if not candidates:
+        return candidates
+    linked = {links.follow(path) for path in links.paths if is_found(path)}
+    directories = {path: path.rpartition("/")[0] for path in candidates}
+    return frozenset(
+        path
+        for path, directory in directories.items()
+        if is_found(directory) or directory in linked or _is_an_applications_own(directory, exists)
+    )
+
+
+def _is_an_applications_own(directory: str, exists: Callable[[str], bool]) -> bool:
+    # One in the root directory says nothing of what is below: that is a file system, not an application.
+    if "node_modules" in directory.split("/"):
+        return False
+    above = directory.rpartition("/")[0]
+    while above:
+        if exists(f"{above}/package.json"):
+            return False
+        above = above.rpartition("/")[0]
+    return True
