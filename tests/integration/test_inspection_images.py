@@ -178,22 +178,31 @@ def with_layer_type(image: BuiltImage, media_type: str) -> BuiltImage:
     return replace(image, raw=raw)
 
 
-@pytest.mark.parametrize(
-    ("media_type", "reason"),
-    [
-        ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "non-distributable"),
-        ("application/vnd.example.weights.v1", "application/vnd.example.weights.v1"),
-    ],
-)
-async def test_layers_that_are_not_read_are_named(inspector: Inspector, media_type: str, reason: str) -> None:
-    """They are never asked for; the others are read."""
-    images = MemoryImages()
-    image = with_layer_type(build_image([build_layer({"a": "a"}), build_layer({"b": "b"})]), media_type)
-    found = await inspect(inspector, image, images)
-    assert [layer.state for layer in found.layers] == ["skipped", "inspected"]
-    assert (found.files.path, found.files.layer, len(images.poured)) == (["b"], [1], 1)
+async def test_a_layer_of_an_unknown_type_is_read_and_doubted(inspector: Inspector) -> None:
+    """Its name exempts nothing, and some runtimes may take it for something else."""
+    image = with_layer_type(build_image([build_layer({"a": "a"}), build_layer({"b": "b"})]), "application/vnd.example.weights.v1")
+    found = await inspect(inspector, image)
+    assert [layer.state for layer in found.layers] == ["inspected", "inspected"]
+    assert found.files.path == ["a", "b"]
     assert found.sections["files"].state is SectionState.PARTIAL
-    assert reason in found.sections["files"].reason
+    assert "application/vnd.example.weights.v1" in found.sections["files"].reason
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_foreign_layer_is_read_where_it_is_held(inspector: Inspector, held: bool) -> None:
+    """Runtimes ask the registry too; what is not there is named, and the others are read."""
+    images = MemoryImages()
+    foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+    image = with_layer_type(build_image([build_layer({"a": "a"}), build_layer({"b": "b"})]), foreign)
+    manifest = images.add(image)
+    assert isinstance(manifest.content, Manifest)
+    if not held:
+        del images.blobs[manifest.content.layers[0].digest]
+    found = await inspector.inspect(images, manifest)
+    assert [layer.state for layer in found.layers] == ["inspected" if held else "skipped", "inspected"]
+    assert found.files.path == (["a", "b"] if held else ["b"])
+    assert found.sections["files"].state is (SectionState.COMPLETE if held else SectionState.PARTIAL)
+    assert ("non-distributable" in found.sections["files"].reason) is not held
 
 
 async def test_budgets_are_results() -> None:

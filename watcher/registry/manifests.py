@@ -1,9 +1,10 @@
 """Images of one repository: manifests and small blobs, verified. Layers are poured by `blobs`."""
 
+import contextlib
 from dataclasses import dataclass
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import DigestMismatchError, NotAManifestError, NotFoundError, TooLargeError
+from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotAManifestError, NotFoundError, TooLargeError
 from watcher.model.image import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, Descriptor, FetchedManifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
@@ -40,6 +41,9 @@ class RegistryImages:
         """See `Manifests.describe`."""
         response, _ = await self._fetch(digest)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        # Registries on plain file servers serve manifests as text; what it says of itself is what others compare.
+        with contextlib.suppress(InvalidManifestError):
+            media_type = parse_manifest(response.body, media_type).media_type
         return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
 
     async def head(self, reference: Tag | Digest) -> Digest | None:

@@ -122,7 +122,7 @@ class Manifests(Protocol):
         ...
 
     async def describe(self, digest: Digest) -> Descriptor:
-        """The descriptor of a manifest as the registry serves it, verified but not read: of one we refuse to parse as well.
+        """The descriptor of a manifest, verified, with the type it says it is; of one we refuse to read, the type it is served as.
 
         Raises as `manifest` does.
         """

@@ -66,6 +66,15 @@ async def test_head_without_a_digest_header(registry: MemoryRegistry, images: Re
     assert registry.requests["GET manifests"] == 2
 
 
+async def test_a_manifest_served_as_text_is_described_as_what_it_is(registry: MemoryRegistry, images: RegistryImages) -> None:
+    """So is one that is refused as what it is served as: something is attached to that, too."""
+    for body, media_type in ((IMAGE.raw, OCI_MANIFEST), (b"{}", "text/plain")):
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        registry.faults.add(Fault(method="GET", path=MANIFESTS, status=200, headers=headers, body=body))
+        described = await images.describe(digest_of(body))
+        assert described == Descriptor(media_type=media_type, digest=digest_of(body), size=len(body))
+
+
 async def test_bytes_that_are_not_what_was_asked_for(registry: MemoryRegistry, images: RegistryImages) -> None:
     """A changed body is refused by digest and by tag, and a header that lies as well."""
     for reference in (V1, IMAGE.digest):
