@@ -59,7 +59,7 @@ class Fields:
         """None of them when absent."""
         values = self._taken(name, list, [])
         if len(values) > at_most:
-            raise InvalidManifestError(f"{self.place}.{name} has {len(values)} entries, at most {at_most} are read")
+            raise InvalidManifestError(f"{self.place} has {len(values)} {name}, at most {at_most} are read")
         if not all(isinstance(value, dict) for value in values):
             raise self._wrong(name, "a list of objects")
         return [Fields(place=f"{self.place}.{name}[{index}]", values=value) for index, value in enumerate(values)]

@@ -106,7 +106,7 @@ class Judging:
 
     def unknown(self, task: Task, media_type: str, error: PermanentError) -> Judged:
         """The verdict about something that could not be looked at, with the reason."""
-        missing = dict.fromkeys(SECTIONS, Section(state=SectionState.MISSING, reason="nothing was looked at"))
+        missing = dict.fromkeys(SECTIONS, Section(state=SectionState.MISSING, reason=str(error)))
         judged = self._bare(task, Outcome.UNKNOWN, media_type, f"{error.reason}: {error}", sections=missing)
         # Bytes that are no manifest have been looked at, and will say the same to everybody.
         return replace(judged, looked=isinstance(error, InvalidManifestError))

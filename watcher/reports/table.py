@@ -100,11 +100,11 @@ def _over_platforms(found: Sequence[Finding]) -> list[tuple[Finding, list[str]]]
 
 
 def _gaps(verdict: Verdict) -> list[RenderableType]:
-    """What one reason keeps from several sections is said once."""
+    """What one reason keeps from several sections is said once, and not again where it is that of the verdict."""
     quiet = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
     names: dict[tuple[SectionState, str], list[str]] = {}
     for name, section in verdict.sections.items():
-        if section.state not in quiet:
+        if section.state not in quiet and (not section.reason or section.reason not in verdict.reason):
             names.setdefault((section.state, section.reason), []).append(name)
     return [
         _indented(Text(f"{', '.join(concerned)}: {state.value}: {printable(reason)[:200]}", style="magenta dim"), 2)
