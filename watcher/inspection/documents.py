@@ -4,10 +4,10 @@ Whether a layer is one is seen by its bytes, never by its media type. What is te
 by no runtime. Nothing is interpreted.
 """
 
-import asyncio
 import codecs
 import os
 
+from watcher.kit.threads import in_a_thread
 from watcher.model.errors import PermanentError
 from watcher.model.image import Descriptor
 from watcher.registry.protocol import ImageSource
@@ -24,20 +24,19 @@ async def is_document(source: ImageSource, layer: Descriptor, *, timeout_seconds
         RetryableError, PermanentError: as `ImageSource.pour`, unless it was seen before that it is none.
     """
     bytes_out, bytes_in = os.pipe()
-    reading = asyncio.create_task(asyncio.to_thread(_is_text, bytes_out), name=f"document {layer.digest}")
+    # A thread of its own: those of the loop are few, and a registry may take its time.
+    reading = in_a_thread(lambda: _is_text(bytes_out), name=f"document {layer.digest}")
+    refusal: PermanentError | None = None
     try:
         await source.pour(layer, bytes_in, timeout_seconds=timeout_seconds)
-    except PermanentError:
+    except PermanentError as error:
+        refusal = error
+    finally:
         os.close(bytes_in)
-        if await reading:
-            raise
-        return False
-    except BaseException:
-        os.close(bytes_in)
-        await reading
-        raise
-    os.close(bytes_in)
-    return await reading
+        is_text = await reading
+    if refusal is not None and is_text:
+        raise refusal
+    return is_text
 
 
 def _is_text(descriptor: int) -> bool:
