@@ -13,7 +13,7 @@ import msgspec
 
 from watcher.model.errors import AmbiguousManifestError, NotAManifestError
 from watcher.model.json_fields import Fields
-from watcher.model.strict_json import SHOWN, InvalidJsonError, JsonBodyError, read_json
+from watcher.model.strict_json import InvalidJsonError, JsonBodyError, read_json, shown
 
 Struct: TypeAlias = "Mapping[str, Struct | None]"
 """The fields that Go's types have, by name. None for a field whose keys are its author's (annotations, labels) or that has none."""
@@ -108,7 +108,7 @@ def _ambiguities(value: Any, struct: Struct, what: str) -> Iterator[str]:
             for name, child in item.items():
                 field = taken_for.get(folded(name))
                 if field is not None and field != name:
-                    yield f"{place} has the key {name[:SHOWN]!r}, which some programs take for {field!r} and others do not"
-                todo.append((child, known.get(name) if known else None, f"{place}.{name[:SHOWN]}"))
+                    yield f"{place} has the key {shown(name)}, which some programs take for {field!r} and others do not"
+                todo.append((child, known.get(name) if known else None, f"{place}.{shown(name)[1:-1]}"))
         elif isinstance(item, (int, float)) and not INT64_MIN <= item <= INT64_MAX:
             yield f"{place} is a number beyond 64 bits"

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from watcher.model.errors import PermanentError
+from watcher.model.masking import MASKED, is_unlike_words
 
 # The deepest real event seen has eight levels, a manifest five.
 # Far below the interpreter's own limit, so that whoever walks the value is safe too.
@@ -46,6 +47,11 @@ class TooDeepError(JsonBodyError):
     """Nested deeper than MAX_DEPTH."""
 
     reason = "too-deep"
+
+
+def shown(name: str) -> str:
+    """A key in a message: quoted, cut, and hidden where it looks like a credential rather than a name."""
+    return repr(MASKED if is_unlike_words(name) else name[:SHOWN])
 
 
 def read_json(body: bytes) -> Any:
@@ -96,7 +102,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(built) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise DuplicateKeyError(f"an object has the key {twice[:SHOWN]!r} twice")
+        raise DuplicateKeyError(f"an object has the key {shown(twice)} twice")
     return built
 
 

@@ -82,6 +82,16 @@ def test_a_configuration_with_two_readings_is_ambiguous(body: bytes, named: str)
     assert named in str(caught.value)
 
 
+def test_a_key_that_is_a_credential_is_not_shown() -> None:
+    """Whoever reads the verdict need not see it."""
+    key = "AKIA" + "Q3EGRIMZ7KLDOP5X"
+    twice = raw({**IMAGE, "annotations": {key: "1"}}).replace(b'"1"', f'"1", "{key}": "2"'.encode())
+    for body in (twice, raw({**IMAGE, "annotations": {key: HUGE}})):
+        with pytest.raises(AmbiguousManifestError) as caught:
+            parse_manifest(body, "")
+        assert "Q3EGRIMZ" not in str(caught.value)
+
+
 def test_names_that_authors_choose_may_differ_in_case() -> None:
     """Labels and annotations are maps to Go as well: `user` and `User` are two labels."""
     config = parse_config(raw({"config": {"Labels": {"user": "a", "User": "b", "layers": "c"}, "ExposedPorts": {"env": {}}}}))
