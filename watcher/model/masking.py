@@ -24,7 +24,7 @@ _BUILDERS_WORDS = frozenset(
 _MIXED = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])", re.DOTALL)
 _NUMBERED_NAME = re.compile(r"[A-Za-z]+(?:[-_.][A-Za-z]+)*[-_.]?[0-9]{1,3}")
 # A shorter word of a secret is a word of anything; other variables and labels are only hidden for what is long enough to be one.
-_MIN_STEP_WORD, _MIN_VALUE_WORD = 2, 8
+_MIN_STEP_WORD, MIN_VALUE_WORD = 2, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Masking:
 
     def value(self, text: str) -> str:
         """Any other text of the configuration."""
-        return MASKED if self._shares(text, _MIN_VALUE_WORD) else self.plain(text)
+        return MASKED if self._shares(text, MIN_VALUE_WORD) else self.plain(text)
 
     def values(self, texts: Iterable[str]) -> list[str]:
         return [self.value(text) for text in texts]
@@ -117,7 +117,7 @@ def is_unlike_words(value: str) -> bool:
 
     `postgres` is a password in many an image, and its user, its program and its folder as well.
     """
-    return len(value) >= _MIN_VALUE_WORD and bool(_MIXED.search(value)) and not _NUMBERED_NAME.fullmatch(value)
+    return len(value) >= MIN_VALUE_WORD and bool(_MIXED.search(value)) and not _NUMBERED_NAME.fullmatch(value)
 
 
 def addressed(value: str) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What was found of an image, put together as its inventory. Pure, and slow for an image of many files."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,6 +10,7 @@ from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
 from watcher.inspection.image.config_secrets import ConfigSecrets
 from watcher.inspection.image.merge import MergedImage, merge, packages_of
+from watcher.inspection.image.recognition import recognised
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
 from watcher.inspection.image.steps import layer_steps
@@ -19,11 +19,8 @@ from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest
 from watcher.model.image import Descriptor, ImageConfig, Manifest
 from watcher.model.inventory import Base, FileTable, Inventory, LayerFacts, LayerSummary
-from watcher.model.masking import MASKED, is_unlike_words, masked_config, masking_of
+from watcher.model.masking import MASKED, masked_config, masking_of
 from watcher.model.verdict import Section, SectionState
-
-# What stands between the words of a text: between the parts of a path, and around a value.
-_WORDS = re.compile(r"[\s\"'=:;,/@&?()]+")
 
 WINDOWS = Shortfall(
     sections=("users",), what="windows", reason="a Windows image keeps its accounts in its registry, which is not read"
@@ -132,15 +129,12 @@ def _is_fatal(facts: LayerFacts) -> bool:
 def _with_known(parts: Parts, rules: SecretRules) -> ConfigSecrets:
     """What was found, and the values that a file of some layer has as well, without anything beside them that would tell."""
     kept = [known.facts for known in parts.layers if known is not None]
-    known = {hit.fingerprint for facts in kept for hit in facts.secrets if hit.confidence != "low"}
-    if not known:
-        return parts.found
+    hits = [hit for facts in kept for hit in facts.secrets if hit.confidence != "low"]
     config = parts.config
     texts = (config.user, config.working_dir, *config.env, *config.entrypoint, *config.cmd, *config.healthcheck)
     steps = (text for step in config.history for text in (step.created_by, step.comment))
-    named = chain(texts, config.labels.values(), steps, parts.manifest.annotations.values(), *(facts.files.path for facts in kept))
-    words = {word for text in named for word in _WORDS.split(text) if is_unlike_words(word)}
-    values = {word for word in words if rules.fingerprint(word.encode("utf-8", "replace")) in known}
+    named = chain(texts, config.labels.values(), steps, parts.manifest.annotations.values())
+    values = recognised(named, chain.from_iterable(facts.files.path for facts in kept), hits, rules)
     found = parts.found
     return replace(found, values=found.values | values, uncertain=found.uncertain | (values - found.values))
 

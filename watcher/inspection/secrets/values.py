@@ -83,7 +83,7 @@ SELF_TEST_KEYS = frozenset(
 _LETTER, _DIGIT = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 
 # As much of a key as lies in the window behind its first line; shorter keys are whole.
-PEM_CHARACTERS = 512
+PEM_CHARACTERS, MIN_PEM_CHARACTERS = 512, 40
 _PEM_NOISE = re.compile(rb"\\+[nrt]|[\s\"',\\]+")
 _PEM_LINE = re.compile(rb"[A-Za-z0-9+/=]{40}")
 
@@ -142,7 +142,7 @@ def unwrapped(value: bytes, form: str) -> bytes | None:
     """
     if form == "pem":
         text = _PEM_NOISE.sub(b"", value)[:PEM_CHARACTERS]
-        return text if len(text) >= 40 and _PEM_LINE.search(value) else None
+        return text if len(text) >= MIN_PEM_CHARACTERS and _PEM_LINE.search(value) else None
     if form == "basic-auth":
         user, _, password = (_base64(value) or b"").partition(b":")
         return (

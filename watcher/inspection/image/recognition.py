@@ -1,0 +1,43 @@
+"""Knows values again that were found in files, of which nothing was kept but their fingerprints. Pure."""
+
+import re
+from collections.abc import Collection, Iterable
+
+from watcher.inspection.secrets.rules import SecretRule, SecretRules
+from watcher.inspection.secrets.values import MIN_PEM_CHARACTERS
+from watcher.model.inventory import SecretHit
+from watcher.model.masking import MIN_VALUE_WORD, is_unlike_words
+
+# What stands between the words of a text: between the parts of a path, and around a value.
+_WORDS = re.compile(r"[\s\"'=:;,/@&?()]+")
+
+
+def recognised(texts: Iterable[str], paths: Iterable[str], hits: Collection[SecretHit], rules: SecretRules) -> set[str]:
+    """The values of the hits that are words of the texts or the paths, and nothing else where they occur again.
+
+    An image has a hundred thousand words, and a fingerprint costs microseconds: first a word is what the rules ask of their values.
+    """
+    if not hits:
+        return set()
+    fingerprints = {hit.fingerprint for hit in hits}
+    by_id = {rule.id: rule for rule in rules.rules}
+    found_by = [by_id.get(rule) for rule in {hit.rule for hit in hits}]
+    keys_only = all(rule is not None and rule.form == "pem" for rule in found_by)
+    shortest = MIN_PEM_CHARACTERS if keys_only else MIN_VALUE_WORD
+    variety = min(map(_variety, found_by))
+    # Most files share their directories with others.
+    names = {part for path in paths for part in path.split("/") if len(part) >= shortest}
+    words = {word for text in (*texts, *names) for word in _WORDS.split(text) if len(word) >= shortest}
+    return {
+        word
+        for word in words
+        if (not keys_only or word.isalnum() or "+" in word)
+        and len(set(word)) >= variety
+        and is_unlike_words(word)
+        and rules.fingerprint(word.encode("utf-8", "replace")) in fingerprints
+    }
+
+
+def _variety(rule: SecretRule | None) -> float:
+    """How many different characters a value has at least, to have the entropy that its rule asks for. All of them are ASCII."""
+    return 0 if rule is None else 2**rule.min_entropy
