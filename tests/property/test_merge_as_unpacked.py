@@ -192,20 +192,18 @@ rows = st.one_of(
     st.tuples(paths, st.just(HARDLINK), st.just(0o644), paths),
 )
 layers = st.lists(
-    st.tuples(st.lists(rows, max_size=5), st.lists(paths, max_size=2), st.lists(paths, max_size=1)), min_size=1, max_size=3
+    st.tuples(st.lists(rows, max_size=5), st.lists(paths, max_size=2), st.lists(st.one_of(paths, st.just("")), max_size=1)),
+    min_size=1,
+    max_size=3,
 )
 
 
 def plain(layer: Layer) -> bool:
-    """What it removes it does not have, nor a file or link above that; nothing is a file first and a directory then."""
-    kinds: dict[str, str] = {}
-    for path, kind, _, _ in layer[0]:
-        if kind == DIRECTORY and kinds.get(path, kind) != kind:
-            return False
-        kinds[path] = kind
+    """What it removes it does not have, nor a file or link above that."""
     removed = [*layer[1], *(f"{path}/" for path in layer[2])]
-    above = [path for path, kind in kinds.items() if kind != DIRECTORY]
-    return kinds.keys().isdisjoint(layer[1]) and not any(mark.startswith(f"{path}/") for mark in removed for path in above)
+    above = [path for path, kind, _, _ in layer[0] if kind != DIRECTORY]
+    brought = {path for path, _, _, _ in layer[0]}
+    return brought.isdisjoint(layer[1]) and not any(mark.startswith(f"{path}/") for mark in removed for path in above)
 
 
 @settings(max_examples=300)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from watcher.model.inventory import HARDLINK, SETGID, SETUID, SYMLINK, WORLD_WRITABLE, FileTable
+from watcher.model.inventory import DIRECTORY, HARDLINK, SETGID, SETUID, SYMLINK, WORLD_WRITABLE, FileTable
 
 _DANGEROUS = SETUID | SETGID | WORLD_WRITABLE
 
@@ -39,11 +39,13 @@ def share_inode(files: FileTable, row: int, source: int) -> bool:
 
 
 def last_of_each(files: FileTable) -> FileTable:
-    """A path that a layer has twice is what it was last. What it was before is kept where it matters to other entries: a link that
-    they may lead through, and what a hard link leads to.
+    """A path that a layer has twice is what it was last. What it was before is kept where it matters to other entries: a link of
+    either kind, what a hard link leads to, and what was in the place of a directory.
     """
     if len(set(files.path)) == len(files.path):
         return files
     last = {path: row for row, path in enumerate(files.path)}
-    links = (row for row, kind in enumerate(files.kind) if kind == SYMLINK)
-    return files.rows(sorted({*last.values(), *links, *(row for _, row in hard_links(files) if row is not None)}))
+    links = (row for row, kind in enumerate(files.kind) if kind in (SYMLINK, HARDLINK))
+    places = (row for row, path in enumerate(files.path) if files.kind[last[path]] == DIRECTORY and files.kind[row] != DIRECTORY)
+    targets = (row for _, row in hard_links(files) if row is not None)
+    return files.rows(sorted({*last.values(), *links, *places, *targets}))

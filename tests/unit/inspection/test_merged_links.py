@@ -1,9 +1,11 @@
 """Links of both kinds in merged images: what takes their place, what leads through them, and where runtimes differ."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 
+from watcher.inspection.hard_links import last_of_each
 from watcher.inspection.image.merge import MergedImage, merge
 from watcher.model.digest import digest_of
 from watcher.model.inventory import (
@@ -57,6 +59,11 @@ def layer(
         ),
         texts=texts or {},
     )
+
+
+def last(facts: LayerFacts) -> LayerFacts:
+    """As a layer's facts are kept: of a path that it has twice not every entry."""
+    return replace(facts, files=last_of_each(facts.files))
 
 
 def left(merged: MergedImage) -> dict[str, int]:
@@ -214,3 +221,43 @@ def test_what_is_disputed_is_bounded() -> None:
     upper = layer(*(f"l/{number}" for number in range(300)), *(f"h{number} => f{number}" for number in range(300)))
     merged = merge([base, upper])
     assert (len(merged.disputed), len(merged.disputed_modes)) == (100, 100)
+
+
+@pytest.mark.parametrize("before", ["var/lib/dpkg -> x", "var/lib/dpkg", "var/lib/dpkg => etc/x"])
+def test_a_directory_that_was_something_else_before_shows_what_is_below(before: str) -> None:
+    """On an overlay; whoever has the whole tree has removed it when the directory comes."""
+    base = layer("etc/x", "var/lib/dpkg/", DPKG, packages=DPKG)
+    merged = merge([base, layer("etc/x", before, "var/lib/dpkg/")])
+    assert (left(merged)[DPKG], list(merged.databases), list(merged.disputed)) == (0, [DPKG], ["var/lib/dpkg"])
+    assert merge([base, layer("etc/y -> x", "etc/y")]).disputed == {}
+
+
+def test_what_a_layer_removes_of_its_own_is_disputed() -> None:
+    """A file of it goes with a directory that a later entry of the layer replaces, and may be back from below."""
+    merged = merge([layer(DPKG, packages=DPKG), last(layer(DPKG, "var/lib/dpkg", "var/lib/dpkg/", packages=DPKG))])
+    assert list(merged.disputed) == ["var/lib/dpkg"]
+
+
+def test_a_link_that_a_file_replaces_in_its_layer_leads_nowhere() -> None:
+    """What is read of the path is the file's."""
+    merged = merge([layer("etc/passwd -> nothing", "etc/passwd", texts={"etc/passwd": b"app:x:0"})])
+    assert merged.texts == {"etc/passwd": b"app:x:0"}
+
+
+@pytest.mark.parametrize("over", ["c", "c/", "c -> b"])
+def test_a_hard_link_that_is_replaced_has_set_the_mode_of_its_file(over: str) -> None:
+    """Within its layer as well, and whichever of the other names it was linked to."""
+    for rows in (("b", "c => b  4755", over), ("b", "c => b", "d => c  4755", over, "d")):
+        merged = merge([last(layer(*rows))])
+        assert modes(merged)["b"] == "4644"
+        assert set(merged.disputed_modes) & {"c", "d"}
+
+
+def test_a_mark_in_the_root_is_no_mark_to_an_overlay() -> None:
+    """Nor is one below a file of a lower layer to all; below the first layer there is nothing to remove."""
+    base = layer("bin/su  4755", "l -> /")
+    assert list(merge([base, layer("a", opaque=("",))]).disputed) == [".wh..wh..opq"]
+    assert list(merge([base, layer("l -> /", opaque=("l",))]).disputed) == [".wh..wh..opq"]
+    assert list(merge([base, layer(opaque=("bin/su",))]).disputed) == ["bin/su"]
+    assert merge([base, layer("bin/su/", opaque=("bin/su",))]).disputed == {}
+    assert merge([layer("a", opaque=("",))]).disputed == {}

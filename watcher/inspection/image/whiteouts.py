@@ -5,12 +5,16 @@ Spec: OCI image-spec v1.1 "Image Layer Filesystem Changeset", "Whiteouts": they 
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from watcher.inspection.hard_links import hard_links, share_inode
 from watcher.inspection.image.links import Links
 from watcher.inspection.image.placing import Placing
 from watcher.model.inventory import DIRECTORY, SYMLINK, FileTable, LayerFacts
+
+# What is said of the root, which has no name.
+OPAQUE_ROOT = ".wh..wh..opq"
 
 # Of what no two runtimes agree on, as much as anybody reads.
 MAX_DISPUTED = 100
@@ -30,6 +34,8 @@ class Tree:
         self._symlinks: dict[str, str] = {}
         # Every path that ever had something below it: more than is left of them, never less.
         self._parents: set[str] = set()
+        # The rows of all names of a file that has several, by each of these rows; the first is the file's own.
+        self._names: dict[int, list[int]] = {}
         self.links = Links({})
         self.disputed: dict[str, str] = {}
         self.disputed_modes: dict[str, str] = {}
@@ -51,12 +57,14 @@ class Tree:
         placing.dispute_early(replaced & parents)
         # 2. What the layer removes from below.
         removed, emptied = placing.removals(facts.whiteouts, facts.opaque)
+        self._dispute_emptied(emptied, set(files.path), layer)
         self._remove(removed, emptied)
         # 3. Where its entries really are. Hardly any layer has something below a link, so that is found out first.
         paths = files.path
         own = {path: target for path, kind, target in zip(paths, files.kind, files.link, strict=True) if kind == SYMLINK}
         moved: dict[str, str] = {}
-        if parents.isdisjoint(self._symlinks) and parents.isdisjoint(own):
+        repeated = len(set(paths)) < len(paths)
+        if not repeated and parents.isdisjoint(self._symlinks) and parents.isdisjoint(own):
             links = {**self._symlinks, **own}
         else:
             paths, links = placing.entries()
@@ -64,7 +72,13 @@ class Tree:
             parents = _parents(paths)
         # 4. What is not a directory hides everything below a directory of the same path, and what is below a path makes it one.
         files_only = [path for path, kind in zip(paths, files.kind, strict=True) if kind != DIRECTORY]
-        self._remove_below([path for path in files_only if path in self._parents], links)
+        hiding = [path for path in files_only if path in self._parents]
+        restored: set[str] = set()
+        if repeated and hiding:
+            # A directory in the end: on an overlay what is below shows through it, as if there had been nothing else.
+            last = dict(zip(paths, files.kind, strict=True))
+            restored = {path for path in hiding if last[path] == DIRECTORY}
+        self._remove_below([path for path in hiding if path not in restored], links)
         for path in parents.union(_parents((*removed, *emptied)), emptied):
             row = self._rows.get(path)
             if row is not None and self._all.kind[row] not in (DIRECTORY, SYMLINK):
@@ -85,7 +99,7 @@ class Tree:
                 self._share(first + row, self._at(files.link[row]))
         through = f"layer {layer} has it below a link of a lower layer, which not every runtime follows"
         _note(self.disputed, placing.disputed, through)
-        hidden = [path for path in files_only if path in parents]
+        hidden = [path for path in files_only if path in parents or path in restored]
         _note(self.disputed, hidden, f"layer {layer} has it both as something else than a directory and with entries below it")
         return moved
 
@@ -97,6 +111,19 @@ class Tree:
     def files(self) -> FileTable:
         """What is left, sorted by path."""
         return self._all.rows([self._rows[path] for path in sorted(self._rows)])
+
+    def _dispute_emptied(self, emptied: Iterable[str], own: AbstractSet[str], layer: int) -> None:
+        """Where an opaque directory does not mean the same to all: overlayfs merges the root whatever its mark says."""
+        for path in emptied:
+            row = self._rows.get(path)
+            if not path and self._rows:
+                _note(
+                    self.disputed,
+                    [OPAQUE_ROOT],
+                    f"by this mark layer {layer} removes all that is below it, which an overlay does not",
+                )
+            elif row is not None and self._all.kind[row] not in (DIRECTORY, SYMLINK) and path not in own:
+                _note(self.disputed, [path], f"layer {layer} empties it as a directory, and it is a file")
 
     def _remove(self, removed: list[str], emptied: list[str]) -> None:
         for path in removed:
@@ -125,7 +152,15 @@ class Tree:
         rows, path = self._all, self._all.path[row]
         if source is None or source == row or rows.kind[source] == DIRECTORY:
             return
-        if not share_inode(rows, row, source):
+        names = self._names.setdefault(source, [source])
+        own = names[0]
+        names.append(row)
+        self._names[row] = names
+        mode = rows.mode[own]
+        if not share_inode(rows, row, own):
+            if rows.mode[own] != mode:
+                for name in names:
+                    rows.mode[name] = rows.mode[own]
             _note(
                 self.disputed_modes,
                 [path],
