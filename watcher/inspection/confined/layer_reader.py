@@ -18,7 +18,7 @@ from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, SecretS
 from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, text
 from watcher.inspection.confined.tar_sparse import Sparse
-from watcher.inspection.problems import ALL, FILES, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
 from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Alias, Done, Forgotten, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
@@ -26,6 +26,8 @@ from watcher.model.errors import PermanentError
 
 # OCI image-spec v1.1 "Whiteouts". What else begins with `.wh..wh.` is of AUFS itself.
 _WHITEOUT, _OPAQUE, _AUFS = b".wh.", b".wh..wh..opq", b".wh..wh."
+# Of no name, of the directory itself and of the one above.
+_NOTHING = frozenset({b".wh.", b".wh..", b".wh..."})
 
 _TEXTS = frozenset(path.encode() for path in TEXTS)
 _TEXT_NAMES = frozenset(path.rpartition(b"/")[2] for path in _TEXTS)
@@ -191,6 +193,7 @@ class LayerReader:
 
     def _send_rows(self) -> None:
         if self._rows:
+            self._send_removals()
             for part in row_parts(self._rows):
                 self.emit(part)
             self._rows.clear()
@@ -233,9 +236,14 @@ class LayerReader:
                 self.emit(text_part)
 
     def _removal(self, parent: bytes, name: bytes) -> None:
+        # What is told is told in the order of the archive: a whiteout may come behind what it removes.
+        self._send_rows()
         if name == _OPAQUE:
             self._opaque.append(text(parent.rstrip(b"/")))
-        elif not name.startswith(_AUFS) and name not in (_WHITEOUT, b".wh..", b".wh..."):
+        elif name in _NOTHING:
+            detail = f"{text(parent + name)[:200]!r} removes nothing, or all of its directory, or cannot be unpacked"
+            self.problems.add("odd-whiteout", detail, MERGED)
+        elif not name.startswith(_AUFS):
             self._whiteouts.append(text(parent + name.removeprefix(_WHITEOUT)))
         if len(self._opaque) + len(self._whiteouts) >= _REMOVALS:
             self._send_removals()

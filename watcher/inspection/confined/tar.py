@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from zlib import adler32
 
+from watcher.inspection.confined.overlay_marks import is_null_device, steering_attribute
 from watcher.inspection.confined.tar_fields import (
     BLOCK,
     clean_path,
@@ -25,7 +26,7 @@ from watcher.inspection.confined.tar_fields import (
     text,
 )
 from watcher.inspection.confined.tar_sparse import SPARSE, Sparse, SparseMapError, is_sparse, of_header, of_records
-from watcher.inspection.problems import ALL, FILES, ProblemList
+from watcher.inspection.problems import ALL, FILES, MERGED, ProblemList
 
 _ZERO_BLOCK = bytes(BLOCK)
 
@@ -170,6 +171,10 @@ class TarReader:
                     if parsed is None:
                         raise DamagedTarError(self.offset, "a pax header that is malformed")
                     records, may_be_sparse = parsed, SPARSE in extension
+                    if attribute := steering_attribute(extension):
+                        self.problems.add(
+                            "overlay-attribute", f"an entry has {attribute}, which tells an overlay what is there", MERGED
+                        )
                     if kind == PAX_GLOBAL:
                         # To Go it is a member, before which all else that was said of the next one is forgotten.
                         self._global(records.get(b"path") or self._format(rest)[1] + block[:100].partition(b"\0")[0])
@@ -195,6 +200,8 @@ class TarReader:
                     target = link or records.get(b"linkpath") or block[157:257].partition(b"\0")[0]
                 elif kind == _OLD_REGULAR:
                     kind = DIRECTORY if written.endswith(b"/") else REGULAR
+                elif kind == CHARACTER:
+                    self._device(rest if form != _V7 else b"", written)
                 if kind in _HEADER_ONLY:
                     stored = 0
                 if kind == GNU_SPARSE or (may_be_sparse and is_sparse(records)):
@@ -372,6 +379,11 @@ class TarReader:
                 "damaged-sparse-file", f"a sparse file before byte {self.offset} has a map that is not of its content", ALL
             )
         return sparse
+
+    def _device(self, rest: bytes, name: bytes) -> None:
+        if is_null_device(rest[72:80], rest[80:88]) and not name.rpartition(b"/")[2].startswith(b".wh."):
+            detail = f"{text(name[:200])!r} is the device 0:0, by which an overlay removes what has that name below"
+            self.problems.add("null-device", detail, MERGED)
 
     def _global(self, name: bytes) -> None:
         """Runtimes make no file of it, but take away what has its name, and see a whiteout in one that is called so."""

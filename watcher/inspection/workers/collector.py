@@ -12,6 +12,7 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.hard_links import last_of_each
 from watcher.inspection.hiding import Hiding, hidden_layer
+from watcher.inspection.own_removals import Removals as OwnRemovals
 from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import (
     MAX_HIDDEN,
@@ -60,6 +61,7 @@ class Collector:
     _files: FileTable = field(default_factory=FileTable)
     _whiteouts: list[str] = field(default_factory=list)
     _opaque: list[str] = field(default_factory=list)
+    _own_removals: OwnRemovals = field(default_factory=OwnRemovals)
     _databases: dict[str, PackageDatabase] = field(default_factory=dict)
     _partial: list[PackageRecord] = field(default_factory=list)
     _packages: int = 0
@@ -83,6 +85,9 @@ class Collector:
                 self._whiteouts += message.whiteouts
                 self._opaque += message.opaque
                 _require(len(self._whiteouts) + len(self._opaque) <= self.limits.files, "too many removals")
+                before = len(self._files)
+                self._own_removals.whiteouts |= dict.fromkeys(message.whiteouts, before)
+                self._own_removals.opaque |= dict.fromkeys(message.opaque, before)
             case Database():
                 self._add_database(message)
             case Text():
@@ -135,7 +140,7 @@ class Collector:
             databases=tuple(self._databases.values()),
             texts=self._texts,
             secrets=tuple(dict.fromkeys((*self._secrets, *self._named()))),
-            problems=(*self._problems, *self._unread_links()),
+            problems=(*self._problems, *self._unread_links(), *self._own_removals.problems(self._files)),
         )
         texts = {value: self._hidden[value] for value in longest_first(self._hidden)}
         return hidden_layer(facts, Hiding(texts=texts, uncertain=frozenset(self._uncertain)))
