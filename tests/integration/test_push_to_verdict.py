@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -176,6 +177,22 @@ def test_an_index_has_a_verdict_for_each_platform_and_its_own(world: World) -> N
     assert world.verdict("team/multi", bad.digest)[2]["image"]["index"] == index.digest
     jobs = [line for line in world.daemon.lines() if line["event"] == "verdict.recorded"]
     assert len(jobs) == 1
+
+
+def test_a_deleted_image_loses_its_tags_and_keeps_its_verdict(world: World) -> None:
+    """docker-registry says that the digest and each of its tags is gone; the registry is asked before that is believed."""
+    image = build_image([base_layer()], config={"User": "app"})
+    world.push(image, "team/app")
+    world.verdict("team/app", image.digest)
+
+    def row() -> tuple[list[str], str]:
+        return next((each["tags"], each["outcome"]) for each in world.daemon.get("/api/v1/images")["images"])
+
+    assert row() == (["v1"], "pass")
+    request = Request(f"{world.registry.url}/v2/team/app/manifests/{image.digest}", method="DELETE")
+    with urlopen(request, timeout=10) as answer:
+        assert answer.status == 202
+    eventually(lambda: row() == ([], "pass"), what=f"the tag to leave\n{world.daemon.tail()}")
 
 
 def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:
