@@ -48,7 +48,7 @@ class FileTable:
     def rows(self, numbers: Sequence[int]) -> "FileTable":
         """A table of these rows, in this order."""
         columns = {name: getattr(self, name) for name in (*ENTRY_COLUMNS, "layer")}
-        return FileTable(**{name: [column[row] for row in numbers] if column else [] for name, column in columns.items()})
+        return FileTable(**{name: list(map(column.__getitem__, numbers)) if column else [] for name, column in columns.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

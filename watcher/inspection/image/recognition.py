@@ -27,11 +27,11 @@ def recognised(texts: Iterable[str], paths: Iterable[str], hits: Collection[Secr
     variety = min(map(_variety, found_by))
     # Most files share their directories with others.
     names = {part for path in paths for part in path.split("/") if len(part) >= shortest}
-    words = {word for text in (*texts, *names) for word in _WORDS.split(text) if len(word) >= shortest}
     return {
         word
-        for word in words
-        if (not keys_only or word.isalnum() or "+" in word)
+        for word in set(_WORDS.split("\n".join((*texts, *names))))
+        if len(word) >= shortest
+        and (not keys_only or word.isalnum() or "+" in word)
         and len(set(word)) >= variety
         and is_unlike_words(word)
         and rules.fingerprint(word.encode("utf-8", "replace")) in fingerprints
