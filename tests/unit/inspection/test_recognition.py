@@ -28,11 +28,12 @@ def test_a_value_of_any_rule_is_recognised(sample: Sample) -> None:
 
 @pytest.mark.parametrize("rule", [rule.id for rule in RULES.rules if rule.form == "pem"])
 def test_a_key_on_one_line_is_recognised(rule: str) -> None:
-    """Of a private key the letters are known, so that whatever has others is passed over."""
+    """Among names as long that are none, and as the last one; a line break in a name is what ends a word."""
     key = some(44) + "+" + some(20)
     names = [f"etc/{key}/x", f"etc/{key[:-1]}/y", f"etc/{some(30)}-{some(30)}.pem"]
     assert recognised([f"KEY={key}"], [], [hit(rule, key)], RULES) == {key}
-    assert recognised([], names, [hit(rule, key)], RULES) == {key}
+    for paths in (names, names[::-1], ["é" * 30, f"etc/a\n{key}\nb"]):
+        assert recognised([], paths, [hit(rule, key)], RULES) == {key}
 
 
 def test_nothing_is_recognised_where_nothing_was_found() -> None:

@@ -1,7 +1,8 @@
 """Knows values again that were found in files, of which nothing was kept but their fingerprints. Pure."""
 
 import re
-from collections.abc import Collection, Iterable
+import string
+from collections.abc import Collection, Iterable, Iterator
 
 from watcher.inspection.secrets.rules import SecretRule, SecretRules
 from watcher.inspection.secrets.values import MIN_PEM_CHARACTERS
@@ -10,6 +11,10 @@ from watcher.model.masking import MIN_VALUE_WORD, is_unlike_words
 
 # What stands between the words of a text: between the parts of a path, and around a value.
 _WORDS = re.compile(r"[\s\"'=:;,/@&?()]+")
+
+# Every byte as one of two: what a word of a key may have, and anything else.
+_OF_KEYS = "".join("k" if chr(byte) in f"{string.ascii_letters}{string.digits}+" else " " for byte in range(256)).encode()
+_KEY = b"k" * MIN_PEM_CHARACTERS
 
 
 def recognised(texts: Iterable[str], paths: Iterable[str], hits: Collection[SecretHit], rules: SecretRules) -> set[str]:
@@ -25,17 +30,29 @@ def recognised(texts: Iterable[str], paths: Iterable[str], hits: Collection[Secr
     keys_only = all(rule is not None and rule.form == "pem" for rule in found_by)
     shortest = MIN_PEM_CHARACTERS if keys_only else MIN_VALUE_WORD
     variety = min(map(_variety, found_by))
+    if keys_only:
+        # What is found most, and hardly any path has a word of that length: that shows in all of them at once.
+        paths = _with_long_words("\n".join((*paths, "")).encode("utf-8", "replace"))
     # Most files share their directories with others.
     names = {part for path in paths for part in path.split("/") if len(part) >= shortest}
     return {
         word
         for word in set(_WORDS.split("\n".join((*texts, *names))))
         if len(word) >= shortest
-        and (not keys_only or word.isalnum() or "+" in word)
         and len(set(word)) >= variety
         and is_unlike_words(word)
         and rules.fingerprint(word.encode("utf-8", "replace")) in fingerprints
     }
+
+
+def _with_long_words(lines: bytes) -> Iterator[str]:
+    """Those lines that have room for a key."""
+    letters = lines.translate(_OF_KEYS)
+    at = letters.find(_KEY)
+    while at >= 0:
+        end = lines.find(b"\n", at)
+        yield lines[lines.rfind(b"\n", 0, at) + 1 : end].decode()
+        at = letters.find(_KEY, end)
 
 
 def _variety(rule: SecretRule | None) -> float:
