@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from watcher.model.image import ImageConfig
 from watcher.model.inventory import Secret
@@ -123,7 +123,7 @@ def is_unlike_words(value: str) -> bool:
 def addressed(value: str) -> tuple[str, ...]:
     """As it is, as it is written in an address, and as it is in the name of a Python package."""
     python = re.sub(r"[-_.]+", "-", value).lower()
-    return tuple(dict.fromkeys((value, quote(value, safe=""), quote_plus(value), value.lower(), python)))
+    return tuple(dict.fromkeys((value, quote(value, safe=""), quote_plus(value), unquote(value), value.lower(), python)))
 
 
 def forms_of(value: str) -> Iterator[str]:

@@ -84,6 +84,11 @@ def test_a_key_is_found_wherever_a_manifest_has_text(document: Any, path: str) -
         {"config": {"Entrypoint": ["sh", "-c", f"DB_PASSWORD='{PASSWORD}' app"]}},
         {"config": {"Healthcheck": {"Test": ["CMD-SHELL", f"curl -f -u 'me:{PASSWORD}' localhost"]}}},
         {"config": {"OnBuild": [f'ENV DB_PASSWORD="{PASSWORD}"']}},
+        {"config": {"OnBuild": [f'ENV DB_PASSWORD "{PASSWORD}"']}},
+        {"config": {"Labels": {f"password='{PASSWORD}'": "x"}}},
+        {"history": [{"created_by": f"/bin/sh -c #(nop)  ENV DB_PASSWORD '{PASSWORD}'"}]},
+        {"history": [{"created_by": f'RUN cmd /S /C setx DB_PASSWORD "{PASSWORD}"'}]},
+        {"history": [{"created_by": f"RUN /bin/sh -c echo '{PASSWORD}' | docker login -u me --password-stdin r.example"}]},
         {"container_config": {"Env": [f"DB_PASSWORD={PASSWORD}"]}},
         {"history": [{"created_by": f"RUN |1 DB_PASSWORD={PASSWORD} /bin/bash -o pipefail -c make"}]},
         {"history": [{"created_by": f'RUN /bin/sh -c mysql -u root -p"{PASSWORD}" shop'}]},
@@ -166,3 +171,11 @@ def test_of_a_private_key_all_of_its_text_is_hidden() -> None:
 def test_what_is_no_json_has_no_texts() -> None:
     """Whoever reads the document for its fields says so."""
     assert list(other_texts("config", b"{")) == list(other_texts("config", b"[" * 100_000)) == []
+
+
+def test_a_value_that_was_found_in_an_address_is_hidden_as_it_is_elsewhere() -> None:
+    """There it is written with percent signs."""
+    value = "p@ss/W0rd#x9"
+    config = ImageConfig(env=(f"DB=postgres://u:{quote(value, safe='')}@h/db",), cmd=("app", f"login {value}"))
+    secrets = config_secrets(config, RULES)
+    assert value not in repr(masked_config(config, masking_of(config, secrets.secrets, secrets.values)))

@@ -37,6 +37,7 @@ def named_texts(config: ImageConfig) -> Iterator[ImageText]:
         yield _variable("env", None, variable)
     for name, value in config.labels.items():
         yield ImageText(where="label", path=name, text=value, name=name)
+        yield ImageText(where="label", path=name, text=name)
     variables = sorted(config.env, key=len, reverse=True)
     for number, step in enumerate(config.history, 1):
         place, told = f"step {number}", build_step(step.created_by)
@@ -47,6 +48,7 @@ def named_texts(config: ImageConfig) -> Iterator[ImageText]:
             # Written without quotes: only the variable itself says where its value ends.
             for variable in variables:
                 text = text.replace(variable, "") if variable.partition("=")[2] else text
+            text = f"ENV {text}"
         yield ImageText(where="history", path=place, text=text)
 
 

@@ -48,6 +48,8 @@ _MIN_LENGTH = 3
 _VALUE = r"(\"[^\"\n]{0,4000}\"|'[^'\n]{0,4000}'|[^\s;&|\"'()]{1,4000})"
 _ASSIGNMENT = re.compile(rf"(?<![\w.])([A-Za-z_][\w.-]{{0,100}})={_VALUE}")
 _OPTION = re.compile(rf"(?<!\S)--?([A-Za-z][\w-]{{0,100}})\s{{1,8}}(?!-){_VALUE}")
+# As ENV was written once, and as `setx` is; what an image does when another is built on it is kept as it was written.
+_SPACED = re.compile(rf"(?:^|\s)(?:ENV|LABEL|(?i:setx(?:\.exe)?))\s{{1,8}}([A-Za-z_][\w.-]{{0,100}})\s{{1,8}}{_VALUE}")
 # Where a password has a place rather than a name: curl's user, what logs in, database clients, and the tool of /etc/shadow.
 _LOGIN = r"(?:\"[\w.@-]{1,100}:([^\"\n]{1,200})\"|'[\w.@-]{1,100}:([^'\n]{1,200})'|[\w.@-]{1,100}:([^\s;&|\"'()]{1,200}))"
 _PLACES = tuple(
@@ -59,6 +61,7 @@ _PLACES = tuple(
         r"\b(?:mysql|mysqladmin|mysqldump|mariadb|mariadb-admin|mariadb-dump)\b[^\n;|&]{0,300}?\s-p(?!rint|ort|ath|assword|rotocol|lugin)VALUE",
         r"\bredis-cli\b[^\n;|&]{0,300}?\s-a VALUE",
         r"\becho\s{1,4}(?:-e )?LOGIN\s{0,4}\|\s{0,4}(?:sudo )?chpasswd",
+        r"\b(?:echo|printf)\s{1,4}(?:-n )?VALUE\s{0,4}\|[^\n;|]{0,300}--password-stdin",
     )
 )
 
@@ -101,6 +104,9 @@ def named_values(text: str) -> Iterator[Named]:
             yield named
     for match in _OPTION.finditer(text):
         # A key on a command line is one of many things; what is called a password is one.
+        if "=" not in match[2] and (named := named_value(match[1], match[2])) is not None:
+            yield named
+    for match in _SPACED.finditer(text):
         if "=" not in match[2] and (named := named_value(match[1], match[2])) is not None:
             yield named
     for place in _PLACES:
