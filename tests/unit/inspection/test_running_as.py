@@ -162,3 +162,12 @@ def test_names_need_the_files_and_numbers_do_not() -> None:
     assert [needs_files(user) for user in ("", "0", "+5:-0", ":", "7:", "app", "7:app", ":app", "ap\udcff")] == [False] * 5 + [
         True
     ] * 4
+
+
+@pytest.mark.parametrize("name", ["2147483648", "4294967295", "-1", "9223372036854775807"])
+@pytest.mark.parametrize(("uid", "started"), [("0", 0), ("", 0), ("4294967296", 0), ("1000", None)])
+def test_a_number_out_of_bounds_is_a_name_to_some(name: str, uid: str, started: int | None) -> None:
+    """To containerd since 1.7.27 and 2.0.4: an image starts as root there that no other runtime starts."""
+    assert started_as(name, f"{name}:x:{uid}".encode(), b"") == started
+    assert started_as(name, b"", b"") is None
+    assert needs_files(name)

@@ -45,15 +45,19 @@ def started_as(user: str, passwd: bytes | None, group: bytes | None) -> int | No
 
 def needs_files(user: str) -> bool:
     """Whether only the image's own files can say who that is."""
-    return any(part and _atoi(part) is None for part in user.encode("utf-8", "replace").split(b":"))
+    return any(
+        part and ((number := _atoi(part)) is None or not _in_bounds(number)) for part in user.encode("utf-8", "replace").split(b":")
+    )
 
 
 def _uid(name: bytes, passwd: bytes | None) -> int | None:
     if not name:
         return 0
     number = _atoi(name)
+    # What is no int64 was a name to all of them once, and what runc does not take is one to containerd from those releases on.
+    if not _in_bounds(number) and (named := _named(name, passwd)) is not None and named % 2**32 == 0:
+        return 0
     if number is None or not -(2**63) <= number < 2**63:
-        # What is no int64 was a name to all of them once.
         number = _named(name, passwd)
     if number is None:
         return None
