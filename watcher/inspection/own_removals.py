@@ -5,6 +5,7 @@ by then, or ends the unpacking; an opaque mark leaves what the archive has named
 has not. On an overlay a whiteout is a device, and a hard link to it is one more.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from watcher.inspection.hard_links import hard_links
@@ -36,6 +37,9 @@ class Removals:
         for row, place in enumerate(places):
             removals.first.setdefault(place, row)
         found = ProblemList()
+        for path in self._moving(files, own, links):
+            what = f"what lies at {path[:200]} when it is removed is not what a later link of the layer makes of it"
+            found.add("mark-before-link", what, MERGED)
         for row, place in enumerate(places):
             if removals.concern(place, row):
                 path = files.path[row][:200]
@@ -45,6 +49,23 @@ class Removals:
                 path = files.path[row][:200]
                 found.add("link-to-whiteout", f"{path} is a hard link to what its layer removes: to an overlay a removal", MERGED)
         return found.all()
+
+    def _moving(self, files: FileTable, own: Mapping[str, str], links: Links) -> Iterator[str]:
+        """Marks that come before a link which they would lead through at the end."""
+        before: dict[str, str] = {}
+        then, row = Links(before), 0
+        marks = sorted(
+            (number, path, kind) for kind, each in enumerate((self.whiteouts, self.opaque)) for path, number in each.items()
+        )
+        for number, path, is_opaque in marks if own else ():
+            for each in range(row, number):
+                if files.kind[each] == SYMLINK:
+                    before[files.path[each]] = files.link[each]
+                else:
+                    before.pop(files.path[each], None)
+            then, row = Links(before) if row < number else then, max(row, number)
+            if (then.follow(path) != links.follow(path)) if is_opaque else (then.entry(path) != links.entry(path)):
+                yield path
 
 
 @dataclass(slots=True)

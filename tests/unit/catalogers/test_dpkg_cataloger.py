@@ -191,3 +191,14 @@ def test_texts_are_bounded_and_printable() -> None:
     assert len(package.name) <= 256
     assert package.name.isprintable()
     assert package.version == "\\xff1"
+
+
+@pytest.mark.parametrize("content", [b"garbage", "Package: curl\nVersion: 1\n".encode("utf-16"), b"\xef\xbb\xbfVersion: 1\n"])
+def test_a_file_of_status_d_that_is_no_package_is_damaged(content: bytes) -> None:
+    """By its place it is one; but not what is beside a control file, nor one of a package that is not installed."""
+    place = "var/lib/dpkg/status.d/"
+    with pytest.raises((DamagedDatabaseError, PartlyReadError)):
+        cataloger.read(f"{place}curl", content)
+    assert cataloger.read(f"{place}curl", b"\n") is None
+    assert cataloger.read(f"{place}curl", b"Package: curl\nStatus: deinstall ok config-files\nVersion: 1\n") is None
+    assert [cataloger.wants(place + name, 1) for name in ("curl", "curl.md5sums", "curl.postinst")] == [True, False, False]

@@ -33,7 +33,7 @@ LAYERS = {
 
 
 class NewerDpkg(DpkgCataloger):
-    version = 3
+    version = DpkgCataloger.version + 1
 
 
 class WiderNpm(NpmCataloger):
@@ -94,7 +94,7 @@ def test_facts_name_all_their_makers() -> None:
     """The reader, the search for secrets, and every cataloger, each with its version."""
     names = [name.partition("/")[0] for name in Makers().names]
     assert names == sorted({"reader", "secrets", *(each.type for each in CATALOGERS.values())})
-    assert "deb/3" in exchanged(NewerDpkg()).names
+    assert f"deb/{NewerDpkg.version}" in exchanged(NewerDpkg()).names
 
 
 def test_a_new_cataloger_concerns_layers_that_hold_what_it_wants() -> None:

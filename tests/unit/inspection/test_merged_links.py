@@ -232,6 +232,12 @@ def test_a_directory_that_was_something_else_before_shows_what_is_below(before: 
     assert merge([base, layer("etc/y -> x", "etc/y")]).disputed == {}
 
 
+def test_a_directory_replaces_a_link_that_it_reaches_by_another_way() -> None:
+    """As an entry of another name."""
+    base = layer("m/a/", "m/a/package")
+    assert list(merge([base, layer("x -> /m", "x/a -> ../x/a/package", "m/a/")]).disputed) == ["m/a"]
+
+
 def test_what_a_layer_removes_of_its_own_is_disputed() -> None:
     """A file of it goes with a directory that a later entry of the layer replaces, and may be back from below."""
     merged = merge([layer(DPKG, packages=DPKG), last(layer(DPKG, "var/lib/dpkg", "var/lib/dpkg/", packages=DPKG))])

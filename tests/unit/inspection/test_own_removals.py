@@ -51,6 +51,14 @@ def test_a_mark_concerns_what_was_there_before_its_layer(members: list[tarfile.T
     assert reasons(*members) == []
 
 
+@pytest.mark.parametrize("mark", ["l/.wh..wh..opq", "l/x/.wh.a", "l/.wh.a"])
+def test_a_mark_that_comes_before_the_link_it_leads_through_is_doubtful(mark: str) -> None:
+    """By then it concerns what a lower layer has there, in the end what the link leads to."""
+    assert reasons((mark, b""), entry("l", SYMLINK, "var/lib")) == ["mark-before-link"]
+    assert reasons(entry("l", SYMLINK, "usr"), (mark, b""), entry("l", SYMLINK, "var/lib")) == ["mark-before-link"]
+    assert reasons(entry("l", SYMLINK, "var/lib"), (mark, b""), entry("k", SYMLINK, "usr")) == []
+
+
 def test_a_hard_link_to_what_is_removed_is_a_removal_to_an_overlay() -> None:
     """Where a whiteout is a device, of which it becomes another name."""
     assert reasons((".wh.a", b""), entry("etc/p", HARDLINK, "a")) == ["link-to-whiteout"]

@@ -92,6 +92,9 @@ def test_a_database_behind_a_link_is_named_as_well() -> None:
         (("srv/a-1.dist-info -> /opt/a", "opt/a/METADATA"), "srv/a-1.dist-info"),
         (("srv/a-1.dist-info/METADATA -> /opt/a", "opt/a"), "srv/a-1.dist-info/METADATA"),
         (("srv/node_modules/a/package.json -> b", "srv/node_modules/a/b"), "srv/node_modules/a/package.json"),
+        (("var/lib/dpkg/status.d -> /opt/d", "opt/d/libc6", "opt/d/more/x"), "var/lib/dpkg/status.d/libc6"),
+        (("var/lib/dpkg -> /opt/d", "opt/d/status.d/libc6"), "var/lib/dpkg/status.d/libc6"),
+        (("srv/site-packages -> /opt/sp", "opt/sp/a-1.egg-info"), "srv/site-packages/a-1.egg-info"),
     ],
 )
 def test_a_link_to_what_was_not_read_is_named(rows: tuple[str, ...], named: str) -> None:
@@ -130,3 +133,21 @@ def test_packages_are_what_node_finds_and_applications(paths: list[str], links: 
 def test_an_application_without_a_version_has_fixtures_all_the_same() -> None:
     """Its package.json is no package, and is there."""
     assert merged("app/package.json", databases={"app/test/x/package.json": "npm"}).databases == {}
+
+
+@pytest.mark.parametrize(
+    ("links", "path"),
+    [
+        (("app/node_modules -> /opt/x/lib",), "opt/x/lib/evil/package.json"),
+        (("app/node_modules -> /opt/x/lib",), "opt/x/lib/@scope/evil/package.json"),
+        (("app/node_modules/@scope -> /opt/x/lib",), "opt/x/lib/evil/package.json"),
+        (("app/node_modules -> /opt/x/lib", "opt/x/lib/evil -> ../other"), "opt/x/other/package.json"),
+        (("app/node_modules -> /opt/x/lib", "opt/x/lib/@scope -> ../other"), "opt/x/other/evil/package.json"),
+        (("node_modules -> /opt/x",), "opt/x/evil/package.json"),
+    ],
+)
+def test_a_link_that_is_node_modules_makes_packages_of_what_it_leads_to(links: tuple[str, ...], path: str) -> None:
+    """Also where another package would hide them, as it hides its fixtures."""
+    there = {"opt/x/package.json": "npm", path: "npm"}
+    assert path in merged(*links, databases=there).databases
+    assert path not in merged(databases=there).databases

@@ -22,6 +22,15 @@ _INITIALS = frozenset(letter for name in _FIELDS for letter in (name[0], name[:1
 # Whatever else it may be, from half-installed to triggers-pending, files of the package are there.
 _ABSENT = frozenset({b"not-installed", b"config-files"})
 
+# What is beside the control file of a package, in status.d as in an archive.
+_BESIDE = tuple(
+    f".{each}"
+    for each in (
+        *("md5sums", "conffiles", "list", "preinst", "postinst", "prerm", "postrm"),
+        *("config", "templates", "triggers", "shlibs", "symbols"),
+    )
+)
+
 _SPACES = frozenset(b" \t\n\r\v\f")
 _BLANK = frozenset({b"\n", b"\r\n"})
 
@@ -33,7 +42,7 @@ class DpkgCataloger:
     """`status` below any directory called `dpkg`, since /var/lib/dpkg may be a link to anywhere, and `status.d/*`."""
 
     type = "deb"
-    version = 2
+    version = 3
     names = frozenset({b"status"})
     directories = frozenset({b"status.d"})
 
@@ -45,6 +54,8 @@ class DpkgCataloger:
         database = complete(path, self.type, _records(content), system=system)
         if system and not database.packages and content.strip() and not _PACKAGE.search(content):
             raise DamagedDatabaseError(f"{path}: {len(content)} bytes without one package")
+        if not system and not database.packages and content.strip() and not _PACKAGE.search(content):
+            raise DamagedDatabaseError(f"{path}: {len(content)} bytes that are no package")
         return database if system or database.packages else None
 
 
@@ -54,7 +65,7 @@ def _is_status(path: str) -> bool:
 
 def _is_status_d(path: str) -> bool:
     directory, _, name = path.rpartition("/")
-    return f"/{directory}".endswith("/dpkg/status.d") and not name.endswith(".md5sums")
+    return f"/{directory}".endswith("/dpkg/status.d") and not name.endswith(_BESIDE)
 
 
 def _stanzas(content: bytes) -> Iterator[Stanza]:

@@ -22,7 +22,9 @@ _FIELDS = frozenset(
 _LICENCE_CLASSIFIER = b"License :: "
 
 # What installers call the directory or file: its name and version. PyPA "Recording installed projects", "The .dist-info directory".
-_WRITTEN = re.compile(r"(?:^|/)([A-Za-z0-9][\w.]*)-([0-9][\w.+!]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info(?:/|$)", re.ASCII)
+_WRITTEN = re.compile(
+    r"(?:^|/)([A-Za-z0-9][\w.]*)-([0-9][\w.+!]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info(?:/|$)", re.ASCII | re.IGNORECASE
+)
 
 # As many licence classifiers as anyone could mean.
 MAX_CLASSIFIERS = 16
@@ -35,7 +37,7 @@ class PythonCataloger:
     """`*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO`, and distutils' `*.egg-info` files."""
 
     type = "pypi"
-    version = 2
+    version = 3
     names = frozenset({b"METADATA", b"PKG-INFO"})
     directories = frozenset({b"site-packages", b"dist-packages"})
 
@@ -43,18 +45,20 @@ class PythonCataloger:
         if size > MAX_BYTES:
             return False
         directory, _, name = path.rpartition("/")
+        directory = directory.lower()  # as Python looks for these directories
         if name == "METADATA":
             return directory.endswith(".dist-info")
         if name == "PKG-INFO":
-            return directory.endswith((".egg-info", "EGG-INFO"))
-        return name.endswith(".egg-info")
+            return directory.endswith("egg-info")
+        return name.lower().endswith(".egg-info")
 
     def read(self, path: str, content: bytes) -> PackageDatabase | None:
         fields, classifiers = _fields(content)
         name, version = bounded(fields.get(b"name", b"")), bounded(fields.get(b"version", b""))
-        if not name and not version and not path.endswith(("METADATA", "PKG-INFO")):
+        written = _WRITTEN.search(path)
+        if not name and not version and not written and not path.endswith(("METADATA", "PKG-INFO")):
             return None  # a file that happens to be called so
-        if (not name or not version) and (written := _WRITTEN.search(path)):
+        if (not name or not version) and written:
             name, version = name or written[1], version or written[2]
         if not name or not version:
             raise DamagedDatabaseError(f"{path}: no name and version")

@@ -8,7 +8,7 @@ from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
 from watcher.inspection.image.npm_places import packages_among
-from watcher.inspection.image.unread_databases import leading_links, unread_databases
+from watcher.inspection.image.unread_databases import leading_links, linked_files, unread_databases
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
@@ -210,4 +210,7 @@ def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> d
         for real in filter(None, map(tree.links.follow, names)):
             if real not in read and tree.layer_of(real) is not None:
                 unread[path] = f"it leads to /{real}, which was not read as a package database"
+    for path, real in linked_files(files.path, tree.links):
+        if real not in read:
+            unread[path] = f"it leads to /{real}, which was not read as a package database"
     return unread

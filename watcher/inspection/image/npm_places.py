@@ -3,10 +3,12 @@
 Spec: Node.js "Modules: CommonJS modules", "Loading from node_modules folders".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from watcher.inspection.catalogers.npm import is_found
 from watcher.inspection.image.links import Links
+
+NODE_MODULES = "node_modules"
 
 
 def packages_among(paths: Iterable[str], links: Links, exists: Callable[[str], bool]) -> frozenset[str]:
@@ -17,18 +19,36 @@ def packages_among(paths: Iterable[str], links: Links, exists: Callable[[str], b
     candidates = frozenset(paths)
     if not candidates:
         return candidates
-    linked = {links.follow(path) for path in links.paths if is_found(path)}
+    folders = {links.follow(path) for path in links.paths if path.rpartition("/")[2] == NODE_MODULES}
+    scopes = {links.follow(path) for path in links.paths if _is_scope(path, folders)}
+
+    def found(directory: str) -> bool:
+        above, _, name = directory.rpartition("/")
+        further, _, scope = above.rpartition("/")
+        return (
+            is_found(directory)
+            or (above in folders and is_found(f"{NODE_MODULES}/{name}"))
+            or (further in folders and is_found(f"{NODE_MODULES}/{scope}/{name}"))
+            or (above in scopes and is_found(f"{NODE_MODULES}/@scope/{name}"))
+        )
+
+    linked = {links.follow(path) for path in links.paths if found(path)}
     directories = {path: path.rpartition("/")[0] for path in candidates}
     return frozenset(
         path
         for path, directory in directories.items()
-        if is_found(directory) or directory in linked or _is_an_applications_own(directory, exists)
+        if found(directory) or directory in linked or _is_an_applications_own(directory, exists)
     )
+
+
+def _is_scope(path: str, folders: Collection[str | None]) -> bool:
+    above, _, name = path.rpartition("/")
+    return name.startswith("@") and (above.rpartition("/")[2] == NODE_MODULES or above in folders)
 
 
 def _is_an_applications_own(directory: str, exists: Callable[[str], bool]) -> bool:
     # One in the root directory says nothing of what is below: that is a file system, not an application.
-    if "node_modules" in directory.split("/"):
+    if NODE_MODULES in directory.split("/"):
         return False
     above = directory.rpartition("/")[0]
     while above:

@@ -44,6 +44,10 @@ _DIRECTORIES: Mapping[str, tuple[str, ...]] = {
     "tce": ("usr/local/tce.installed",),
 }
 
+# Where each file is a package's, whatever it is called.
+STATUS_D = "var/lib/dpkg/status.d"
+_ANY_NAME: frozenset[bytes] = frozenset().union(*(each.directories for each in CATALOGERS.values()))
+
 # An environment of conda may be anywhere.
 _CONDA = "conda-meta/"
 
@@ -69,11 +73,40 @@ def unread_databases(paths: Sequence[str], links: Links) -> Iterator[tuple[str, 
 def leading_links(links: Links) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Symbolic links in the place of a database that is read, each with the files that it may stand for."""
     for path in links.paths:
-        directory, _, name = path.rpartition("/")
-        if name.endswith((".dist-info", ".egg-info")):
+        if path.lower().endswith((".dist-info", ".egg-info")):
             yield path, (path, f"{path}/METADATA", f"{path}/PKG-INFO")
-        elif any(each.wants(path, 0) for each in asked(CATALOGERS.values(), name.encode(), directory.rpartition("/")[2].encode())):
+        elif _is_asked_for(path):
             yield path, (path,)
+
+
+def linked_files(paths: Sequence[str], links: Links) -> Iterator[tuple[str, str]]:
+    """Files that only a link brings to where one of any name is a database: the names they have there, and their own."""
+    named = (path for path in links.paths if path.rpartition("/")[2].encode() in _ANY_NAME)
+    for directory in (STATUS_D, *named):
+        real = links.follow(directory)
+        if not real or real == directory:
+            continue
+        for path in _children(paths, real):
+            called = f"{directory}/{path.rpartition('/')[2]}"
+            if _is_asked_for(called) and not _is_asked_for(path):
+                yield called, path
+
+
+def _is_asked_for(path: str) -> bool:
+    directory, _, name = path.rpartition("/")
+    return any(each.wants(path, 0) for each in asked(CATALOGERS.values(), name.encode(), directory.rpartition("/")[2].encode()))
+
+
+def _children(paths: Sequence[str], directory: str) -> Iterator[str]:
+    """What lies in a directory itself."""
+    place = bisect_left(paths, f"{directory}/")
+    while place < len(paths) and paths[place].startswith(f"{directory}/"):
+        name, below, _ = paths[place][len(directory) + 1 :].partition("/")
+        if below:
+            place = bisect_left(paths, f"{directory}/{name}0", place)
+        else:
+            yield paths[place]
+            place += 1
 
 
 def _at(paths: Sequence[str], path: str) -> bool:

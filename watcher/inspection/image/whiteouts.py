@@ -74,7 +74,7 @@ class Tree:
         files_only = [path for path, kind in zip(paths, files.kind, strict=True) if kind != DIRECTORY]
         hiding = [path for path in files_only if path in self._parents]
         restored: set[str] = set()
-        if repeated and hiding:
+        if hiding:
             # A directory in the end: on an overlay what is below shows through it, as if there had been nothing else.
             last = dict(zip(paths, files.kind, strict=True))
             restored = {path for path in hiding if last[path] == DIRECTORY}
