@@ -41,7 +41,7 @@ class Removals:
             what = f"what lies at {path[:200]} when it is removed is not what a later link of the layer makes of it"
             found.add("mark-before-link", what, MERGED)
         for row, place in enumerate(places):
-            if removals.concern(place, row):
+            if removals.concern(place, row, moved=place != files.path[row]):
                 path = files.path[row][:200]
                 found.add("removes-its-own", f"{path} is removed by the same layer, which not every runtime does", MERGED)
         for row, source in hard_links(files):
@@ -86,9 +86,10 @@ class _Placed:
     first: dict[str, int] = field(default_factory=dict)
     _known: dict[str, _Above] = field(default_factory=dict)
 
-    def concern(self, path: str, row: int) -> bool:
+    def concern(self, path: str, row: int, *, moved: bool) -> bool:
+        """`moved`: the archive has named it otherwise, which is not to have named it."""
         above = self._above(path.rpartition("/")[0])
-        return row < self.whiteouts.get(path, 0) or row < above.removed
+        return row < max(self.whiteouts.get(path, 0), above.removed, above.last_emptied if moved else 0)
 
     def _above(self, directory: str) -> _Above:
         ahead = []

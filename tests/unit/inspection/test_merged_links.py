@@ -238,6 +238,15 @@ def test_a_directory_replaces_a_link_that_it_reaches_by_another_way() -> None:
     assert list(merge([base, layer("x -> /m", "x/a -> ../x/a/package", "m/a/")]).disputed) == ["m/a"]
 
 
+@pytest.mark.parametrize("rows", [("var/lib/dpkg/",), ("k -> var/lib", "k/dpkg/"), ("var/lib/dpkg/x",)])
+def test_a_directory_beside_its_own_whiteout_may_show_what_is_below(rows: tuple[str, ...]) -> None:
+    """An overlay has one of the two; as an opaque directory it would be empty everywhere."""
+    base = layer("var/lib/dpkg/", DPKG, packages=DPKG)
+    assert list(merge([base, layer(*rows, whiteouts=("var/lib/dpkg",))]).disputed) == ["var/lib/dpkg"]
+    for above in (layer("var/lib/dpkg", whiteouts=("var/lib/dpkg",)), layer("x/", whiteouts=("x", "y"))):
+        assert merge([base, above]).disputed == {}
+
+
 def test_what_a_layer_removes_of_its_own_is_disputed() -> None:
     """A file of it goes with a directory that a later entry of the layer replaces, and may be back from below."""
     merged = merge([layer(DPKG, packages=DPKG), last(layer(DPKG, "var/lib/dpkg", "var/lib/dpkg/", packages=DPKG))])

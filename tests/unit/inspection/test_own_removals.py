@@ -26,6 +26,7 @@ def reasons(*members: tarfile.TarInfo | tuple[str, bytes]) -> list[str]:
         [("a/b", b"1"), entry("l", SYMLINK, "a"), ("l/.wh.b", b"")],
         [("a/b/c", b"1"), ("a/.wh..wh..opq", b"")],
         [("a/b", b"1"), (".wh..wh..opq", b"")],
+        [entry("l", SYMLINK, "a"), ("l/b", b"1"), ("a/.wh..wh..opq", b"")],
         [entry("a/b", DIRECTORY), ("a/b/c", b"1"), (".wh..wh..opq", b"")],
     ],
 )

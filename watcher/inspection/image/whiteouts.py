@@ -70,6 +70,7 @@ class Tree:
             paths, links = placing.entries()
             moved = {path: place for path, place in zip(files.path, paths, strict=True) if path != place}
             parents = _parents(paths)
+        self._dispute_restored(removed, zip(paths, files.kind, strict=True), parents, layer)
         # 4. What is not a directory hides everything below a directory of the same path, and what is below a path makes it one.
         files_only = [path for path, kind in zip(paths, files.kind, strict=True) if kind != DIRECTORY]
         hiding = [path for path in files_only if path in self._parents]
@@ -124,6 +125,19 @@ class Tree:
                 )
             elif row is not None and self._all.kind[row] not in (DIRECTORY, SYMLINK) and path not in own:
                 _note(self.disputed, [path], f"layer {layer} empties it as a directory, and it is a file")
+
+    def _dispute_restored(
+        self, removed: Iterable[str], entries: Iterable[tuple[str, str]], parents: AbstractSet[str], layer: int
+    ) -> None:
+        """An overlay has the directory without its whiteout, and what is below shows through."""
+        lower = self._parents.intersection(removed)
+        if lower:
+            own = {path for path, kind in entries if kind == DIRECTORY} | parents
+            _note(
+                self.disputed,
+                lower & own,
+                f"layer {layer} removes it and has it as a directory, through which an overlay shows more",
+            )
 
     def _remove(self, removed: list[str], emptied: list[str]) -> None:
         for path in removed:
