@@ -127,6 +127,11 @@ def plain_pieces(source: Input) -> Iterator[bytes]:
         raise failure
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether a layer that begins like this is unpacked, or should be."""
+    return head.startswith((_GZIP, _ZSTD, _XZ, _BZIP2)) or _is_skippable(head)
+
+
 def _unpacked(source: Input) -> Iterator[bytes]:
     head = source.peek(6)
     if head.startswith(_GZIP):

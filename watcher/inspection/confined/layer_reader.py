@@ -11,12 +11,12 @@ import hyperscan
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import Cataloger, PartlyReadError, asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
-from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, plain_pieces
+from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, is_compressed, plain_pieces
 from watcher.inspection.confined.found_values import FoundValues
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
 from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, SecretStream
 from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
-from watcher.inspection.confined.tar_fields import BLOCK, clean_path, text
+from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
 from watcher.inspection.confined.tar_sparse import Sparse
 from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
@@ -73,6 +73,7 @@ class LayerReader:
         """
         values = FoundValues(self.search.rules)
         secrets = SecretStream(judge=values.in_file, outside=values.outside, database=self.search.database, decode=text)
+        self._ambiguous(source.peek(BLOCK))
         unpacked = _Unpacked(plain_pieces(source))
         pieces = secrets.pieces(self._counted(iter(unpacked)))
         tar = TarReader(pieces, self.problems)
@@ -105,6 +106,12 @@ class LayerReader:
         if self.problems:
             self.emit(ProblemsMessage(problems=self.problems.all()))
         self.emit(Done(compressed_bytes=source.taken, plain_bytes=self._plain))
+
+    def _ambiguous(self, head: bytes) -> None:
+        """Some unpack nothing whose type is that of a plain archive, some no zstd behind a frame to be skipped."""
+        if len(head) == BLOCK and is_compressed(head) and has_valid_checksum(head):
+            detail = "the layer is a compressed archive to some runtimes, and to others one that is not compressed"
+            self.problems.add("two-archives", detail, ALL)
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
