@@ -58,7 +58,7 @@ class Removals:
             (number, path, kind) for kind, each in enumerate((self.whiteouts, self.opaque)) for path, number in each.items()
         )
         for number, path, is_opaque in marks if own else ():
-            for each in range(row, number):
+            for each in range(row, min(number, len(files))):
                 if files.kind[each] == SYMLINK:
                     before[files.path[each]] = files.link[each]
                 else:

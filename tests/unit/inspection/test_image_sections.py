@@ -56,6 +56,7 @@ def test_a_shortfall_makes_its_sections_partial_or_missing() -> None:
         (layer(media_type="application/vnd.oci.image.layer.nydus.blob.v1"), False, "nydus"),
         (replace(layer(), annotations={"containerd.io/snapshot/nydus-bootstrap": "true"}), False, "nydus"),
         (replace(layer(), annotations={"containerd.io/snapshot/overlaybd/blob-size": "1"}), False, "overlaybd"),
+        (replace(layer(), annotations={"containerd.io/snapshot/uidmapping": "0:1:1"}), True, "snapshot/uidmapping"),
     ],
 )
 def test_layers_that_runtimes_may_take_for_something_else_are_named(

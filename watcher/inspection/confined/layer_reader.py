@@ -63,8 +63,10 @@ class LayerReader:
     _plain: int = 0
     _rows: list[Row] = field(default_factory=list)
     _sent: set[str] = field(default_factory=set)
-    _whiteouts: list[str] = field(default_factory=list)
-    _opaque: list[str] = field(default_factory=list)
+    _listed: int = 0
+    # Each with the number of rows before it.
+    _whiteouts: list[tuple[str, int]] = field(default_factory=list)
+    _opaque: list[tuple[str, int]] = field(default_factory=list)
 
     def read(self, source: Input) -> None:
         """Send everything there is to know about the layer, `Done` last. Every byte of the input has then been read.
@@ -200,7 +202,7 @@ class LayerReader:
 
     def _send_rows(self) -> None:
         if self._rows:
-            self._send_removals()
+            self._listed += len(self._rows)
             for part in row_parts(self._rows):
                 self.emit(part)
             self._rows.clear()
@@ -243,21 +245,27 @@ class LayerReader:
                 self.emit(text_part)
 
     def _removal(self, parent: bytes, name: bytes) -> None:
-        # What is told is told in the order of the archive: a whiteout may come behind what it removes.
-        self._send_rows()
+        behind = self._listed + len(self._rows)
         if name == _OPAQUE:
-            self._opaque.append(text(parent.rstrip(b"/")))
+            self._opaque.append((text(parent.rstrip(b"/")), behind))
         elif name in _NOTHING:
             detail = f"{text(parent + name)[:200]!r} removes nothing, or all of its directory, or cannot be unpacked"
             self.problems.add("odd-whiteout", detail, MERGED)
         elif not name.startswith(_AUFS):
-            self._whiteouts.append(text(parent + name.removeprefix(_WHITEOUT)))
+            self._whiteouts.append((text(parent + name.removeprefix(_WHITEOUT)), behind))
         if len(self._opaque) + len(self._whiteouts) >= _REMOVALS:
             self._send_removals()
 
     def _send_removals(self) -> None:
         if self._opaque or self._whiteouts:
-            self.emit(Removals(whiteouts=self._whiteouts, opaque=self._opaque))
+            removals = (*self._whiteouts, *self._opaque)
+            self.emit(
+                Removals(
+                    whiteouts=[path for path, _ in self._whiteouts],
+                    opaque=[path for path, _ in self._opaque],
+                    behind=[behind for _, behind in removals],
+                )
+            )
             self._whiteouts, self._opaque = [], []
 
     def _damaged(self, error: DamagedTarError, unpacked: "_Unpacked") -> None:

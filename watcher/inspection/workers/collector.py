@@ -85,9 +85,11 @@ class Collector:
                 self._whiteouts += message.whiteouts
                 self._opaque += message.opaque
                 _require(len(self._whiteouts) + len(self._opaque) <= self.limits.files, "too many removals")
-                before = len(self._files)
-                self._own_removals.whiteouts |= dict.fromkeys(message.whiteouts, before)
-                self._own_removals.opaque |= dict.fromkeys(message.opaque, before)
+                count = len(message.whiteouts)
+                _require(count + len(message.opaque) == len(message.behind), "a malformed list of removals")
+                _require(all(0 <= each <= self.limits.files for each in message.behind), "a removal behind nothing")
+                self._own_removals.whiteouts |= zip(message.whiteouts, message.behind[:count], strict=True)
+                self._own_removals.opaque |= zip(message.opaque, message.behind[count:], strict=True)
             case Database():
                 self._add_database(message)
             case Text():

@@ -108,8 +108,11 @@ class Rows(_Frame, frozen=True, kw_only=True, tag="rows"):
 
 
 class Removals(_Frame, frozen=True, kw_only=True, tag="removals"):
+    """`behind` says of each, the whiteouts first, how many entries of the layer come before it."""
+
     whiteouts: list[str]
     opaque: list[str]
+    behind: list[int]
 
 
 class Database(_Frame, frozen=True, kw_only=True, tag="database"):
