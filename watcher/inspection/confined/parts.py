@@ -6,6 +6,7 @@ import msgspec
 
 from watcher.inspection.confined import tar
 from watcher.inspection.confined.tar import Owner
+from watcher.inspection.confined.tar_fields import text
 from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Rows, Text
 from watcher.model import inventory
 from watcher.model.inventory import PackageDatabase, PackageRecord
@@ -40,13 +41,13 @@ def row_parts(rows: list[Row]) -> Iterator[Rows]:
         return
     modes, uids, gids = zip(*owners, strict=True)
     yield Rows(
-        path=[path.decode("utf-8", "backslashreplace") for path in paths],
+        path=list(map(text, paths)),
         kind="".join(map(KINDS.__getitem__, types)),
         mode=list(modes),
         uid=list(uids),
         gid=list(gids),
         size=list(sizes),
-        link=[link.decode("utf-8", "backslashreplace") if link else "" for link in links],
+        link=[text(link) if link else "" for link in links],
     )
 
 

@@ -22,6 +22,8 @@ SPARSE_MAP = b"GNU.sparse.map"
 # No number of 64 bits has more than 19 digits, and to Python a long one costs its square.
 _INTEGER = re.compile(rb"([+-]?)0*([0-9]{1,19})")
 _ONLY_A_TIME = re.compile(rb"([0-9]{2}) [mac]time=[0-9]{1,18}(?:\.[0-9]{1,18})?\n")
+# A backslash that would be read as that of a byte which is no UTF-8, or as one of these. systemd's `\x2d` is none.
+_LIKE_A_BYTE = re.compile(rb"\\(?=x(?:[89a-f][0-9a-f]|5c))")
 # Any number of fewer digits fits 64 bits.
 _DIGITS = 19
 # Fewer characters are no record: a length, a space, a key, an equals sign, a line break.
@@ -152,5 +154,8 @@ def clean_path(name: bytes) -> bytes | None:
 
 
 def text(name: bytes) -> str:
-    r"""As the model has paths: UTF-8, other bytes as `\xNN`."""
-    return name.decode("utf-8", "backslashreplace")
+    r"""As the model has paths: UTF-8, other bytes as `\xNN`. No two names are the same text.
+
+    So where a name has `\xe9` in these four letters, its backslash is written as a byte is: `\x5cxe9`.
+    """
+    return (_LIKE_A_BYTE.sub(rb"\\x5c", name) if b"\\x" in name else name).decode("utf-8", "backslashreplace")
