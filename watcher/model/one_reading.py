@@ -74,7 +74,7 @@ def read_value(raw: bytes, what: str, struct: Struct) -> Any:
     except InvalidJsonError as error:
         if _go_reads(raw):
             raise AmbiguousManifestError(f"{what}: {error}; {_DISAGREE}") from error
-        raise NotAManifestError(f"{what} is not JSON: {str(error).removeprefix('not JSON: ')}") from error
+        raise NotAManifestError(f"{what} {'is' if str(error).startswith('not ') else 'has'} {error}") from error
     except JsonBodyError as error:
         raise AmbiguousManifestError(f"{what}: {error}; {_DISAGREE}") from error
     for ambiguity in _ambiguities(value, struct, what):

@@ -92,7 +92,7 @@ def _careful(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidJsonError(f"not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise InvalidJsonError(f"not JSON: {error.msg} at character {error.pos}") from error
+        raise InvalidJsonError(f"not JSON at character {error.pos}") from error
     except ValueError as error:  # Python refuses integers of more than 4300 digits
         raise InvalidJsonError("a number with thousands of digits") from error
 

@@ -166,7 +166,9 @@ def _gunzipped(source: Input) -> Iterator[bytes]:
             try:
                 piece = member.decompress(taken, MAX_OUTPUT_BYTES)
             except _IGZIP_ERROR as error:
-                raise DamagedLayerError("damaged-compression", f"gzip: {error} near byte {source.taken}") from error
+                raise DamagedLayerError(
+                    "damaged-compression", f"gzip: what is packed is damaged near byte {source.taken}"
+                ) from error
             checksum = isal_zlib.crc32(piece, checksum)
             length += len(piece)
             if piece:
@@ -249,7 +251,8 @@ def _zstd_frame(source: Input) -> Iterator[bytes]:
             yield piece
     except zstandard.ZstdError as error:
         wrong = "bad-checksum" if last else "damaged-compression"
-        raise DamagedLayerError(wrong, f"zstd: {error} near byte {source.taken}") from error
+        what = f"the checksum before byte {source.taken} is wrong" if last else f"a frame is damaged near byte {source.taken}"
+        raise DamagedLayerError(wrong, f"zstd: {what}") from error
     if not frame.eof:
         raise _truncated(source)
 
