@@ -129,7 +129,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 gathering=Gathering(),
                 evaluator=evaluator,
                 engine_version=VERSION,
-                is_base=listed_in(settings.policies.lists.get("trusted_bases", ())),
+                is_base=listed_in(settings.policies.trusted_bases),
             ),
             registries=registries,
             environments=settings.environments,
@@ -200,7 +200,7 @@ async def _inspector(settings: Settings, storage: Storage, registries: Registrie
         bases=storage.bases,
         salt=await storage.salt(),
         fetch_base=registries.fetch_configured,
-        is_trusted=trusted_by(settings.policies.lists.get("trusted_bases", ())),
+        is_trusted=trusted_by(settings.policies.trusted_bases),
         counted=metrics.count_layer,
     )
 

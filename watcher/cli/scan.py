@@ -164,7 +164,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
             gathering=Gathering(),
             evaluator=evaluator,
             engine_version=VERSION,
-            is_base=listed_in(settings.policies.lists.get("trusted_bases", ())),
+            is_base=listed_in(settings.policies.trusted_bases),
         )
 
 

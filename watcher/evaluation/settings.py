@@ -18,3 +18,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     lists: dict[str, tuple[str, ...]] = {}
     # What becomes of an image that no policy matches: fail, so that a narrow `match` lets nothing slip through.
     on_no_match: OnNoMatch = "fail"
+
+    @property
+    def trusted_bases(self) -> tuple[str, ...]:
+        """Globs of the images that others may be built on, as the list of that name has them; empty without it."""
+        return self.lists.get("trusted_bases", ())

@@ -4,7 +4,7 @@ What was hidden cannot be judged: a value that was recognised by its name alone 
 image's author for that. Then the section is no longer complete.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from typing import Any, TypeVar
@@ -72,10 +72,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
     paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque))
     packages = hiding.within(_texts_of(facts.databases))
     accounts = hiding.within(_texts_of(facts.texts))
-    problems = list(hiding.all_of(facts.problems))
-    for part, sections in ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO)):
-        if part.is_uncertain:
-            problems.append(Problem(reason=REASON, detail=_DETAIL, sections=sections))
+    doubtful = (Problem(reason=REASON, detail=_DETAIL, sections=each) for each in _uncertain(paths, packages, accounts))
     return replace(
         facts,
         files=_files(facts.files, paths),
@@ -84,7 +81,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
         databases=packages.all_of(facts.databases),
         texts=accounts.all_of(facts.texts),
         secrets=hiding.all_of(facts.secrets),
-        problems=tuple(problems),
+        problems=(*hiding.all_of(facts.problems), *doubtful),
     )
 
 
@@ -94,9 +91,8 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     packages = hiding.within(_texts_of(inventory.packages))
     accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
     sections = dict(hiding.all_of(inventory.sections))
-    for part, names in ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO)):
-        if part.is_uncertain:
-            sections |= {name: _partial(sections[name]) for name in names}
+    for names in _uncertain(paths, packages, accounts):
+        sections |= {name: _partial(sections[name]) for name in names}
     return replace(
         inventory,
         files=_files(inventory.files, paths),
@@ -110,6 +106,12 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
         secrets=hiding.all_of(inventory.secrets),
         sections=sections,
     )
+
+
+def _uncertain(paths: Hiding, packages: Hiding, accounts: Hiding) -> Iterator[tuple[str, ...]]:
+    """The sections in which something was hidden that may be no secret."""
+    parts = ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO))
+    return (sections for part, sections in parts if part.is_uncertain)
 
 
 def carries(facts: LayerFacts, values: Sequence[str]) -> bool:

@@ -53,9 +53,13 @@ class SectionState(StrEnum):
     NOT_CONFIGURED = "not-configured"
 
 
+# What was not looked at is named for people, who read no more than that.
+MAX_SKIPPED = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """`reason` is a sentence, empty when complete; `skipped` lists what was not looked at, at most 100 entries."""
+    """`reason` is a sentence, empty when complete; `skipped` lists what was not looked at, at most MAX_SKIPPED entries."""
 
     state: SectionState = SectionState.COMPLETE
     reason: str = ""

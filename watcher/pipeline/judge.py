@@ -1,7 +1,7 @@
 """One job, from its lease to its settlement: pin → fetch → judge → record. Any may run twice; the second time changes nothing."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -71,7 +71,7 @@ class Judge:
         already = await self.verdicts.verdict(job.id)
         if already is not None:
             return Done(result=already.outcome.value)
-        pinned = await pin(job, self.registries, partial(self.verdicts.tags, push.registry, push.repository))
+        pinned = await pin(job, self.registries, self._tags_of(job))
         if pinned.left:
             await self.verdicts.left(push.registry, push.repository, pinned.digest, pinned.left)
         settlement = self._moved(job, pinned) or await self._repeated(job, pinned)
@@ -83,7 +83,7 @@ class Judge:
             return Done(result="absorbed")
         started = time.monotonic()
         source = self.registries.images(push.registry, push.repository)
-        task = await self._task(job, pinned)
+        task = self._task(job, pinned)
         try:
             manifest = await source.manifest(pinned.digest)
         except NotFoundError:
@@ -94,23 +94,25 @@ class Judge:
         children = tuple(entry.digest for entry in manifest.content.manifests) if isinstance(manifest.content, Index) else ()
         return await self._judge_covering(job, task, source, manifest, children, started)
 
-    async def _task(self, job: Job, pinned: Pinned) -> Task:
-        push = job.push
-        tags = {*pinned.tags, *await self.verdicts.tags(push.registry, push.repository, pinned.digest)} - {*pinned.moved}
-        first = push.tag if push.tag in tags else next(iter(sorted(tags)), None)
+    def _tags_of(self, job: Job) -> Callable[[Digest], Awaitable[Sequence[Tag]]]:
+        return partial(self.verdicts.tags, job.push.registry, job.push.repository)
+
+    def _task(self, job: Job, pinned: Pinned) -> Task:
+        push, tags = job.push, sorted({*pinned.tags})
+        first = push.tag if push.tag in tags else next(iter(tags), None)
         return Task(
             id=job.id,
             subject=Subject(
                 registry=push.registry,
                 repository=push.repository,
                 digest=pinned.digest,
-                tags=tuple(sorted(tags)),
+                tags=tuple(tags),
                 environment=job.environment or environment_of(self.environments, push.registry, push.repository),
             ),
             tag=first,
             now=self.clock(),
             origin=Origin(source=job.source, received_at=job.received_at),
-            tags_of=partial(self.verdicts.tags, push.registry, push.repository),
+            tags_of=self._tags_of(job),
         )
 
     def _moved(self, job: Job, pinned: Pinned) -> Settlement | None:
@@ -146,7 +148,8 @@ class Judge:
             return Done(result="gone")
         if job.push.digest is None:
             return Dead(reason=error.reason, detail=str(error))
-        task = await self._task(job, Pinned(digest=job.push.digest, tags=job.tags))
+        known = await self._tags_of(job)(job.push.digest)
+        task = self._task(job, Pinned(digest=job.push.digest, tags=(*job.tags, *known)))
         judged = [self.judging.unknown(task, job.push.media_type or "", error)]
         return await self._record(job, judged, time.monotonic(), children=())
 

@@ -45,8 +45,10 @@ async def pin(job: Job, registries: Registries, known: Known) -> Pinned:
     digest = push.digest or (await named(push.tag) if push.tag is not None else None)
     if digest is None:
         raise NotFoundError(f"{push.registry}/{push.repository}:{push.tag} does not exist")
+    known_by = await known(digest)
+    before = [tag for tag in known_by if tag not in job.tags]
     if job.lane is Lane.CI:
-        return Pinned(digest=digest, tags=job.tags)  # resolved when it was submitted, and somebody waits
+        return Pinned(digest=digest, tags=(*job.tags, *before))  # resolved when it was submitted, and somebody waits
 
     async def leads_there(tag: Tag) -> bool:
         try:
@@ -54,8 +56,6 @@ async def pin(job: Job, registries: Registries, known: Known) -> Pinned:
         except PermanentError:
             return True  # a registry that refuses to say does not say otherwise
 
-    known_by = await known(digest)
-    before = [tag for tag in known_by if tag not in job.tags]
     tags = (*(job.tags if push.digest else ()), *before)
     answers = await asyncio.gather(*(leads_there(tag) for tag in tags[:TAGS_ASKED]))
     elsewhere = {tag for tag, answer in zip(tags, answers, strict=False) if not answer}

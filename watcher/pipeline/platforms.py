@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from watcher.model.reference import Tag
-from watcher.model.verdict import Finding, Section, SectionState, Subject, Verdict, worst
+from watcher.model.verdict import MAX_SKIPPED, Finding, Section, SectionState, Subject, Verdict, worst
 
 # From best to worst.
 _STATES = (
@@ -15,8 +15,6 @@ _STATES = (
     SectionState.PARTIAL,
     SectionState.MISSING,
 )
-# As many as the model allows.
-MAX_SKIPPED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,9 @@ from watcher.inspection.problems import ALL
 from watcher.model.digest import short
 from watcher.model.image import Descriptor
 from watcher.model.inventory import Problem
-from watcher.model.verdict import INSPECTED, Section, SectionState
+from watcher.model.verdict import INSPECTED, MAX_SKIPPED, Section, SectionState
 
 COMPLETE = Section()
-# As many as the model allows.
-MAX_SKIPPED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
