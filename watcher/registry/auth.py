@@ -39,7 +39,8 @@ class Token:
 class Authorizer:
     """Makes the Authorization header of one registry. Used on one event loop.
 
-    Nothing is sent before the registry asks: its first 401 says how, and is remembered.
+    Nothing is sent before the registry asks: its first 401 says how, and is remembered. For one that hides instead of asking,
+    see `introduction`.
     """
 
     def __init__(
@@ -74,6 +75,10 @@ class Authorizer:
         if self._challenge.scheme == "basic":
             return await self.password_header()
         return await self._bearer(self._challenge, self._widened.get(scopes, scopes))
+
+    async def has_credentials(self) -> bool:
+        """Whether there is anything to show. Raises as `header`."""
+        return await self._provider.credentials() is not None
 
     async def password_header(self) -> str | None:
         """Basic credentials, for an API beside the registry's that never asks; None when there are none. Raises as `header`."""

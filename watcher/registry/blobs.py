@@ -31,6 +31,7 @@ from watcher.model.reference import RepositoryName
 from watcher.registry.answers import MAX_ERROR_BYTES, refusal
 from watcher.registry.challenges import scope
 from watcher.registry.client import CONNECT_SECONDS, USER_AGENT, RegistryClient
+from watcher.registry.introduction import HIDING_STATUSES
 from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, dial, run_transfer
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
@@ -40,6 +41,8 @@ T = TypeVar("T")
 # In a row and without a byte of progress; a transfer that moves may be cut as often as its deadline allows.
 MAX_FAILURES = 4
 FIRST_WAIT_SECONDS = 0.25
+# Once to become known to a registry that hides what it holds, once for the scope that it then asks for.
+MAX_RENEWALS = 2
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -172,14 +175,14 @@ class BlobTransfer:
     def _fetch(self, origin: Origin, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> None:
         """Ask from `position` on, follow redirects, and move what comes.
 
-        Once more with a new token after a 401, and once more from the beginning after a 403 from where we were sent: the URL
-        was signed for a while, and that is over.
+        Once more with a new token after a 401, once more when the registry does not know us yet, and once more from the beginning
+        after a 403 from where we were sent: the URL was signed for a while, and that is over.
         """
         client = origin.client
         if self.requests:
             self._on_loop(client.pace.turn(), stop)
         self.requests += 1
-        hop, hops, renewed, sent_again = Hop(url=origin.url, authorized=True), 0, False, False
+        hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
         while True:
             connection = _Connection(hop.url, client.guard, client.tls_of(hop.url), stop, client.timeout_seconds)
             response: http.client.HTTPResponse | None = None
@@ -196,9 +199,9 @@ class BlobTransfer:
                     if hops > MAX_REDIRECTS:
                         raise ForbiddenAddressError(f"{self.what}: more than {MAX_REDIRECTS} redirects")
                     hop = next_hop(hop, location, client.guard)
-                elif response.status == 401 and hop.authorized and not renewed:
-                    renewed = True
-                    origin.authorization = self._renew(origin, response, stop)
+                elif hop.authorized and renewals < MAX_RENEWALS and (better := self._better(origin, response, stop)):
+                    renewals += 1
+                    origin.authorization = better
                 elif response.status == 403 and not hop.authorized and not sent_again:
                     sent_again = True
                     hop, hops = Hop(url=origin.url, authorized=True), 0
@@ -261,11 +264,13 @@ class BlobTransfer:
         if self.position < size:
             raise _CutError
 
-    def _renew(self, origin: Origin, response: http.client.HTTPResponse, stop: Stop) -> str:
-        """Another token: the one we have has expired, or there was none yet."""
+    def _better(self, origin: Origin, response: http.client.HTTPResponse, stop: Stop) -> str | None:
+        """Another token where the one we have has expired, or there was none yet; None when the answer stands."""
+        if response.status not in HIDING_STATUSES:
+            return None
         challenges = response.headers.get_all("WWW-Authenticate") or []
         try:
-            return self._on_loop(origin.client.answer(challenges, origin.scopes, origin.authorization), stop)
+            return self._on_loop(origin.client.better(response.status, challenges, origin.scopes, origin.authorization), stop)
         except (TimeoutError, concurrent.futures.CancelledError) as error:
             raise AuthenticationError(f"{self.what}: no token in time") from error
 

@@ -8,7 +8,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -30,12 +30,13 @@ from watcher.model.errors import (
     ThrottledError,
 )
 from watcher.model.reference import Host
-from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle, refusal, retry_after_seconds
+from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal, retry_after_seconds
 from watcher.registry.auth import Authorizer
 from watcher.registry.bodies import read_body
-from watcher.registry.challenges import parse_challenges
+from watcher.registry.challenges import Challenge, parse_challenges
 from watcher.registry.credentials import CredentialProvider
 from watcher.registry.credentials_catalog import build_credentials
+from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS, Pace
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
 from watcher.registry.settings import RegistrySettings
@@ -93,6 +94,7 @@ class RegistryClient:
         self._sleep = sleep
         provider = CredentialProvider(self.registry, build_credentials(settings, self._fetch_token), clock=monotonic)
         self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
+        self._introduction = Introduction(self._authorizer, self._ping, clock=monotonic)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -155,10 +157,13 @@ class RegistryClient:
         """The Authorization header for requests made elsewhere; None while the registry has not asked for one."""
         return await self._authorizer.header(scopes)
 
-    async def answer(self, www_authenticate: list[str], scopes: frozenset[str], sent: str | None) -> str:
-        """A new header after a 401 that was received elsewhere. Raises as `request` does."""
+    async def better(self, status: int, www_authenticate: list[str], scopes: frozenset[str], sent: str | None) -> str | None:
+        """A new header after an answer that was received elsewhere; None when it stands. Raises as `request` does."""
+        challenges = parse_challenges(www_authenticate)
         async with asyncio.timeout(self.timeout_seconds):
-            return await self._authorizer.answer(parse_challenges(www_authenticate), scopes, sent)
+            if status == 401 and challenges:
+                return await self._authorizer.answer(challenges, scopes, sent)
+            return await self._introduction.header(status, scopes, sent)
 
     def heard(self, status: int, retry_after: str | None) -> None:
         """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
@@ -183,7 +188,7 @@ class RegistryClient:
         *,
         password: bool,
     ) -> Response:
-        """One attempt, repeated exactly once with better credentials when the registry asks for them."""
+        """One attempt, repeated once when the registry does not know us yet, and once with the credentials that it asks for."""
         own = url.origin() == self.base_url.origin()
         if not own:
             self.guard.check_literal(url.host or "")
@@ -197,12 +202,24 @@ class RegistryClient:
         if response.status == 403 and own and away:
             # The signature of the URL we were sent to has run out; the registry writes a new one.
             return await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
-        if response.status == 401 and own and not away and not password:
-            asked = response.headers
-            challenges = asked.getall("WWW-Authenticate", []) if isinstance(asked, CIMultiDictProxy) else []
-            better = await self._authorizer.answer(parse_challenges(challenges), scopes, sent)
+        if own and not away and not password and not (response.status == 401 and _challenges(response)):
+            known = await self._introduction.header(response.status, scopes, sent)
+            if known is not None:
+                sent, response = known, await self._walk(method, Hop(url=url, authorized=own), known, headers, data, limit_bytes)
+                away = response.url.origin() != self.base_url.origin()
+        if response.status == 401 and own and not away and not password and (challenges := _challenges(response)):
+            better = await self._authorizer.answer(challenges, scopes, sent)
             response = await self._walk(method, Hop(url=url, authorized=own), better, headers, data, limit_bytes)
         return response
+
+    async def _ping(self, authorization: str | None) -> Sequence[Challenge]:
+        """What the registry asks of whoever shows `authorization`; nothing when it is content, or not to be asked so."""
+        url = self.base_url.join(URL("/v2/"))
+        response = await self._walk("GET", Hop(url=url, authorized=True), authorization, {}, None, MAX_ERROR_BYTES)
+        if response.status >= 500 or response.status in RETRIED_STATUSES:
+            raise refusal(f"GET {url.authority}{url.path}", response.status, response.headers, response.body, self.clock())
+        away = response.url.origin() != self.base_url.origin()
+        return [] if away or response.status != 401 else _challenges(response)
 
     async def _walk(
         self, method: str, hop: Hop, authorization: str | None, headers: dict[str, str], data: bytes | None, limit_bytes: int
@@ -292,6 +309,11 @@ class _GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+def _challenges(response: Response) -> list[Challenge]:
+    headers = response.headers
+    return parse_challenges(headers.getall("WWW-Authenticate", []) if isinstance(headers, CIMultiDictProxy) else [])
 
 
 def _passes(error: BaseException) -> bool:

@@ -21,7 +21,10 @@ class Access(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Gate:
-    """Who may do what. `anonymous_pull` lets a token without credentials read. `refresh_token` is what an identity token grants."""
+    """Who may do what. `anonymous_pull` lets a token without credentials read. `refresh_token` is what an identity token grants.
+
+    `hides_as` is the status that strangers get, without a challenge, everywhere but at `/v2/`.
+    """
 
     access: Access = Access.OPEN
     username: str = "watcher"
@@ -29,12 +32,17 @@ class Gate:
     refresh_token: str = field(default="", repr=False)
     anonymous_pull: bool = False
     expires_seconds: int = 300
+    hides_as: int | None = None
     realm: str | None = None  # None: this registry's own /token
     tokens: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict, repr=False)
     issued: int = 0
 
     def refusal(self, request: web.Request, needs: str) -> web.Response | None:
         """None when the request may go on; else the 401. `needs` is a scope such as `repository:team/app:pull`, or empty."""
+        refused = self._asked(request, needs)
+        return web.Response(status=self.hides_as) if refused and self.hides_as and needs else refused
+
+    def _asked(self, request: web.Request, needs: str) -> web.Response | None:
         if self.access is Access.OPEN:
             return None
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")

@@ -1,0 +1,65 @@
+"""Registries that hide from strangers what they hold, and say only at `/v2/` how to become known to them.
+
+To somebody whom a registry does not know, 401 without a challenge, 403 and 404 are no answers. Docker, skopeo and containerd never
+see them: they ping first. We ping when it matters.
+
+Spec: OCI distribution-spec v1.1 "Determining Support" (end-1); distribution "API Version Check".
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from watcher.model.errors import AuthenticationError
+from watcher.registry.auth import Authorizer
+from watcher.registry.challenges import Challenge
+
+HIDING_STATUSES = frozenset({401, 403, 404})
+# A registry whose `/v2/` asks nothing of strangers is believed for so long; a registry is reconfigured more rarely than that.
+OPEN_SECONDS = 300.0
+
+Ping = Callable[[str | None], Awaitable[Sequence[Challenge]]]
+"""`await ping(authorization)`: what `/v2/` asks of whoever shows that header; nothing when it is content."""
+
+
+class Introduction:
+    """Gets us known to one registry. Used on one event loop."""
+
+    def __init__(self, authorizer: Authorizer, ping: Ping, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._authorizer = authorizer
+        self._ping = ping
+        self._clock = clock
+        self._hides = False
+        self._open_until = float("-inf")
+        self._pinging = asyncio.Lock()
+
+    async def header(self, status: int, scopes: frozenset[str], sent: str | None) -> str | None:
+        """What to ask once more with, after `status` without a challenge in answer to `sent`; None when the answer stands.
+
+        It stands for those who have no credentials, and for those who are known: where nothing is hidden by whoever has shown a
+        header, else by whoever is not asked for a better one.
+
+        Raises:
+            AuthenticationError, ThrottledError, RegistryUnavailableError: we are not known, and cannot be now.
+        """
+        if status not in HIDING_STATUSES or not await self._authorizer.has_credentials():
+            return None
+        if sent is not None and status != 401 and not self._hides:
+            return None
+        async with self._pinging:
+            # Perhaps somebody else has been told meanwhile.
+            known = await self._authorizer.header(scopes)
+            if known not in {None, sent}:
+                return known
+            if sent is None and self._clock() < self._open_until:
+                return None
+            challenges = await self._ping(sent)
+            if not challenges:
+                self._open_until = self._clock() + OPEN_SECONDS if sent is None else self._open_until
+                return None
+            self._hides = True
+            better = await self._authorizer.answer(challenges, scopes, sent)
+            # A token service has looked at what we showed it; a password nobody has looked at yet, and a wrong one is hidden from.
+            if better.startswith("Basic ") and await self._ping(better):
+                raise AuthenticationError("the configured credentials are refused, says GET /v2/")
+            return better
