@@ -124,6 +124,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         judge = Judge(
             backlog=storage.backlog,
             verdicts=storage.verdicts,
+            own_writes=storage.own_writes,
             judging=Judging(
                 inspector=inspector,
                 gathering=Gathering(),

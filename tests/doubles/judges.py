@@ -29,6 +29,7 @@ from watcher.pipeline.judging import Judging
 from watcher.pipeline.routing import Route
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import ImageSource
+from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
@@ -62,6 +63,7 @@ class JudgeBench:
     registry: MemoryRegistry
     backlog: SqliteBacklog
     verdicts: StoredVerdicts
+    own_writes: OwnWriteStore
     inspector: WrittenInspector
     evaluator: WrittenEvaluator
     judge: Judge
@@ -94,10 +96,12 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
     async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, RegistryClients.of([]) as registries:
         backlog = SqliteBacklog(database, clock)
         verdicts = StoredVerdicts(database, clock)
+        own_writes = OwnWriteStore(database, clock)
 
         judge = Judge(
             backlog=backlog,
             verdicts=verdicts,
+            own_writes=own_writes,
             judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version="1"),
             registries=registries,
             environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
@@ -107,7 +111,7 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
             suppressed=suppressed.append,
         )
         jobs = Jobs(backlog=backlog, work=judge.judge, slots=5)
-        yield JudgeBench(registry, backlog, verdicts, inspector, evaluator, judge, jobs, recorded, suppressed, clock)
+        yield JudgeBench(registry, backlog, verdicts, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, clock)
 
 
 def an_image(text: str = "a", **changes: Any) -> BuiltImage:

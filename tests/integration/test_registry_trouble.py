@@ -24,6 +24,7 @@ from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
+from watcher.store.own_writes import OwnWriteStore
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
@@ -78,6 +79,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             judge = Judge(
                 backlog=SqliteBacklog(database, lambda: MOMENT),
                 verdicts=verdicts,
+                own_writes=OwnWriteStore(database, lambda: MOMENT),
                 judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=WrittenEvaluator(), engine_version="1"),
                 registries=registries,
                 environments=[],

@@ -77,7 +77,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The job ended. `result` is a low-cardinality word: an outcome, `absorbed`, `gone`.
+    """The job ended. `result` is a low-cardinality word: an outcome, `absorbed`, `gone`, `published-by-us`.
 
     `absorbed` are digests of the same repository whose waiting jobs this one has judged too (the children of an index).
     """

@@ -20,6 +20,7 @@ from watcher.pipeline.judging import Judging, Task
 from watcher.pipeline.pinning import Pinned, pin
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, publishers_of
+from watcher.publishing.protocol import OwnWrites
 from watcher.registry.protocol import ImageSource, Registries
 from watcher.store.protocol import Judged, VerdictStore
 
@@ -39,6 +40,7 @@ class Judge:
 
     backlog: Backlog
     verdicts: VerdictStore
+    own_writes: OwnWrites
     judging: Judging
     registries: Registries
     environments: Sequence[EnvironmentSettings]
@@ -74,7 +76,7 @@ class Judge:
         pinned = await pin(job, self.registries, self._tags_of(job))
         if pinned.left:
             await self.verdicts.left(push.registry, push.repository, pinned.digest, pinned.left)
-        settlement = self._moved(job, pinned) or await self._repeated(job, pinned)
+        settlement = await self._ours(job, pinned) or self._moved(job, pinned) or await self._repeated(job, pinned)
         if settlement is not None:
             return settlement
         # A child of an index that is being judged has its verdict from there, unless somebody asked for it by itself.
@@ -114,6 +116,11 @@ class Judge:
             origin=Origin(source=job.source, received_at=job.received_at),
             tags_of=self._tags_of(job),
         )
+
+    async def _ours(self, job: Job, pinned: Pinned) -> Settlement | None:
+        """The end of what we wrote ourselves: intake cannot know it where an event names only a tag."""
+        known = job.lane is not Lane.CI and await self.own_writes.claimed([pinned.digest])
+        return Done(result="published-by-us") if known else None
 
     def _moved(self, job: Job, pinned: Pinned) -> Settlement | None:
         """A push that was overtaken by the next one of its tag is judged without it, behind what is wanted now."""

@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 
 from watcher.model.digest import Digest, digest_of, is_digest
-from watcher.model.errors import PermanentError, RetryableError
-from watcher.model.image import OCI_MANIFEST, Manifest
+from watcher.model.errors import PermanentError, RegistryRefusedError, RetryableError
+from watcher.model.image import OCI_MANIFEST, Index, Manifest
 from watcher.model.moments import iso
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Action, Verdict
@@ -113,6 +113,9 @@ class ReferrerPublisher:
                 await progress.note(" ".join(tuple(replaced)[-MAX_NOTED:]))
             if await self._cannot_run(access, repository, seen):
                 await self._own_writes.claim([digest_of(merged)])
+            elif await self._lists_ours(access, repository, subject):
+                circle = "it lists a verdict of ours, and its fallback index something that can run"
+                raise RegistryRefusedError(f"{repository}@{subject}: {circle}; each verdict would make another such image")
             await access.referrers.put_fallback(repository, subject, merged, seen=seen)
         raise ReferrerLostError(f"{repository}@{subject}: our entry in the fallback index was overwritten {ROUNDS} times")
 
@@ -136,6 +139,15 @@ class ReferrerPublisher:
             if not isinstance(manifest.content, Manifest) or not manifest.content.is_bare_artifact:
                 return False
         return True
+
+    async def _lists_ours(self, access: RegistryAccess, repository: RepositoryName, subject: Digest) -> bool:
+        """Whether the subject is an index with a verdict of ours in it: one that we wrote, and did not call ours since it can run.
+
+        Where a registry gives the same for every fallback tag, attaching to it would write the next one, and so on.
+        """
+        manifest = await access.manifests(repository).manifest(subject)
+        listed = [each.digest for each in manifest.content.manifests] if isinstance(manifest.content, Index) else []
+        return bool(await self._own_writes.claimed(listed))
 
 
 def annotations(verdict: Verdict) -> dict[str, str]:

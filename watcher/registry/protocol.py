@@ -212,7 +212,8 @@ class Referrers(Protocol):
         """What the fallback tag holds now; empty when it does not exist.
 
         Raises:
-            RegistryRefusedError: something else than an image index has that tag. It must be left alone.
+            RegistryRefusedError: something else than a list of referrers has that tag, the image itself perhaps. It must be left
+                alone.
             RegistryUnavailableError: among others while another client is writing the tag; retried already.
             ThrottledError, AuthenticationError
         """

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.model.digest import Digest
+from watcher.model.digest import Digest, digest_as, is_digest
 from watcher.model.errors import (
     InvalidManifestError,
     NotFoundError,
@@ -140,10 +140,21 @@ class RegistryReferrers:
             return Fallback()
         except TooLargeError as error:
             raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is too large to be edited") from error
+        # We made up the name of this tag, and a registry may know something else by it: its own form of the subject's digest, or
+        # whatever it gives for what it does not know.
+        claimed = response.headers.get("Docker-Content-Digest", "")
         entries = _entries(response.body, response.headers.get("Content-Type", ""))
         if entries is None:
-            raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is not an image index; it is left alone")
-        return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), exists=True)
+            found = "not an image index"
+        elif subject in {claimed, digest_as(response.body, subject)}:
+            found = "the image itself: this registry takes the tag for the digest"
+        elif is_digest(claimed) and digest_as(response.body, Digest(claimed)) != claimed:
+            found = f"other bytes than those of {claimed}, as the registry calls it"
+        elif any("platform" in entry and not entry.get("artifactType") for entry in entries):
+            found = "an image for several platforms, not a list of referrers"
+        else:
+            return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), exists=True)
+        raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is {found}; it is left alone")
 
     async def put_fallback(self, repository: RepositoryName, subject: Digest, raw: bytes, *, seen: Fallback) -> PutManifest:
         """See `Referrers.put_fallback`."""
@@ -174,7 +185,8 @@ class RegistryReferrers:
                 scopes=frozenset({scope(repository, "pull")}),
                 headers={"Accept": OCI_INDEX},
                 limit_bytes=MAX_MANIFEST_BYTES,
-                accept=frozenset({200, 400, 404, 405, 406}),
+                # 401 in spite of what we have shown: asked for no better, we are told only that there is nothing here.
+                accept=frozenset({200, 400, 401, 404, 405, 406}),
             )
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
             found = (

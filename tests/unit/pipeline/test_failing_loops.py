@@ -30,6 +30,7 @@ from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.publishing.protocol import Progress
 from watcher.store.outbox import LEASE, StoredOutbox
+from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged, Publication, Published, PublishFailed, PublishLater
 from watcher.store.tables import publication
 from watcher.store.verdicts import StoredVerdicts
@@ -108,6 +109,7 @@ class JudgeBench:
         judge = Judge(
             backlog=self.backlog,
             verdicts=StoredVerdicts(database, self.clock),
+            own_writes=OwnWriteStore(database, self.clock),
             judging=Judging(inspector=Any, gathering=Gathering(), evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
             registries=RefusingRegistries(self.work),
             environments=[],

@@ -58,6 +58,15 @@ async def test_a_push_without_a_digest_is_resolved(bench: JudgeBench) -> None:
     assert bench.inspector.seen == [digest]
 
 
+async def test_what_we_wrote_ourselves_is_not_judged(bench: JudgeBench) -> None:
+    """An event that names only a tag, that of a fallback index, is known by what the tag leads to. CI asks, and is answered."""
+    digest = bench.put(an_image())
+    await bench.own_writes.claim([digest])
+    assert await bench.settled(None) == Done(result="published-by-us")
+    assert not bench.inspector.seen
+    assert await bench.settled(digest, lane=Lane.CI) == Done(result="pass")
+
+
 async def test_a_registry_that_is_down_is_no_verdict(bench: JudgeBench) -> None:
     """The job is tried again; nothing is said about the image."""
     digest = bench.put(an_image())

@@ -10,6 +10,7 @@ import pytest
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
+from watcher.model.errors import RegistryRefusedError
 from watcher.model.image import OCI_INDEX
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Outcome, Verdict
@@ -136,6 +137,22 @@ async def test_an_image_planted_in_the_index_is_not_covered_by_our_name(bench: B
     await bench.publisher.publish(bench.verdict(), Notes())
     assert planted in bench.fallback()
     assert not await bench.own_writes.claimed([bench.fallback_digest()])
+
+
+async def test_an_index_of_ours_that_can_run_gets_no_other(bench: Bench) -> None:
+    """Where a registry has one image under every fallback tag, each verdict would otherwise make the next image to be judged."""
+    planted = bench.put_artefact(build_image([build_layer({"evil": "x"})]), "")
+    bench.put_fallback(planted)
+    await bench.publisher.publish(bench.verdict(), Notes())
+    ours, held = bench.fallback_digest(), bench.registry.content.existing(REPOSITORY)
+    held.tags[fallback_tag(ours)] = standing = held.put_manifest(
+        json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [planted]}).encode(), OCI_INDEX, fallback_tag(ours)
+    ).digest
+    verdict = bench.verdict()
+    verdict = replace(verdict, subject=replace(verdict.subject, digest=ours))
+    with pytest.raises(RegistryRefusedError, match="each verdict would make another"):
+        await bench.publisher.publish(verdict, Notes())
+    assert held.tags[fallback_tag(ours)] == standing
 
 
 async def test_twelve_at_once_leave_one_entry_each_image_and_one_per_verdict(bench: Bench) -> None:

@@ -28,7 +28,7 @@ from watcher.registry.referrers import (
 )
 from watcher.registry.uploads import RegistryUploads
 from watcher.testing.faults import Fault
-from watcher.testing.images import build_image, build_layer, put_image
+from watcher.testing.images import build_image, build_index, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
 
 pytestmark = pytest.mark.enable_socket
@@ -175,6 +175,7 @@ async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
         (200, {"Content-Type": OCI_INDEX}, b"nonsense"),
         (200, {"Content-Type": OCI_INDEX}, b'{"manifests": 3}'),
         (400, {}, b""),
+        (401, {}, b""),
         (404, {}, b"404 page not found"),
         (406, {}, b""),
     ],
@@ -189,6 +190,32 @@ async def test_a_fallback_tag_that_is_something_else(registry: MemoryRegistry, c
     """An image under that tag is somebody's; it is reported and left alone."""
     put_image(registry, APP, IMAGE, fallback_tag(IMAGE.digest))
     with pytest.raises(RegistryRefusedError, match="is not an image index"):
+        await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest)
+
+
+async def test_a_registry_that_takes_the_tag_for_the_digest(registry: MemoryRegistry, connect: Connect) -> None:
+    """What comes back under a name that we made up is the image itself, and nothing is merged into it."""
+    index = build_index([IMAGE])
+    put_image(registry, APP, index, fallback_tag(index.digest))
+    with pytest.raises(RegistryRefusedError, match="is the image itself"):
+        await RegistryReferrers(connect(registry)).read_fallback(APP, index.digest)
+
+
+async def test_a_registry_that_converts_what_it_serves(registry: MemoryRegistry, connect: Connect) -> None:
+    """Another form of the image, under its digest all the same, is no list of referrers; nor are bytes that have another digest."""
+    index = build_index([IMAGE])
+    for claimed, said in ((IMAGE.digest, "is the image itself"), (index.digest, "is other bytes than those of")):
+        body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
+        headers = {"Content-Type": OCI_INDEX, "Docker-Content-Digest": claimed}
+        registry.faults.add(Fault(path=".*/manifests/sha256-.*", status=200, headers=headers, body=body))
+        with pytest.raises(RegistryRefusedError, match=said):
+            await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest)
+
+
+async def test_a_registry_that_serves_some_image_for_a_tag_it_does_not_have(registry: MemoryRegistry, connect: Connect) -> None:
+    """An index whose entries are platforms lists no referrers."""
+    put_image(registry, APP, build_index([IMAGE, build_image(platform="linux/arm64")]), fallback_tag(IMAGE.digest))
+    with pytest.raises(RegistryRefusedError, match="several platforms"):
         await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest)
 
 
