@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.verdict import Verdict
@@ -69,13 +70,12 @@ class WebhookPublisher:
                 self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response,
             ):
                 status = response.status
-                retry_after = response.headers.get("Retry-After", "")
+                wait = asked_seconds(status, response.headers, self._clock())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ReceiverUnavailableError(f"webhook {self.name}: {type(error).__name__}") from error
         if status < 300:
             return
         if status in (408, 425, 429) or status >= 500:
-            wait = float(retry_after) if retry_after.isdecimal() else None
             raise ReceiverUnavailableError(f"webhook {self.name}: answered {status}", retry_after_seconds=wait)
         raise ReceiverRefusedError(f"webhook {self.name}: answered {status}")
 

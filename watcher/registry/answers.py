@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 import msgspec
 
+from watcher.kit.retry_after import asked_seconds
 from watcher.model.errors import (
     AuthenticationError,
     NotFoundError,
@@ -15,7 +15,6 @@ from watcher.model.errors import (
     ThrottledError,
     WatcherError,
 )
-from watcher.registry.pace import pause_seconds
 
 # An error's body is read for its first sentence only.
 MAX_ERROR_BYTES = 64 * 1024
@@ -24,25 +23,12 @@ RETRIED_STATUSES = frozenset({408, 429})
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
-def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Read `Retry-After`: whole seconds or an HTTP date, as a pause that makes sense. None when absent or unreadable."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return pause_seconds(float(text[:9]))
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return pause_seconds((moment - now).total_seconds())
+def is_throttle(status: int, pause_seconds: float | None) -> bool:
+    """Whether an answer means that we ask too fast; `pause_seconds` is what it asks for. A 503 without that is an outage.
 
-
-def is_throttle(status: int, asked_seconds: float | None) -> bool:
-    """Whether an answer means that we ask too fast; `asked_seconds` is its Retry-After. A 503 without one is an outage."""
-    return status == 429 or (status == 503 and asked_seconds is not None)
+    GitHub says 403 and when to come back; other refusals have no such end.
+    """
+    return status == 429 or (status in {403, 503} and pause_seconds is not None)
 
 
 def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> WatcherError:
@@ -51,7 +37,7 @@ def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes, now
     detail = registry_message(body)
     if detail:
         sentence = f"{sentence}, {detail}"
-    wait = retry_after_seconds(headers.get("Retry-After"), now)
+    wait = asked_seconds(status, headers, now)
     if is_throttle(status, wait):
         return ThrottledError(sentence, retry_after_seconds=wait)
     if status >= 500 or status in RETRIED_STATUSES:

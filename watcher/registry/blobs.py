@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from watcher.model.errors import (
@@ -189,7 +190,8 @@ class BlobTransfer:
             try:
                 connection.request("GET", hop.url.raw_path_qs, headers=self._headers(hop, origin.authorization))
                 response = connection.getresponse()
-                self.loop.call_soon_threadsafe(client.heard, response.status, response.headers.get("Retry-After"))
+                headers = CIMultiDict(response.headers.items())
+                self.loop.call_soon_threadsafe(client.heard, response.status, headers)
                 location = response.headers.get("Location")
                 if response.status in {200, 206}:
                     self._copy(response, self._skip(response), stop, sink, update)
@@ -206,7 +208,6 @@ class BlobTransfer:
                     sent_again = True
                     hop, hops = Hop(url=origin.url, authorized=True), 0
                 else:
-                    headers = {"Retry-After": value} if (value := response.headers.get("Retry-After")) else {}
                     raise refusal(self.what, response.status, headers, _error_body(response), client.clock())
             finally:
                 stop.forget()

@@ -20,6 +20,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from watcher.kit.clock import Clock, utc_now
+from watcher.kit.retry_after import asked_seconds
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
 from watcher.model.errors import (
@@ -30,7 +31,7 @@ from watcher.model.errors import (
     ThrottledError,
 )
 from watcher.model.reference import Host
-from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal, retry_after_seconds
+from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal
 from watcher.registry.auth import Authorizer
 from watcher.registry.bodies import read_body
 from watcher.registry.challenges import Challenge, parse_challenges
@@ -165,13 +166,13 @@ class RegistryClient:
                 return await self._authorizer.answer(challenges, scopes, sent)
             return await self._introduction.header(status, scopes, sent)
 
-    def heard(self, status: int, retry_after: str | None) -> None:
+    def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
         if self._on_response is not None:
             self._on_response(self.registry, status)
-        asked_seconds = retry_after_seconds(retry_after, self.clock())
-        if is_throttle(status, asked_seconds):
-            self.pace.refused(asked_seconds)
+        pause_seconds = asked_seconds(status, headers, self.clock())
+        if is_throttle(status, pause_seconds):
+            self.pace.refused(pause_seconds)
 
     def tls_of(self, url: URL) -> ssl.SSLContext:
         """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
@@ -257,7 +258,7 @@ class RegistryClient:
                     method, url, headers=headers, data=body_sent, allow_redirects=False, ssl=self.tls_of(url)
                 ) as response,
             ):
-                self.heard(response.status, response.headers.get("Retry-After"))
+                self.heard(response.status, response.headers)
                 failed = response.status >= 400
                 body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
                 return Response(status=response.status, headers=response.headers, body=body, url=url)

@@ -8,12 +8,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
+from watcher.kit.retry_after import SHORTEST_PAUSE_SECONDS, pause_seconds
 from watcher.model.errors import ThrottledError
 
-# Below a second a pause is no pause. Above five minutes one answer, from a proxy or with a wrong clock, would silence a registry
-# for a day; one that means it says so again.
-SHORTEST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 300.0
 # Without a word from the registry: 1, 2, 4 … 54 seconds, and up to a tenth more: within what a request waits for.
 LONGEST_BACKOFF_SECONDS = 54.0
 # Whoever would have to wait for the end of a pause longer than this goes back to the backlog instead.
@@ -24,11 +21,6 @@ LEAST_PER_SECOND = 0.25
 DOUBLING_SECONDS = 5.0
 # As fast as we ever are; a registry without a limit of its own counts as recovered there.
 FULL_PER_SECOND = 128.0
-
-
-def pause_seconds(asked_seconds: float) -> float:
-    """How long a registry is left alone that asks for so long."""
-    return min(max(asked_seconds, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 
 
 class Pace:

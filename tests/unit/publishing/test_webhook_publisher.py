@@ -75,6 +75,20 @@ async def test_a_receiver_that_cannot_now_is_asked_again(
     assert caught.value.retry_after_seconds == 7
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("Wed, 25 Nov 2026 10:00:30 GMT", 30), ("1795600830", 30), ("0", 1), ("86400", 300), ("later", None)]
+)
+async def test_when_a_receiver_wants_to_be_asked(
+    value: str, seconds: float | None, receiver: tuple[Receiver, str], context: PublisherContext
+) -> None:
+    """As a date or a Unix time as well, by the receiver's own clock; never less than a second nor more than five minutes."""
+    taken, url = receiver
+    taken.status, taken.headers = 503, {"Retry-After": value, "Date": "Wed, 25 Nov 2026 10:00:00 GMT"}
+    with pytest.raises(ReceiverUnavailableError) as caught:
+        await WebhookPublisher(WebhookPublisherSettings(url=url), context).publish(a_verdict(), Notes())
+    assert caught.value.retry_after_seconds == seconds
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
 async def test_a_receiver_that_refuses_is_not_asked_again(
     status: int, receiver: tuple[Receiver, str], context: PublisherContext
