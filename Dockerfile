@@ -1,7 +1,7 @@
 # Registry Watcher as a container image.
 #
 #   docker build -t registry-watcher .
-#   docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges -p 127.0.0.1:8080:8080 \
+#   docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges --ulimit nofile=65536 -p 127.0.0.1:8080:8080 \
 #     -e WATCHER_API_TOKEN -e HOOK_SECRET -v watcher:/data -v ./watcher.yaml:/etc/watcher/watcher.yaml:ro registry-watcher
 #
 # Both stages use the same base, since the virtual environment of the first points to the Python of the second.

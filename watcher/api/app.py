@@ -1,16 +1,18 @@
 """The HTTP server: every route on one screen, and what stands before all of them."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.log import server_logger
 
 from watcher.api import admission, evaluations, health, hooks, images, inbox, sources
+from watcher.api.connections import Connections
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.guard import OPEN, add_open, guarding
 from watcher.api.limits import LIMITS, Limits
-from watcher.api.listening import OCCUPIED, listen, occupying
+from watcher.api.listening import Listener, MalformedLog
 from watcher.api.problems import answering
 from watcher.api.settings import ServerSettings
 from watcher.model.errors import ConfigurationError
@@ -22,9 +24,8 @@ SHUTDOWN_SECONDS = 3.0
 
 
 def build_app(context: ApiContext) -> web.Application:
-    app = web.Application(middlewares=[occupying, answering, guarding], client_max_size=MAX_REQUEST_BYTES)
+    app = web.Application(middlewares=[answering, guarding], client_max_size=MAX_REQUEST_BYTES)
     app[CONTEXT] = context
-    app[OCCUPIED] = {}
     app[OPEN] = set()
     add_open(app, "GET", "/healthz", health.alive)
     add_open(app, "GET", "/readyz", health.ready)
@@ -56,8 +57,12 @@ async def serving(app: web.Application, settings: ServerSettings, limits: Limits
         ConfigurationError: the address cannot be listened on, or the certificate cannot be read.
     """
     tls = _tls(settings)
+    counted = _counting(app)
+    connections = Connections(limits, counted)
+    app.middlewares.insert(0, connections.answering)
     runner = web.AppRunner(
         app,
+        logger=MalformedLog(server_logger, counted),
         access_log=None,  # it would write paths, and with them tokens; problems.answering writes routes
         handle_signals=False,
         # What is compressed is not unpacked: no registry compresses, and a bomb is then 8 MiB of bytes that are no JSON.
@@ -69,14 +74,19 @@ async def serving(app: web.Application, settings: ServerSettings, limits: Limits
     )
     await runner.setup()
     try:
-        listening = await listen(runner, settings, tls, limits)
+        assert runner.server is not None
+        listener = Listener(runner.server, connections, tls, limits)
         try:
-            host, port = listening.sockets[0].getsockname()[:2]
-            yield str(host), int(port)
+            yield await listener.open(settings)
         finally:
-            listening.close()
+            await listener.close()
     finally:
         await runner.cleanup()
+
+
+def _counting(app: web.Application) -> Callable[[str], None]:
+    context = app.get(CONTEXT)
+    return context.metrics.count_connection if context is not None else lambda _reason: None
 
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext | None:

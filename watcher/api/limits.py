@@ -12,9 +12,14 @@ class Limits:
     # A body that is too large is still read to its end, so that the sender sees our answer and not a broken connection, which a
     # registry would answer by sending it again for ever. What is longer than this comes from no registry, and is cut off.
     drain_bytes: int = 64 * 1024 * 1024
-    # A connection on which no request has come to its end of headers for so long is closed. Longer than the minute for which
-    # proxies keep theirs, or they would send into one that is just being closed.
+    # For the TLS handshake, and then from the connection, or the first byte of a further request, to the end of its headers.
+    # One round trip is enough; this is for lines that lose packets.
+    head_seconds: float = 5.0
+    # A connection that was answered is kept for so long. Longer than the minute for which proxies keep theirs, or they would send
+    # into one that is just being closed.
     idle_seconds: float = 75.0
+    # Whoever asked and takes nothing of the answer for so long is hung up on.
+    unread_seconds: float = 30.0
     # Half of the files that the process may have open, within these: a limit that was lifted is no reason to keep everybody.
     min_connections: int = 64
     max_connections: int = 4096

@@ -107,6 +107,7 @@ class Metrics:
     missed_events_repaired: Counter = field(init=False)
     publications: Counter = field(init=False)
     registry_requests: Counter = field(init=False)
+    connections_ended: Counter = field(init=False)
     restarts: Counter = field(init=False)
     part_up: Gauge = field(init=False)
     _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
@@ -164,6 +165,12 @@ class Metrics:
             ("registry", "status"),
             registry=registry,
         )
+        self.connections_ended = Counter(
+            "watcher_connections_ended_total",
+            "Connections that the server ended by why (silent, crowded, malformed, tls).",
+            ("reason",),
+            registry=registry,
+        )
         self.restarts = Counter(
             "watcher_restarts_total",
             "How often a part of the daemon ended or failed, to be run again.",
@@ -181,6 +188,9 @@ class Metrics:
         if child is None:
             child = self._events[labels] = self.events.labels(*labels)
         child.inc()
+
+    def count_connection(self, reason: str) -> None:
+        self.connections_ended.labels(reason).inc()
 
     def count_layer(self, result: str) -> None:
         """One more layer: `hit` or `miss`."""

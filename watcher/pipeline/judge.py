@@ -9,6 +9,7 @@ import structlog
 
 from watcher.backlog.protocol import Arrival, Backlog, Dead, Demoted, Done, Job, Lane, Retry, Settlement
 from watcher.kit.clock import Clock
+from watcher.kit.shortage import shortage
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index
@@ -65,6 +66,8 @@ class Judge:
         except PermanentError as error:
             return Dead(reason=error.reason, detail=str(error))
         except Exception as error:  # the job boundary: one bad image must not stop the others
+            if short := shortage(error):
+                return Retry(reason=short.reason, detail=str(short), outside=True)
             log.exception("job.crashed", job=job.id)
             return Retry(reason="internal", detail=type(error).__name__)
 

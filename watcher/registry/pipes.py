@@ -160,7 +160,11 @@ async def run_transfer(work: Callable[[Stop, Sink], None], sink: int, *, what: s
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     stop = Stop()
-    pipe = Sink(sink, stop)
+    try:
+        pipe = Sink(sink, stop)
+    except BaseException:
+        stop.close()
+        raise
 
     def settle(error: BaseException | None) -> None:
         if ended.done():
@@ -186,7 +190,12 @@ async def run_transfer(work: Callable[[Stop, Sink], None], sink: int, *, what: s
             loop.call_soon_threadsafe(settle, error)
 
     started = time.monotonic()
-    threading.Thread(target=body, name=f"transfer {what}"[:80], daemon=True).start()
+    try:
+        threading.Thread(target=body, name=f"transfer {what}"[:80], daemon=True).start()
+    except BaseException:
+        pipe.close()
+        stop.close()
+        raise
     try:
         async with asyncio.timeout(timeout_seconds):
             await asyncio.shield(ended)

@@ -1,6 +1,7 @@
 """One job, end to end over a real store and a registry in memory; only the inspector and the evaluator are written down."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,17 @@ async def test_a_fault_of_ours_stops_nobody_else(bench: JudgeBench) -> None:
     """A crash is one job's, tried again."""
     bench.inspector.error = RuntimeError("a bug")
     assert await bench.settled(bench.put(an_image())) == Retry(reason="internal", detail="RuntimeError")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "many"), OSError(errno.ENOMEM, ""), RuntimeError("can't start new thread")]
+)
+async def test_a_machine_that_has_nothing_left_is_waited_for(bench: JudgeBench, error: Exception) -> None:
+    """No files, memory or threads: not the image's fault, and no attempt of its own."""
+    bench.inspector.error = error
+    settlement = await bench.settled(bench.put(an_image()))
+    assert isinstance(settlement, Retry)
+    assert (settlement.reason, settlement.outside) == ("shortage", True)
 
 
 async def test_a_signature_is_not_applicable_and_told_to_nobody(bench: JudgeBench) -> None:
