@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
+from watcher.kit.parent_death import die_with_parent
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 
 _HEADER_BYTES = 9
@@ -263,6 +264,7 @@ def serve(begin: Callable[[bytes], Answer]) -> None:
     questions = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C reaches the whole group; the parent ends its children itself once it has drained.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

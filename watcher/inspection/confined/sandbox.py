@@ -8,18 +8,18 @@ import contextlib
 import ctypes
 import os
 import resource
-import signal
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watcher.inspection.confined.seccomp import filter_program, own_architecture
 from watcher.inspection.workers.messages import LANDLOCK, NAMESPACES, NO_NEW_PRIVS, RLIMITS, SECCOMP, USER
+from watcher.kit.parent_death import die_with_parent
 
 REQUIRED = frozenset({RLIMITS, NO_NEW_PRIVS, SECCOMP})
 
 _CLOSE_RANGE, _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 436, 444, 446  # the same numbers on every architecture
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x4000000, 0x8000000, 0x10000000, 0x40000000
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 _LANDLOCK_CREATE_RULESET_VERSION = 1
@@ -87,7 +87,7 @@ def enter(budget: Budget, *, parent: int) -> tuple[str, ...]:
     if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:  # 4
         held.append(NO_NEW_PRIVS)
     _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     if os.getppid() != parent:
         raise SandboxError("the parent is gone")
     if _restrict_files():  # 5

@@ -20,6 +20,7 @@ from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.confined.worker import work
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.messages import CRASHED, Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
+from watcher.kit.parent_death import die_with_parent
 
 MAX_REQUEST_BYTES = 4096
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -97,6 +98,7 @@ def _keep_freed_memory() -> None:
 
 
 def main() -> None:
+    die_with_parent()
     # Ctrl-C and systemd reach every process of ours; the daemon ends this one itself, once it has drained.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
