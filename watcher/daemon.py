@@ -264,7 +264,8 @@ def _count_judged(metrics: Metrics, job: Job, judged: Sequence[Judged], seconds:
     for each in judged:
         metrics.count_verdict(each.verdict.outcome.value)
     metrics.inspection_seconds.observe(seconds)
-    metrics.push_to_verdict_seconds.observe((utc_now() - job.received_at).total_seconds())
+    # The clock can have been set back meanwhile.
+    metrics.push_to_verdict_seconds.observe(max(0.0, (utc_now() - job.received_at).total_seconds()))
 
 
 def _secret(reference: str | None) -> Secret | None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader
@@ -13,6 +13,7 @@ from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database
 from watcher.kit.wakeup import Wakeup
+from watcher.model.errors import RetryableError
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
@@ -62,7 +63,12 @@ async def owned(settings: StoreSettings, clock: Clock = utc_now) -> AsyncIterato
         storage = _storage(database, clock, alone=True)
         await storage.keeper.recover()
         await storage.outbox.recover()
-        yield storage
+        try:
+            yield storage
+        finally:
+            with suppress(RetryableError):
+                await storage.keeper.forgive()
+                await storage.outbox.forgive()
     finally:
         await database.close()
 

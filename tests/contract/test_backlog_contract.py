@@ -279,7 +279,7 @@ async def test_a_lease_that_is_not_renewed_runs_out(bench: BacklogBench) -> None
     renewed, lost = await bench.backlog.lease(ALL, 2)
     for _ in range(4):
         bench.clock.advance(15)
-        await bench.backlog.renew([renewed.id])
+        await bench.backlog.renew([renewed])
     await bench.backlog.renew([])
     again = await bench.lease()
     assert (again.id, again.attempt) == (lost.id, 2)

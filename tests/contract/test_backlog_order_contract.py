@@ -84,7 +84,7 @@ async def test_what_a_sweep_finds_is_written_down_when_it_is_work(bench: Backlog
     assert await found(A, "v1") == (Fate.DUPLICATE, "joined")
     job = await bench.lease()
     bench.clock.advance(30)
-    await bench.backlog.renew([job.id])
+    await bench.backlog.renew([job])
     assert await found(A, "v1") == (Fate.DUPLICATE, "leased")
     assert await found(A, "v2") == (Fate.ACCEPTED, "")
     await bench.backlog.settle(job, Dead(reason="registry-refused", detail="no"))

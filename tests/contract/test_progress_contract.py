@@ -37,7 +37,7 @@ async def _announced(folder: Path) -> AsyncIterator[Attempts]:
         async def next_one() -> Progress:
             clock.advance((LEASE + timedelta(seconds=1)).total_seconds())
             (publication,) = await outbox.due(1)
-            return Noted(outbox, publication.progress, lambda: publication)
+            return Noted(outbox, publication)
 
         yield Attempts(next_one=next_one)
 

@@ -168,7 +168,7 @@ class BacklogMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.leased)
     @rule()
     def renew(self) -> None:
-        self._run(self.backlog.renew(list(self.leased)))
+        self._run(self.backlog.renew(list(self.leased.values())))
 
     @rule(recover=st.booleans())
     def restart(self, recover: bool) -> None:

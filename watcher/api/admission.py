@@ -136,9 +136,10 @@ class Admission:
             said.add(settings.on_unjudged, f"{text}: never judged: {where}")
             return
         age = self.context.clock() - verdict.evaluated_at
-        if verdict.outcome in (Outcome.PASS, Outcome.WARN) and age > timedelta(seconds=seconds(settings.max_age)):
-            hours = age.total_seconds() / 3600
-            said.add(settings.on_unknown, f"{text}: unknown: its verdict {verdict.outcome} is {hours:.0f} hours old")
+        # How old a verdict is that a clock dated ahead, nobody knows.
+        if verdict.outcome in (Outcome.PASS, Outcome.WARN) and abs(age) > timedelta(seconds=seconds(settings.max_age)):
+            hours, old = abs(age).total_seconds() / 3600, "old" if age > timedelta() else "ahead of the clock"
+            said.add(settings.on_unknown, f"{text}: unknown: its verdict {verdict.outcome} is {hours:.0f} hours {old}")
         self._outcome(text, verdict.outcome, verdict.findings, _pointer(verdict), said)
 
     def _outcome(self, text: str, outcome: Outcome, findings: tuple[Finding, ...], pointer: str, said: _Said) -> None:

@@ -31,6 +31,10 @@ class KnownJob:
     due_at: float
     reason: str
 
+    def came_within(self, seconds: float, now: float) -> bool:
+        """Whether it came in so lately, or so far ahead of a clock that was set right since."""
+        return abs(now - self.put_at) < seconds
+
     def concerns(self, tag: str | None) -> bool:
         """Whether it judges the image under this tag, as it does under none."""
         return tag is None or tag in self.tags.split()
@@ -53,9 +57,9 @@ def join(known: Iterable[KnownJob], arrival: Arrival, push: Push, now: float) ->
         if not job.concerns(push.tag):
             continue
         found_by_sweep = arrival.delivery_key is None
-        if found_by_sweep and (job.state == "leased" or (job.state == "dead" and job.put_at > now - DEAD_SECONDS)):
+        if found_by_sweep and (job.state == "leased" or (job.state == "dead" and job.came_within(DEAD_SECONDS, now))):
             return Receipt(fate=Fate.DUPLICATE, reason=job.state, job_id=job.id), False
-        if job.state in {"leased", "done"} and job.reason != GONE and job.put_at > now - WINDOW_SECONDS:
+        if job.state in {"leased", "done"} and job.reason != GONE and job.came_within(WINDOW_SECONDS, now):
             return Receipt(fate=Fate.DUPLICATE, reason="window", job_id=job.id), False
     return None
 

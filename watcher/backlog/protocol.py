@@ -1,7 +1,7 @@
 """What is waiting, durably: the inbox of events and the jobs they became."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -63,7 +63,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One manifest to judge. `tags` are those of every event that joined the job, sorted. `attempt` counts from 1."""
+    """One manifest to judge. `tags` are those of every event that joined the job, sorted. `attempt` counts from 1.
+
+    `lease` tells this holder of the job from every other one, before and after.
+    """
 
     id: str
     lane: Lane
@@ -73,6 +76,7 @@ class Job:
     received_at: datetime
     attempt: int = 1
     environment: str | None = None
+    lease: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +139,17 @@ class Inbox(Protocol):
 class Backlog(Inbox, Protocol):
     """A durable queue with leases."""
 
-    async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
+    async def lease(self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = ()) -> Sequence[Job]:
         """Take at most `limit` jobs that are due, most urgent lane first, then oldest. Never two jobs of one digest at a time.
 
-        A leased job comes back by itself when it is neither renewed nor settled within the lease.
+        A leased job comes back by itself when it is neither renewed nor settled within the lease. Those that the caller is
+        `working` on are renewed first: a lease that ran out while its holder stood still, or because the clock was set, is not
+        taken from him by himself.
         """
         ...
 
-    async def renew(self, job_ids: Collection[str]) -> None:
-        """Extend the leases of jobs still being worked on."""
+    async def renew(self, jobs: Collection[Job]) -> Collection[Job]:
+        """Extend the leases of jobs still being worked on. Gives those whose lease has passed to another: their work is in vain."""
         ...
 
     async def settle(self, job: Job, settlement: Settlement) -> None:
@@ -212,6 +218,10 @@ class BacklogKeeper(Protocol):
 
     async def recover(self) -> int:
         """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
+        ...
+
+    async def forgive(self) -> None:
+        """Count no attempt of what is leased, at the orderly end of the one daemon: what is cut off has not failed."""
         ...
 
     async def replay(self, job_id: str) -> bool:

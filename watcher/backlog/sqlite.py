@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from random import random
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from watcher.backlog.protocol import (
     Arrival,
     Dead,
@@ -23,7 +25,8 @@ from watcher.backlog.protocol import (
     Retry,
     Settlement,
 )
-from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, subject_key, take_in
+from watcher.backlog.sqlite_clock import set_events_right, set_right
+from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, LONGEST_WAIT_SECONDS, subject_key, take_in
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.sqlite import Database, raw_connection
@@ -40,15 +43,13 @@ LEASE_SECONDS = 60.0
 DISORDER_SECONDS = 60.0
 FIRST_DELAY_SECONDS = 2.0
 LONGEST_DELAY_SECONDS = 300.0
-# What a registry may ask for with Retry-After; beyond it we look again by ourselves.
-LONGEST_ASKED_SECONDS = 3600.0
 # Together with the delays about 25 minutes, which outlasts the upgrade of a registry. It also bounds how often one job can
 # take the daemon down with it.
 MAX_ATTEMPTS = 12
 # How long a registry may be down, or refuse our credentials, before what waits for it is put before a person.
 PATIENCE_SECONDS = 86400.0
 # Old rows go in steps that hold the writer for milliseconds.
-PRUNE_EVERY_SECONDS = 60.0
+KEEP_EVERY_SECONDS = 60.0
 PRUNE_ROWS = 5000
 
 _PRUNE_EVENTS = "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?) AND put_at <= ?"
@@ -57,18 +58,19 @@ _PRUNE_JOBS = """DELETE FROM job WHERE seq IN
 _NEXT = """SELECT * FROM job WHERE lane = ? AND state = 'waiting' AND due_at <= ?
     AND NOT EXISTS (SELECT 1 FROM job AS held WHERE held.subject = job.subject AND held.state = 'leased')
     ORDER BY due_at, seq LIMIT 1"""
-_TAKE = "UPDATE job SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE seq = ?"
+_TAKE = "UPDATE job SET state = 'leased', lease_until = ?, attempts = attempts + 1, lease = lease + 1 WHERE seq = ?"
 _RELEASE = """UPDATE job SET state = CASE WHEN attempts >= :most THEN 'dead' ELSE 'waiting' END,
-    settled_at = CASE WHEN attempts >= :most THEN :now END, due_at = :now, lease_until = NULL,
+    settled_at = CASE WHEN attempts >= :most THEN :now END, due_at = :now, waits_since = :now, lease_until = NULL,
     reason = 'lease-lost', detail = 'the process that worked on it ended' WHERE state = 'leased' AND lease_until <= :until"""
-_RENEW = "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'leased'"
-_SETTLE = """UPDATE job SET state = ?, lane = ?, due_at = ?, settled_at = ?, reason = ?, detail = ?, lease_until = NULL
-    WHERE id = ? AND state = 'leased' AND attempts = ?"""
+_FORGIVE = "UPDATE job SET attempts = attempts - 1 WHERE state = 'leased'"
+_RENEW = "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'leased' AND lease = ?"
+_SETTLE = """UPDATE job SET state = ?, lane = ?, due_at = ?, settled_at = ?, reason = ?, detail = ?, waits_since = ?,
+    lease_until = NULL WHERE id = ? AND state = 'leased' AND lease = ?"""
 # A job that carries a tag or an environment, or that somebody waits for by its id, has a verdict of its own to give.
 _ABSORB = """UPDATE job SET state = 'done', settled_at = ?, reason = 'absorbed', detail = ?
     WHERE subject = ? AND state = 'waiting' AND tags = '' AND environment IS NULL AND lane <> 'ci'"""
-_REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, due_at = ?, settled_at = NULL, reason = 'replayed', detail = ''
-    WHERE id = ? AND state = 'dead'"""
+_REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, due_at = :now, waits_since = :now, settled_at = NULL,
+    reason = 'replayed', detail = '' WHERE id = :id AND state = 'dead'"""
 # Its index holds nothing but deletes.
 _DELETED = """SELECT tag, digest FROM event WHERE registry = ? AND repository = ? AND put_at > ? AND reason = 'delete'"""
 _DEPTH = "SELECT lane, state, count(*), min(put_at) FROM job WHERE state IN ('waiting', 'leased', 'dead') GROUP BY lane, state"
@@ -98,35 +100,35 @@ class SqliteBacklog:
         self._bell = Wakeup()
         self._max_attempts = max_attempts
         self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
-        self._prune_at = 0.0  # only the writer thread looks at it
+        # Only the writer thread looks at these.
+        self._keep_at = 0.0
+        self._latest = 0.0
 
     async def recover(self) -> int:
         """Take back every lease, at the start of the file's one owner: whoever held them is dead. Gives their number."""
 
         def run(raw: sqlite3.Connection, now: float) -> int:
+            set_events_right(raw, now)
             return raw.execute(_RELEASE, {"most": self._max_attempts, "now": now, "until": float("inf")}).rowcount
 
         return await self._write(run)
 
+    async def forgive(self) -> None:
+        """Count no attempt of what is leased, at the orderly end of the file's one owner."""
+        await self._write(lambda raw, _now: raw.execute(_FORGIVE))
+
     async def put(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
         """Take events in; see `Backlog.put`."""
-
-        def run(raw: sqlite3.Connection, now: float) -> list[Receipt]:
-            if now >= self._prune_at:
-                self._prune_at = now + PRUNE_EVERY_SECONDS
-                raw.execute(_PRUNE_EVENTS, (PRUNE_ROWS, now - KEPT_SECONDS))
-                raw.execute(_PRUNE_JOBS, (now - KEPT_SECONDS, PRUNE_ROWS))
-            return take_in(raw, arrivals, now)
-
-        receipts = await self._write(run)
+        receipts = await self._write(lambda raw, now: take_in(raw, arrivals, now))
         if any(receipt.job_id for receipt in receipts):
             self._bell.ring()
         return receipts
 
-    async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
+    async def lease(self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = ()) -> Sequence[Job]:
         """Take jobs that are due; see `Backlog.lease`."""
 
         def run(raw: sqlite3.Connection, now: float) -> list[Job]:
+            raw.executemany(_RENEW, _renewed(working, now))
             raw.execute(_RELEASE, {"most": self._max_attempts, "now": now, "until": now})
             cursor = raw.cursor()
             cursor.row_factory = sqlite3.Row
@@ -139,10 +141,14 @@ class SqliteBacklog:
 
         return await self._write(run)
 
-    async def renew(self, job_ids: Collection[str]) -> None:
-        """Extend the leases of jobs still being worked on."""
-        if job_ids:
-            await self._write(lambda raw, now: raw.executemany(_RENEW, [(now + LEASE_SECONDS, job_id) for job_id in job_ids]))
+    async def renew(self, jobs: Collection[Job]) -> Collection[Job]:
+        """Extend the leases of jobs still being worked on; see `Backlog.renew`."""
+
+        def run(raw: sqlite3.Connection, now: float) -> Collection[Job]:
+            renewed = zip(jobs, _renewed(jobs, now), strict=True)
+            return [job for job, values in renewed if not raw.execute(_RENEW, values).rowcount]
+
+        return await self._write(run) if jobs else ()
 
     async def settle(self, job: Job, settlement: Settlement) -> None:
         """End or release a leased job; see `Backlog.settle`.
@@ -153,7 +159,7 @@ class SqliteBacklog:
 
         def run(raw: sqlite3.Connection, now: float) -> None:
             values = self._settled(job, settlement, now)
-            changed = raw.execute(_SETTLE, (*values, job.id, job.attempt)).rowcount
+            changed = raw.execute(_SETTLE, (*values, now, job.id, job.lease)).rowcount
             if changed and isinstance(settlement, Done) and settlement.absorbed:
                 push = job.push
                 subjects = [subject_key(push.registry, push.repository, digest, None) for digest in settlement.absorbed]
@@ -178,7 +184,7 @@ class SqliteBacklog:
 
     async def replay(self, job_id: str) -> bool:
         """Make a dead letter wait again, with all its attempts before it; false when it is not among the dead letters."""
-        changed = await self._write(lambda raw, now: raw.execute(_REPLAY, (now, job_id)).rowcount)
+        changed = await self._write(lambda raw, now: raw.execute(_REPLAY, {"now": now, "id": job_id}).rowcount)
         self._bell.ring()
         return bool(changed)
 
@@ -206,8 +212,25 @@ class SqliteBacklog:
         return [_job_row(row) for row in rows]
 
     async def _write(self, run: Callable[[sqlite3.Connection, float], T]) -> T:
-        # The time is read when its turn has come, so that it does not run backwards from row to row.
-        return await self._database.write(lambda connection: run(raw_connection(connection), self._clock().timestamp()))
+        def turn(connection: Connection) -> T:
+            # The time is read when its turn has come, so that it does not run backwards from row to row.
+            raw, now = raw_connection(connection), self._clock().timestamp()
+            if now < self._latest or now >= self._keep_at:
+                self._keep(raw, now)
+            self._latest = now
+            return run(raw, now)
+
+        return await self._database.write(turn)
+
+    def _keep(self, raw: sqlite3.Connection, now: float) -> None:
+        """What is to be done now and then, and when the clock was set back."""
+        back = max(0.0, self._latest - now)
+        set_right(raw, now, back=back, longest=LONGEST_WAIT_SECONDS, lease=LEASE_SECONDS)
+        if back:
+            set_events_right(raw, now)
+        raw.execute(_PRUNE_EVENTS, (PRUNE_ROWS, now - KEPT_SECONDS))
+        raw.execute(_PRUNE_JOBS, (now - KEPT_SECONDS, PRUNE_ROWS))
+        self._keep_at = now + KEEP_EVERY_SECONDS
 
     async def _rows(self, statement: str, *values: object) -> Sequence[sqlite3.Row]:
         def run(raw: sqlite3.Connection) -> Sequence[sqlite3.Row]:
@@ -234,7 +257,12 @@ class SqliteBacklog:
                 return "dead", lane, now, now, reason, detail[:DETAIL_CHARACTERS]
 
     def _delay(self, attempt: int, asked_seconds: float | None) -> float:
-        return self._backoff.after(attempt) if asked_seconds is None else min(max(asked_seconds, 0.0), LONGEST_ASKED_SECONDS)
+        return self._backoff.after(attempt) if asked_seconds is None else min(max(asked_seconds, 0.0), LONGEST_WAIT_SECONDS)
+
+
+def _renewed(jobs: Collection[Job], now: float) -> Sequence[tuple[float, str, int]]:
+    """The values of _RENEW."""
+    return [(now + LEASE_SECONDS, job.id, job.lease) for job in jobs]
 
 
 def _job(row: sqlite3.Row) -> Job:
@@ -258,6 +286,7 @@ def _job(row: sqlite3.Row) -> Job:
         received_at=_time(row["received_at"]),
         attempt=row["attempts"] + 1,
         environment=row["environment"],
+        lease=row["lease"] + 1,
     )
 
 

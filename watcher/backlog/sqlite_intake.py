@@ -18,6 +18,8 @@ from watcher.model.reference import Host, RepositoryName
 # The longest time a sender repeats one delivery is 7 days (Pub/Sub); a day more for clocks and queues.
 KEPT_SECONDS = 8 * 86400.0
 DETAIL_CHARACTERS = 2000
+# The longest that anything waits at a time: what a registry may ask for with Retry-After. Beyond it we look again by ourselves.
+LONGEST_WAIT_SECONDS = 3600.0
 # The sender's id of an event and its registry, repository, tag and digest, where it names none of them.
 _NOWHERE: tuple[str | None, str, str, str, str] = (None, "", "", "", "")
 # Statements are prepared once per text, so the number of placeholders takes few values.
@@ -27,12 +29,13 @@ _SEEN = "SELECT delivery_key, id, put_at, job_id FROM event WHERE delivery_key I
 # All that is open, dead, or came in lately: nothing else can be joined.
 _MET = """SELECT id, environment, state, lane, tags, attempts, put_at, due_at, reason, subject, seq FROM job
     WHERE subject IN ({}) AND (state IN ('waiting', 'leased', 'dead') OR put_at > ?) ORDER BY seq"""
-_JOIN = "UPDATE job SET tags = ?, lane = ?, due_at = ? WHERE seq = ?"
+_JOIN = """UPDATE job SET tags = ?1, lane = ?2, waits_since = CASE WHEN due_at = ?3 THEN waits_since ELSE ?4 END, due_at = ?3
+    WHERE seq = ?5"""
 _INSERT_EVENT = """INSERT INTO event (source, delivery_key, put_at, received_at, fate, reason, detail, event_id, registry,
     repository, tag, digest, job_id, excerpt, body_sha256, body_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _INSERT_JOB = """INSERT INTO job (id, lane, state, subject, registry, repository, tag, digest, tags, environment, source,
-    media_type, actor, event_id, occurred_at, received_at, put_at, due_at, attempts, reason, detail)
-    VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', '')"""
+    media_type, actor, event_id, occurred_at, received_at, put_at, due_at, waits_since, attempts, reason, detail)
+    VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', '')"""
 
 
 def subject_key(registry: Host, repository: RepositoryName, digest: str | None, tag: str | None) -> bytes:
@@ -85,7 +88,7 @@ def take_in(raw: sqlite3.Connection, arrivals: Sequence[Arrival], now: float) ->
         batch.jobs[job.subject].append(job)
     receipts = [_take(batch, arrival, key) for arrival, key in zip(arrivals, keys, strict=True)]
     raw.executemany(_INSERT_JOB, [_row(job) for job in batch.made.values()])
-    raw.executemany(_JOIN, [(job.tags, job.lane, job.due_at, seq) for seq, job in batch.joined.items()])
+    raw.executemany(_JOIN, [(job.tags, job.lane, job.due_at, now, seq) for seq, job in batch.joined.items()])
     raw.executemany(_INSERT_EVENT, batch.events)
     return receipts
 
@@ -169,7 +172,7 @@ def _make(batch: _Batch, arrival: Arrival, push: Push) -> Receipt:
     # In order of time, so that the index of ids grows at its end.
     job_id = arrival.job_id or f"{int(batch.now * 1000):012x}{os.urandom(10).hex()}"
     subject = subject_key(push.registry, push.repository, push.digest, push.tag)
-    due_at = batch.now + arrival.wait_seconds
+    due_at = batch.now + min(arrival.wait_seconds, LONGEST_WAIT_SECONDS)
     lane, tags = arrival.lane.value, push.tag or ""
     job = _Job(job_id, arrival.environment, "waiting", lane, tags, 0, batch.now, due_at, "", subject, None, arrival)
     batch.jobs[subject].append(job)
@@ -201,4 +204,5 @@ def _row(job: _Job) -> tuple[Any, ...]:
         arrival.received_at.timestamp(),
         job.put_at,
         job.due_at,
+        job.put_at,
     )

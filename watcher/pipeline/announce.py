@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -29,7 +28,7 @@ class Announcer:
     verdicts: VerdictStore
     publishers: Mapping[str, Publisher]
     counted: Callable[[str, str], None]
-    _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id, each as it was leased last
+    _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id
 
     async def open(self) -> None:
         """Say of every destination how it is, once. What has to be published waits for none of them."""
@@ -43,15 +42,13 @@ class Announcer:
         What is under way when `publications` is cancelled is announced again later.
         """
         while True:
-            due = await self.outbox.due(1) if len(self._running) < CONCURRENCY else ()
+            working = tuple(self._running.values())
+            due = await self.outbox.due(1, working=working) if len(working) < CONCURRENCY else ()
             if not due:
                 await self.outbox.wait(IDLE_SECONDS)
             for publication in due:
-                # As in `Jobs`: a lease that ran out under us comes back to us, and what is under way settles it.
-                under_way = publication.id in self._running
                 self._running[publication.id] = publication
-                if not under_way:
-                    publications.create_task(self._work(publication), name=f"announce-{publication.id}")
+                publications.create_task(self._work(publication), name=f"announce-{publication.id}")
 
     async def _work(self, publication: Publication) -> None:
         try:
@@ -62,17 +59,15 @@ class Announcer:
         except Exception:  # the same, by a mistake of ours, which must not end the publications beside it
             log.exception("publication.unsettled", publisher=publication.publisher)
         finally:
-            del self._running[publication.id]
+            # What has passed to another holder, and from him back to us, is still under way.
+            if self._running.get(publication.id) is publication:
+                del self._running[publication.id]
 
     async def announce(self, publication: Publication) -> None:
         """Make one publication and settle it."""
         result = await self._publish(publication)
         self.counted(publication.publisher, _word(result))
-        await self.outbox.settle(self._lease(publication), result)
-
-    def _lease(self, publication: Publication) -> Publication:
-        """The same publication as it was leased last."""
-        return self._running.get(publication.id, publication)
+        await self.outbox.settle(publication, result)
 
     async def _publish(self, publication: Publication) -> Published | PublishLater | PublishFailed:
         publisher = self.publishers.get(publication.publisher)
@@ -83,7 +78,7 @@ class Announcer:
             return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await publisher.publish(verdict, Noted(self.outbox, publication.progress, partial(self._lease, publication)))
+                await publisher.publish(verdict, Noted(self.outbox, publication))
         except RetryableError as error:
             return PublishLater(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
         except PermanentError as error:
@@ -100,13 +95,13 @@ class Announcer:
 class Noted:
     """`Progress` of watcher/publishing/protocol.py, kept with the publication."""
 
-    def __init__(self, outbox: Outbox, noted: str, lease: Callable[[], Publication]) -> None:
-        self.noted = noted
+    def __init__(self, outbox: Outbox, publication: Publication) -> None:
+        self.noted = publication.progress
         self._outbox = outbox
-        self._lease = lease
+        self._publication = publication
 
     async def note(self, text: str) -> None:
-        await self._outbox.note(self._lease(), text)
+        await self._outbox.note(self._publication, text)
         self.noted = text
 
 

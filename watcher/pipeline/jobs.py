@@ -1,7 +1,7 @@
 """The second loop: lease → work → settle. As many jobs at a time as there are slots; what is begun is settled, or done again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -24,7 +24,8 @@ class Jobs:
     backlog: Backlog
     work: Callable[[Job], Awaitable[Settlement]]
     slots: int
-    _running: dict[str, Job] = field(default_factory=dict, init=False)  # by id, each as it was leased last
+    renew_seconds: float = RENEW_SECONDS
+    _running: dict[str, tuple[Job, asyncio.Task[None]]] = field(default_factory=dict, init=False)  # by id
 
     async def run(self, jobs: asyncio.TaskGroup) -> NoReturn:
         """Lease jobs until cancelled. They are worked on in `jobs`, and go on when this loop fails and is run again.
@@ -32,26 +33,38 @@ class Jobs:
         Jobs under way when `jobs` is cancelled keep their lease and are released at the next start.
         """
         while True:
-            lanes = open_lanes((job.lane for job in self._running.values()), slots=self.slots)
-            leased = await self.backlog.lease(lanes, 1) if lanes else ()
+            working = self._working()
+            lanes = open_lanes((job.lane for job in working), slots=self.slots)
+            leased = await self.backlog.lease(lanes, 1, working=working) if lanes else ()
             if not leased:
                 await self.backlog.wait(IDLE_SECONDS)
             for job in leased:
-                # A lease that ran out under us (the process was paused, the disk full) comes back to us: the work that is
-                # under way goes on, and settles the new lease.
-                under_way = job.id in self._running
-                self._running[job.id] = job
-                if not under_way:
-                    jobs.create_task(self._do(job), name=f"job-{job.id}")
+                # One that we still work on without holding it any more is done by whom it comes to, which can be us.
+                self._drop(job.id)
+                self._running[job.id] = job, jobs.create_task(self._do(job), name=f"job-{job.id}")
 
     async def renew(self) -> NoReturn:
-        """Keep the leases of jobs under way until cancelled."""
+        """Keep the leases of jobs under way until cancelled. A job that has passed to another holder is dropped."""
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(self.renew_seconds)
             try:
-                await self.backlog.renew(tuple(self._running))
+                lost = await self.backlog.renew(self._working())
             except RetryableError as error:
                 log.warning("lease.unrenewed", reason=error.reason)
+                continue
+            for job in lost:
+                # It may have been settled while we asked.
+                if job.id in self._running and self._running[job.id][0] is job:
+                    self._drop(job.id)
+
+    def _working(self) -> Sequence[Job]:
+        return [job for job, _ in self._running.values()]
+
+    def _drop(self, job_id: str) -> None:
+        _, task = self._running.pop(job_id, (None, None))
+        if task is not None:
+            task.cancel()
+            log.warning("lease.lost", job=job_id)
 
     async def _do(self, job: Job) -> None:
         try:
@@ -59,11 +72,13 @@ class Jobs:
                 settlement = await self.work(job)
                 if isinstance(settlement, (Retry, Dead)):
                     log.warning("job.postponed", reason=settlement.reason, detail=settlement.detail, attempt=job.attempt)
-                await self.backlog.settle(self._running[job.id], settlement)
+                await self.backlog.settle(job, settlement)
         except RetryableError as error:
             # The lease runs out by itself and the job is done again, which is harmless.
             log.warning("job.unsettled", job=job.id, reason=error.reason, detail=str(error))
         except Exception:  # the same, by a mistake of ours, which must not end the jobs beside it
             log.exception("job.unsettled", job=job.id)
         finally:
-            del self._running[job.id]
+            # What has passed to another holder is his.
+            if self._running.get(job.id, (None,))[0] is job:
+                del self._running[job.id]

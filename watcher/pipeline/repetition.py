@@ -17,9 +17,14 @@ def suppression(recent: Sequence[Evaluation], *, policy_revision: str, tags: Seq
     """What becomes of a job whose digest was judged often enough; None when it is to be judged.
 
     `recent` are the evaluations since `now - WINDOW`, newest first. Judging again under the same revisions would say the same, so
-    nothing is lost; a tag that no verdict names yet waits until there is room again.
+    nothing is lost; a tag that no verdict names yet waits until there is room again. What a clock that was ahead dated after `now`
+    does not count.
     """
-    same = [each for each in recent if each.policy_revision == policy_revision and each.data_revision == recent[0].data_revision]
+    same = [
+        each
+        for each in recent
+        if each.policy_revision == policy_revision and each.data_revision == recent[0].data_revision and each.evaluated_at <= now
+    ]
     if len(same) < MOST:
         return None
     if {*tags} <= {*same[0].tags}:

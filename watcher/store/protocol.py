@@ -6,7 +6,7 @@ Protocols live with the rooms that ask for them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -101,13 +101,17 @@ class VerdictStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """One verdict on its way to one publisher. `attempt` counts from 1; `progress` is what an earlier attempt noted."""
+    """One verdict on its way to one publisher. `attempt` counts from 1; `progress` is what an earlier attempt noted.
+
+    `lease` tells this holder of it from every other one, before and after.
+    """
 
     id: int
     verdict_id: str
     publisher: str
     attempt: int
     progress: str = ""
+    lease: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +139,11 @@ class PublishFailed:
 class Outbox(Protocol):
     """Publications that are still to be made. At least once; in order per publisher and subject."""
 
-    async def due(self, limit: int) -> Sequence[Publication]:
+    async def due(self, limit: int, *, working: Collection[Publication] = ()) -> Sequence[Publication]:
         """Take at most `limit` publications whose time has come; each is leased and returns by itself if never settled.
 
-        Never two of one (publisher, subject) at a time.
+        Never two of one (publisher, subject) at a time. Those that the caller is `working` on are renewed first: see
+        `Backlog.lease` (watcher/backlog/protocol.py).
         """
         ...
 
@@ -160,6 +165,10 @@ class Outbox(Protocol):
 
     async def recover(self) -> int:
         """Take back every lease, at the start of the one daemon: whoever held them is dead. Gives their number."""
+        ...
+
+    async def forgive(self) -> None:
+        """Count no attempt of what is leased, at the orderly end of the one daemon: what is cut off has not failed."""
         ...
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
 from watcher.kit.clock import Clock
 from watcher.model.errors import RetryableError
@@ -73,7 +73,9 @@ class StoredSubjectLocks:
     def _take(self, connection: Connection, name: str, holder: str) -> bool:
         """Whether `holder` has it now."""
         now = self._clock()
-        connection.execute(delete(subject_lock).where(subject_lock.c.subject == name, subject_lock.c.lease_until <= now))
+        # Whose lease ends later than any may was taken by a clock that was ahead.
+        ended = or_(subject_lock.c.lease_until <= now, subject_lock.c.lease_until > now + 2 * self._lease)
+        connection.execute(delete(subject_lock).where(subject_lock.c.subject == name, ended))
         insert_new(connection, subject_lock, [{"subject": name, "holder": holder, "lease_until": now + self._lease}])
         owner = connection.execute(select(subject_lock.c.holder).where(subject_lock.c.subject == name)).scalar_one()
         return str(owner) == holder

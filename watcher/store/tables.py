@@ -159,7 +159,8 @@ verdict = Table(
 )
 
 # The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting
-# `due_at` is when to try, while leased `lease_until` is when it comes back. `progress` is what its publisher noted on the way.
+# `due_at` is when to try, while leased `lease_until` is when it comes back. `lease` and `waits_since` are as those of a job
+# (watcher/backlog/tables.py). `progress` is what its publisher noted on the way.
 publication = Table(
     "publication",
     metadata,
@@ -174,6 +175,8 @@ publication = Table(
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("progress", Text, nullable=False, server_default=""),
+    Column("lease", Integer, nullable=False, server_default="0"),
+    Column("waits_since", UtcTime),
     UniqueConstraint("verdict_id", "publisher"),
     Index("ix_publication_due", "state", "due_at"),
     Index("ix_publication_subject", "subject", "publisher", "state"),

@@ -232,6 +232,7 @@ def _publications(said: Verdict, publishers: Sequence[str], now: Any) -> list[di
             "state": "waiting",
             "attempts": 0,
             "due_at": now,
+            "waits_since": now,
             "reason": "",
             "detail": "",
         }

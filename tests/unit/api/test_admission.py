@@ -116,6 +116,11 @@ async def test_the_modes_say_what_becomes_of_the_undecided(start: Any, mode: Any
         assert (response["allowed"], "warnings" in response) == (allowed, warned)
         if mode == "deny":
             assert "is 2 hours old" in response["status"]["message"]
+        api.clock.advance(-14400)
+        response = await ask(api, BY_DIGEST)
+        assert (response["allowed"], "warnings" in response) == (allowed, warned)
+        if mode == "deny":
+            assert "is 2 hours ahead of the clock" in response["status"]["message"]
 
 
 async def test_a_fail_does_not_age(api: RunningApi) -> None:

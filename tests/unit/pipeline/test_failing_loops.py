@@ -15,7 +15,7 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.registries import MemoryRegistries
 from tests.doubles.routes import sending
 from tests.doubles.verdicts import SUBJECT, a_verdict
-from watcher.backlog.protocol import Arrival, Job, JobRow, Lane, Settlement
+from watcher.backlog.protocol import Arrival, Done, Job, JobRow, Lane, Settlement
 from watcher.backlog.sqlite import LEASE_SECONDS, SqliteBacklog
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.wakeup import Wakeup
@@ -56,11 +56,11 @@ class StumblingBacklog(SqliteBacklog):
     leasing: Sequence[Exception | None] = ()
     settling: Sequence[Exception | None] = ()
 
-    async def lease(self, lanes: Collection[Lane], limit: int) -> Sequence[Job]:
+    async def lease(self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = ()) -> Sequence[Job]:
         error, self.leasing = (self.leasing or (None,))[0], self.leasing[1:]
         if error is not None:
             raise error
-        return await super().lease(lanes, limit)
+        return await super().lease(lanes, limit, working=working)
 
     async def settle(self, job: Job, settlement: Settlement) -> None:
         error, self.settling = (self.settling or (None,))[0], self.settling[1:]
@@ -75,11 +75,11 @@ class StumblingOutbox(StoredOutbox):
     taking: Sequence[Exception | None] = ()
     settling: Sequence[Exception | None] = ()
 
-    async def due(self, limit: int) -> Sequence[Publication]:
+    async def due(self, limit: int, *, working: Collection[Publication] = ()) -> Sequence[Publication]:
         error, self.taking = (self.taking or (None,))[0], self.taking[1:]
         if error is not None:
             raise error
-        return await super().due(limit)
+        return await super().due(limit, working=working)
 
     async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
         error, self.settling = (self.settling or (None,))[0], self.settling[1:]
@@ -104,7 +104,7 @@ class JudgeBench:
     """Every job asks for its tag, takes as long as `work`, and ends as a dead letter: the registry wants nothing of it."""
 
     def __init__(self, database: Database) -> None:
-        self.work, self.clock = Work(), HandClock()
+        self.work, self.clock, self.database = Work(), HandClock(), database
         self.backlog = StumblingBacklog(database, self.clock)
         judge = Judge(
             backlog=self.backlog,
@@ -191,8 +191,10 @@ async def until(look: Callable[[], object], *, ring: Wakeup | None = None) -> No
         await asyncio.sleep(0.01)
 
 
-async def until_it_is(look: Callable[[], Awaitable[object]]) -> None:
+async def until_it_is(look: Callable[[], Awaitable[object]], *, ring: Wakeup | None = None) -> None:
     while not await look():
+        if ring is not None:
+            ring.ring()
         await asyncio.sleep(0.01)
 
 
@@ -215,20 +217,42 @@ async def test_a_job_goes_on_when_leasing_fails(judging: JudgeBench, failure: Ex
     assert judging.jobs._running == {}
 
 
-async def test_a_lease_that_ran_out_under_a_job_comes_back_to_it(judging: JudgeBench) -> None:
-    """After the process was paused the job is not begun a second time beside itself, and its end is kept."""
+async def test_a_lease_that_ran_out_under_a_job_stays_with_it(judging: JudgeBench) -> None:
+    """After the process was paused the job is not begun a second time beside itself, its end is kept, no attempt is counted."""
     await judging.put("v1")
     async with asyncio.TaskGroup() as jobs:
         loop = jobs.create_task(judging.jobs.run(jobs))
         await until(lambda: judging.work.begun)
         judging.clock.advance(LEASE_SECONDS + 1)
-        await until(lambda: [job.attempt for job in judging.jobs._running.values()] == [2], ring=judging.backlog._bell)
+        await judging.put("v2")
+        await until(lambda: len(judging.work.begun) == 2)
         judging.work.ready.set()
-        await until_it_is(lambda: _all_dead(judging, 1))
+        await until_it_is(lambda: _all_dead(judging, 2))
         loop.cancel()
-    assert judging.work.begun == ["v1"]
+    assert judging.work.begun == ["v1", "v2"]
     row = (await judging.dead())["v1"]
-    assert (row.reason, row.attempts) == ("permanent", 2)
+    assert (row.reason, row.attempts) == ("permanent", 1)
+
+
+async def test_who_lost_a_lease_drops_its_work(judging: JudgeBench) -> None:
+    """While the process stood still another has taken the job: what it does is kept, what we were about is not."""
+    judging.jobs.renew_seconds = 0.01
+    await judging.put("v1")
+    async with asyncio.TaskGroup() as jobs:
+        loop = jobs.create_task(judging.jobs.run(jobs))
+        await until(lambda: judging.work.begun)
+        judging.clock.advance(LEASE_SECONDS + 1)
+        another = SqliteBacklog(judging.database, judging.clock)
+        (job,) = await another.lease([Lane.PUSH], 1)
+        renewing = jobs.create_task(judging.jobs.renew())
+        await until(lambda: not judging.jobs._running)
+        judging.work.ready.set()
+        await another.settle(job, Done(result="pass"))
+        renewing.cancel()
+        loop.cancel()
+    row = await judging.backlog.job(job.id)
+    assert row is not None
+    assert (row.state, row.reason, row.attempts) == ("done", "pass", 2)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -264,18 +288,18 @@ async def test_a_publication_goes_on_when_the_outbox_fails(announcing: AnnounceB
     assert await announcing.nothing_is_open()
 
 
-async def test_a_lease_that_ran_out_under_a_publication_comes_back_to_it(announcing: AnnounceBench) -> None:
+async def test_a_lease_that_ran_out_under_a_publication_stays_with_it(announcing: AnnounceBench) -> None:
     """After the process was paused nothing is published twice at once; what it notes and its end are kept."""
     await announcing.record()
     async with asyncio.TaskGroup() as publications:
         loop = publications.create_task(announcing.announcer.run(publications))
         await until(lambda: announcing.work.begun)
         announcing.clock.advance(LEASE.total_seconds() + 1)
-        await until(lambda: [each.attempt for each in announcing.announcer._running.values()] == [2], ring=announcing.outbox._bell)
+        await until_it_is(lambda: _renewed(announcing), ring=announcing.outbox._bell)
         announcing.work.ready.set()
         await until(lambda: announcing.counted and not announcing.announcer._running)
         loop.cancel()
-    assert (announcing.work.begun, await announcing.noted()) == (["v-1"], "done")
+    assert (announcing.work.begun, announcing.counted, await announcing.noted()) == (["v-1"], ["published"], "done")
     assert await announcing.nothing_is_open()
 
 
@@ -293,6 +317,12 @@ async def test_a_publication_that_cannot_be_settled_is_made_again(announcing: An
         loop.cancel()
     assert announcing.work.begun == ["v-1", "v-1"]
     assert await announcing.nothing_is_open()
+
+
+async def _renewed(bench: AnnounceBench) -> bool:
+    """Whether the lease of the publication under way goes on from now."""
+    until = await bench.database.read(lambda connection: connection.execute(select(publication.c.lease_until)).scalar_one())
+    return until is not None and until > bench.clock()
 
 
 async def _all_dead(bench: JudgeBench, count: int) -> bool:
