@@ -24,7 +24,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
 from watcher.kit.telemetry import Metrics
-from watcher.kit.units import size_bytes
+from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import Outcome
@@ -130,6 +130,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 gathering=Gathering(),
                 evaluator=evaluator,
                 engine_version=VERSION,
+                index_seconds=seconds(settings.inspection.timeout),
                 is_base=listed_in(settings.policies.trusted_bases),
             ),
             registries=registries,

@@ -19,6 +19,7 @@ from watcher.model.errors import DigestMismatchError, NotFoundError, TimedOutErr
 from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
+from watcher.pipeline.index_budget import Budgeted
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import LocalImage, LocalImages, LocalKind, open_local
 from watcher.registry.manifests import RegistryImages
@@ -63,6 +64,12 @@ async def _one_of_many(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSo
         yield registries.images(HOST, APP)
 
 
+@asynccontextmanager
+async def _budgeted(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
+    async with _memory(image, folder) as images:
+        yield Budgeted(source=images, seconds=3600.0)
+
+
 def _local(kind: LocalKind) -> Callable[[BuiltImage, Path], AbstractAsyncContextManager[ImageSource]]:
     @asynccontextmanager
     async def opened(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
@@ -84,6 +91,7 @@ PLACES: Mapping[str, tuple[type, Callable[[BuiltImage, Path], AbstractAsyncConte
     "docker-archive": (LocalImages, _local("docker-archive")),
     "memory": (MemoryImages, _memory),
     "registry in memory": (HeldImages, _one_of_many),
+    "within an index": (Budgeted, _budgeted),
 }
 
 

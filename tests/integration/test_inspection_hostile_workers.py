@@ -1,6 +1,5 @@
 """Workers that misbehave on purpose, through the real zygote: none of them gets a fact into the store, or the daemon to wait."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +7,7 @@ import pytest
 
 from tests.doubles.image_sources import LIMITS, MemoryImages
 from watcher.inspection.cache import MemoryLayerCache
+from watcher.inspection.layer_queue import LayerQueue
 from watcher.inspection.layers import LayerInspection
 from watcher.inspection.workers.zygote import SandboxUnavailableError, Zygote, ZygoteLostError
 from watcher.model.inventory import Problem
@@ -43,7 +43,7 @@ async def problem(zygote: Zygote, raw: bytes, *, seconds: float = 20) -> Problem
     """What is said of a layer that such a worker reads; nothing is kept."""
     images, cache = MemoryImages(), MemoryLayerCache()
     layer = images.add_layer(raw)
-    layers = LayerInspection(zygote=zygote, cache=cache, slots=asyncio.Semaphore(1), counted=lambda _: None)
+    layers = LayerInspection(zygote=zygote, cache=cache, queue=LayerQueue(1), counted=lambda _: None)
     known = await layers.facts(images, layer, LIMITS, lambda _: seconds)
     assert not cache.kept
     assert len(known.facts.files) == 0

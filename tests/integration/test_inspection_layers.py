@@ -14,6 +14,7 @@ from tests.doubles.image_sources import LIMITS, MemoryImages, gzipped, layer_tar
 from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.image.assembly import KnownLayer
+from watcher.inspection.layer_queue import LayerQueue
 from watcher.inspection.layers import LayerInspection
 from watcher.inspection.makers import Makers
 from watcher.inspection.workers.messages import Limits
@@ -38,7 +39,7 @@ class Bench:
     counted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.layers = LayerInspection(zygote=self.zygote, cache=self.cache, slots=asyncio.Semaphore(2), counted=self.counted.append)
+        self.layers = LayerInspection(zygote=self.zygote, cache=self.cache, queue=LayerQueue(2), counted=self.counted.append)
 
     async def read(
         self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30, images: MemoryImages | None = None

@@ -21,6 +21,7 @@ from watcher.cli.terminal import console
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
+from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
 from watcher.model.errors import NotFoundError, PermanentError, RetryableError
 from watcher.model.inspection_json import inspection_json
@@ -164,6 +165,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
             gathering=Gathering(),
             evaluator=evaluator,
             engine_version=VERSION,
+            index_seconds=seconds(settings.inspection.timeout),
             is_base=listed_in(settings.policies.trusted_bases),
         )
 

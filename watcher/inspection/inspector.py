@@ -9,6 +9,7 @@ from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
 from watcher.inspection.image.base_image import BaseFinder, FetchBase, Trusted
 from watcher.inspection.image.config_secrets import secrets_of
 from watcher.inspection.image_budget import ImageBudget
+from watcher.inspection.layer_queue import LEAST_BYTES, LayerQueue
 from watcher.inspection.layers import LayerInspection, gravest
 from watcher.inspection.makers import Makers
 from watcher.inspection.protocol import KnownBases, LayerCache
@@ -49,7 +50,7 @@ class Inspector:
         self._layers = LayerInspection(
             zygote=self._zygote,
             cache=cache,
-            slots=asyncio.Semaphore(settings.worker_count),
+            queue=LayerQueue(settings.worker_count),
             counted=counted,
             makers=makers or Makers(),
         )
@@ -106,20 +107,24 @@ class Inspector:
             timeout_seconds=self._timeout_seconds,
         )
         tasks: dict[int, asyncio.Task[KnownLayer | None]] = {}
+        image_bytes = sum(max(layer.size, LEAST_BYTES) for index, layer in enumerate(manifest.layers) if index not in unread)
         try:
             async with asyncio.TaskGroup() as group:
                 for index, layer in enumerate(manifest.layers):
                     if index not in unread:
-                        tasks[index] = group.create_task(self._layer(source, layer, budget, hidden), name=f"layer {layer.digest}")
+                        reading = self._layer(source, layer, budget, hidden, image_bytes)
+                        tasks[index] = group.create_task(reading, name=f"layer {layer.digest}")
         except BaseExceptionGroup as errors:
             raise gravest(errors) from errors
         known = [tasks[index].result() if index in tasks else None for index in range(len(manifest.layers))]
         return known, budget.overdrawn()
 
-    async def _layer(self, source: ImageSource, layer: Descriptor, budget: ImageBudget, hidden: Sequence[str]) -> KnownLayer | None:
+    async def _layer(
+        self, source: ImageSource, layer: Descriptor, budget: ImageBudget, hidden: Sequence[str], image_bytes: int
+    ) -> KnownLayer | None:
         """None for one that is called non-distributable and is indeed not there: where it is, runtimes take it like any other."""
         try:
-            known = await self._layers.facts(source, layer, self._limits, budget.begin, hidden)
+            known = await self._layers.facts(source, layer, self._limits, budget.begin, hidden, image_bytes=image_bytes)
         except NotFoundError:
             if layer.is_non_distributable:
                 return None

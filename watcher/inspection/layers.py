@@ -12,6 +12,7 @@ import structlog
 
 from watcher.inspection.hiding import carries
 from watcher.inspection.image.assembly import KnownLayer
+from watcher.inspection.layer_queue import LayerQueue
 from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PASSING
 from watcher.inspection.protocol import LayerCache
@@ -40,22 +41,31 @@ Begin = Callable[[Descriptor], float]
 
 @dataclass(slots=True, kw_only=True)
 class LayerInspection:
-    """Reads layers, at most `slots` at a time, each digest once at a time.
+    """Reads layers as `queue` gives them their turns, each digest once at a time.
 
     `counted` hears of every layer whether its facts were known (`hit`) or read (`miss`).
     """
 
     zygote: Zygote
     cache: LayerCache
-    slots: asyncio.Semaphore
+    queue: LayerQueue
     counted: Callable[[str], None]
     makers: Makers = field(default_factory=Makers)
     _running: dict[Digest, asyncio.Future[LayerFacts]] = field(default_factory=dict)
 
     async def facts(
-        self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin, hidden: Sequence[str] = ()
+        self,
+        source: ImageSource,
+        layer: Descriptor,
+        limits: Limits,
+        begin: Begin,
+        hidden: Sequence[str] = (),
+        *,
+        image_bytes: int = 0,
     ) -> KnownLayer:
         """The facts of a layer. What is wrong with it is in `problems`. Facts with one of `hidden` in them are not kept.
+
+        `image_bytes` are those of all layers that are read for the same image.
 
         Raises:
             RetryableError, NotFoundError: the source could not give it, or there is no process to read it with.
@@ -73,7 +83,7 @@ class LayerInspection:
             cached = facts is not None
             self.counted("hit" if cached else "miss")
             if facts is None:
-                async with self.slots:
+                async with self.queue.turn(layer.size, image_bytes=image_bytes):
                     facts, shared = await self._read(source, layer, limits, begin, hidden)
                 if not shared:
                     return KnownLayer(facts=facts, cached=False)

@@ -11,7 +11,8 @@ from watcher.kit.units import Duration, Size
 class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `inspection` block."""
 
-    # Layers read at the same time, one confined process each. `auto` is the number of processors this process may use.
+    # Layers read at the same time, one confined process each; and while all are larger than 16 MiB one smaller one besides, so that
+    # a small image never waits for a large one. `auto` is the number of processors this process may use.
     workers: Literal["auto"] | Annotated[int, msgspec.Meta(ge=1, le=256)] = "auto"
     # Unpacked bytes of all layers together. The largest images seen (models, CUDA toolchains) have about 15 GiB.
     max_image: Size = "20GiB"
@@ -19,7 +20,8 @@ class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_layer: Size = "10GiB"
     # Entries of one layer, and of all layers together. Two million is a large monorepo with its node_modules.
     max_files: Annotated[int, msgspec.Meta(ge=1)] = 5_000_000
-    # One image, from its configuration to its last layer. Also what one layer may use of a processor.
+    # One image, from its configuration to its last layer; and all that is fetched for one index, whatever waits for a worker aside.
+    # Also what one layer may use of a processor.
     timeout: Duration = "10m"
     # What one worker may take beyond what it starts with; it needs about 64 MiB for any layer, more for large package databases.
     worker_memory: Size = "512MiB"

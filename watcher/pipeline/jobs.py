@@ -3,18 +3,26 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import structlog
 
 from watcher.backlog.protocol import Backlog, Dead, Job, Retry, Settlement
 from watcher.model.errors import RetryableError
-from watcher.pipeline.lanes import open_lanes
+from watcher.pipeline.lanes import LONG_SECONDS, in_slots, open_lanes
 
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 1.0
 RENEW_SECONDS = 15.0
+
+
+class _Work(NamedTuple):
+    """A job under way, and since when by the clock of the loop."""
+
+    job: Job
+    task: asyncio.Task[None]
+    begun: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,23 +33,25 @@ class Jobs:
     work: Callable[[Job], Awaitable[Settlement]]
     slots: int
     renew_seconds: float = RENEW_SECONDS
-    _running: dict[str, tuple[Job, asyncio.Task[None]]] = field(default_factory=dict, init=False)  # by id
+    long_seconds: float = LONG_SECONDS
+    _running: dict[str, _Work] = field(default_factory=dict, init=False)  # by the job's id
 
     async def run(self, jobs: asyncio.TaskGroup) -> NoReturn:
         """Lease jobs until cancelled. They are worked on in `jobs`, and go on when this loop fails and is run again.
 
         Jobs under way when `jobs` is cancelled keep their lease and are released at the next start.
         """
+        loop = asyncio.get_running_loop()
         while True:
-            working = self._working()
-            lanes = open_lanes((job.lane for job in working), slots=self.slots)
-            leased = await self.backlog.lease(lanes, 1, working=working) if lanes else ()
+            under_way = [(each.job.lane, loop.time() - each.begun) for each in self._running.values()]
+            lanes = open_lanes(in_slots(under_way, long_seconds=self.long_seconds), slots=self.slots)
+            leased = await self.backlog.lease(lanes, 1, working=self._working()) if lanes else ()
             if not leased:
                 await self.backlog.wait(IDLE_SECONDS)
             for job in leased:
                 # One that we still work on without holding it any more is done by whom it comes to, which can be us.
                 self._drop(job.id)
-                self._running[job.id] = job, jobs.create_task(self._do(job), name=f"job-{job.id}")
+                self._running[job.id] = _Work(job, jobs.create_task(self._do(job), name=f"job-{job.id}"), loop.time())
 
     async def renew(self) -> NoReturn:
         """Keep the leases of jobs under way until cancelled. A job that has passed to another holder is dropped."""
@@ -54,16 +64,16 @@ class Jobs:
                 continue
             for job in lost:
                 # It may have been settled while we asked.
-                if job.id in self._running and self._running[job.id][0] is job:
+                if job.id in self._running and self._running[job.id].job is job:
                     self._drop(job.id)
 
     def _working(self) -> Sequence[Job]:
-        return [job for job, _ in self._running.values()]
+        return [each.job for each in self._running.values()]
 
     def _drop(self, job_id: str) -> None:
-        _, task = self._running.pop(job_id, (None, None))
-        if task is not None:
-            task.cancel()
+        work = self._running.pop(job_id, None)
+        if work is not None:
+            work.task.cancel()
             log.warning("lease.lost", job=job_id)
 
     async def _do(self, job: Job) -> None:
@@ -80,5 +90,5 @@ class Jobs:
             log.exception("job.unsettled", job=job.id)
         finally:
             # What has passed to another holder is his.
-            if self._running.get(job.id, (None,))[0] is job:
+            if job.id in self._running and self._running[job.id].job is job:
                 del self._running[job.id]

@@ -33,6 +33,7 @@ from watcher.model.knowledge import Knowledge
 from watcher.model.reference import Reference, Tag
 from watcher.model.verdict import SECTIONS, Origin, Outcome, Section, SectionState, Subject, Verdict
 from watcher.pipeline.gathering import Gathering
+from watcher.pipeline.index_budget import Budgeted
 from watcher.pipeline.platforms import Platform, combined
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged
@@ -84,13 +85,14 @@ class Walk:
 class Judging:
     """The rooms an image passes through, and the version that is written on every verdict.
 
-    `is_base` tells whether an image is on the list of trusted bases.
+    `index_seconds` is for all that is fetched for one index. `is_base` tells whether an image is on the list of trusted bases.
     """
 
     inspector: ImageInspector
     gathering: Gathering
     evaluator: Evaluator
     engine_version: str
+    index_seconds: float = 600.0
     is_base: Callable[[Reference], bool] = lambda _: False
 
     async def judge(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Sequence[Judged]:
@@ -100,6 +102,7 @@ class Judging:
             RetryableError: the registry or the evaluator could not do its part now.
         """
         if isinstance(manifest.content, Index):
+            source = Budgeted(source=source, seconds=self.index_seconds)
             judged, _ = await self._judge_index(task, source, manifest, manifest.content, Walk((manifest.digest,)))
             return judged
         return [(await self._judge_image(task, source, manifest)).judged]

@@ -1,6 +1,5 @@
 """Facts know who made them, and are made again only where a maker of theirs has changed."""
 
-import asyncio
 import json
 import shutil
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.layer_queue import LayerQueue
 from watcher.inspection.layers import LayerInspection
 from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PACKAGES
@@ -67,9 +67,7 @@ class Reading:
 
     async def read_again(self, makers: Makers) -> set[str]:
         """The layers that had to be read."""
-        layers = LayerInspection(
-            zygote=self.zygote, cache=self.cache, slots=asyncio.Semaphore(2), counted=lambda _: None, makers=makers
-        )
+        layers = LayerInspection(zygote=self.zygote, cache=self.cache, queue=LayerQueue(2), counted=lambda _: None, makers=makers)
         read = set()
         for name, files in LAYERS.items():
             layer = self.images.add_layer(layer_tar(files))

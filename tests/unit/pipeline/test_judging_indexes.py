@@ -139,3 +139,14 @@ async def test_tags_of_an_index_name_no_image_of_it(bench: JudgeBench) -> None:
     await bench.settled(bench.put(index, "v1"))
     assert await bench.verdicts.tags(bench.registry.host, REPOSITORY, image.digest) == ()
     assert await bench.verdicts.tags(bench.registry.host, REPOSITORY, index.digest) == (Tag("v1"),)
+
+
+async def test_an_index_has_one_budget_of_time(bench: JudgeBench) -> None:
+    """What could not be fetched in time is `unknown` for this reason, and costs nothing more."""
+    bench.judge.judging = replace(bench.judge.judging, index_seconds=0.0)
+    images = [an_image(str(number)) for number in range(3)]
+    settlement = await bench.settled(bench.put(build_index(images)))
+    assert isinstance(settlement, Done)
+    assert (settlement.result, bench.inspector.seen) == ("unknown", [])
+    for image in images:
+        assert (await latest(bench, image.digest)).reason.startswith("timed-out: ")

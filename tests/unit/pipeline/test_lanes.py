@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from watcher.backlog.protocol import Lane
-from watcher.pipeline.lanes import SHARES, open_lanes
+from watcher.pipeline.lanes import LONG_JOBS, LONG_SECONDS, SHARES, in_slots, open_lanes
 
 CI, PUSH, REEVALUATE, SWEEP = Lane.CI, Lane.PUSH, Lane.REEVALUATE, Lane.SWEEP
 
@@ -46,3 +46,21 @@ def test_no_lane_starves_and_no_slot_is_given_twice(slots: int) -> None:
         assert 1 <= len(running) <= slots
         assert len(running) == max(1, round(slots * SHARES[lane]))
     assert open_lanes([CI] * slots, slots=slots) == []
+
+
+LONG = LONG_SECONDS + 1
+
+
+def test_what_takes_long_gives_its_slot_to_the_next() -> None:
+    """Pushes that wait for their registry, or for their layers' turn, do not keep those behind them waiting."""
+    assert in_slots([(PUSH, LONG), (CI, LONG), (PUSH, 0.1)]) == [PUSH]
+
+
+def test_only_so_many_give_their_slots_away() -> None:
+    """Each of them holds what it has heard, so there is an end to it."""
+    assert in_slots([(PUSH, LONG)] * (LONG_JOBS + 3)) == [PUSH] * 3
+
+
+def test_bulk_work_that_takes_long_takes_nothing_from_pushes() -> None:
+    """Each lane has as many that may take long."""
+    assert in_slots([(SWEEP, LONG)] * (LONG_JOBS + 3) + [(PUSH, LONG)] * LONG_JOBS) == [SWEEP] * 3
