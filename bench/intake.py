@@ -157,6 +157,7 @@ async def serve_durable(ready: Path) -> None:
         evaluator=no_evaluator,
         registries=registries,
         metrics=metrics,
+        store_trouble=database.trouble,
         hooks={"main": source},
     )
     async with serving(build_app(context), ServerSettings(port=0)) as (_, port), asyncio.TaskGroup() as group:

@@ -113,7 +113,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     extra = extra or {}
     async with AsyncExitStack() as stack:
         metrics = Metrics()
-        storage = await stack.enter_async_context(owned(settings.store))
+        storage = await stack.enter_async_context(owned(settings.store, counted=metrics.count_store_error))
         registries = await stack.enter_async_context(_open_registries(settings, metrics))
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
@@ -164,6 +164,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 evaluator=lambda: evaluator,
                 registries=registries,
                 metrics=metrics,
+                store_trouble=storage.trouble,
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
                 sources=sources,
                 down=lambda: {**_disconnected(sources), **supervisor.down()},
@@ -257,6 +258,7 @@ def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIn
         own_writes=storage.own_writes,
         clock=utc_now,
         counted=metrics.count_event,
+        refused=metrics.count_refused,
         second_looks=partial(second_looks, storage.verdicts),
     )
 

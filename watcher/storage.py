@@ -5,15 +5,21 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
 
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.kit.clock import Clock, utc_now
-from watcher.kit.sqlite import Database
+from watcher.kit.sqlite import Database, StoreUnavailableError
+from watcher.kit.sqlite_condition import ROOM_BYTES
+from watcher.kit.sqlite_engine import StoreLockedError
+from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.wakeup import Wakeup
-from watcher.model.errors import RetryableError
+from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
@@ -25,14 +31,22 @@ from watcher.store.protocol import ImageReader, Outbox, VerdictStore
 from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
 from watcher.store.subject_locks import StoredSubjectLocks
+from watcher.store.trial import write_trial
 from watcher.store.verdicts import StoredVerdicts
+
+log = structlog.get_logger(__name__)
+
+# Whoever reads or copies the file holds it for seconds; beyond this a person, or what started us, has to try again.
+LOCK_SECONDS = 60.0
+LOCK_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """What is waiting and what we know, each part by its Protocol; all of it is in one database.
 
-    `salt` gives the salt of this deployment's fingerprints, which is made when it is first asked for.
+    `salt` gives the salt of this deployment's fingerprints, which is made when it is first asked for. `trouble` says why nothing
+    could be written now, None when something was.
     """
 
     backlog: Backlog
@@ -46,23 +60,27 @@ class Storage:
     own_writes: OwnWrites
     locks: SubjectLocks
     salt: Callable[[], Awaitable[bytes]]
+    trouble: Callable[[], Awaitable[str | None]]
 
 
 @asynccontextmanager
-async def owned(settings: StoreSettings, clock: Clock = utc_now) -> AsyncIterator[Storage]:
+async def owned(
+    settings: StoreSettings, clock: Clock = utc_now, *, counted: Callable[[str], None] = lambda _ailment: None
+) -> AsyncIterator[Storage]:
     """As its one daemon: made or upgraded where needed. What a daemon before this one had begun waits again.
+
+    `counted` hears the word for every failure of the file.
 
     Raises:
         ConfigurationError: another daemon is at work on it, or it cannot be written, or is of a newer version.
     """
-    database = Database(settings.sqlite_path())
+    database = Database(settings.sqlite_path(), trial=write_trial, counted=counted)
     try:
         database.own()
-        await asyncio.to_thread(migrate, database.path)
+        await _migrate_patiently(database.path)
         await database.open()
         storage = _storage(database, clock, alone=True)
-        await storage.keeper.recover()
-        await storage.outbox.recover()
+        await _begin(storage, database)
         try:
             yield storage
         finally:
@@ -71,6 +89,42 @@ async def owned(settings: StoreSettings, clock: Clock = utc_now) -> AsyncIterato
                 await storage.outbox.forgive()
     finally:
         await database.close()
+
+
+async def _migrate_patiently(path: Path) -> None:
+    """A lock that another process holds is waited for, since senders can only be answered afterwards."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LOCK_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(migrate, path)
+        except StoreLockedError as error:
+            if loop.time() > deadline:
+                raise
+            log.warning("store.locked", detail=str(error))
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+
+
+async def _begin(storage: Storage, database: Database) -> None:
+    """Take back what a daemon before this one held, which shows too whether the file can be written.
+
+    Raises:
+        ConfigurationError: it cannot, with what to do.
+    """
+    try:
+        await storage.keeper.recover()
+        await storage.outbox.recover()
+        await database.write(write_trial)
+    except StoreUnavailableError as error:
+        raise ConfigurationError(_cannot_begin(database.path, error.trouble or str(error))) from error
+    if free_bytes(database.path) < ROOM_BYTES:
+        # A little still fits into the log where something else did not.
+        raise ConfigurationError(_cannot_begin(database.path, full(database.path)))
+
+
+def _cannot_begin(path: Path, why: Trouble | str) -> str:
+    told = f"{why.text}: {why.advice}, then start the watcher again" if isinstance(why, Trouble) else why
+    return f"store {path}: {told}"
 
 
 @asynccontextmanager
@@ -103,4 +157,5 @@ def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
         own_writes=OwnWriteStore(database, clock, alone=alone),
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
+        trouble=database.trouble,
     )

@@ -89,6 +89,7 @@ async def running_api(
             evaluator=lambda: evaluator,
             registries=registries,
             metrics=metrics,
+            store_trouble=database.trouble,
             hooks=hooks or {},
             sources=sources,
             not_ready=lambda: next(iter(not_ready), None),

@@ -1,6 +1,6 @@
 """What the API is given: Protocols, nothing it could build itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,8 +35,9 @@ class Submissions(Protocol):
 class ApiContext:
     """`evaluator` gives the present revision.
 
-    `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `down` gives the parts of it
-    that do not run now, each with a word for why. `admission` None switches the endpoint off.
+    `store_trouble` gives the reason why nothing can be written now, None when something just was, and costs little however often
+    it is asked. `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `down` gives the
+    parts of it that do not run now, each with a word for why. `admission` None switches the endpoint off.
     """
 
     submissions: Submissions
@@ -46,6 +47,7 @@ class ApiContext:
     evaluator: Callable[[], Evaluator]
     registries: Registries
     metrics: Metrics
+    store_trouble: Callable[[], Awaitable[str | None]]
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     sources: Sequence[Source] = ()
     not_ready: Callable[[], str | None] = lambda: None

@@ -8,7 +8,7 @@ from watcher.api.context import CONTEXT
 from watcher.api.problems import problem
 from watcher.model.errors import RetryableError
 
-# A store that takes longer than this to count its jobs is not ready for more of them.
+# A store that takes longer than this to write a little, or to count its jobs, is not ready for more of them.
 STORE_SECONDS = 2.0
 
 
@@ -19,17 +19,18 @@ async def alive(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Events that arrive now would be taken in. A part that is down makes it degraded, not unready: the others do their work.
+    """Events that arrive now would be taken in: something was written a moment ago at most.
 
-    Anybody may ask, so of a part there is a word; the sentence is in the log.
+    A part that is down makes it degraded, not unready: the others do their work. Anybody may ask, so of a part there is a word;
+    the sentence is in the log.
     """
     context = request.app[CONTEXT]
     reason = context.not_ready()
     if reason is None:
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                await context.jobs.depth()
-        except (RetryableError, TimeoutError):
+                reason = await context.store_trouble()
+        except TimeoutError:
             reason = "the store does not answer"
     if reason is not None:
         return problem(503, "Not ready", detail=reason)

@@ -29,7 +29,8 @@ from watcher.backlog.sqlite_clock import set_events_right, set_right
 from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, LONGEST_WAIT_SECONDS, subject_key, take_in
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
-from watcher.kit.sqlite import Database, raw_connection
+from watcher.kit.sqlite import Database
+from watcher.kit.sqlite_engine import raw_connection
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.push import Push

@@ -1,10 +1,12 @@
 """One SQLite file: one writer thread that commits in groups, a few readers, at most one owner.
 
 A commit costs one flush of the disk whatever it holds, so everything that waits is written in one transaction. Nothing here
-blocks the event loop; nothing outside of this module, `watcher/backlog/sqlite.py` and `watcher/storage.py` knows that it is SQLite.
+blocks the event loop; nothing outside of this module and its neighbours of that name, `watcher/backlog/sqlite.py` and
+`watcher/storage.py` knows that it is SQLite.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
@@ -12,15 +14,16 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
 
+from watcher.kit.sqlite_condition import Condition
+from watcher.kit.sqlite_engine import BUSY_SECONDS, READERS, cause, connect, raw_connection, sqlite_engine
+from watcher.kit.sqlite_trouble import Ailment, FileIdentity, Trouble, gone, trouble_of
 from watcher.model.errors import ConfigurationError, RetryableError
 
 T = TypeVar("T")
@@ -29,23 +32,18 @@ T = TypeVar("T")
 BATCH_WRITES = 256
 # Beyond this many waiting writes a caller waits before it may even queue: memory is bounded, and senders feel the pressure.
 WAITING_WRITES = 4096
-READERS = 2
-# How long a statement waits for another process (the command line beside the daemon) to end its transaction.
-BUSY_SECONDS = 5.0
-# The log is truncated to this after a checkpoint, so that one burst does not keep its space for ever.
-LOG_BYTES = 64 * 1024 * 1024
-# Pages in the log before they are carried into the file: the keys of events are random, so that every commit touches many pages,
-# and carrying each of them once for ten commits costs intake a third less than SQLite's thousand. 40 MiB at 4 KiB.
-CHECKPOINT_PAGES = 10_000
-
-# What SQLite raises when the disk, a lock or the file is the trouble. Its other errors are mistakes in our statements.
-_UNAVAILABLE = ("OperationalError", "DatabaseError", "InternalError")
+# The same once a wait was in vain: whoever comes meanwhile hears so at once, and the lock is asked for often enough.
+LOCKED_SECONDS = 0.2
 
 
 class StoreUnavailableError(RetryableError):
-    """The database could not be read or written now: disk full, I/O error, locked by another process."""
+    """The database could not be read or written now: `trouble` says why, None when it is not open at all."""
 
     reason = "store-unavailable"
+
+    def __init__(self, message: str, *, trouble: Trouble | None = None) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 @dataclass(slots=True)
@@ -60,14 +58,36 @@ class _TransactionLostError(Exception):
     """SQLite rolled the whole transaction back by itself, as it does when the disk is full."""
 
 
+class _FileGoneError(Exception):
+    """The file is not, or not any more, the one that was opened."""
+
+
+def _touch(connection: Connection) -> None:
+    """The least that can be written: a number in the file's header that nothing else uses."""
+    version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA user_version = {(version + 1) % 2**31}")
+
+
 class Database:
     """One file. `own`, then migrate, then `open`; `close` at the end.
 
     Statements run as functions of a SQLAlchemy connection, in a thread: they must not touch the event loop.
+    `trial` is a small write that changes something and means nothing; `counted` hears the word for every failure.
     """
 
-    def __init__(self, path: Path, *, waiting_writes: int = WAITING_WRITES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        waiting_writes: int = WAITING_WRITES,
+        trial: Callable[[Connection], object] = _touch,
+        counted: Callable[[str], None] = lambda _ailment: None,
+    ) -> None:
         self.path = path
+        self._trial = trial
+        self._condition = Condition(path, counted=counted)
+        self._identity: FileIdentity | None = None
+        self._trying = asyncio.Lock()
         self._owner: TextIO | None = None
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(waiting_writes)
@@ -99,10 +119,16 @@ class Database:
             owner = lock.read(20).strip() or "unknown"
             lock.close()
             raise ConfigurationError(f"store {self.path} is in use by another watcher, process {owner}: stop it first") from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        except OSError as error:
+            lock.close()
+            raise ConfigurationError(
+                f"store {self.path}: {lock_path} cannot be locked: {error.strerror}; use a local disk"
+            ) from error
         self._owner = lock
+        # The number is for people; on a full disk the lock holds without it.
+        with contextlib.suppress(OSError):
+            lock.truncate(0)
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())
 
     async def open(self, *, create: bool = True, read_only: bool = False) -> None:
         """Open the file and start the writer, unless it is only to be read: then nothing is written to it, whatever is called.
@@ -119,6 +145,7 @@ class Database:
         first = self._writing or self._reading
         connection = await self._loop.run_in_executor(self._readers, connect, first, self.path)
         connection.close()
+        self._identity = FileIdentity.of(self.path)
         if not read_only:
             self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
             self._thread.start()
@@ -166,13 +193,32 @@ class Database:
             raise StoreUnavailableError(f"store {self.path} is not open")
         return await self._loop.run_in_executor(self._readers, self._read, run)
 
+    async def trouble(self) -> str | None:
+        """Why nothing could be written now, in words; None when something was, a moment ago at most.
+
+        It is tried by writing, once for all who ask within a second.
+        """
+        async with self._trying:
+            if self._thread is None:
+                return "the store does not answer"
+            if not self._condition.is_fresh():
+                with contextlib.suppress(StoreUnavailableError):  # the condition knows
+                    await self.write(self._trial)
+                    self._condition.proved()
+        found = self._condition.trouble
+        return None if found is None else found.text
+
     def _read(self, run: Callable[[Connection], T]) -> T:
         assert self._reading is not None
         try:
             with self._reading.begin() as connection:
                 return run(connection)
         except (DBAPIError, sqlite3.Error) as error:
-            raise _translated(error, self.path) from error
+            trouble = trouble_of(error, self.path)
+            if trouble is None:
+                raise
+            self._condition.read_failed(trouble)
+            raise StoreUnavailableError(f"store: {trouble.text}", trouble=trouble) from error
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -197,26 +243,69 @@ class Database:
     def _commit(self, batch: Sequence[_Write]) -> None:
         assert self._writing is not None
         try:
+            self._check_identity()
             with self._writing.connect() as connection:
                 try:
-                    with connection.begin():
-                        for write in batch:
-                            _attempt(connection, write)
+                    changed = self._write_all(connection, batch)
                 except BaseException:
-                    # A COMMIT that fails can leave the transaction open; the next batch begins on a connection of its own.
+                    # A COMMIT that fails can leave the transaction open; the next batch begins on a connection of its own, and
+                    # with another log if it was the last that the old one had.
                     connection.invalidate()
+                    self._identity = replace(self._identity, log=None) if self._identity else None
                     raise
+            # What went into a file that is nobody's is lost, though the commit succeeded.
+            self._check_identity()
         except Exception as error:  # noqa: BLE001 - the boundary: a writer thread that died would leave every caller waiting
+            trouble = self._trouble_of(error)
             for write in batch:
                 # A write that had failed by itself keeps its own error; what the others did was not kept.
                 if write.error is None:
-                    write.error = StoreUnavailableError(f"store {self.path}: {_cause(error)}")
+                    write.error = StoreUnavailableError(f"store: {trouble.text if trouble else cause(error)}", trouble=trouble)
+            if trouble is not None:
+                self._condition.failed(trouble)
+        else:
+            if changed and not any(isinstance(write.error, (DBAPIError, sqlite3.Error)) for write in batch):
+                self._condition.proved()
+
+    def _write_all(self, connection: Connection, batch: Sequence[_Write]) -> bool:
+        """Run and commit a batch; whether anything was written, which proves that writing is possible.
+
+        A transaction that changes nothing succeeds on a full disk: while there is trouble something is written with it.
+        """
+        raw, trouble = raw_connection(connection), self._condition.trouble
+        is_locked = trouble is not None and trouble.ailment is Ailment.LOCKED
+        if is_locked:
+            raw.execute(f"PRAGMA busy_timeout = {LOCKED_SECONDS * 1000:.0f}")
+        with connection.begin():
+            before = raw.total_changes
+            for write in batch:
+                _attempt(connection, write)
+            if trouble is not None:
+                self._trial(connection)
+        if is_locked:
+            raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        return trouble is not None or raw.total_changes > before
+
+    def _check_identity(self) -> None:
+        """Raises _FileGoneError: the file was removed or replaced."""
+        found = FileIdentity.of(self.path)
+        if self._identity is not None and not self._identity.is_still(found):
+            raise _FileGoneError
+        self._identity = found
+
+    def _trouble_of(self, error: BaseException) -> Trouble | None:
+        if isinstance(error, _FileGoneError):
+            return gone()
+        return trouble_of(error.__cause__ or error if isinstance(error, _TransactionLostError) else error, self.path)
 
     def _hand_back(self, batch: Sequence[_Write]) -> None:
         assert self._loop is not None
         for write in batch:
-            if isinstance(write.error, (DBAPIError, sqlite3.Error)):
-                write.error = _translated(write.error, self.path)
+            if write.error is not None and (trouble := trouble_of(write.error, self.path)) is not None:
+                self._condition.failed(trouble)
+                unavailable = StoreUnavailableError(f"store: {trouble.text}", trouble=trouble)
+                unavailable.__cause__ = write.error
+                write.error = unavailable
         try:
             self._loop.call_soon_threadsafe(self._resolve, batch)
         except RuntimeError:
@@ -247,78 +336,6 @@ def _attempt(connection: Connection, write: _Write) -> None:
     except Exception as error:  # not handled here but handed to the caller that waits for it
         write.error = error
         if not raw.in_transaction:
-            raise _TransactionLostError(_cause(error)) from error
+            raise _TransactionLostError(cause(error)) from error
         raw.execute("ROLLBACK TO one_write")
     raw.execute("RELEASE one_write")
-
-
-def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
-    """An engine whose transactions are what they seem.
-
-    Python's sqlite3 opens transactions by itself, late and not before every statement, which breaks savepoints and DDL. So it
-    is told not to (`isolation_level = None`) and BEGIN is written here; a writer takes its lock at once, because a transaction
-    that reads first and writes later can fail in a way that no waiting repairs.
-    """
-    # `mode=ro` holds even for a statement that lifts `query_only`, and for what SQLite itself writes: no checkpoint, no change of
-    # the journal's kind.
-    url = URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": "ro", "uri": "true"}) if read_only else None
-    engine = create_engine(
-        url or URL.create("sqlite", database=str(path)),
-        poolclass=QueuePool,
-        pool_size=READERS,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(raw: sqlite3.Connection, _record: object) -> None:
-        raw.isolation_level = None
-        if read_only:
-            raw.execute("PRAGMA query_only = ON")
-            return
-        mode = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise ConfigurationError(f"store {path}: its file system does not support SQLite's write-ahead log; use a local disk")
-        # FULL: a commit that was acknowledged survives the loss of power, not only of the process.
-        raw.execute("PRAGMA synchronous = FULL")
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA temp_store = MEMORY")
-        raw.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-        raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def connect(engine: Engine, path: Path) -> Connection:
-    """The first connection to a file, with its troubles in words for the operator.
-
-    Raises:
-        ConfigurationError: not a database, or cannot be opened or written.
-    """
-    try:
-        return engine.connect()
-    except (DBAPIError, sqlite3.Error) as error:
-        raise ConfigurationError(f"store {path}: {_cause(error)}: expected a SQLite database in a folder we may write") from error
-
-
-def raw_connection(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, for statements that run thousands of times a second."""
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw
-
-
-def _cause(error: BaseException) -> str:
-    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
-
-
-def _translated(error: DBAPIError | sqlite3.Error, path: Path) -> Exception:
-    kind = type(error.orig if isinstance(error, DBAPIError) else error).__name__
-    if kind in _UNAVAILABLE:
-        unavailable = StoreUnavailableError(f"store {path}: {_cause(error)}")
-        unavailable.__cause__ = error
-        return unavailable
-    return error

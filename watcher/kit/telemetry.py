@@ -108,6 +108,7 @@ class Metrics:
     publications: Counter = field(init=False)
     registry_requests: Counter = field(init=False)
     connections_ended: Counter = field(init=False)
+    store_errors: Counter = field(init=False)
     restarts: Counter = field(init=False)
     part_up: Gauge = field(init=False)
     _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
@@ -171,6 +172,12 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.store_errors = Counter(
+            "watcher_store_errors_total",
+            "How often the store could not be read or written, by reason.",
+            ("reason",),
+            registry=registry,
+        )
         self.restarts = Counter(
             "watcher_restarts_total",
             "How often a part of the daemon ended or failed, to be run again.",
@@ -192,6 +199,10 @@ class Metrics:
     def count_connection(self, reason: str) -> None:
         self.connections_ended.labels(reason).inc()
 
+    def count_refused(self, source: str, reason: str, events: int) -> None:
+        """So many events were not taken in."""
+        self.events.labels(source, "refused", reason).inc(events)
+
     def count_layer(self, result: str) -> None:
         """One more layer: `hit` or `miss`."""
         self.layers.labels(result).inc()
@@ -201,6 +212,9 @@ class Metrics:
 
     def count_registry_request(self, registry: str, status: int) -> None:
         self.registry_requests.labels(registry, str(status)).inc()
+
+    def count_store_error(self, reason: str) -> None:
+        self.store_errors.labels(reason).inc()
 
     def count_restart(self, part: str) -> None:
         self.restarts.labels(part).inc()

@@ -13,6 +13,7 @@ import structlog
 from watcher.backlog.protocol import Arrival, Fate, Inbox, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
+from watcher.model.errors import RetryableError
 from watcher.model.image import INDEX_TYPES
 from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.pipeline.shared_calls import SharedCalls
@@ -40,8 +41,8 @@ async def no_looks(_: Deleted) -> Sequence[Push]:
 class DurableIntake:
     """`Intake` of watcher/sources/protocol.py, and `Submissions` of watcher/api/context.py.
 
-    `dialects` is by source. `counted` is told (source, fate, reason). `second_looks` says what to look at again when
-    something was deleted.
+    `dialects` is by source. `counted` is told (source, fate, reason), `refused` (source, reason, how many) of what could not be
+    kept. `second_looks` says what to look at again when something was deleted.
     """
 
     dialects: Mapping[str, Dialect]
@@ -49,6 +50,7 @@ class DurableIntake:
     own_writes: OwnWrites
     clock: Clock
     counted: Callable[[str, str, str], None]
+    refused: Callable[[str, str, int], None] = lambda _source, _reason, _events: None
     second_looks: SecondLooks = no_looks
     _calls: SharedCalls[Arrival, Receipt] = field(init=False)
 
@@ -109,7 +111,11 @@ class DurableIntake:
 
     async def _keep_counted(self, source: str, arrivals: Sequence[Arrival], looks: Sequence[Arrival] = ()) -> Sequence[Receipt]:
         """The receipts of `arrivals`. `looks` are kept with them, and were sent by nobody."""
-        receipts = (await self._calls.together([*arrivals, *looks]))[: len(arrivals)]
+        try:
+            receipts = (await self._calls.together([*arrivals, *looks]))[: len(arrivals)]
+        except RetryableError as error:
+            self.refused(source, error.reason, len(arrivals))
+            raise
         for receipt in receipts:
             self.counted(source, receipt.fate.value, receipt.reason)
         return receipts

@@ -37,6 +37,7 @@ from watcher.sources.webhook_sns import SnsDoorman
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
+UNAVAILABLE = "events cannot be taken in now"
 JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
@@ -78,6 +79,7 @@ class WebhookSource:
         self._clock = clock
         self._intake: Intake | None = None
         self._said_previous = False
+        self._storing = ""  # why nothing can be stored, as it was said last
         self.health = Health(problem="not started")
 
     async def run(self, intake: Intake) -> None:
@@ -125,9 +127,25 @@ class WebhookSource:
                 return None
         if request.method not in self._sender.methods:
             return _problem(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(self._sender.methods))})
-        result = await self._intake(self.name, self._delivery(request, body))
+        try:
+            result = await self._intake(self.name, self._delivery(request, body))
+        except RetryableError as error:
+            self._note_storing(error)
+            return _unavailable(error, closes=not body.ended)
+        self._note_storing(None)
         self.health.last_event_at = self._clock()
         return replace(self._reply(request, result), closes=not body.ended)
+
+    def _note_storing(self, error: RetryableError | None) -> None:
+        """Say it when it begins, changes and ends: what floods in meanwhile must not flood the log."""
+        before, self._storing = self._storing, "" if error is None else f"{UNAVAILABLE}: {error}"
+        if before == self._storing:
+            return
+        self.health.connected, self.health.problem = error is None, self._storing
+        if error is not None:
+            log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
+        else:
+            log.info("source.recovered", source=self.name)
 
     def _reply(self, request: HookRequest, result: Accepted) -> Reply:
         if (shaken := result.handshake) is not None:
@@ -205,12 +223,21 @@ def _counts(result: Accepted) -> dict[str, int]:
     return {**counts, "rejected": result.rejected} if result.rejected else counts
 
 
-def _unavailable(*, closes: bool = False) -> Reply:
-    """503, which every sender repeats. Some take any 4xx for final."""
-    return _problem(503, "Events cannot be taken in now", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}, closes=closes)
+def _unavailable(error: RetryableError | None = None, *, closes: bool = False) -> Reply:
+    """503, which every sender repeats. Some take any 4xx for final. `error` is told, so only to who has proved itself."""
+    why = {} if error is None else {"detail": str(error), "reason": error.reason}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return _problem(503, "Events cannot be taken in now", why=why, headers=headers, closes=closes)
 
 
-def _problem(status: int, title: str, *, headers: Mapping[str, str] | None = None, closes: bool = False) -> Reply:
+def _problem(
+    status: int,
+    title: str,
+    *,
+    why: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    closes: bool = False,
+) -> Reply:
     """Spec: RFC 9457."""
-    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status})
+    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, **(why or {})})
     return Reply(status=status, headers={**PROBLEM, **(headers or {})}, body=body, closes=closes)

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from watcher.kit.sqlite import connect, sqlite_engine
+from watcher.kit.sqlite_engine import connect, refusal, sqlite_engine
 from watcher.model.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -20,7 +20,8 @@ def migrate(path: Path) -> None:
     """Create or upgrade the tables, in one transaction: killed in the middle, nothing has happened. Repeating it changes nothing.
 
     Raises:
-        ConfigurationError: the database was written by a newer version, is another program's, or cannot be written.
+        ConfigurationError: the database was written by a newer version, is another program's, or cannot be written;
+            StoreLockedError when another process holds it.
     """
     engine = sqlite_engine(path)
     try:
@@ -30,7 +31,7 @@ def migrate(path: Path) -> None:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
     except DBAPIError as error:
-        raise ConfigurationError(f"store {path}: its tables cannot be upgraded: {error.orig}") from error
+        raise refusal(error, path, "its tables cannot be upgraded: ") from error
     finally:
         engine.dispose()
 
@@ -47,7 +48,7 @@ def require_current(path: Path) -> None:
             if not _is_current(connection, _config(), path):
                 raise ConfigurationError(f"store {path}: its tables are of an older version: `watcher run` upgrades them")
     except DBAPIError as error:
-        raise ConfigurationError(f"store {path}: cannot be read: {error.orig}") from error
+        raise refusal(error, path) from error
     finally:
         engine.dispose()
 

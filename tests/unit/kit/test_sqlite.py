@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from watcher.kit import sqlite
 from watcher.kit.sqlite import Database, StoreUnavailableError
+from watcher.kit.sqlite_engine import raw_connection, sqlite_engine
 from watcher.model.errors import ConfigurationError
 
 
@@ -89,7 +90,7 @@ async def test_a_write_that_fails_undoes_only_itself(database: Database) -> None
 async def test_writes_that_wait_are_committed_once(database: Database) -> None:
     """Everything that waits shares one commit, up to the size of a batch."""
     statements: list[str] = []
-    await database.write(lambda connection: sqlite.raw_connection(connection).set_trace_callback(statements.append))
+    await database.write(lambda connection: raw_connection(connection).set_trace_callback(statements.append))
     statements.clear()
     insert = _execute("INSERT INTO t DEFAULT VALUES")
     await _queued_together(database, *([insert] * (sqlite.BATCH_WRITES + 10)))
@@ -131,7 +132,7 @@ async def test_a_transaction_that_is_lost_fails_everybody(database: Database) ->
     """When the whole transaction is rolled back under a write, its neighbours are told that nothing was kept."""
 
     def lose(connection: Connection) -> None:
-        sqlite.raw_connection(connection).execute("ROLLBACK")
+        raw_connection(connection).execute("ROLLBACK")
         raise ValueError("mine")
 
     results = await _queued_together(database, _execute("INSERT INTO t VALUES (1, NULL)"), lose)
@@ -280,7 +281,7 @@ async def test_a_reader_does_not_create_the_file(tmp_path: Path) -> None:
 async def test_a_lock_held_by_another_process_is_retryable(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that another process keeps out for too long says so and can be called again."""
     await database.write(_execute("PRAGMA busy_timeout = 10"))
-    engine = sqlite.sqlite_engine(database.path)
+    engine = sqlite_engine(database.path)
     with engine.connect() as other:
         other.begin()
         with pytest.raises(StoreUnavailableError, match="locked"):

@@ -50,12 +50,14 @@ class Bench:
         self.clock = HandClock()
         self.claims = Claims()
         self.counts: list[tuple[str, str, str]] = []
+        self.refused: list[tuple[str, str, int]] = []
         self.intake = DurableIntake(
             dialects={"main": DIALECTS["distribution"], "second": DIALECTS["distribution"], "shaking": HandshakeDialect()},
             backlog=self.backlog,
             own_writes=self.claims,
             clock=self.clock,
             counted=lambda *counted: self.counts.append(counted),
+            refused=lambda *refused: self.refused.append(refused),
         )
 
     async def take(self, *events: dict[str, Any], source: str = "main") -> Accepted:
@@ -185,6 +187,24 @@ async def test_what_cannot_be_kept_is_not_acknowledged(bench: Bench) -> None:
     assert bench.counts == []
     bench.backlog.broken = False
     assert await bench.take(push()) == Accepted(accepted=1)
+
+
+async def test_refusals_are_counted_by_themselves(bench: Bench) -> None:
+    """Events that could not be kept, whoever brought them: a sender, a sweep, CI."""
+    bench.backlog.broken = True
+    image = Push(registry=Host("registry.example.com"), repository=RepositoryName("a"), digest=Digest(f"sha256:{'1' * 64}"))
+    for refused in (
+        bench.take(push(), {**push(), "id": "another"}),
+        bench.intake.found("sweep", [image]),
+        bench.intake.submit("api", image, environment=None),
+    ):
+        with pytest.raises(FullDiskError):
+            await refused
+    assert bench.refused == [
+        ("main", FullDiskError.reason, 2),
+        ("sweep", FullDiskError.reason, 1),
+        ("api", FullDiskError.reason, 1),
+    ]
 
 
 async def test_a_handshake_is_no_work(bench: Bench) -> None:

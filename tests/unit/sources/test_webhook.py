@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from tests.doubles.receiver import Receiver, running_receiver
 from watcher.api.limits import Limits
@@ -188,6 +189,19 @@ async def test_a_store_that_is_down_is_the_senders_to_try_again(receiver: Receiv
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
     receiver.backlog.broken = False
     assert (await receiver.post("open", envelope("push")))[1]["accepted"] == 1
+
+
+async def test_a_flood_that_is_refused_does_not_flood_the_log(receiver: Receiver) -> None:
+    """Each is told why; the log and the source's health have it once, and that it is over."""
+    receiver.backlog.broken = True
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(20):
+            status, body = await receiver.post("open", envelope("push"))
+            assert (status, body["detail"], body["reason"]) == (503, "disk full", "store-unavailable")
+        receiver.backlog.broken = False
+        for _ in range(2):
+            assert (await receiver.post("open", envelope("push")))[0] == 202
+    assert [each["event"] for each in logged if each["event"] != "request.answered"] == ["delivery.postponed", "source.recovered"]
 
 
 async def test_other_methods_and_deeper_paths_are_no_hooks(receiver: Receiver) -> None:

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.databases import open_database
 from watcher.backlog.protocol import Arrival, Lane
+from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.clock import utc_now
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, RetryableError
@@ -25,9 +27,10 @@ def arrival() -> Arrival:
 
 async def test_what_a_dead_daemon_had_begun_waits_again(settings: StoreSettings) -> None:
     """Its leases are nobody's any more, so they are given back at once and not when they run out."""
-    async with owned(settings) as storage:
-        await storage.backlog.put([arrival()])
-        assert len(await storage.backlog.lease([Lane.PUSH], 1)) == 1
+    async with open_database(settings.sqlite_path()) as database:  # which knows of no orderly end
+        backlog = SqliteBacklog(database, utc_now)
+        await backlog.put([arrival()])
+        assert len(await backlog.lease([Lane.PUSH], 1)) == 1
     async with owned(settings) as storage:
         (job,) = await storage.backlog.lease([Lane.PUSH], 1)
         assert job.attempt == 2

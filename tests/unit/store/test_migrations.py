@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateTable
 from watcher.backlog.protocol import Arrival
 from watcher.backlog.sqlite_intake import take_in
 from watcher.backlog.tables import metadata as backlog_tables
-from watcher.kit.sqlite import raw_connection, sqlite_engine
+from watcher.kit.sqlite_engine import raw_connection, sqlite_engine
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Push, Pushed
