@@ -28,12 +28,13 @@ from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import Outcome
-from watcher.pipeline.announce import Announcer
+from watcher.pipeline.announce import Announcer, destination_name
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.outages import Outages
 from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
 from watcher.publishing.catalog import build_publisher
@@ -148,12 +149,19 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             registries=registries,
             evaluator=evaluator,
             intake=intake,
-            jobs=Jobs(backlog=storage.backlog, work=judge.judge, slots=JOBS_AT_ONCE),
+            jobs=Jobs(
+                backlog=storage.backlog,
+                work=judge.judge,
+                slots=JOBS_AT_ONCE,
+                outages=Outages(kind="registry", shown=partial(metrics.show_reachable, "registry")),
+                buried=metrics.count_dead_letter,
+            ),
             announcer=Announcer(
                 outbox=storage.outbox,
                 verdicts=storage.verdicts,
                 publishers=publishers,
                 counted=metrics.count_publication,
+                outages=Outages(kind="publisher", label=destination_name, shown=partial(metrics.show_reachable, "publisher")),
             ),
             sources=sources,
             context=ApiContext(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.backlogs import APP, BACKLOGS, DAY, HOST, A, B, BacklogBench, C, open_backlog
+from tests.doubles.backlogs import ALL, APP, BACKLOGS, DAY, HOST, A, B, BacklogBench, C, open_backlog
 from watcher.backlog.protocol import Dead, Demoted, Done, Fate, Job, Lane, Retry
 from watcher.model.digest import Digest
-from watcher.model.push import Deleted, Ignored, Push
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.push import Deleted, Ignored, Push, Pushed
+from watcher.model.reference import Host, RepositoryName, Tag
 
 
 @pytest.fixture(params=sorted(BACKLOGS))
@@ -42,6 +42,55 @@ async def test_trouble_outside_is_waited_out_for_a_day(bench: BacklogBench) -> N
     bench.clock.advance(DAY)
     await bench.backlog.settle(job, Retry(reason="registry-unavailable", detail="down", outside=True))
     assert await bench.state(job.id) == "dead"
+
+
+async def test_trouble_outside_is_no_attempt(bench: BacklogBench) -> None:
+    """However often a registry was down, the image has all its attempts before it; the waits grow all the same, to five minutes."""
+    await bench.put(A)
+    job, waits = await bench.lease(), list[float]()
+    for _ in range(12):
+        since = bench.clock()
+        assert await bench.backlog.settle(job, Retry(reason="registry-unavailable", detail="", outside=True)) is None
+        while not (leased := await bench.backlog.lease(ALL, 1)):
+            bench.clock.advance(1)
+        (job,) = leased
+        assert job.attempt == 1
+        waits.append((bench.clock() - since).total_seconds())
+    assert waits[0] == 2
+    assert waits == sorted(waits)
+    assert waits[-1] == 300
+
+
+async def test_a_long_wait_before_the_first_failure_is_no_trouble(bench: BacklogBench) -> None:
+    """What stood in the queue for a day, or while the daemon was off, is looked at again in two seconds."""
+    await bench.put(A)
+    bench.clock.advance(DAY)
+    await bench.backlog.settle(await bench.lease(), Retry(reason="registry-unavailable", detail="", outside=True))
+    bench.clock.advance(2)
+    await bench.lease()
+
+
+async def test_a_replayed_letter_has_all_its_patience_before_it(bench: BacklogBench) -> None:
+    """Given up for a registry that was down, it waits for it again; what ends it is said to whoever settles it."""
+    receipt = await bench.put(A)
+    down = Retry(reason="registry-unavailable", detail="down", outside=True)
+    for expected in (None, Dead(reason="registry-unavailable", detail="down")):
+        assert await bench.backlog.settle(await bench.lease(), down) == expected
+        bench.clock.advance(DAY)
+    assert await bench.backlog.replay(receipt.job_id or "")
+    assert await bench.backlog.settle(await bench.lease(), down) is None
+
+
+async def test_nobody_is_sent_where_nobody_answers(bench: BacklogBench) -> None:
+    """Jobs of registries that are left out stay where they are, and hold up no others."""
+    other = Host("other.example.com")
+    await bench.put(A)
+    push = Push(registry=other, repository=APP, digest=A)
+    await bench.backlog.put([replace(bench.arrival(), decision=Pushed(push=push))])
+    assert await bench.backlog.lease(ALL, 9, without=[HOST, other]) == []
+    (job,) = await bench.backlog.lease(ALL, 9, without=[HOST])
+    assert job.push.registry == other
+    assert (await bench.lease()).push.registry == HOST
 
 
 async def test_a_delete_is_remembered_for_what_it_names(bench: BacklogBench) -> None:

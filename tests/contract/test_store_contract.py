@@ -310,6 +310,34 @@ async def test_a_publication_waits_longer_each_time_and_then_has_failed(bench: B
     assert await bench.due() == []
 
 
+async def test_a_destination_that_is_down_costs_no_attempt(bench: Bench) -> None:
+    """It is waited for as long as it lasts, a week at most; then whoever settles it is told that it has failed."""
+    await bench.record("v-1", "log")
+    down = PublishLater(reason="receiver-unavailable", detail="503", outside=True)
+    for _ in range(6):
+        publication = await bench.take()
+        assert publication.attempt == 1
+        assert await bench.outbox.settle(publication, down) is None
+        bench.clock.advance(86400)
+    assert await bench.outbox.settle(await bench.take(), down) is None
+    bench.clock.advance(86400)
+    assert await bench.outbox.settle(await bench.take(), down) == PublishFailed(reason="receiver-unavailable", detail="503")
+    assert await bench.due() == []
+
+
+async def test_nothing_is_sent_where_nobody_answers(bench: Bench) -> None:
+    """A publisher that is left out for one registry publishes for others, and others for it."""
+    await bench.record("v-1", "log", "webhook")
+    elsewhere = replace(SUBJECT, registry=Host("other.example.com"))
+    await bench.record("v-2", "log", subject=elsewhere)
+    taken = await bench.outbox.due(9, without=[("log", SUBJECT.registry)])
+    assert [(each.verdict_id, each.publisher, each.registry) for each in taken] == [
+        ("v-1", "webhook", SUBJECT.registry),
+        ("v-2", "log", elsewhere.registry),
+    ]
+    assert await bench.due() == [("v-1", "log")]
+
+
 async def test_publications_of_one_subject_are_in_order_per_publisher(bench: Bench) -> None:
     """While one is under way or waits to be repeated, a newer one of the same subject and publisher waits; others do not."""
     await bench.record("v-1", "log", "webhook")

@@ -56,5 +56,5 @@ class BacklogBench:
 async def open_backlog(name: str, tmp_path: Path) -> AsyncIterator[BacklogBench]:
     clock = HandClock()
     async with open_database(tmp_path / "watcher.db") as database:
-        backlog = BACKLOGS[name](database, clock, max_attempts=3, jitter=lambda: 0.5)
+        backlog = BACKLOGS[name](database, clock, max_attempts=3, patience_seconds=DAY, jitter=lambda: 0.5)
         yield BacklogBench(backlog=backlog, clock=clock, numbers=count())

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from watcher.model.digest import Digest
 from watcher.model.push import Decision, Push
-from watcher.model.reference import Tag
+from watcher.model.reference import Host, Tag
 
 
 class Lane(StrEnum):
@@ -94,8 +94,8 @@ class Done:
 class Retry:
     """Try again after `delay_seconds`; None lets the backlog's own backoff decide. After the last attempt it becomes dead.
 
-    `outside` says that the trouble is not the job's: a registry that is down, credentials that expired. Attempts are then not
-    counted before the event is a day old.
+    `outside` says that the trouble is not the job's: a registry that is down, credentials that expired. It counts as no attempt,
+    and is waited out for a week, then it becomes dead.
     """
 
     reason: str
@@ -139,8 +139,12 @@ class Inbox(Protocol):
 class Backlog(Inbox, Protocol):
     """A durable queue with leases."""
 
-    async def lease(self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = ()) -> Sequence[Job]:
+    async def lease(
+        self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = (), without: Collection[Host] = ()
+    ) -> Sequence[Job]:
         """Take at most `limit` jobs that are due, most urgent lane first, then oldest. Never two jobs of one digest at a time.
+
+        None of the registries `without` is among them: nobody is to be sent there now.
 
         A leased job comes back by itself when it is neither renewed nor settled within the lease. Those that the caller is
         `working` on are renewed first: a lease that ran out while its holder stood still, or because the clock was set, is not
@@ -152,8 +156,11 @@ class Backlog(Inbox, Protocol):
         """Extend the leases of jobs still being worked on. Gives those whose lease has passed to another: their work is in vain."""
         ...
 
-    async def settle(self, job: Job, settlement: Settlement) -> None:
-        """End or release a leased job. Repeating it, or settling a job whose lease has passed to another, changes nothing."""
+    async def settle(self, job: Job, settlement: Settlement) -> Dead | None:
+        """End or release a leased job. Repeating it, or settling a job whose lease has passed to another, changes nothing.
+
+        Gives what has made it a dead letter now: the settlement itself, or one more failure than is put up with.
+        """
         ...
 
     async def wait(self, seconds: float) -> None:

@@ -47,8 +47,11 @@ LONGEST_DELAY_SECONDS = 300.0
 # Together with the delays about 25 minutes, which outlasts the upgrade of a registry. It also bounds how often one job can
 # take the daemon down with it.
 MAX_ATTEMPTS = 12
-# How long a registry may be down, or refuse our credentials, before what waits for it is put before a person.
-PATIENCE_SECONDS = 86400.0
+# How long a registry may be down, or refuse our credentials, before what waits for it is put before a person: over a weekend and
+# the days that it takes to find out on Monday.
+PATIENCE_SECONDS = 7 * 86400.0
+# More than this between two failures is a clock that was set, or a daemon that was off.
+LONGEST_STEP_SECONDS = 86400.0
 # Old rows go in steps that hold the writer for milliseconds.
 KEEP_EVERY_SECONDS = 60.0
 PRUNE_ROWS = 5000
@@ -59,19 +62,22 @@ _PRUNE_JOBS = """DELETE FROM job WHERE seq IN
 _NEXT = """SELECT * FROM job WHERE lane = ? AND state = 'waiting' AND due_at <= ?
     AND NOT EXISTS (SELECT 1 FROM job AS held WHERE held.subject = job.subject AND held.state = 'leased')
     ORDER BY due_at, seq LIMIT 1"""
+# Instead of it, with registries that are left out.
+_NEXT_WITHOUT = _NEXT.replace("ORDER BY", "AND registry NOT IN ({}) ORDER BY")
 _TAKE = "UPDATE job SET state = 'leased', lease_until = ?, attempts = attempts + 1, lease = lease + 1 WHERE seq = ?"
-_RELEASE = """UPDATE job SET state = CASE WHEN attempts >= :most THEN 'dead' ELSE 'waiting' END,
-    settled_at = CASE WHEN attempts >= :most THEN :now END, due_at = :now, waits_since = :now, lease_until = NULL,
+_RELEASE = """UPDATE job SET state = CASE WHEN attempts - outside >= :most THEN 'dead' ELSE 'waiting' END,
+    settled_at = CASE WHEN attempts - outside >= :most THEN :now END, due_at = :now, waits_since = :now, lease_until = NULL,
     reason = 'lease-lost', detail = 'the process that worked on it ended' WHERE state = 'leased' AND lease_until <= :until"""
 _FORGIVE = "UPDATE job SET attempts = attempts - 1 WHERE state = 'leased'"
 _RENEW = "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'leased' AND lease = ?"
 _SETTLE = """UPDATE job SET state = ?, lane = ?, due_at = ?, settled_at = ?, reason = ?, detail = ?, waits_since = ?,
-    lease_until = NULL WHERE id = ? AND state = 'leased' AND lease = ?"""
+    outside_seconds = ?, outside = outside + ?, lease_until = NULL WHERE id = ? AND state = 'leased' AND lease = ?"""
+_TROUBLED = "SELECT outside_seconds, waits_since FROM job WHERE id = ?"
 # A job that carries a tag or an environment, or that somebody waits for by its id, has a verdict of its own to give.
 _ABSORB = """UPDATE job SET state = 'done', settled_at = ?, reason = 'absorbed', detail = ?
     WHERE subject = ? AND state = 'waiting' AND tags = '' AND environment IS NULL AND lane <> 'ci'"""
-_REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, due_at = :now, waits_since = :now, settled_at = NULL,
-    reason = 'replayed', detail = '' WHERE id = :id AND state = 'dead'"""
+_REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, outside = 0, outside_seconds = 0, due_at = :now, waits_since = :now,
+    settled_at = NULL, reason = 'replayed', detail = '' WHERE id = :id AND state = 'dead'"""
 # Its index holds nothing but deletes.
 _DELETED = """SELECT tag, digest FROM event WHERE registry = ? AND repository = ? AND put_at > ? AND reason = 'delete'"""
 _DEPTH = "SELECT lane, state, count(*), min(put_at) FROM job WHERE state IN ('waiting', 'leased', 'dead') GROUP BY lane, state"
@@ -94,12 +100,14 @@ class SqliteBacklog:
         clock: Clock,
         *,
         max_attempts: int = MAX_ATTEMPTS,
+        patience_seconds: float = PATIENCE_SECONDS,
         jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
         self._clock = clock
         self._bell = Wakeup()
         self._max_attempts = max_attempts
+        self._patience_seconds = patience_seconds
         self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
         # Only the writer thread looks at these.
         self._keep_at = 0.0
@@ -125,8 +133,11 @@ class SqliteBacklog:
             self._bell.ring()
         return receipts
 
-    async def lease(self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = ()) -> Sequence[Job]:
+    async def lease(
+        self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = (), without: Collection[Host] = ()
+    ) -> Sequence[Job]:
         """Take jobs that are due; see `Backlog.lease`."""
+        following = _NEXT_WITHOUT.format(", ".join("?" * len(without))) if without else _NEXT
 
         def run(raw: sqlite3.Connection, now: float) -> list[Job]:
             raw.executemany(_RENEW, _renewed(working, now))
@@ -135,7 +146,7 @@ class SqliteBacklog:
             cursor.row_factory = sqlite3.Row
             taken: list[Job] = []
             for lane in (lane for lane in Lane if lane in lanes):
-                while len(taken) < limit and (row := cursor.execute(_NEXT, (lane.value, now)).fetchone()) is not None:
+                while len(taken) < limit and (row := cursor.execute(following, (lane.value, now, *without)).fetchone()) is not None:
                     cursor.execute(_TAKE, (now + LEASE_SECONDS, row["seq"]))
                     taken.append(_job(row))
             return taken
@@ -151,23 +162,29 @@ class SqliteBacklog:
 
         return await self._write(run) if jobs else ()
 
-    async def settle(self, job: Job, settlement: Settlement) -> None:
+    async def settle(self, job: Job, settlement: Settlement) -> Dead | None:
         """End or release a leased job; see `Backlog.settle`.
 
         `Done.absorbed` ends waiting jobs of those digests, save those that carry a tag or an environment or are of the lane
         `ci`: what is known of them only from their event would be lost with them.
         """
 
-        def run(raw: sqlite3.Connection, now: float) -> None:
-            values = self._settled(job, settlement, now)
-            changed = raw.execute(_SETTLE, (*values, now, job.id, job.lease)).rowcount
+        def run(raw: sqlite3.Connection, now: float) -> Dead | None:
+            outside = isinstance(settlement, Retry) and settlement.outside
+            outside_seconds = _outside_seconds(raw, job, now) if outside else 0.0
+            values = self._settled(job, settlement, now, outside_seconds)
+            changed = raw.execute(_SETTLE, (*values, now, outside_seconds, int(outside), job.id, job.lease)).rowcount
             if changed and isinstance(settlement, Done) and settlement.absorbed:
                 push = job.push
                 subjects = [subject_key(push.registry, push.repository, digest, None) for digest in settlement.absorbed]
                 raw.executemany(_ABSORB, [(now, f"by job {job.id}", subject) for subject in subjects])
 
-        await self._write(run)
+            state, *_, reason, detail = values
+            return Dead(reason=reason, detail=detail) if changed and state == "dead" else None
+
+        dead = await self._write(run)
         self._bell.ring()  # its subject is free, and so is its place
+        return dead
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new to lease; see `Backlog.wait`."""
@@ -241,7 +258,9 @@ class SqliteBacklog:
 
         return await self._database.read(lambda connection: run(raw_connection(connection)))
 
-    def _settled(self, job: Job, settlement: Settlement, now: float) -> tuple[str, str, float, float | None, str, str]:
+    def _settled(
+        self, job: Job, settlement: Settlement, now: float, outside_seconds: float
+    ) -> tuple[str, str, float, float | None, str, str]:
         """State, lane, due_at, settled_at, reason and detail of the job from now on."""
         lane = job.lane.value
         match settlement:
@@ -249,9 +268,10 @@ class SqliteBacklog:
                 return "done", lane, now, now, result, ""
             case Demoted(reason=reason, detail=detail):
                 return "waiting", Lane.SWEEP.value, now, None, reason, detail[:DETAIL_CHARACTERS]
-            case Retry(reason=reason, detail=detail) if job.attempt < self._max_attempts or (
-                settlement.outside and now < job.received_at.timestamp() + PATIENCE_SECONDS
-            ):
+            case Retry(reason=reason, detail=detail, delay_seconds=asked, outside=True) if outside_seconds < self._patience_seconds:
+                due_at = now + (self._backoff.as_long_again(outside_seconds) if asked is None else self._delay(job.attempt, asked))
+                return "waiting", lane, due_at, None, reason, detail[:DETAIL_CHARACTERS]
+            case Retry(reason=reason, detail=detail, outside=False) if job.attempt < self._max_attempts:
                 due_at = now + self._delay(job.attempt, settlement.delay_seconds)
                 return "waiting", lane, due_at, None, reason, detail[:DETAIL_CHARACTERS]
             case Retry(reason=reason, detail=detail) | Dead(reason=reason, detail=detail):
@@ -259,6 +279,14 @@ class SqliteBacklog:
 
     def _delay(self, attempt: int, asked_seconds: float | None) -> float:
         return self._backoff.after(attempt) if asked_seconds is None else min(max(asked_seconds, 0.0), LONGEST_WAIT_SECONDS)
+
+
+def _outside_seconds(raw: sqlite3.Connection, job: Job, now: float) -> float:
+    """How long in a row it has failed by nothing of its own, until now; more than 0."""
+    row = raw.execute(_TROUBLED, (job.id,)).fetchone()
+    if row is None or not row[0]:
+        return FIRST_DELAY_SECONDS  # before, it only waited
+    return float(row[0] + min(max(now - row[1], 0.0), LONGEST_STEP_SECONDS))
 
 
 def _renewed(jobs: Collection[Job], now: float) -> Sequence[tuple[float, str, int]]:
@@ -285,7 +313,7 @@ def _job(row: sqlite3.Row) -> Job:
         tags=tuple(Tag(tag) for tag in row["tags"].split()),
         source=row["source"],
         received_at=_time(row["received_at"]),
-        attempt=row["attempts"] + 1,
+        attempt=row["attempts"] - row["outside"] + 1,
         environment=row["environment"],
         lease=row["lease"] + 1,
     )

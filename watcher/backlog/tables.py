@@ -43,11 +43,12 @@ event = Table(
 )
 
 # `subject` is the blake2b of HOST/REPOSITORY@DIGEST, or of HOST/REPOSITORY:TAG while no digest is known. `state` is waiting,
-# leased, done or dead. `tags` are those of every event that joined, sorted, separated by spaces, which no tag contains.
-# `attempts` are those that count against it. `lease` numbers every time that it was leased, whatever became of it, and so tells the
-# present holder from all before. `put_at` is when it came in, `received_at` what its event says; `occurred_at` is ISO 8601, as
-# precise as the sender wrote it. `waits_since` is when `due_at` was decided: one that has not come yet was decided by a clock that
-# was ahead. `environment` is NULL unless the event set one.
+# leased, done or dead. `tags` are those of every event that joined, sorted, separated by spaces, which no tag contains. `attempts`
+# is how often it was tried, `outside` how many of those failed by nothing of its own and do not count, `outside_seconds` how long
+# in a row they did. `lease` numbers every time that it was leased, whatever became of it, and so tells the present holder from all
+# before. `put_at` is when it came in, `received_at` what its event says; `occurred_at` is ISO 8601, as precise as the sender wrote
+# it. `waits_since` is when `due_at` was decided: one that has not come yet was decided by a clock that was ahead. `environment` is
+# NULL unless the event set one.
 job = Table(
     "job",
     metadata,
@@ -77,6 +78,8 @@ job = Table(
     Column("settled_at", Float),
     Column("lease", Integer, nullable=False, server_default="0"),
     Column("waits_since", Float, nullable=False, server_default="0"),
+    Column("outside", Integer, nullable=False, server_default="0"),
+    Column("outside_seconds", Float, nullable=False, server_default="0"),
     Index("ix_job_subject", "subject", "seq"),
     # Partial, so that they hold what is under way and stay small however many jobs were done.
     Index(

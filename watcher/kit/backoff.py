@@ -21,6 +21,10 @@ class Backoff:
         # The exponent is capped so that the number stays a float.
         return self._spread(min(self.first_seconds * 2.0 ** min(failures - 1, 20), self.longest_seconds))
 
+    def as_long_again(self, seconds: float) -> float:
+        """Seconds to wait when it has been in vain for so many: it doubles as well, and needs no count."""
+        return self._spread(min(max(seconds, self.first_seconds), self.longest_seconds))
+
     def longest(self) -> float:
         """Seconds to wait where trying sooner is of no use."""
         return self._spread(self.longest_seconds)

@@ -34,12 +34,14 @@ class ChildDiedError(RetryableError):
     """A child process ended before it answered. The next call starts another."""
 
     reason = "process-died"
+    outside = False  # what it was asked may have been the death of it
 
 
 class ChildTimedOutError(RetryableError):
     """A child process took too long and was killed. The next call starts another."""
 
     reason = "process-timed-out"
+    outside = False
 
 
 class ChildRefusedError(ConfigurationError):

@@ -107,6 +107,8 @@ class Metrics:
     missed_events_repaired: Counter = field(init=False)
     publications: Counter = field(init=False)
     registry_requests: Counter = field(init=False)
+    unreachable: Gauge = field(init=False)
+    dead_letters: Counter = field(init=False)
     connections_ended: Counter = field(init=False)
     store_errors: Counter = field(init=False)
     restarts: Counter = field(init=False)
@@ -178,6 +180,15 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.unreachable = Gauge(
+            "watcher_unreachable",
+            "1 while a registry, or a publisher for the images of one, does not answer and what needs it waits together.",
+            ("kind", "name"),
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "watcher_dead_letters_total", "Jobs that were given up, by why.", ("reason",), registry=registry
+        )
         self.restarts = Counter(
             "watcher_restarts_total",
             "How often a part of the daemon ended or failed, to be run again.",
@@ -215,6 +226,12 @@ class Metrics:
 
     def count_store_error(self, reason: str) -> None:
         self.store_errors.labels(reason).inc()
+
+    def show_reachable(self, kind: str, name: str, up: bool) -> None:
+        self.unreachable.labels(kind, name).set(int(not up))
+
+    def count_dead_letter(self, reason: str) -> None:
+        self.dead_letters.labels(reason).inc()
 
     def count_restart(self, part: str) -> None:
         self.restarts.labels(part).inc()

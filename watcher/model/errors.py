@@ -16,10 +16,12 @@ class WatcherError(Exception):
 class RetryableError(WatcherError):
     """The same call may succeed later: release the job and try again.
 
-    `retry_after_seconds` is what the other side asked for, None when it said nothing.
+    `retry_after_seconds` is what the other side asked for, None when it said nothing. `outside` says that what is worked on has no
+    part in it, so that it may last.
     """
 
     reason = "unavailable"
+    outside: ClassVar[bool] = True
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)

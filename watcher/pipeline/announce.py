@@ -1,13 +1,15 @@
 """The third loop: outbox → publishers. At least once; a publication that fails waits, its neighbours do not."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import structlog
 
 from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.reference import Host
+from watcher.pipeline.outages import Outages
 from watcher.publishing.protocol import Publisher
 from watcher.store.protocol import Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
 
@@ -19,15 +21,18 @@ CONCURRENCY = 8
 PUBLISH_SECONDS = 120.0
 IDLE_SECONDS = 1.0
 
+Result = Published | PublishLater | PublishFailed
+
 
 @dataclass(slots=True, kw_only=True)
 class Announcer:
-    """`counted` is told (publisher, result)."""
+    """`counted` is told (publisher, result). `outages` is of publishers, each for the images of one registry."""
 
     outbox: Outbox
     verdicts: VerdictStore
     publishers: Mapping[str, Publisher]
     counted: Callable[[str, str], None]
+    outages: Outages[tuple[str, Host]] = field(default_factory=lambda: Outages(kind="publisher", label=destination_name))
     _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id
 
     async def open(self) -> None:
@@ -43,10 +48,11 @@ class Announcer:
         """
         while True:
             working = tuple(self._running.values())
-            due = await self.outbox.due(1, working=working) if len(working) < CONCURRENCY else ()
+            due = await self._due(working) if len(working) < CONCURRENCY else ()
             if not due:
                 await self.outbox.wait(IDLE_SECONDS)
             for publication in due:
+                self.outages.begun(_destination(publication), publication.id)
                 self._running[publication.id] = publication
                 publications.create_task(self._work(publication), name=f"announce-{publication.id}")
 
@@ -59,6 +65,7 @@ class Announcer:
         except Exception:  # the same, by a mistake of ours, which must not end the publications beside it
             log.exception("publication.unsettled", publisher=publication.publisher)
         finally:
+            self.outages.given_up(_destination(publication), publication.id)
             # What has passed to another holder, and from him back to us, is still under way.
             if self._running.get(publication.id) is publication:
                 del self._running[publication.id]
@@ -67,9 +74,29 @@ class Announcer:
         """Make one publication and settle it."""
         result = await self._publish(publication)
         self.counted(publication.publisher, _word(result))
-        await self.outbox.settle(publication, result)
+        failed = await self.outbox.settle(publication, self._together(publication, result))
+        if failed is not None:
+            if failed != result:
+                self.counted(publication.publisher, _word(failed))
+            log.error(
+                "publication.failed",
+                publisher=publication.publisher,
+                verdict_id=publication.verdict_id,
+                reason=failed.reason,
+                detail=failed.detail,
+            )
 
-    async def _publish(self, publication: Publication) -> Published | PublishLater | PublishFailed:
+    def _together(self, publication: Publication, result: Result) -> Result:
+        """What met a destination that does not answer waits for it together with all others."""
+        later = result if isinstance(result, PublishLater) else None
+        reason, asked = (later.reason, later.delay_seconds) if later else ("", None)
+        seconds = self.outages.ended(_destination(publication), publication.id, reason, asked)
+        return result if later is None or seconds is None else replace(later, delay_seconds=seconds)
+
+    async def _due(self, working: Sequence[Publication]) -> Sequence[Publication]:
+        return await self.outbox.due(1, working=working, without=self.outages.closed())
+
+    async def _publish(self, publication: Publication) -> Result:
         publisher = self.publishers.get(publication.publisher)
         if publisher is None:
             return PublishFailed(reason="no-such-publisher", detail=f"{publication.publisher} is no longer configured")
@@ -80,12 +107,13 @@ class Announcer:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await publisher.publish(verdict, Noted(self.outbox, publication))
         except RetryableError as error:
-            return PublishLater(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds)
+            asked = error.retry_after_seconds
+            return PublishLater(reason=error.reason, detail=str(error), delay_seconds=asked, outside=error.outside)
         except PermanentError as error:
-            log.error("publication.failed", publisher=publication.publisher, reason=error.reason, detail=str(error))
             return PublishFailed(reason=error.reason, detail=str(error))
         except TimeoutError:
-            return PublishLater(reason="timed-out", detail=f"{publication.publisher} took longer than {PUBLISH_SECONDS:.0f} s")
+            detail = f"{publication.publisher} took longer than {PUBLISH_SECONDS:.0f} s"
+            return PublishLater(reason="timed-out", detail=detail, outside=True)
         except Exception as error:  # the job boundary: one bad verdict must not stop the others
             log.exception("publication.crashed", publisher=publication.publisher, verdict_id=publication.verdict_id)
             return PublishLater(reason="internal", detail=type(error).__name__)
@@ -105,6 +133,11 @@ class Noted:
         self.noted = text
 
 
+def destination_name(destination: tuple[str, Host]) -> str:
+    """As logs and metrics call a publisher for the images of one registry."""
+    return " for ".join(destination)
+
+
 async def _open(publisher: Publisher) -> None:
     try:
         async with asyncio.timeout(PUBLISH_SECONDS):
@@ -119,7 +152,11 @@ async def _open(publisher: Publisher) -> None:
         log.info("publisher.ready", publisher=publisher.name)
 
 
-def _word(result: Published | PublishLater | PublishFailed) -> str:
+def _destination(publication: Publication) -> tuple[str, Host]:
+    return publication.publisher, publication.registry
+
+
+def _word(result: Result) -> str:
     match result:
         case Published():
             return "published"

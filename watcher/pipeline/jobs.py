@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, NoReturn
 
 import structlog
 
-from watcher.backlog.protocol import Backlog, Dead, Job, Retry, Settlement
+from watcher.backlog.protocol import Backlog, Job, Lane, Retry, Settlement
 from watcher.model.errors import RetryableError
+from watcher.model.reference import Host
 from watcher.pipeline.lanes import LONG_SECONDS, in_slots, open_lanes
+from watcher.pipeline.outages import Outages
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +29,16 @@ class _Work(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Jobs:
-    """`work` does one job; whatever can go wrong with it is a settlement too."""
+    """`work` does one job; whatever can go wrong with it is a settlement too.
+
+    `outages` is of registries by host. `buried` is told why a job became a dead letter.
+    """
 
     backlog: Backlog
     work: Callable[[Job], Awaitable[Settlement]]
     slots: int
+    outages: Outages[Host] = field(default_factory=lambda: Outages(kind="registry"))
+    buried: Callable[[str], None] = lambda _reason: None
     renew_seconds: float = RENEW_SECONDS
     long_seconds: float = LONG_SECONDS
     _running: dict[str, _Work] = field(default_factory=dict, init=False)  # by the job's id
@@ -45,12 +52,13 @@ class Jobs:
         while True:
             under_way = [(each.job.lane, loop.time() - each.begun) for each in self._running.values()]
             lanes = open_lanes(in_slots(under_way, long_seconds=self.long_seconds), slots=self.slots)
-            leased = await self.backlog.lease(lanes, 1, working=self._working()) if lanes else ()
+            leased = await self._lease(lanes) if lanes else ()
             if not leased:
                 await self.backlog.wait(IDLE_SECONDS)
             for job in leased:
                 # One that we still work on without holding it any more is done by whom it comes to, which can be us.
                 self._drop(job.id)
+                self.outages.begun(job.push.registry, job.id)
                 self._running[job.id] = _Work(job, jobs.create_task(self._do(job), name=f"job-{job.id}"), loop.time())
 
     async def renew(self) -> NoReturn:
@@ -67,6 +75,9 @@ class Jobs:
                 if job.id in self._running and self._running[job.id].job is job:
                     self._drop(job.id)
 
+    async def _lease(self, lanes: Sequence[Lane]) -> Sequence[Job]:
+        return await self.backlog.lease(lanes, 1, working=self._working(), without=self.outages.closed())
+
     def _working(self) -> Sequence[Job]:
         return [each.job for each in self._running.values()]
 
@@ -79,16 +90,29 @@ class Jobs:
     async def _do(self, job: Job) -> None:
         try:
             with structlog.contextvars.bound_contextvars(job=job.id):
-                settlement = await self.work(job)
-                if isinstance(settlement, (Retry, Dead)):
+                settlement = self._together(job, await self.work(job))
+                dead = await self.backlog.settle(job, settlement)
+                if dead is not None:
+                    push = job.push
+                    image = f"{push.registry}/{push.repository}" + (f"@{push.digest}" if push.digest else f":{push.tag}")
+                    log.error("job.given_up", image=image, reason=dead.reason, detail=dead.detail, attempt=job.attempt)
+                    self.buried(dead.reason)
+                elif isinstance(settlement, Retry):
                     log.warning("job.postponed", reason=settlement.reason, detail=settlement.detail, attempt=job.attempt)
-                await self.backlog.settle(job, settlement)
         except RetryableError as error:
             # The lease runs out by itself and the job is done again, which is harmless.
             log.warning("job.unsettled", job=job.id, reason=error.reason, detail=str(error))
         except Exception:  # the same, by a mistake of ours, which must not end the jobs beside it
             log.exception("job.unsettled", job=job.id)
         finally:
+            self.outages.given_up(job.push.registry, job.id)
             # What has passed to another holder is his.
             if job.id in self._running and self._running[job.id].job is job:
                 del self._running[job.id]
+
+    def _together(self, job: Job, settlement: Settlement) -> Settlement:
+        """What met a registry that does not answer waits for it together with all others."""
+        retry = settlement if isinstance(settlement, Retry) else None
+        reason, asked = (retry.reason, retry.delay_seconds) if retry else ("", None)
+        seconds = self.outages.ended(job.push.registry, job.id, reason, asked)
+        return settlement if retry is None or seconds is None else replace(retry, delay_seconds=seconds)

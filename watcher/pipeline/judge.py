@@ -60,7 +60,7 @@ class Judge:
                 return Retry(reason=error.reason, detail=str(error), delay_seconds=job.attempt * 1.0)
             return await self._missing(job, error)
         except RetryableError as error:
-            return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds, outside=True)
+            return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds, outside=error.outside)
         except ConfigurationError as error:
             return Retry(reason=error.reason, detail=str(error), outside=True)
         except PermanentError as error:

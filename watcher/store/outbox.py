@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from random import random
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
+from watcher.model.reference import Host
 from watcher.store.protocol import Publication, Published, PublishFailed, PublishLater
 from watcher.store.statements import Transactions
 from watcher.store.tables import publication
@@ -19,8 +20,12 @@ LEASE = timedelta(minutes=3)
 FIRST_DELAY_SECONDS = 2.0
 # A receiver that comes back is told within this time.
 LONGEST_DELAY_SECONDS = 900.0
-# Together with the delays, about a day: a destination that is down for longer needs a person, who finds it listed as failed.
+# Of failures of our own. With the delays, about a day.
 MAX_ATTEMPTS = 100
+# How long a destination may be down before what it is to be told needs a person, who finds it listed as failed.
+PATIENCE = timedelta(days=7)
+# More than this between two failures is a clock that was set, or a daemon that was off.
+LONGEST_STEP = timedelta(days=1)
 MAX_NOTE = 4096
 KEEP_EVERY = timedelta(minutes=1)
 OPEN = ("waiting", "leased")
@@ -36,11 +41,13 @@ class StoredOutbox:
         *,
         bell: Wakeup | None = None,
         max_attempts: int = MAX_ATTEMPTS,
+        patience: timedelta = PATIENCE,
         jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
         self._clock = clock
         self._max_attempts = max_attempts
+        self._patience_seconds = patience.total_seconds()
         self._bell = bell or Wakeup()
         # Only the writer looks at these.
         self._latest = self._keep_at = datetime.min.replace(tzinfo=UTC)
@@ -56,7 +63,9 @@ class StoredOutbox:
         statement = update(publication).where(publication.c.state == "leased").values(attempts=publication.c.attempts - 1)
         await self._database.write(lambda connection: connection.execute(statement))
 
-    async def due(self, limit: int, *, working: Collection[Publication] = ()) -> Sequence[Publication]:
+    async def due(
+        self, limit: int, *, working: Collection[Publication] = (), without: Collection[tuple[str, Host]] = ()
+    ) -> Sequence[Publication]:
         """Take at most `limit` publications whose time has come; see `Outbox.due`."""
         now = self._clock()
 
@@ -77,7 +86,7 @@ class StoredOutbox:
             )
             statement = (
                 select(publication)
-                .where(publication.c.state == "waiting", publication.c.due_at <= now, ~held_back)
+                .where(publication.c.state == "waiting", publication.c.due_at <= now, ~held_back, *map(_elsewhere, without))
                 .order_by(publication.c.due_at, publication.c.id)
                 .limit(limit)
                 # Where several write at a time, each takes what no other is just taking; SQLite has one writer and needs none.
@@ -88,7 +97,8 @@ class StoredOutbox:
                     id=row.id,
                     verdict_id=row.verdict_id,
                     publisher=row.publisher,
-                    attempt=row.attempts + 1,
+                    registry=Host(row.subject.partition("/")[0]),
+                    attempt=row.attempts - row.outside + 1,
                     progress=row.progress,
                     lease=row.lease + 1,
                 )
@@ -127,25 +137,37 @@ class StoredOutbox:
             raise ValueError(f"a note of {len(progress)} characters")
         await self._database.write(lambda connection: _change(connection, publication, {"progress": progress}))
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
-        """Close or release a publication. One whose lease has passed to another attempt is left alone."""
-        values = {"lease_until": None, **self._settled(publication, result, self._clock())}
-        await self._database.write(lambda connection: _change(connection, publication, values))
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> PublishFailed | None:
+        """Close or release a publication; see `Outbox.settle`."""
+        now, outside = self._clock(), isinstance(result, PublishLater) and result.outside
+
+        def run(connection: Connection) -> PublishFailed | None:
+            outside_seconds = _outside_seconds(connection, publication, now) if outside else 0.0
+            values = {"lease_until": None, **self._settled(publication, result, now, outside_seconds)}
+            changed = _change(connection, publication, {**values, **_trouble(outside_seconds)})
+            failed = changed and values["state"] == "failed"
+            return PublishFailed(reason=values["reason"], detail=values["detail"]) if failed else None
+
+        failed = await self._database.write(run)
         self._bell.ring()  # the next one of its subject is held back no longer
+        return failed
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new due; see `Outbox.wait`."""
         await self._bell.wait(seconds)
 
     def _settled(
-        self, publication: Publication, result: Published | PublishLater | PublishFailed, now: datetime
+        self, publication: Publication, result: Published | PublishLater | PublishFailed, now: datetime, outside_seconds: float
     ) -> Mapping[str, Any]:
         match result:
             case Published():
                 return {"state": "published", "reason": "", "detail": ""}
-            case PublishLater(reason=reason, detail=detail) if publication.attempt < self._max_attempts:
-                due_at = now + timedelta(seconds=self._delay(publication.attempt, result.delay_seconds))
-                return {**_waiting(due_at, since=now), "reason": reason, "detail": detail}
+            case PublishLater(reason=reason, detail=detail, delay_seconds=asked, outside=outside) if (
+                outside_seconds < self._patience_seconds if outside else publication.attempt < self._max_attempts
+            ):
+                longer = outside and asked is None
+                delay = self._backoff.as_long_again(outside_seconds) if longer else self._delay(publication.attempt, asked)
+                return {**_waiting(now + timedelta(seconds=delay), since=now), "reason": reason, "detail": detail}
             case PublishLater(reason=reason, detail=detail) | PublishFailed(reason=reason, detail=detail):
                 return {"state": "failed", "reason": reason, "detail": detail}
 
@@ -157,10 +179,26 @@ def _waiting(due_at: datetime, *, since: datetime | None = None) -> dict[str, An
     return {"state": "waiting", "due_at": due_at, "waits_since": since or due_at, "lease_until": None}
 
 
-def _change(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> None:
-    """Nothing when the lease has passed to another attempt."""
-    connection.execute(
-        update(publication)
-        .where(publication.c.id == taken.id, publication.c.state == "leased", publication.c.lease == taken.lease)
-        .values(**values)
-    )
+def _change(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> bool:
+    """Nothing, and false, when the lease has passed to another attempt."""
+    held = publication.c.id == taken.id, publication.c.state == "leased", publication.c.lease == taken.lease
+    return bool(connection.execute(update(publication).where(*held).values(**values)).rowcount)
+
+
+def _outside_seconds(connection: Connection, taken: Publication, now: datetime) -> float:
+    """How long in a row it has failed by nothing of its own, until now; more than 0."""
+    statement = select(publication.c.outside_seconds, publication.c.waits_since).where(publication.c.id == taken.id)
+    row = connection.execute(statement).one_or_none()
+    if row is None or not row.outside_seconds or row.waits_since is None:
+        return FIRST_DELAY_SECONDS  # before, it only waited
+    step = min(max(now - row.waits_since, timedelta()), LONGEST_STEP)
+    return float(row.outside_seconds + step.total_seconds())
+
+
+def _trouble(outside_seconds: float) -> dict[str, Any]:
+    return {"outside": publication.c.outside + int(outside_seconds > 0), "outside_seconds": outside_seconds}
+
+
+def _elsewhere(closed: tuple[str, Host]) -> ColumnElement[bool]:
+    publisher, registry = closed
+    return ~and_(publication.c.publisher == publisher, publication.c.subject.startswith(f"{registry}/", autoescape=True))

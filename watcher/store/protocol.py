@@ -102,6 +102,7 @@ class VerdictStore(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """One verdict on its way to one publisher. `attempt` counts from 1; `progress` is what an earlier attempt noted.
+    `registry` is its subject's.
 
     `lease` tells this holder of it from every other one, before and after.
     """
@@ -109,6 +110,7 @@ class Publication:
     id: int
     verdict_id: str
     publisher: str
+    registry: Host
     attempt: int
     progress: str = ""
     lease: int = field(default=0, compare=False)
@@ -121,11 +123,15 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishLater:
-    """Try again; None lets the outbox's own backoff decide. After the last attempt it becomes failed."""
+    """Try again; None lets the outbox's own backoff decide. After the last attempt it becomes failed.
+
+    `outside` says that the trouble is the destination's. It counts as no attempt, and is waited out for a week.
+    """
 
     reason: str
     detail: str
     delay_seconds: float | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +145,13 @@ class PublishFailed:
 class Outbox(Protocol):
     """Publications that are still to be made. At least once; in order per publisher and subject."""
 
-    async def due(self, limit: int, *, working: Collection[Publication] = ()) -> Sequence[Publication]:
+    async def due(
+        self, limit: int, *, working: Collection[Publication] = (), without: Collection[tuple[str, Host]] = ()
+    ) -> Sequence[Publication]:
         """Take at most `limit` publications whose time has come; each is leased and returns by itself if never settled.
 
         Never two of one (publisher, subject) at a time. Those that the caller is `working` on are renewed first: see
-        `Backlog.lease` (watcher/backlog/protocol.py).
+        `Backlog.lease` (watcher/backlog/protocol.py). None by a publisher about images of a registry that are `without`.
         """
         ...
 
@@ -155,8 +163,11 @@ class Outbox(Protocol):
         """
         ...
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
-        """Close or release a publication. One whose lease has passed to another attempt is left alone."""
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> PublishFailed | None:
+        """Close or release a publication. One whose lease has passed to another attempt is left alone.
+
+        Gives why it has failed for good now: the result itself, or one more failure than is put up with.
+        """
         ...
 
     async def wait(self, seconds: float) -> None:

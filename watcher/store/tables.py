@@ -7,6 +7,7 @@ then need a ninth of the rows that one row per image and package would.
 from sqlalchemy import (
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -159,8 +160,8 @@ verdict = Table(
 )
 
 # The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting
-# `due_at` is when to try, while leased `lease_until` is when it comes back. `lease` and `waits_since` are as those of a job
-# (watcher/backlog/tables.py). `progress` is what its publisher noted on the way.
+# `due_at` is when to try, while leased `lease_until` is when it comes back. `lease`, `waits_since`, `outside` and
+# `outside_seconds` are as those of a job (watcher/backlog/tables.py). `progress` is what its publisher noted on the way.
 publication = Table(
     "publication",
     metadata,
@@ -177,6 +178,8 @@ publication = Table(
     Column("progress", Text, nullable=False, server_default=""),
     Column("lease", Integer, nullable=False, server_default="0"),
     Column("waits_since", UtcTime),
+    Column("outside", Integer, nullable=False, server_default="0"),
+    Column("outside_seconds", Float, nullable=False, server_default="0"),
     UniqueConstraint("verdict_id", "publisher"),
     Index("ix_publication_due", "state", "due_at"),
     Index("ix_publication_subject", "subject", "publisher", "state"),

@@ -15,13 +15,13 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.registries import MemoryRegistries
 from tests.doubles.routes import sending
 from tests.doubles.verdicts import SUBJECT, a_verdict
-from watcher.backlog.protocol import Arrival, Done, Job, JobRow, Lane, Settlement
+from watcher.backlog.protocol import Arrival, Dead, Done, Job, JobRow, Lane, Settlement
 from watcher.backlog.sqlite import LEASE_SECONDS, SqliteBacklog
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError
 from watcher.model.push import Push, Pushed
-from watcher.model.reference import Reference, Tag
+from watcher.model.reference import Host, Reference, Tag
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.gathering import Gathering
@@ -56,17 +56,19 @@ class StumblingBacklog(SqliteBacklog):
     leasing: Sequence[Exception | None] = ()
     settling: Sequence[Exception | None] = ()
 
-    async def lease(self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = ()) -> Sequence[Job]:
+    async def lease(
+        self, lanes: Collection[Lane], limit: int, *, working: Collection[Job] = (), without: Collection[Host] = ()
+    ) -> Sequence[Job]:
         error, self.leasing = (self.leasing or (None,))[0], self.leasing[1:]
         if error is not None:
             raise error
-        return await super().lease(lanes, limit, working=working)
+        return await super().lease(lanes, limit, working=working, without=without)
 
-    async def settle(self, job: Job, settlement: Settlement) -> None:
+    async def settle(self, job: Job, settlement: Settlement) -> Dead | None:
         error, self.settling = (self.settling or (None,))[0], self.settling[1:]
         if error is not None:
             raise error
-        await super().settle(job, settlement)
+        return await super().settle(job, settlement)
 
 
 class StumblingOutbox(StoredOutbox):
@@ -75,17 +77,19 @@ class StumblingOutbox(StoredOutbox):
     taking: Sequence[Exception | None] = ()
     settling: Sequence[Exception | None] = ()
 
-    async def due(self, limit: int, *, working: Collection[Publication] = ()) -> Sequence[Publication]:
+    async def due(
+        self, limit: int, *, working: Collection[Publication] = (), without: Collection[tuple[str, Host]] = ()
+    ) -> Sequence[Publication]:
         error, self.taking = (self.taking or (None,))[0], self.taking[1:]
         if error is not None:
             raise error
-        return await super().due(limit, working=working)
+        return await super().due(limit, working=working, without=without)
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> None:
+    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> PublishFailed | None:
         error, self.settling = (self.settling or (None,))[0], self.settling[1:]
         if error is not None:
             raise error
-        await super().settle(publication, result)
+        return await super().settle(publication, result)
 
 
 class RefusingRegistries(MemoryRegistries):

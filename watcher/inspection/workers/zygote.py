@@ -44,6 +44,7 @@ class ZygoteLostError(RetryableError):
     """The process that workers come from ended, and its workers with it. The next request starts another."""
 
     reason = "process-died"
+    outside = False  # perhaps not by chance
 
 
 class SandboxUnavailableError(ConfigurationError):

@@ -1,0 +1,102 @@
+"""Registries and receivers that do not answer: whoever needs one waits together with the others, and one of them looks.
+
+Nothing here is kept: after a restart each is taken to be up, and found out again by the first few who ask.
+"""
+
+import random
+import time
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import structlog
+
+from watcher.kit.backoff import Backoff
+from watcher.model.errors import RegistryUnavailableError, ThrottledError
+
+K = TypeVar("K", bound=Hashable)
+
+log = structlog.get_logger(__name__)
+
+# What concerns everybody who asks there, not this image or verdict.
+OUTAGES = frozenset({RegistryUnavailableError.reason, ThrottledError.reason, "receiver-unavailable", "timed-out"})
+# So many in a row, without one between them that was answered: fewer may be about one broken image.
+TOLERATED = 3
+FIRST_DELAY_SECONDS = 2.0
+# One request every half minute burdens nobody, and whoever comes back is noticed within it.
+LONGEST_DELAY_SECONDS = 30.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Outage:
+    """One that failed last. `failures` in a row; `looking` is who was sent in spite of them, while nothing is heard of him."""
+
+    since: float
+    failures: int = 0
+    resumes_at: float = float("-inf")
+    looking: Hashable = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Outages(Generic[K]):
+    """Who is not to be asked now. Used on one event loop.
+
+    `kind` is what they are called in the log, `label` how one is called there; `shown` is told (label, whether it is up) at each
+    change.
+    """
+
+    kind: str
+    label: Callable[[K], str] = str
+    shown: Callable[[str, bool], None] = lambda _label, _up: None
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+    _failing: dict[K, Outage] = field(default_factory=dict, init=False)
+
+    def closed(self) -> Collection[K]:
+        """Those to which nobody is to be sent now: until the time of the next look has come, and while somebody looks."""
+        now = self.clock()
+        return [
+            name
+            for name, each in self._failing.items()
+            if each.failures >= TOLERATED and (each.looking is not None or now < each.resumes_at)
+        ]
+
+    def begun(self, name: K, who: Hashable) -> None:
+        """`who` has been sent there. Each must be `ended` or `given_up`."""
+        outage = self._failing.get(name)
+        if outage is not None and outage.failures >= TOLERATED:
+            outage.looking = who
+
+    def given_up(self, name: K, who: Hashable) -> None:
+        """Who was sent came back without having found out. Nothing when it has been said how it went."""
+        outage = self._failing.get(name)
+        if outage is not None and outage.looking == who:
+            outage.looking = None
+
+    def ended(self, name: K, who: Hashable, reason: str, asked_seconds: float | None = None) -> float | None:
+        """How it went: with one of `OUTAGES` as the reason nobody answered, or asked to be left alone for `asked_seconds`.
+
+        Gives in how many seconds the next may go, None when that is nobody's business here.
+        """
+        now = self.clock()
+        if reason not in OUTAGES:
+            ended = self._failing.pop(name, None)
+            if ended is not None and ended.failures >= TOLERATED:
+                log.info("outage.ended", kind=self.kind, name=self.label(name), seconds=round(now - ended.since, 1))
+                self.shown(self.label(name), True)
+            return None
+        outage = self._failing.setdefault(name, Outage(since=now))
+        self.given_up(name, who)
+        if now >= outage.resumes_at:
+            outage.failures += 1
+            if outage.failures == TOLERATED:
+                log.warning("outage.begun", kind=self.kind, name=self.label(name), reason=reason)
+                self.shown(self.label(name), False)
+            outage.resumes_at = now
+        # One that was sent before it was known says nothing new, but may have been asked for more.
+        if outage.failures >= TOLERATED:
+            again = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=self.jitter)
+            delay = again.after(outage.failures - TOLERATED + 1) if asked_seconds is None else asked_seconds
+            outage.resumes_at = max(outage.resumes_at, now + delay)
+            return outage.resumes_at - now
+        return None
