@@ -14,10 +14,12 @@ from watcher.model.errors import ConfigurationError
 
 # A policy of a thousand rules has about 20 000 values; "billion laughs" has 10^9.
 MAX_VALUES = 500_000
+# Policies go nine deep. libyaml calls itself for every level that it composes, and ends the process beyond some thousands.
+MAX_DEPTH = 64
 
 Path = tuple[str | int, ...]
 
-_PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +57,36 @@ def parse_yaml(text: str, file: str) -> list[YamlSource]:
     """Every document of a YAML text. Dates are left as text: rules and settings decide what a value means.
 
     Raises:
-        ConfigurationError: not YAML, a duplicate key, a key that is not text, or more than MAX_VALUES values.
+        ConfigurationError: not YAML, a duplicate key, a key that is not text, more than MAX_VALUES values or MAX_DEPTH levels.
     """
     try:
+        _check_depth(text, file)
         return [_source(node, file) for node in yaml.compose_all(text, Loader=_TextDatesLoader)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
         raise ConfigurationError(f"{place}: {error.problem or error.context}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.reader.ReaderError as error:
+        raise ConfigurationError(f"{file}: cannot be read as YAML: {error.reason}, character {error.position + 1}") from error
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigurationError(f"{file}: cannot be read as YAML: {error!s:.200}") from error
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Count the levels in the events, which are read one after the other, before anything is composed of them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_TextDatesLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                raise _too_deep(f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _too_deep(place: str) -> ConfigurationError:
+    return ConfigurationError(f"{place}: nested more than {MAX_DEPTH} deep")
 
 
 class _TextDatesLoader(yaml.CSafeLoader):
@@ -87,8 +109,11 @@ def _source(root: yaml.Node, file: str) -> YamlSource:
             raise ConfigurationError(f"{file}: more than {MAX_VALUES} values")
         place = (node.start_mark.line + 1, node.start_mark.column + 1)
         positions.setdefault(path, place)
-        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_COLLECTIONS:
-            raise ConfigurationError(f"{file}:{place[0]}:{place[1]}: tag {node.tag[:80]} means nothing here")
+        where = f"{file}:{place[0]}:{place[1]}"
+        if len(path) > MAX_DEPTH:
+            raise _too_deep(where)  # by an alias, which may contain itself
+        if node.tag not in _PLAIN_TAGS:
+            raise ConfigurationError(f"{where}: tag {node.tag[:80]} means nothing here")
         if isinstance(node, yaml.MappingNode):
             built: dict[str, Any] = {}
             for key_node, value_node in node.value:
@@ -106,6 +131,9 @@ def _source(root: yaml.Node, file: str) -> YamlSource:
             return built
         if isinstance(node, yaml.SequenceNode):
             return [build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return constructor.construct_object(node)
+        try:
+            return constructor.construct_object(node)
+        except (ValueError, KeyError, IndexError, OverflowError) as error:
+            raise ConfigurationError(f"{where}: not a value that can be read as {node.tag.rpartition(':')[2]}") from error
 
     return YamlSource(file=file, value=build(root, ()), positions=positions, keys=keys)

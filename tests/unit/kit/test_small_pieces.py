@@ -115,6 +115,49 @@ def test_yaml_that_expands_without_end_is_refused() -> None:
         parse_yaml(bomb, "f.yaml")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 40_000, "{a: " * 40_000, "- " * 40_000 + "a", "? " * 40_000 + "a", "".join(" " * level + "a:\n" for level in range(99))],
+    ids=["lists", "mappings", "sequences", "keys", "indented"],
+)
+def test_yaml_that_is_too_deep_is_refused(text: str) -> None:
+    """At the place where it goes too far. What composes YAML ends the process when it is asked to go deep enough."""
+    with pytest.raises(ConfigurationError, match=r"^f\.yaml:\d+:\d+: nested more than 64 deep$"):
+        parse_yaml(text, "f.yaml")
+
+
+def test_an_alias_that_contains_itself_is_refused() -> None:
+    """It would be endless."""
+    for text in ("a: &a [*a]", "&a {b: *a}", "a: &a {b: &b [*a, *b]}"):
+        with pytest.raises(ConfigurationError, match=r"^f\.yaml:\d+:\d+: nested more than 64 deep$"):
+            parse_yaml(text, "f.yaml")
+
+
+def test_aliases_that_lead_deep_are_refused() -> None:
+    """However flat the text is."""
+    text = "a0: &a0 [x]\n" + "".join(f"a{level}: &a{level} [*a{level - 1}]\n" for level in range(1, 3000))
+    with pytest.raises(ConfigurationError, match="nested more than 64 deep"):
+        parse_yaml(text, "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: " + "1" * 5000, r"f\.yaml:1:4: not a value that can be read as int"),
+        ("a: !!bool perhaps", r"f\.yaml:1:4: not a value that can be read as bool"),
+        ("a: !!int ''", r"f\.yaml:1:4: not a value that can be read as int"),
+        ("a: !!float one", r"f\.yaml:1:4: not a value that can be read as float"),
+        ("a: !!binary =", r"f\.yaml:1:4: tag tag:yaml.org,2002:binary means nothing here"),
+        ("a: !!timestamp never", r"f\.yaml:1:4: tag tag:yaml.org,2002:timestamp means nothing here"),
+        ("a: b\0", r"f\.yaml: cannot be read as YAML: .*, character 5"),
+    ],
+)
+def test_a_value_that_is_none_is_refused(text: str, what: str) -> None:
+    """With its place, in one sentence."""
+    with pytest.raises(ConfigurationError, match=f"^{what}$"):
+        parse_yaml(text, "f.yaml")
+
+
 async def test_a_wakeup_rung_early_is_not_missed() -> None:
     """Work that arrives between two looks is found without waiting."""
     wakeup = Wakeup()
