@@ -12,7 +12,7 @@ class EvaluatorDiedError(RetryableError):
 
 
 class WrittenEvaluator:
-    """Gives `findings` for every case, or what `finds` makes of it, and remembers the cases."""
+    """Gives `findings` for every case, or what `finds` makes of it, and remembers the cases; or raises `error`."""
 
     def __init__(self, findings: Sequence[Finding] = ()) -> None:
         self.findings = tuple(findings)
@@ -21,11 +21,14 @@ class WrittenEvaluator:
         self.outcome = Outcome.PASS
         self.cases: list[Case] = []
         self.dead = False
+        self.error: Exception | None = None
         self.revision = "sha256:" + "5" * 64
 
     async def evaluate(self, case: Case) -> Judgement:
         if self.dead:
             raise EvaluatorDiedError("the process that evaluates died")
+        if self.error is not None:
+            raise self.error
         self.cases.append(case)
         sections = dict(case.inventory.sections) if case.inventory else {}
         return Judgement(

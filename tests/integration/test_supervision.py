@@ -169,10 +169,10 @@ async def test_every_loop_fails_and_the_verdict_comes(tmp_path: Path, error: Exc
     def stumbling(owner: object, name: str) -> None:
         original, errors = getattr(owner, name), [error]
 
-        async def call(*arguments: Any) -> Any:
+        async def call(*arguments: Any, **named: Any) -> Any:
             if errors:
                 raise errors.pop()
-            return await original(*arguments)
+            return await original(*arguments, **named)
 
         # What a store that is full raises cannot be had for one call only.
         monkeypatch.setattr(owner, name, call)

@@ -1,17 +1,19 @@
 """The process that evaluates: reads policies once, then judges one case after another. Run with `-m`, spoken to in msgpack."""
 
 import resource
+import traceback
 
 import msgspec
 
 from watcher.evaluation.policies.loading import PolicySources, PolicyText, from_texts
-from watcher.evaluation.protocol import Case
+from watcher.evaluation.protocol import Case, Judgement
 from watcher.evaluation.settings import OnNoMatch
 from watcher.kit.processes import Answer, Refusal, serve
 from watcher.model.errors import PolicyError
 
 # An expression can double a text thirty times. The facts of an image of three million files take about 1 GiB.
 MAX_ADDRESS_BYTES = 4 * 2**30
+TRACE_CHARACTERS = 4000
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,14 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[PolicyText, ...]
     overrides: dict[str, tuple[str, ...]]
     on_no_match: OnNoMatch
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement; or the name of the error that there is instead of one, with the end of its traceback."""
+
+    judgement: Judgement | None = None
+    error: str = ""
+    trace: str = ""
 
 
 def greeting_of(sources: PolicySources) -> bytes:
@@ -47,7 +57,11 @@ def begin(greeting: bytes) -> Answer:
     encoder = msgspec.msgpack.Encoder()
 
     def answer(question: bytes) -> bytes:
-        return encoder.encode(policies.evaluate(decoder.decode(question)))
+        try:
+            answered = Answered(judgement=policies.evaluate(decoder.decode(question)))
+            return encoder.encode(answered)
+        except Exception as error:  # noqa: BLE001  asking again would end the same way: the image is told so, and others are judged
+            return encoder.encode(Answered(error=type(error).__name__, trace=traceback.format_exc(limit=-10)[-TRACE_CHARACTERS:]))
 
     return answer
 

@@ -4,13 +4,22 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+import structlog
 
-from watcher.evaluation.child import greeting_of
+from watcher.evaluation.child import Answered, greeting_of
 from watcher.evaluation.policies.loading import PolicySources
-from watcher.evaluation.protocol import Case, Judgement
-from watcher.kit.processes import ChildProgram, ChildRefusedError, ProcessPool
+from watcher.evaluation.protocol import Case, EvaluationFailedError, Judgement
+from watcher.kit.deaths import Deaths
+from watcher.kit.processes import ChildDiedError, ChildProgram, ChildRefusedError, ChildTimedOutError, ProcessPool
 from watcher.model.errors import PolicyError
 from watcher.model.verdict import PolicyName
+
+log = structlog.get_logger(__name__)
+
+# Processes that end over one image, or do not come to an end, until that is said of the image: it may have been chance once.
+MOST_DEATHS = 2
+# Those that somebody else killed, which is chance more often; but the kernel does it when an image takes all memory.
+MOST_KILLS = 5
 
 
 class ProcessEvaluator:
@@ -21,7 +30,8 @@ class ProcessEvaluator:
         program = ChildProgram(module="watcher.evaluation.child", greeting=greeting_of(sources), call_seconds=timeout_seconds)
         self._pool = ProcessPool(program, size=workers)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Judgement)
+        self._decoder = msgspec.msgpack.Decoder(Answered)
+        self._deaths = Deaths()
 
     @property
     def revision(self) -> str:
@@ -49,7 +59,24 @@ class ProcessEvaluator:
             answer = await self._pool.call(self._encoder.encode(case))
         except ChildRefusedError as error:
             raise PolicyError(str(error)) from error
-        return self._decoder.decode(answer)
+        except (ChildDiedError, ChildTimedOutError) as error:
+            self._count(case, error)
+            raise
+        self._deaths.survived(case.subject.digest)
+        answered = self._decoder.decode(answer)
+        if answered.judgement is None:
+            log.error("evaluation.failed", image=case.subject.name, error=answered.error, exception=answered.trace)
+            raise EvaluationFailedError(f"the policies could not be evaluated, by a mistake of the watcher's own: {answered.error}")
+        return answered.judgement
+
+    def _count(self, case: Case, error: ChildDiedError | ChildTimedOutError) -> None:
+        """Raises EvaluationFailedError when it is the image, not chance, that processes die of."""
+        if isinstance(error, ChildDiedError) and not error.answering:
+            return
+        most = MOST_KILLS if isinstance(error, ChildDiedError) and error.killed else MOST_DEATHS
+        count = self._deaths.count(case.subject.digest)
+        if count >= most:
+            raise EvaluationFailedError(f"the policies could not be evaluated in {count} attempts: {error}") from error
 
     async def aclose(self) -> None:
         await self._pool.aclose()

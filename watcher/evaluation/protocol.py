@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from watcher.model.errors import PermanentError
 from watcher.model.inventory import Inventory
 from watcher.model.knowledge import Knowledge
 from watcher.model.reference import Tag
@@ -45,6 +46,12 @@ class Judgement:
     reads_tags: bool = False
 
 
+class EvaluationFailedError(PermanentError):
+    """The policies cannot say anything of this case: asked again, they would fail again."""
+
+    reason = "evaluation-failed"
+
+
 class Evaluator(Protocol):
     """One loaded, valid revision of all policies."""
 
@@ -58,5 +65,6 @@ class Evaluator(Protocol):
 
         Raises:
             RetryableError: the process that evaluates died; calling again starts a new one.
+            EvaluationFailedError, FrameTooLargeError: no attempt at this case will bring a judgement.
         """
         ...

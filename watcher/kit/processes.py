@@ -30,11 +30,23 @@ _REAP_SECONDS = 5.0
 _IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 
 
+# Nobody sends these to himself: an operator does, a supervisor, or the kernel when memory is short.
+KILLING_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+
+
 class ChildDiedError(RetryableError):
-    """A child process ended before it answered. The next call starts another."""
+    """A child process ended before it answered. The next call starts another.
+
+    `answering`: it had been asked something, which may be why. `killed`: by somebody else.
+    """
 
     reason = "process-died"
     outside = False  # what it was asked may have been the death of it
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
+        self.answering = False
 
 
 class ChildTimedOutError(RetryableError):
@@ -193,7 +205,11 @@ class _Child:
 
     async def ask(self, question: bytes, timeout_seconds: float) -> bytes:
         self.calls += 1
-        _, content = await self._exchange(question, timeout_seconds)
+        try:
+            _, content = await self._exchange(question, timeout_seconds)
+        except ChildDiedError as error:
+            error.answering = not self.ended
+            raise
         return content
 
     def worn(self, program: ChildProgram) -> bool:
@@ -236,7 +252,9 @@ class _Child:
         except TimeoutError as error:
             raise ChildTimedOutError(f"a child process did not answer within {timeout_seconds:g} s") from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise ChildDiedError(f"a child process died: {await self._last_words()}") from error
+            words = await self._last_words()
+            killed = -(self.process.returncode or 0) in KILLING_SIGNALS
+            raise ChildDiedError(f"a child process died: {words}", killed=killed) from error
 
     async def _last_words(self) -> str:
         """How it ended and the last line it wrote."""

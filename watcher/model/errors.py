@@ -132,3 +132,9 @@ class TimedOutError(PermanentError):
     """An inspection took longer than its budget."""
 
     reason = "timed-out"
+
+
+class OwnFaultError(PermanentError):
+    """A mistake of ours, met again and again over the same image."""
+
+    reason = "internal"

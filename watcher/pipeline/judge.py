@@ -17,7 +17,7 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
-from watcher.pipeline.judging import Judging, Task
+from watcher.pipeline.judging import Judging, Task, own_fault
 from watcher.pipeline.pinning import Pinned, pin
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, publishers_of
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # A manifest can be announced a moment before every replica of its registry serves it; this many looks tell late from gone.
 LOOKS_BEFORE_GONE = 3
+# From this attempt on, a mistake of ours is said of the image that we make it over: it would be made again.
+LAST_ATTEMPT = 3
 # An event can be sent before its tag is written: a tag that leads elsewhere is looked at again after this.
 LOOK_AGAIN_SECONDS = 2.0
 # Of more digests than this that lose a tag at a time, the others are found by a sweep.
@@ -69,6 +71,8 @@ class Judge:
             if short := shortage(error):
                 return Retry(reason=short.reason, detail=str(short), outside=True)
             log.exception("job.crashed", job=job.id)
+            if job.attempt >= LAST_ATTEMPT and (ended := await self._given_up(job, error)):
+                return ended
             return Retry(reason="internal", detail=type(error).__name__)
 
     async def _judge(self, job: Job) -> Settlement:
@@ -118,6 +122,7 @@ class Judge:
             now=self.clock(),
             origin=Origin(source=job.source, received_at=job.received_at),
             tags_of=self._tags_of(job),
+            final=job.attempt >= LAST_ATTEMPT,
         )
 
     async def _ours(self, job: Job, pinned: Pinned) -> Settlement | None:
@@ -162,6 +167,20 @@ class Judge:
         task = self._task(job, Pinned(digest=job.push.digest, tags=(*job.tags, *known)))
         judged = [self.judging.unknown(task, job.push.media_type or "", error)]
         return await self._record(job, judged, time.monotonic(), children=())
+
+    async def _given_up(self, job: Job, error: Exception) -> Settlement | None:
+        """Say of the image that we fail over it; None when that cannot be said either."""
+        if job.push.digest is None:
+            return None
+        task = self._task(job, Pinned(digest=job.push.digest, tags=job.tags))
+        judged = [self.judging.unknown(task, job.push.media_type or "", own_fault(error))]
+        try:
+            return await self._record(job, judged, time.monotonic(), children=())
+        except RetryableError as unrecorded:
+            return Retry(reason=unrecorded.reason, detail=str(unrecorded), outside=True)
+        except Exception:
+            log.exception("job.crashed", job=job.id)
+            return None
 
     async def _move_tags(self, job: Job, judged: Judged) -> None:
         """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without."""

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
+import structlog
+
 from watcher.evaluation.protocol import Case, Evaluator
 from watcher.inspection.protocol import ImageInspector
+from watcher.kit.shortage import shortage
 from watcher.model.digest import Digest
 from watcher.model.errors import (
     CannotRunError,
     InvalidManifestError,
     NotAManifestError,
     NotFoundError,
+    OwnFaultError,
     PermanentError,
+    WatcherError,
 )
 from watcher.model.image import (
     INDEX_TYPES,
@@ -38,6 +43,8 @@ from watcher.pipeline.platforms import Platform, combined
 from watcher.registry.protocol import ImageSource
 from watcher.store.protocol import Judged
 
+log = structlog.get_logger(__name__)
+
 
 async def no_tags(_: Digest) -> Sequence[Tag]:
     """Nobody knows the images of an index by other names."""
@@ -49,6 +56,7 @@ class Task:
     """What to judge. `id` becomes the verdict's; `subject.digest` is the manifest's.
 
     `tags_of` gives the tags that an image of an index has of its own, `platforms` tells which entries of an index are wanted.
+    `final`: there is no other attempt, so a mistake of ours is said of the image instead of raised.
     """
 
     id: str
@@ -57,6 +65,7 @@ class Task:
     now: datetime
     origin: Origin | None = None
     action: str = "push"
+    final: bool = True
     platforms: Callable[[str], bool] = lambda _: True
     tags_of: Callable[[Digest], Awaitable[Sequence[Tag]]] = no_tags
 
@@ -115,6 +124,17 @@ class Judging:
         return replace(judged, looked=isinstance(error, InvalidManifestError))
 
     async def _judge_image(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Member:
+        try:
+            return await self._looked_at(task, source, manifest)
+        except WatcherError:
+            raise
+        except Exception as error:
+            if not task.final or shortage(error):
+                raise
+            log.exception("image.crashed", image=task.subject.name)
+            return Member(judged=self.unknown(task, manifest.media_type, own_fault(error)), platform="")
+
+    async def _looked_at(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Member:
         if isinstance(manifest.content, Manifest) and manifest.content.is_bare_artifact:
             return self._artefact(task, manifest, f"cannot run: {manifest.content.kind:.100}")
         try:
@@ -139,7 +159,10 @@ class Judging:
             knowledge=knowledge,
             action=task.action,
         )
-        judgement = await self.evaluator.evaluate(case)
+        try:
+            judgement = await self.evaluator.evaluate(case)
+        except PermanentError as error:
+            return self._undecided(task, inventory, error)
         verdict = Verdict(
             id=task.id,
             outcome=judgement.outcome,
@@ -158,6 +181,13 @@ class Judging:
             origin=task.origin,
         )
         return Judged(verdict=verdict, inventory=inventory, reads_tags=judgement.reads_tags)
+
+    def _undecided(self, task: Task, inventory: Inventory, error: PermanentError) -> Judged:
+        """The verdict about an image that has been looked at and cannot be judged, with the reason."""
+        reason = f"{error.reason}: {error}"
+        bare = self._bare(task, Outcome.UNKNOWN, inventory.media_type, reason, sections=dict(inventory.sections))
+        verdict = replace(bare.verdict, platform=inventory.platform, facts_revision=inventory.facts_revision)
+        return Judged(verdict=verdict, inventory=inventory)
 
     def _as_base(self, subject: Subject, inventory: Inventory) -> Inventory:
         """An image on the list of trusted bases that is built on nothing known: it is a base, and there is nothing to ask for."""
@@ -260,6 +290,11 @@ class Judging:
             reason=reason,
         )
         return Judged(verdict=verdict)
+
+
+def own_fault(error: Exception) -> OwnFaultError:
+    """What is said of an image that we fail over by a mistake of ours; the log has the rest."""
+    return OwnFaultError(f"the watcher fails over this image by a mistake of its own: {type(error).__name__}")
 
 
 def _listed_by(index: Digest, judged: Judged) -> Judged:

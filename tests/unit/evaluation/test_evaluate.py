@@ -391,3 +391,14 @@ def test_what_no_inspection_looks_at_is_said_in_one_place(make_policies: Policie
     later = ("vulnerabilities", "provenance", "drift")
     assert [claiming.sections[name] for name in later] == [plain.sections[name] for name in later]
     assert {plain.sections[name].state for name in later} == {SectionState.NOT_CONFIGURED}
+
+
+def test_a_rule_that_we_fail_over_is_unknown_and_the_others_have_their_say(make_policies: Policies, make_case: Cases) -> None:
+    """Facts that contradict themselves are a mistake of ours; it is said of the rule, which cannot skip it."""
+    torn = FileTable(path=["a"], kind=["f"], mode=[0o4755], uid=[], gid=[], size=[], link=[], layer=[])
+    policies = make_policies(
+        "- {id: torn, title: Files, each: files as f, on_missing: skip, when: 'f.uid == 7'}\n- {id: r, when: 'true'}"
+    )
+    judgement = policies.evaluate(make_case(files=torn))
+    assert [(each.rule, each.action) for each in judgement.findings] == [("p/torn", Action.UNKNOWN), ("p/r", Action.FAIL)]
+    assert judgement.findings[0].message.startswith("Files: could not be decided, by a mistake of the watcher's own: ")

@@ -2,19 +2,24 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import structlog
 
 from tests.unit.evaluation.conftest import Cases
-from watcher.evaluation.evaluator import ProcessEvaluator
+from watcher.evaluation.evaluator import MOST_KILLS, ProcessEvaluator
 from watcher.evaluation.policies.loading import load_policies
-from watcher.evaluation.protocol import Evaluator
+from watcher.evaluation.protocol import Case, EvaluationFailedError, Evaluator
 from watcher.evaluation.rules.policy_set import PolicySet
+from watcher.model.digest import Digest
 from watcher.model.errors import PolicyError, RetryableError
 from watcher.model.inventory import FileTable
 from watcher.model.verdict import Outcome, Section, SectionState
@@ -67,6 +72,47 @@ async def test_a_killed_process_is_retryable(evaluator: ProcessEvaluator, make_c
     with pytest.raises(RetryableError):
         await evaluator.evaluate(make_case())
     assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+
+
+async def test_an_image_that_processes_die_of_is_told_so(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """Killed again and again over one image, as by a machine whose memory it takes; but not because others died in between."""
+    other = make_case(digest=Digest("sha256:" + "9" * 64))
+    for _ in range(MOST_KILLS - 1):
+        await killed(evaluator, make_case(), RetryableError)
+    await killed(evaluator, other, RetryableError)
+    await killed(evaluator, make_case(), EvaluationFailedError)
+
+
+async def test_an_image_that_a_process_survives_starts_anew(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """What somebody else kills now and then says nothing of the image."""
+    for _ in range(2 * MOST_KILLS):
+        await killed(evaluator, make_case(), RetryableError)
+        assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+
+
+async def killed(evaluator: ProcessEvaluator, case: Case, error: type[Exception]) -> None:
+    """The process is killed while it has the case."""
+    await evaluator.start()
+    (child,) = evaluator._pool._alive
+    os.kill(child.process.pid, signal.SIGSTOP)
+    asking = asyncio.create_task(evaluator.evaluate(case))
+    while not child.calls:
+        await asyncio.sleep(0.01)
+    os.kill(child.process.pid, signal.SIGKILL)
+    with pytest.raises(error):
+        await asking
+
+
+async def test_a_case_that_cannot_be_read_is_told_at_once(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """The same case would fail again; the process that failed at it judges the next."""
+    (child,) = evaluator._pool._alive
+    broken = replace(make_case(), tag=object())  # type: ignore[arg-type]
+    with structlog.testing.capture_logs() as logged, pytest.raises(EvaluationFailedError, match="mistake of the watcher's own"):
+        evaluator._encoder = msgspec.msgpack.Encoder(enc_hook=lambda _: 1)
+        await evaluator.evaluate(broken)
+    assert [each["event"] for each in logged] == ["evaluation.failed"]
+    assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+    assert list(evaluator._pool._alive) == [child]
 
 
 async def test_many_cases_at_once_are_all_judged(evaluator: ProcessEvaluator, make_case: Cases) -> None:

@@ -13,12 +13,15 @@ from tests.doubles.judges import REPOSITORY, JudgeBench, an_image, open_judge
 from tests.doubles.registries import MemoryRegistries
 from tests.doubles.verdicts import FINDING, MOMENT
 from watcher.backlog.protocol import Arrival, Dead, Done, Lane, Retry
+from watcher.evaluation.protocol import EvaluationFailedError
 from watcher.inspection.image.base_image import listed_in
+from watcher.kit.processes import FrameTooLargeError
 from watcher.model.errors import InvalidManifestError, NotFoundError, PermanentError, RegistryUnavailableError
 from watcher.model.inventory import Base
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Tag
 from watcher.model.verdict import Section, SectionState
+from watcher.pipeline.judge import LAST_ATTEMPT
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index
 
@@ -122,6 +125,38 @@ async def test_a_machine_that_has_nothing_left_is_waited_for(bench: JudgeBench, 
     settlement = await bench.settled(bench.put(an_image()))
     assert isinstance(settlement, Retry)
     assert (settlement.reason, settlement.outside) == ("shortage", True)
+
+
+async def test_a_fault_of_ours_that_stays_is_said_of_the_image(bench: JudgeBench) -> None:
+    """After some attempts it is unknown, with what went wrong; nothing is tried for ever, and nothing goes without a verdict."""
+    bench.inspector.error = RecursionError("deep")
+    job = replace(await bench.job(bench.put(an_image())), attempt=LAST_ATTEMPT)
+    assert await bench.judge.judge(job) == Done(result="unknown")
+    verdict = await bench.verdicts.verdict(job.id)
+    assert verdict is not None
+    assert verdict.reason == "internal: the watcher fails over this image by a mistake of its own: RecursionError"
+
+
+async def test_facts_that_cannot_be_stored_are_said_of_the_image(bench: JudgeBench) -> None:
+    """The store refuses them every time, so the verdict goes without."""
+    bench.inspector.inventory = replace(bench.inspector.inventory, layers=(object(),))  # type: ignore[arg-type]
+    job = replace(await bench.job(bench.put(an_image())), attempt=LAST_ATTEMPT)
+    assert await bench.judge.judge(job) == Done(result="unknown")
+    verdict = await bench.verdicts.verdict(job.id)
+    assert verdict is not None
+    assert verdict.reason.startswith("internal: ")
+
+
+@pytest.mark.parametrize("error", [EvaluationFailedError("no"), FrameTooLargeError("1 GiB")])
+async def test_an_image_that_cannot_be_evaluated_is_unknown(bench: JudgeBench, error: PermanentError) -> None:
+    """With the reason, and with what the inspection has found."""
+    bench.evaluator.error = error
+    digest = bench.put(an_image())
+    assert await bench.settled(digest) == Done(result="unknown")
+    verdict = await bench.verdicts.latest(digest)
+    assert verdict is not None
+    assert verdict.reason == f"{error.reason}: {error}"
+    assert (verdict.platform, verdict.sections) == (bench.inspector.inventory.platform, bench.inspector.inventory.sections)
 
 
 async def test_a_signature_is_not_applicable_and_told_to_nobody(bench: JudgeBench) -> None:

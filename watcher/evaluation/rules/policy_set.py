@@ -56,7 +56,10 @@ class PolicySet:
                 if not document.inspected and not rule.reads_only_event:
                     undecided = True
                     continue
-                findings.extend(run.findings(policy, rule))
+                try:
+                    findings.extend(run.findings(policy, rule))
+                except Exception as error:  # noqa: BLE001  the other rules have their say
+                    findings.append(run.broken(rule, error))
         if not names and not undecided:
             findings.extend(self._no_match(document))
         outcomes = [_OUTCOMES[finding.action] for finding in findings]

@@ -52,6 +52,11 @@ class Run:
             own = {**own, **self._unknown(rule)}
         return self._item_findings(policy, rule, found, own)
 
+    def broken(self, rule: Rule, error: Exception) -> Finding:
+        """A rule that cannot be evaluated by a mistake of ours, which `on_missing: skip` does not hide."""
+        said = f"could not be decided, by a mistake of the watcher's own: {type(error).__name__}"
+        return _new(rule, Action.UNKNOWN, f"{rule.document.title or rule.document.id}: {said}", key="error")
+
     def _image_findings(self, policy: Policy, rule: Rule) -> Sequence[Finding]:
         activation = environment(None, "").Activation(self._values(policy, self._names(rule)))
         result = decision(rule, activation)
