@@ -222,7 +222,8 @@ class Metrics:
         self.publications.labels(publisher, result).inc()
 
     def count_registry_request(self, registry: str, status: int) -> None:
-        self.registry_requests.labels(registry, str(status)).inc()
+        """`status` 0 is a request that got no answer."""
+        self.registry_requests.labels(registry, str(status or "error")).inc()
 
     def count_store_error(self, reason: str) -> None:
         self.store_errors.labels(reason).inc()

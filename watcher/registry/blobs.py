@@ -163,6 +163,8 @@ class BlobTransfer:
                 raise RegistryUnavailableError(f"{self.what}: the certificate is not trusted; see ca_file") from error
             except (OSError, http.client.HTTPException, _CutError, RegistryUnavailableError) as error:
                 stop.check()  # a socket that was shut down under us looks like a cut
+                if not isinstance(error, WatcherError):
+                    self.loop.call_soon_threadsafe(origin.client.unheard)
                 failures = 1 if self.position > begun else failures + 1
                 if failures >= MAX_FAILURES:
                     if isinstance(error, WatcherError):

@@ -54,7 +54,7 @@ PIECEWISE_BYTES = 1024 * 1024
 
 Sleep = Callable[[float], Awaitable[None]]
 OnResponse = Callable[[Host, int], None]
-"""`on_response(registry, status)`, once per answer, redirects and refusals included."""
+"""`on_response(registry, status)`, once per answer, redirects and refusals included; status 0 is a request without one."""
 
 _backoff = tenacity.wait_exponential_jitter(multiplier=0.25, max=3.0, jitter=0.1)
 
@@ -174,6 +174,11 @@ class RegistryClient:
         if is_throttle(status, pause_seconds):
             self.pace.refused(pause_seconds)
 
+    def unheard(self) -> None:
+        """Tell the metrics about a request that was not answered."""
+        if self._on_response is not None:
+            self._on_response(self.registry, 0)
+
     def tls_of(self, url: URL) -> ssl.SSLContext:
         """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
         return self._own_tls if url.raw_host == self.base_url.raw_host else self._tls
@@ -263,12 +268,15 @@ class RegistryClient:
                 body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
                 return Response(status=response.status, headers=response.headers, body=body, url=url)
         except TimeoutError as error:
+            self.unheard()
             raise RegistryUnavailableError(f"{what}: no answer within {self.timeout_seconds:g} s") from error
         except aiohttp.ClientConnectorCertificateError as error:
+            self.unheard()
             raise RegistryUnavailableError(f"{what}: its certificate is not trusted; see ca_file") from error
         except (aiohttp.InvalidURL, ValueError) as error:
             raise RegistryRefusedError(f"{self.registry}: led to a URL that cannot be requested") from error
         except (aiohttp.ClientError, OSError) as error:
+            self.unheard()
             raise RegistryUnavailableError(f"{what}: {_cause(error)}") from error
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:

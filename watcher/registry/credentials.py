@@ -99,7 +99,8 @@ class CredentialProvider:
                 found = await self._source.fetch()
             except (RetryableError, ConfigurationError) as error:
                 self._failure = error if isinstance(error, RetryableError) else AuthenticationError(str(error))
-                self._failed_until = self._clock() + FAILED_SECONDS
+                asked_seconds = error.retry_after_seconds if isinstance(error, RetryableError) else None
+                self._failed_until = self._clock() + max(FAILED_SECONDS, asked_seconds or 0.0)
                 log.warning("credentials.unavailable", registry=self._registry, reason=error.reason, error=str(error))
             else:
                 self._keep(found, started)

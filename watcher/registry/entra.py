@@ -9,6 +9,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from watcher.kit.clock import utc_now
+from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.version import VERSION
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
@@ -72,8 +74,8 @@ async def _of_application(settings: AcrAuth, form: Mapping[str, str]) -> Secret:
     authority = settings.authority
     if authority == PUBLIC_AUTHORITY:
         authority = os.environ.get("AZURE_AUTHORITY_HOST") or authority
-    status, answer = await _call("POST", f"{authority.rstrip('/')}/{tenant}/oauth2/v2.0/token", {}, form, {})
-    return _token(status, answer, "Microsoft Entra")
+    status, answer, asked = await _call("POST", f"{authority.rstrip('/')}/{tenant}/oauth2/v2.0/token", {}, form, {})
+    return _token(status, answer, "Microsoft Entra", asked)
 
 
 async def _of_machine(settings: AcrAuth, client_id: str) -> Secret:
@@ -82,19 +84,19 @@ async def _of_machine(settings: AcrAuth, client_id: str) -> Secret:
         query["client_id"] = client_id
     url = f"{settings.identity_endpoint.rstrip('/')}/metadata/identity/oauth2/token"
     try:
-        status, answer = await _call("GET", url, {"Metadata": "true"}, None, query)
+        status, answer, asked = await _call("GET", url, {"Metadata": "true"}, None, query)
     except RegistryUnavailableError as error:
         raise NoIdentityError(f"no managed identity answers on this machine ({error})") from error
     # Another cloud's metadata service answers 404 or 401, Azure's 400 where no identity is assigned.
     if status in {400, 401, 403, 404, 405}:
         raise NoIdentityError(f"this machine has no managed identity (answered {status})")
-    return _token(status, answer, "the managed identity")
+    return _token(status, answer, "the managed identity", asked)
 
 
-def _token(status: int, answer: dict[str, Any], who: str) -> Secret:
+def _token(status: int, answer: dict[str, Any], who: str, asked: float | None) -> Secret:
     """Raises AuthenticationError, RegistryUnavailableError; with Entra's word for it, and nothing else of its answer."""
     if status == 429 or status >= 500:
-        raise RegistryUnavailableError(f"{who}: answered {status}")
+        raise RegistryUnavailableError(f"{who}: answered {status}", retry_after_seconds=asked)
     token = answer.get("access_token")
     if status != 200 or not isinstance(token, str) or not token:
         said = answer.get("error")
@@ -105,8 +107,11 @@ def _token(status: int, answer: dict[str, Any], who: str) -> Secret:
 
 async def _call(
     method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, query: Mapping[str, str]
-) -> tuple[int, dict[str, Any]]:
-    """Status and JSON object of one answer; an empty object for anything else. Redirects are answers."""
+) -> tuple[int, dict[str, Any], float | None]:
+    """Status and JSON object of one answer, an empty object for anything else, and in how many seconds it wants to be asked again.
+
+    Redirects are answers.
+    """
     try:
         async with (
             asyncio.timeout(ANSWER_SECONDS),
@@ -118,7 +123,7 @@ async def _call(
             session.request(method, url, headers=headers, data=form, params=query, allow_redirects=False) as response,
         ):
             body = await read_body(response, "token", MAX_ANSWER_BYTES, cut=True)
-            status = response.status
+            status, asked = response.status, asked_seconds(response.status, response.headers, utc_now())
     except TimeoutError as error:
         raise RegistryUnavailableError(f"{url}: no answer") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -127,4 +132,4 @@ async def _call(
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         answer = None
-    return status, answer if isinstance(answer, dict) else {}
+    return status, answer if isinstance(answer, dict) else {}, asked

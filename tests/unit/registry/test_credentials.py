@@ -80,6 +80,18 @@ async def test_a_hundred_who_ask_at_once_ask_once() -> None:
     assert issuer.asked == 1
 
 
+async def test_a_source_that_asks_for_patience_is_left_alone() -> None:
+    """For as long as it says, and everybody who waits for it is told the same."""
+    issuer = Issuer()
+    provided = Provided(issuer)
+    issuer.error = RegistryUnavailableError("answered 429", retry_after_seconds=120)
+    for seconds, asked in ((0, 1), (FAILED_SECONDS, 1), (119 - FAILED_SECONDS, 1), (1, 2)):
+        provided.time.now += seconds
+        with pytest.raises(RegistryUnavailableError):
+            await provided.password()
+        assert issuer.asked == asked
+
+
 async def test_what_is_held_is_used_while_its_source_is_silent() -> None:
     """An outage of the token service is not felt before the token has ended."""
     issuer = Issuer(lifetime_seconds=1000)

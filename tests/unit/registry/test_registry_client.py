@@ -18,7 +18,7 @@ from watcher.model.errors import (
     ThrottledError,
     TooLargeError,
 )
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.client import ATTEMPTS, USER_AGENT, RegistryClient
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.settings import RegistrySettings
@@ -217,6 +217,19 @@ async def test_metrics_hear_of_every_answer(registry: MemoryRegistry) -> None:
         await client.request("GET", "/v2/", accept=frozenset({404}))
         await client.request("GET", "/v2/")
     assert heard == [(registry.host, 404), (registry.host, 200)]
+
+
+async def test_metrics_hear_of_every_silence(unused_tcp_port: int) -> None:
+    """A request that nobody answered is counted too, as often as it was tried."""
+    heard: list[int] = []
+
+    async def sleep(_: float) -> None: ...
+
+    settings = RegistrySettings(host=Host(f"127.0.0.1:{unused_tcp_port}"))
+    async with RegistryClient(settings, on_response=lambda _, status: heard.append(status), sleep=sleep) as client:
+        with pytest.raises(RegistryUnavailableError):
+            await client.request("GET", "/v2/")
+    assert heard == [0] * ATTEMPTS
 
 
 async def test_redirects_carry_no_credentials_to_another_host(connect: Connect) -> None:
