@@ -43,6 +43,7 @@ from watcher.registry.client import RegistryClient
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
+from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate
 from watcher.store.own_writes import OwnWriteStore
@@ -154,6 +155,7 @@ async def serve_durable(ready: Path) -> None:
         jobs=backlog,
         verdicts=StoredVerdicts(database, utc_now),
         images=StoredImages(database, merged_files),
+        publications=StoredFailedPublications(database, utc_now),
         evaluator=no_evaluator,
         registries=registries,
         metrics=metrics,

@@ -154,6 +154,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 work=judge.judge,
                 slots=JOBS_AT_ONCE,
                 outages=Outages(kind="registry", shown=partial(metrics.show_reachable, "registry")),
+                done=metrics.count_job,
                 buried=metrics.count_dead_letter,
             ),
             announcer=Announcer(
@@ -169,6 +170,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 jobs=storage.jobs,
                 verdicts=storage.verdicts,
                 images=storage.images,
+                publications=storage.publications,
                 evaluator=lambda: evaluator,
                 registries=registries,
                 metrics=metrics,

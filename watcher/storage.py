@@ -23,11 +23,12 @@ from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
+from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate, require_current
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
-from watcher.store.protocol import ImageReader, Outbox, VerdictStore
+from watcher.store.protocol import FailedPublications, ImageReader, Outbox, VerdictStore
 from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
 from watcher.store.subject_locks import StoredSubjectLocks
@@ -55,6 +56,7 @@ class Storage:
     verdicts: VerdictStore
     images: ImageReader
     outbox: Outbox
+    publications: FailedPublications
     layers: LayerCache
     bases: KnownBases
     own_writes: OwnWrites
@@ -152,6 +154,7 @@ def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
         verdicts=StoredVerdicts(database, clock, bell=bell),
         images=StoredImages(database, merged_files),
         outbox=StoredOutbox(database, clock, bell=bell),
+        publications=StoredFailedPublications(database, clock, bell=bell),
         layers=LayerStore(database),
         bases=StoredBases(database),
         own_writes=OwnWriteStore(database, clock, alone=alone),

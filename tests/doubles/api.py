@@ -27,6 +27,7 @@ from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.intake import DurableIntake
 from watcher.sources.protocol import Hook, Source
+from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
@@ -86,6 +87,7 @@ async def running_api(
             jobs=backlog,
             verdicts=verdicts,
             images=StoredImages(database, merged_files),
+            publications=StoredFailedPublications(database, clock),
             evaluator=lambda: evaluator,
             registries=registries,
             metrics=metrics,

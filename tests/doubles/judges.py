@@ -70,6 +70,7 @@ class JudgeBench:
     jobs: Jobs
     recorded: list[Sequence[Judged]]
     suppressed: list[Job]
+    ended: list[tuple[str, str]]
     clock: HandClock
 
     def put(self, image: BuiltImage, tag: str = "v1") -> Digest:
@@ -92,7 +93,7 @@ class JudgeBench:
 @asynccontextmanager
 async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
     inspector, evaluator, recorded = WrittenInspector(), WrittenEvaluator(), list[Sequence[Judged]]()
-    suppressed, clock = list[Job](), HandClock(MOMENT)
+    suppressed, ended, clock = list[Job](), list[tuple[str, str]](), HandClock(MOMENT)
     async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, RegistryClients.of([]) as registries:
         backlog = SqliteBacklog(database, clock)
         verdicts = StoredVerdicts(database, clock)
@@ -110,8 +111,10 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
             recorded=lambda _job, judged, _seconds: recorded.append(judged),
             suppressed=suppressed.append,
         )
-        jobs = Jobs(backlog=backlog, work=judge.judge, slots=5)
-        yield JudgeBench(registry, backlog, verdicts, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, clock)
+        jobs = Jobs(backlog=backlog, work=judge.judge, slots=5, done=lambda lane, result: ended.append((lane, result)))
+        yield JudgeBench(
+            registry, backlog, verdicts, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, ended, clock
+        )
 
 
 def an_image(text: str = "a", **changes: Any) -> BuiltImage:

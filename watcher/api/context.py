@@ -16,7 +16,7 @@ from watcher.kit.telemetry import Metrics
 from watcher.model.push import Push
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
-from watcher.store.protocol import ImageReader, VerdictStore
+from watcher.store.protocol import FailedPublications, ImageReader, VerdictStore
 
 
 class Submissions(Protocol):
@@ -44,6 +44,7 @@ class ApiContext:
     jobs: BacklogReader
     verdicts: VerdictStore
     images: ImageReader
+    publications: FailedPublications
     evaluator: Callable[[], Evaluator]
     registries: Registries
     metrics: Metrics

@@ -44,8 +44,10 @@ async def metrics(request: web.Request) -> web.Response:
     try:
         async with asyncio.timeout(STORE_SECONDS):
             depth = await context.jobs.depth()
+            publications = await context.publications.counts()
     except (RetryableError, TimeoutError):
-        context.metrics.forget_backlog()
+        context.metrics.forget_store()
     else:
         context.metrics.show_backlog(depth.jobs, depth.oldest_seconds)
+        context.metrics.show_outbox(publications)
     return web.Response(body=context.metrics.exposition(), headers={"Content-Type": context.metrics.content_type})

@@ -18,11 +18,14 @@ def event_json(row: EventRow) -> dict[str, Any]:
         "tag": row.tag or None,
         "digest": row.digest or None,
         "job_id": row.job_id,
+        "job_state": row.job_state or None,
+        "job_reason": row.job_reason or None,
     }
 
 
 def job_json(row: JobRow) -> dict[str, Any]:
     return {
+        "kind": "job",
         "id": row.id,
         "lane": row.lane,
         "state": row.state,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from watcher.model.digest import Digest
 from watcher.model.push import Decision, Push
-from watcher.model.reference import Host, Tag
+from watcher.model.reference import Host, RepositoryName, Tag
 
 
 class Lane(StrEnum):
@@ -180,7 +180,11 @@ class Backlog(Inbox, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One line of the inbox, for people."""
+    """One line of the inbox, for people.
+
+    `job_state` is that of its job: waiting, leased, done or dead, '' where there is none (any more); `job_reason` is the result
+    of a job that is done, and else why it waits or died.
+    """
 
     id: int
     source: str
@@ -192,6 +196,8 @@ class EventRow:
     tag: str
     digest: str
     job_id: str | None
+    job_state: str = ""
+    job_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +251,12 @@ class BacklogReader(Protocol):
 
     async def events(self, *, before_id: int | None = None, limit: int = 100) -> Sequence[EventRow]:
         """Newest first, older than `before_id`."""
+        ...
+
+    async def last_event(
+        self, registry: Host, repository: RepositoryName, tag: Tag | None, digest: Digest | None
+    ) -> EventRow | None:
+        """The newest that named this digest or this tag, among those still kept."""
         ...
 
     async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:

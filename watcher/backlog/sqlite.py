@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from random import random
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from watcher.backlog.protocol import (
@@ -37,6 +38,8 @@ from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, Tag
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 # A job whose worker died runs again within a minute; the daemon renews four times within it.
 LEASE_SECONDS = 60.0
@@ -67,7 +70,8 @@ _NEXT_WITHOUT = _NEXT.replace("ORDER BY", "AND registry NOT IN ({}) ORDER BY")
 _TAKE = "UPDATE job SET state = 'leased', lease_until = ?, attempts = attempts + 1, lease = lease + 1 WHERE seq = ?"
 _RELEASE = """UPDATE job SET state = CASE WHEN attempts - outside >= :most THEN 'dead' ELSE 'waiting' END,
     settled_at = CASE WHEN attempts - outside >= :most THEN :now END, due_at = :now, waits_since = :now, lease_until = NULL,
-    reason = 'lease-lost', detail = 'the process that worked on it ended' WHERE state = 'leased' AND lease_until <= :until"""
+    reason = 'lease-lost', detail = 'the process that worked on it ended' WHERE state = 'leased' AND lease_until <= :until
+    RETURNING id, state, registry, repository, digest, tag, attempts"""
 _FORGIVE = "UPDATE job SET attempts = attempts - 1 WHERE state = 'leased'"
 _RENEW = "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'leased' AND lease = ?"
 _SETTLE = """UPDATE job SET state = ?, lane = ?, due_at = ?, settled_at = ?, reason = ?, detail = ?, waits_since = ?,
@@ -81,8 +85,11 @@ _REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, outside = 0, outsid
 # Its index holds nothing but deletes.
 _DELETED = """SELECT tag, digest FROM event WHERE registry = ? AND repository = ? AND put_at > ? AND reason = 'delete'"""
 _DEPTH = "SELECT lane, state, count(*), min(put_at) FROM job WHERE state IN ('waiting', 'leased', 'dead') GROUP BY lane, state"
-_EVENTS = """SELECT id, source, received_at, fate, reason, registry, repository, tag, digest, job_id FROM event
-    WHERE id < ? ORDER BY id DESC LIMIT ?"""
+_EVENTS = """SELECT event.id, event.source, event.received_at, fate, event.reason, event.registry, event.repository, event.tag,
+    event.digest, job_id, coalesce(state, '') AS job_state, coalesce(job.reason, '') AS job_reason
+    FROM event LEFT JOIN job ON job.id = event.job_id WHERE {} ORDER BY event.id DESC LIMIT ?"""
+_BEFORE = _EVENTS.format("event.id < ?")
+_NAMING = _EVENTS.format("event.registry = ? AND event.repository = ? AND (event.tag = ? OR event.digest = ?)")
 
 _DEAD = """SELECT * FROM job WHERE state = 'dead' AND (? IS NULL OR seq < (SELECT seq FROM job WHERE id = ?))
     ORDER BY seq DESC LIMIT ?"""
@@ -118,7 +125,7 @@ class SqliteBacklog:
 
         def run(raw: sqlite3.Connection, now: float) -> int:
             set_events_right(raw, now)
-            return raw.execute(_RELEASE, {"most": self._max_attempts, "now": now, "until": float("inf")}).rowcount
+            return self._release(raw, now, until=float("inf"))
 
         return await self._write(run)
 
@@ -141,7 +148,7 @@ class SqliteBacklog:
 
         def run(raw: sqlite3.Connection, now: float) -> list[Job]:
             raw.executemany(_RENEW, _renewed(working, now))
-            raw.execute(_RELEASE, {"most": self._max_attempts, "now": now, "until": now})
+            self._release(raw, now, until=now)
             cursor = raw.cursor()
             cursor.row_factory = sqlite3.Row
             taken: list[Job] = []
@@ -178,7 +185,6 @@ class SqliteBacklog:
                 push = job.push
                 subjects = [subject_key(push.registry, push.repository, digest, None) for digest in settlement.absorbed]
                 raw.executemany(_ABSORB, [(now, f"by job {job.id}", subject) for subject in subjects])
-
             state, *_, reason, detail = values
             return Dead(reason=reason, detail=detail) if changed and state == "dead" else None
 
@@ -221,8 +227,16 @@ class SqliteBacklog:
 
     async def events(self, *, before_id: int | None = None, limit: int = 100) -> Sequence[EventRow]:
         """Newest first, older than `before_id`."""
-        rows = await self._rows(_EVENTS, 2**63 - 1 if before_id is None else before_id, limit)
-        return [EventRow(**{**row, "received_at": _time(row["received_at"])}) for row in map(dict, rows)]
+        rows = await self._rows(_BEFORE, 2**63 - 1 if before_id is None else before_id, limit)
+        return [_event_row(row) for row in rows]
+
+    async def last_event(
+        self, registry: Host, repository: RepositoryName, tag: Tag | None, digest: Digest | None
+    ) -> EventRow | None:
+        """The newest that named this digest or this tag, among those still kept."""
+        # No event has NULL, which is equal to nothing.
+        rows = await self._rows(_NAMING, registry, repository, tag, digest, 1)
+        return _event_row(rows[0]) if rows else None
 
     async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:
         """Newest first, older than the job `before_id`."""
@@ -239,6 +253,15 @@ class SqliteBacklog:
             return run(raw, now)
 
         return await self._database.write(turn)
+
+    def _release(self, raw: sqlite3.Connection, now: float, *, until: float) -> int:
+        """Let jobs wait again whose lease ends by `until`. Gives their number."""
+        released = raw.execute(_RELEASE, {"most": self._max_attempts, "now": now, "until": until}).fetchall()
+        for job_id, state, registry, repository, digest, tag, attempts in released:
+            if state == "dead":
+                image = f"{registry}/{repository}" + (f"@{digest}" if digest else f":{tag}")
+                log.error("job.given_up", job=job_id, image=image, reason="lease-lost", attempt=attempts)
+        return len(released)
 
     def _keep(self, raw: sqlite3.Connection, now: float) -> None:
         """What is to be done now and then, and when the clock was set back."""
@@ -317,6 +340,10 @@ def _job(row: sqlite3.Row) -> Job:
         environment=row["environment"],
         lease=row["lease"] + 1,
     )
+
+
+def _event_row(row: sqlite3.Row) -> EventRow:
+    return EventRow(**{**dict(row), "received_at": _time(row["received_at"])})
 
 
 def _job_row(row: sqlite3.Row) -> JobRow:

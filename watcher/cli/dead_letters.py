@@ -1,7 +1,8 @@
 """`watcher dead-letters list|replay`: what could not be processed, and another chance for it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import click
 
@@ -11,7 +12,9 @@ from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
 from watcher.model.errors import ConfigurationError
 from watcher.settings import Settings
-from watcher.storage import opened
+from watcher.storage import Storage, opened
+from watcher.store.dead_letters_json import failed_publication_json
+from watcher.store.protocol import PUBLICATION, FailedPublication
 
 # `--all` goes in steps of this size until none is left; one transaction each.
 REPLAYED_AT_ONCE = 500
@@ -26,46 +29,70 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @listing_options
 def list_(output: str, limit: int) -> None:
-    """Show the dead letters, newest first; as JSON one object per line."""
+    """Show jobs that were given up, then publications, each newest first; as JSON one object per line."""
+
+    async def rows(storage: Storage) -> Sequence[JobRow | FailedPublication]:
+        jobs = await storage.jobs.dead_letters(limit=limit)
+        publications = await storage.publications.failed(limit=limit)
+        both: Sequence[JobRow | FailedPublication] = [*jobs, *publications]
+        return both[:limit]
+
     show_rows(
-        lambda storage: storage.jobs.dead_letters(limit=limit),
+        rows,
         output=output,
-        as_json=job_json,
-        headings=("ID", "received", "image", "attempts", "reason", "detail"),
+        as_json=_json,
+        headings=("ID", "given up", "of", "image", "attempts", "reason", "detail"),
         as_cells=_cells,
         nothing="No dead letters.",
     )
 
 
 @dead_letters.command()
-@click.argument("job_id", metavar="ID", required=False)
+@click.argument("letter_id", metavar="ID", required=False)
 @click.option("--all", "everything", is_flag=True, help="Replay every dead letter.")
 @config_option
-def replay(job_id: str | None, *, everything: bool) -> None:
+def replay(letter_id: str | None, *, everything: bool) -> None:
     """Give a dead letter, or all, another chance with all attempts; a running daemon takes it up within a second."""
-    if (job_id is None) != everything:
+    if (letter_id is None) != everything:
         raise click.UsageError("name one ID, or give --all")
     _, settings = required_settings()
-    replayed = asyncio.run(_replayed(settings, job_id))
+    replayed = asyncio.run(_replayed(settings, letter_id))
     click.echo(f"{replayed} replayed")
 
 
-async def _replayed(settings: Settings, job_id: str | None) -> int:
-    """How many wait again. Raises ConfigurationError when `job_id` is no dead letter."""
+async def _replayed(settings: Settings, letter_id: str | None) -> int:
+    """How many wait again. Raises ConfigurationError when `letter_id` is no dead letter."""
     async with opened(settings.store, read_only=False) as storage:
-        if job_id is not None:
-            if not await storage.keeper.replay(job_id):
-                raise ConfigurationError(f"no dead letter {job_id[:80]!r}: `watcher dead-letters list` shows them")
+        if letter_id is not None:
+            keeper = storage.publications if letter_id.startswith(PUBLICATION) else storage.keeper
+            if not await keeper.replay(letter_id):
+                raise ConfigurationError(f"no dead letter {letter_id[:80]!r}: `watcher dead-letters list` shows them")
             return 1
-        replayed, seen = 0, set[str]()
-        # A daemon may bury one again while we go on: each is replayed once, or this would never end.
-        while fresh := [row.id for row in await storage.jobs.dead_letters(limit=REPLAYED_AT_ONCE) if row.id not in seen]:
-            seen.update(fresh)
-            results = await asyncio.gather(*(storage.keeper.replay(each) for each in fresh))
-            replayed += sum(results)
-        return replayed
+        jobs, publications = storage.jobs, storage.publications
+        replayed = await _all_replayed(lambda: jobs.dead_letters(limit=REPLAYED_AT_ONCE), storage.keeper.replay)
+        return replayed + await _all_replayed(lambda: publications.failed(limit=REPLAYED_AT_ONCE), publications.replay)
 
 
-def _cells(row: JobRow) -> Sequence[str]:
-    image = f"{row.registry}/{row.repository}" + (f":{row.tag}" if row.tag else f"@{row.digest[:19]}")
-    return (row.id, f"{row.received_at:%Y-%m-%d %H:%M:%S}", image, str(row.attempts), row.reason, row.detail)
+async def _all_replayed(
+    listed: Callable[[], Awaitable[Sequence[JobRow | FailedPublication]]], replay: Callable[[str], Awaitable[bool]]
+) -> int:
+    replayed, seen = 0, set[str]()
+    # A daemon may bury one again while we go on: each is replayed once, or this would never end.
+    while fresh := [row.id for row in await listed() if row.id not in seen]:
+        seen.update(fresh)
+        replayed += sum(await asyncio.gather(*(replay(each) for each in fresh)))
+    return replayed
+
+
+def _json(row: JobRow | FailedPublication) -> dict[str, Any]:
+    return job_json(row) if isinstance(row, JobRow) else failed_publication_json(row)
+
+
+def _cells(row: JobRow | FailedPublication) -> Sequence[str]:
+    if isinstance(row, JobRow):
+        of, place, digest, given_up = "job", f"{row.registry}/{row.repository}", row.digest, row.settled_at or row.received_at
+    else:
+        subject = row.subject
+        of, place, digest, given_up = row.publisher, f"{subject.registry}/{subject.repository}", subject.digest, row.failed_at
+    image = place + (f":{row.tag}" if row.tag else f"@{digest[:19]}")
+    return (row.id, f"{given_up:%Y-%m-%d %H:%M:%S}", of, image, str(row.attempts), row.reason, row.detail)

@@ -54,7 +54,7 @@ def list_(output: str, limit: int) -> None:
         lambda storage: storage.jobs.events(limit=limit),
         output=output,
         as_json=event_json,
-        headings=("ID", "received", "source", "fate", "image", "job"),
+        headings=("ID", "received", "source", "fate", "image", "job", "became"),
         as_cells=_cells,
         nothing="No events.",
     )
@@ -112,4 +112,12 @@ def _cells(row: EventRow) -> Sequence[str]:
     place = f"{row.registry}/{row.repository}" if row.repository else ""
     named = f":{row.tag}" if row.tag else f"@{row.digest[:19]}" if row.digest else ""
     fate = f"{row.fate}: {row.reason}" if row.reason else row.fate
-    return (str(row.id), f"{row.received_at:%Y-%m-%d %H:%M:%S}", row.source, fate, place + named, row.job_id or "")
+    cells = (str(row.id), f"{row.received_at:%Y-%m-%d %H:%M:%S}", row.source, fate, place + named, row.job_id or "")
+    return (*cells, became(row))
+
+
+def became(row: EventRow) -> str:
+    """What became of its job so far, in a word or two."""
+    if row.job_state == "done":
+        return row.job_reason
+    return f"{row.job_state}: {row.job_reason}" if row.job_reason else row.job_state

@@ -1,7 +1,7 @@
 """`watcher verdict show`: what the store says about an image."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -17,7 +17,7 @@ from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import parse_local
 from watcher.reports.table import verdict_block
 from watcher.settings import Settings
-from watcher.storage import opened
+from watcher.storage import Storage, opened
 from watcher.store.protocol import ImageReader
 
 
@@ -62,14 +62,30 @@ async def _found(asked: Question, settings: Settings) -> Verdict:
     async with opened(settings.store) as storage:
         digest = reference.digest or await _last_named(storage.images, reference) or await _named_now(reference, settings)
         if digest is None:
-            raise NotFoundError(f"{reference}: its registry has no such image, and no event ever named it")
+            named = await _announced(storage, reference)
+            known = f"but {named}" if named else "and no event ever named it"
+            raise NotFoundError(f"{reference}: its registry has no such image, {known}")
         found = await storage.verdicts.latest(
             digest, registry=reference.registry, repository=reference.repository, environment=asked.environment
         )
-    if found is None:
-        where = f" in environment {asked.environment}" if asked.environment else ""
-        raise NotFoundError(f"{reference}: no verdict{where}; `watcher scan {reference}` gives one without the daemon")
+        if found is None:
+            where = f" in environment {asked.environment}" if asked.environment else ""
+            named = await _announced(storage, replace(reference, digest=digest))
+            where += f", but {named}" if named else ""
+            raise NotFoundError(f"{reference}: no verdict{where}; `watcher scan {reference}` gives one without the daemon")
     return found
+
+
+async def _announced(storage: Storage, reference: Reference) -> str:
+    """Which event of the last days named an image that has no verdict, and what became of it; empty when none did."""
+    row = await storage.jobs.last_event(reference.registry, reference.repository, reference.tag, reference.digest)
+    if row is None:
+        return ""
+    named = f"an event of {row.received_at:%Y-%m-%d %H:%M:%S} UTC from {row.source} named it"
+    if row.job_id is None:
+        return f"{named}: {row.fate}, {row.reason}"
+    states = {"done": f"ended as {row.job_reason}", "dead": f"is a dead letter: {row.job_reason}", "": "is not kept any more"}
+    return f"{named}, whose job {states.get(row.job_state, f'is {row.job_state} {row.job_reason}'.strip())}"
 
 
 async def _last_named(images: ImageReader, reference: Reference) -> Digest | None:

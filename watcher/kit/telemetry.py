@@ -105,7 +105,9 @@ class Metrics:
     evaluations_suppressed: Counter = field(init=False)
     images_without_verdict: Gauge = field(init=False)
     missed_events_repaired: Counter = field(init=False)
+    jobs: Counter = field(init=False)
     publications: Counter = field(init=False)
+    outbox_publications: Gauge = field(init=False)
     registry_requests: Counter = field(init=False)
     unreachable: Gauge = field(init=False)
     dead_letters: Counter = field(init=False)
@@ -156,10 +158,22 @@ class Metrics:
         self.missed_events_repaired = Counter(
             "watcher_missed_events_repaired_total", "Images that only a sweep told of.", registry=registry
         )
+        self.jobs = Counter(
+            "watcher_jobs_total",
+            "Jobs that are done by lane and result (an outcome, absorbed, gone, suppressed).",
+            ("lane", "result"),
+            registry=registry,
+        )
         self.publications = Counter(
             "watcher_publications_total",
             "Attempts to publish by publisher and result (published, retried, failed).",
             ("publisher", "result"),
+            registry=registry,
+        )
+        self.outbox_publications = Gauge(
+            "watcher_outbox_publications",
+            "Publications by publisher and state (waiting, leased, failed).",
+            ("publisher", "state"),
             registry=registry,
         )
         self.registry_requests = Counter(
@@ -218,6 +232,9 @@ class Metrics:
         """One more layer: `hit` or `miss`."""
         self.layers.labels(result).inc()
 
+    def count_job(self, lane: str, result: str) -> None:
+        self.jobs.labels(lane, result).inc()
+
     def count_publication(self, publisher: str, result: str) -> None:
         self.publications.labels(publisher, result).inc()
 
@@ -253,8 +270,18 @@ class Metrics:
         for lane, seconds in oldest_seconds.items():
             self.backlog_oldest_seconds.labels(lane).set(seconds)
 
-    def forget_backlog(self) -> None:
+    def show_outbox(self, publications: Mapping[tuple[str, str], int]) -> None:
+        """Replace what was shown, as `show_backlog`."""
+        self.outbox_publications.clear()
+        for (publisher, state), count in publications.items():
+            self.outbox_publications.labels(publisher, state).set(count)
+
+    def forget_store(self) -> None:
         """Show nothing rather than old numbers."""
+        self.outbox_publications.clear()
+        self.forget_backlog()
+
+    def forget_backlog(self) -> None:
         self.backlog_jobs.clear()
         self.backlog_oldest_seconds.clear()
 

@@ -81,9 +81,11 @@ class Announcer:
             log.error(
                 "publication.failed",
                 publisher=publication.publisher,
+                image=publication.subject,
                 verdict_id=publication.verdict_id,
                 reason=failed.reason,
                 detail=failed.detail,
+                attempt=publication.attempt,
             )
 
     def _together(self, publication: Publication, result: Result) -> Result:

@@ -7,9 +7,10 @@ from typing import NamedTuple, NoReturn
 
 import structlog
 
-from watcher.backlog.protocol import Backlog, Job, Lane, Retry, Settlement
+from watcher.backlog.protocol import Backlog, Dead, Done, Job, Lane, Retry, Settlement
 from watcher.model.errors import RetryableError
 from watcher.model.reference import Host
+from watcher.model.verdict import Outcome
 from watcher.pipeline.lanes import LONG_SECONDS, in_slots, open_lanes
 from watcher.pipeline.outages import Outages
 
@@ -17,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 1.0
 RENEW_SECONDS = 15.0
+OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 
 class _Work(NamedTuple):
@@ -31,13 +33,15 @@ class _Work(NamedTuple):
 class Jobs:
     """`work` does one job; whatever can go wrong with it is a settlement too.
 
-    `outages` is of registries by host. `buried` is told why a job became a dead letter.
+    `outages` is of registries by host. `done` is told (lane, result) of every job that is done, `buried` why one became a dead
+    letter.
     """
 
     backlog: Backlog
     work: Callable[[Job], Awaitable[Settlement]]
     slots: int
     outages: Outages[Host] = field(default_factory=lambda: Outages(kind="registry"))
+    done: Callable[[str, str], None] = lambda _lane, _result: None
     buried: Callable[[str], None] = lambda _reason: None
     renew_seconds: float = RENEW_SECONDS
     long_seconds: float = LONG_SECONDS
@@ -87,18 +91,26 @@ class Jobs:
             work.task.cancel()
             log.warning("lease.lost", job=job_id)
 
+    def _say(self, job: Job, settlement: Settlement, dead: Dead | None) -> None:
+        """No job ends unseen; a verdict has a line of its own."""
+        push = job.push
+        told = log.bind(image=f"{push.registry}/{push.repository}" + (f"@{push.digest}" if push.digest else f":{push.tag}"))
+        if dead is not None:
+            told.error("job.given_up", reason=dead.reason, detail=dead.detail, attempt=job.attempt)
+            self.buried(dead.reason)
+        elif isinstance(settlement, Done):
+            self.done(job.lane.value, settlement.result)
+            if settlement.result not in OUTCOMES:
+                told.info("job.done", result=settlement.result, tags=list(job.tags), source=job.source)
+        else:
+            told.warning("job.postponed", reason=settlement.reason, detail=settlement.detail, attempt=job.attempt)
+
     async def _do(self, job: Job) -> None:
         try:
             with structlog.contextvars.bound_contextvars(job=job.id):
                 settlement = self._together(job, await self.work(job))
                 dead = await self.backlog.settle(job, settlement)
-                if dead is not None:
-                    push = job.push
-                    image = f"{push.registry}/{push.repository}" + (f"@{push.digest}" if push.digest else f":{push.tag}")
-                    log.error("job.given_up", image=image, reason=dead.reason, detail=dead.detail, attempt=job.attempt)
-                    self.buried(dead.reason)
-                elif isinstance(settlement, Retry):
-                    log.warning("job.postponed", reason=settlement.reason, detail=settlement.detail, attempt=job.attempt)
+                self._say(job, settlement, dead)
         except RetryableError as error:
             # The lease runs out by itself and the job is done again, which is harmless.
             log.warning("job.unsettled", job=job.id, reason=error.reason, detail=str(error))

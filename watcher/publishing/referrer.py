@@ -80,9 +80,15 @@ class ReferrerPublisher:
                 replaced = [each.digest for each in earlier if each.artifact_type == VERDICT_TYPE and each.digest != digest]
             else:
                 replaced = await self._fall_back(access, subject.repository, subject.digest, raw, digest, progress)
-            for old in replaced:
-                await _remove(access, subject.repository, old)
-        log.info("referrer.published", image=subject.name, referrer=digest, outcome=verdict.outcome.value, replaced=len(replaced))
+            removed = [await _removed(access, subject.repository, old) for old in replaced]
+        log.info(
+            "referrer.published",
+            image=subject.name,
+            referrer=digest,
+            outcome=verdict.outcome.value,
+            removed=sum(removed),
+            kept=len(removed) - sum(removed),
+        )
 
     async def aclose(self) -> None:
         """The clients of registries belong to the daemon."""
@@ -167,9 +173,10 @@ def _is_verdict(entry: Mapping[str, Any]) -> bool:
     return entry.get("artifactType") == VERDICT_TYPE
 
 
-async def _remove(access: RegistryAccess, repository: RepositoryName, digest: Digest) -> None:
-    """Best effort: a registry that does not delete keeps an artefact that nothing lists any more."""
+async def _removed(access: RegistryAccess, repository: RepositoryName, digest: Digest) -> bool:
+    """Whether it is gone. A registry that does not delete keeps it, beside the new one or listed by nothing any more."""
     try:
-        await access.uploads.delete_manifest(repository, digest)
+        return await access.uploads.delete_manifest(repository, digest)
     except (PermanentError, RetryableError) as error:
         log.debug("referrer.kept", repository=repository, digest=digest, reason=error.reason)
+        return False

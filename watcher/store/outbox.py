@@ -100,6 +100,7 @@ class StoredOutbox:
                     registry=Host(row.subject.partition("/")[0]),
                     attempt=row.attempts - row.outside + 1,
                     progress=row.progress,
+                    subject=row.subject,
                     lease=row.lease + 1,
                 )
                 for row in connection.execute(statement)
@@ -169,7 +170,7 @@ class StoredOutbox:
                 delay = self._backoff.as_long_again(outside_seconds) if longer else self._delay(publication.attempt, asked)
                 return {**_waiting(now + timedelta(seconds=delay), since=now), "reason": reason, "detail": detail}
             case PublishLater(reason=reason, detail=detail) | PublishFailed(reason=reason, detail=detail):
-                return {"state": "failed", "reason": reason, "detail": detail}
+                return {"state": "failed", "waits_since": now, "reason": reason, "detail": detail}
 
     def _delay(self, attempt: int, asked_seconds: float | None) -> float:
         return self._backoff.after(attempt) if asked_seconds is None else min(asked_seconds, LONGEST_DELAY_SECONDS)

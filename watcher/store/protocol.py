@@ -13,7 +13,7 @@ from typing import Protocol
 from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Outcome, Verdict
+from watcher.model.verdict import Outcome, Subject, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,9 @@ class VerdictStore(Protocol):
         """Record verdicts, images and one outbox row per verdict and publisher, in one transaction.
 
         After this returns all of it is on disk. A verdict whose id is already recorded is left as it is, with its publications.
-        A newer verdict of the same subject supersedes publications of older ones that were not yet attempted, but for those
-        that it only repeats to a publisher which it does not go to. One that could not look never takes the place of one that
-        did: it is found by its id and in the history, is not the newest, and nobody is told.
+        A newer verdict of the same subject supersedes publications of older ones that were not yet attempted or have failed, but
+        for those that it only repeats to a publisher which it does not go to. One that could not look never takes the place of
+        one that did: it is found by its id and in the history, is not the newest, and nobody is told.
         """
         ...
 
@@ -104,6 +104,8 @@ class Publication:
     """One verdict on its way to one publisher. `attempt` counts from 1; `progress` is what an earlier attempt noted.
     `registry` is its subject's.
 
+    `subject` is HOST/REPOSITORY@DIGEST.
+
     `lease` tells this holder of it from every other one, before and after.
     """
 
@@ -113,6 +115,7 @@ class Publication:
     registry: Host
     attempt: int
     progress: str = ""
+    subject: str = ""
     lease: int = field(default=0, compare=False)
 
 
@@ -180,6 +183,41 @@ class Outbox(Protocol):
 
     async def forgive(self) -> None:
         """Count no attempt of what is leased, at the orderly end of the one daemon: what is cut off has not failed."""
+        ...
+
+
+PUBLICATION = "publication-"
+"""How the id of a publication begins, among those of other dead letters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedPublication:
+    """A dead letter: a verdict that a publisher could not be told."""
+
+    id: str
+    publisher: str
+    verdict_id: str
+    subject: Subject
+    tag: Tag | None
+    attempts: int
+    reason: str
+    detail: str
+    failed_at: datetime
+
+
+class FailedPublications(Protocol):
+    """What was given up, until a newer verdict of its subject takes its place."""
+
+    async def failed(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[FailedPublication]:
+        """Newest first, older than the publication `before_id`."""
+        ...
+
+    async def replay(self, publication_id: str) -> bool:
+        """Make it wait again, with all its attempts before it; false when it is not among those that failed."""
+        ...
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many there are per (publisher, state), of those that are waiting, leased or failed."""
         ...
 
 

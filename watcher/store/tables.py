@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
     true,
 )
 
@@ -161,7 +162,8 @@ verdict = Table(
 
 # The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting
 # `due_at` is when to try, while leased `lease_until` is when it comes back. `lease`, `waits_since`, `outside` and
-# `outside_seconds` are as those of a job (watcher/backlog/tables.py). `progress` is what its publisher noted on the way.
+# `outside_seconds` are as those of a job (watcher/backlog/tables.py); of one that failed, `waits_since` is when. `progress` is what
+# its publisher noted on the way.
 publication = Table(
     "publication",
     metadata,
@@ -181,8 +183,11 @@ publication = Table(
     Column("outside", Integer, nullable=False, server_default="0"),
     Column("outside_seconds", Float, nullable=False, server_default="0"),
     UniqueConstraint("verdict_id", "publisher"),
-    Index("ix_publication_due", "state", "due_at"),
     Index("ix_publication_subject", "subject", "publisher", "state"),
+    # Partial, so that they hold what is under way and stay small however much was published.
+    Index("ix_publication_waiting", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index("ix_publication_leased", "lease_until", sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
+    Index("ix_publication_failed", "id", sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'")),
 )
 
 # Digests that we wrote into registries ourselves, recorded before they were put.

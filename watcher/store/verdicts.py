@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
@@ -210,12 +210,12 @@ def _looked(connection: Connection, said: Verdict) -> bool:
 
 
 def _supersede(connection: Connection, said: Verdict, *, among: Sequence[str] | None) -> None:
-    """Take back what nobody was told yet of older verdicts of this subject; `among` narrows it to these publishers."""
+    """Take back what nobody was told of older verdicts of this subject; `among` narrows it to these publishers."""
     older = select(verdict.c.verdict_id).where(*_same_subject(said.subject), verdict.c.verdict_id != said.id)
     statement = update(publication).where(
         publication.c.subject == said.subject.name,
-        publication.c.state == "waiting",
-        publication.c.attempts == 0,
+        # As one condition, which no index of a state fits: what waits for other subjects is not looked at.
+        or_(publication.c.state == "failed", and_(publication.c.state == "waiting", publication.c.attempts == 0)),
         publication.c.verdict_id.in_(older),
     )
     if among is not None:

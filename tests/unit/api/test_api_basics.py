@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tests.doubles.api import RunningApi, running_api
 from tests.doubles.inventories import an_inventory
-from tests.doubles.routes import nobody
+from tests.doubles.routes import nobody, sending
 from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
 from watcher.api.app import serving
 from watcher.api.settings import ServerSettings, TlsSettings
@@ -21,7 +21,8 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.push import Ignored, Push, Pushed, Rejected
 from watcher.model.verdict import Outcome
 from watcher.sources.protocol import HookRequest, Reply
-from watcher.store.protocol import Judged
+from watcher.store.outbox import StoredOutbox
+from watcher.store.protocol import Judged, PublishFailed
 
 pytestmark = pytest.mark.enable_socket
 
@@ -241,6 +242,32 @@ async def test_a_dead_letter_has_its_reason(api: RunningApi) -> None:
     _, body = await api.get("/api/v1/dead-letters")
     (letter,) = body["dead_letters"]
     assert (letter["state"], letter["reason"], letter["detail"]) == ("dead", "registry-refused", "answered 418")
+
+
+async def test_dead_letters_of_both_kinds_are_read_page_by_page(api: RunningApi) -> None:
+    """Jobs, then publications, each once; what is under way and what failed is counted."""
+    for number in range(2):
+        await api.backlog.put([a_push(api, key=f"k-{number}", digest=Digest(f"sha256:{number:064}"))])
+        subject = replace(SUBJECT, digest=Digest(f"sha256:{number:064}"))
+        await api.verdicts.record([Judged(verdict=a_verdict(id=f"v-{number}", subject=subject))], sending({f"v-{number}": ["log"]}))
+    for job in await api.backlog.lease([Lane.PUSH], 9):
+        await api.backlog.settle(job, Dead(reason="registry-refused", detail=""))
+    outbox = StoredOutbox(api.database, api.clock)
+    for publication in await outbox.due(9):
+        await outbox.settle(publication, PublishFailed(reason="refused", detail=""))
+    for limit in (1, 2, 3, 9):
+        path, letters = f"/api/v1/dead-letters?limit={limit}", []
+        while path:
+            _, body = await api.get(path)
+            letters += body["dead_letters"]
+            path = f"/api/v1/dead-letters?limit={limit}&cursor={body['next']}" if body["next"] else ""
+        assert [(each["kind"], each["digest"][-1]) for each in letters] == [
+            ("job", "1"),
+            ("job", "0"),
+            ("publication", "1"),
+            ("publication", "0"),
+        ]
+    assert 'watcher_outbox_publications{publisher="log",state="failed"} 2.0' in (await api.get("/metrics"))[1]
 
 
 def test_a_server_that_others_reach_needs_a_token() -> None:

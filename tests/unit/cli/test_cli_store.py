@@ -12,14 +12,15 @@ from tests.doubles.databases import open_database
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from tests.unit.cli.conftest import Run
-from watcher.backlog.protocol import Arrival, Dead, Lane
+from watcher.backlog.protocol import Arrival, Dead, Done, Lane
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
 from watcher.model.push import Ignored, Push, Pushed
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome
-from watcher.store.protocol import Judged
+from watcher.store.outbox import StoredOutbox
+from watcher.store.protocol import Judged, PublishFailed
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import build_image, put_image
 from watcher.testing.registry import MemoryRegistry
@@ -168,6 +169,55 @@ def test_all_dead_letters_are_replayed(watcher: Run, store: Path) -> None:
     """Then there are none."""
     assert watcher("dead-letters", "replay", "--all").out == "2 replayed\n"
     assert watcher("dead-letters", "list").out == "No dead letters.\n"
+
+
+def test_a_publication_that_failed_is_a_dead_letter_too(watcher: Run, store: Path) -> None:
+    """Listed after the jobs, and replayed by its id or with all."""
+    asyncio.run(_fail_to_publish(store.parent / "watcher.db"))
+    rows = [json.loads(line) for line in watcher("dead-letters", "list", "-o", "json").out.splitlines()]
+    assert [row["kind"] for row in rows] == ["job", "job", "publication"]
+    letter = rows[-1]
+    assert (letter["publisher"], letter["verdict_id"], letter["digest"]) == ("webhook", "v-8", "sha256:" + "8" * 64)
+    assert (letter["reason"], letter["detail"], letter["attempts"]) == ("refused", "answered 404", 1)
+    assert letter["id"] in watcher("dead-letters", "list").out
+    assert watcher("dead-letters", "replay", letter["id"]).out == "1 replayed\n"
+    assert watcher("dead-letters", "replay", letter["id"]).code == 2
+    asyncio.run(_fail_to_publish(store.parent / "watcher.db"))
+    assert watcher("dead-letters", "replay", "--all").out == "3 replayed\n"
+
+
+async def _fail_to_publish(path: Path) -> None:
+    subject = replace(SUBJECT, digest=Digest("sha256:" + "8" * 64))
+    async with open_database(path) as database:
+        judged = [Judged(verdict=a_verdict(id="v-8", subject=subject))]
+        await StoredVerdicts(database, lambda: NOW).record(judged, lambda _verdict, _earlier: ["webhook"])
+        outbox = StoredOutbox(database, lambda: datetime.now(UTC))
+        for each in await outbox.due(9):
+            await outbox.settle(each, PublishFailed(reason="refused", detail="answered 404"))
+
+
+@pytest.mark.enable_socket
+def test_an_image_that_an_event_named_is_known(watcher: Run, store: Path, registry: MemoryRegistry) -> None:
+    """Also when it has no verdict: who announced it when, and how its job ended."""
+
+    async def announce() -> None:
+        async with open_database(store.parent / "watcher.db") as database:
+            backlog = SqliteBacklog(database, lambda: NOW)
+            push = Push(registry=registry.host, repository=SUBJECT.repository, tag=Tag("gone"), digest=NEWER)
+            await backlog.put([Arrival(source="main", decision=Pushed(push=push), delivery_key="k", received_at=NOW)])
+            (job,) = await backlog.lease(list(Lane), 10)
+            await backlog.settle(job, Done(result="gone"))
+
+    store.write_text(f"{store.read_text()}registries: [{{host: '{registry.host}'}}]\n")
+    asyncio.run(announce())
+    row = json.loads(watcher("events", "list", "-o", "json", "--limit", "1").out)
+    assert (row["job_state"], row["job_reason"]) == ("done", "gone")
+    assert "gone" in watcher("events", "list", "--limit", "1").out
+    for name in (":gone", f"@{NEWER}"):
+        ended = watcher("verdict", "show", f"{registry.host}/{SUBJECT.repository}{name}")
+        assert ended.code == 3
+        assert "an event of 2026-11-25 10:00:00 UTC from main named it, whose job ended as gone" in ended.err
+        assert "no event ever" not in ended.err
 
 
 @pytest.mark.parametrize("arguments", [(), (FIRST, "--all")])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
@@ -96,11 +97,14 @@ async def test_a_new_verdict_takes_the_place_of_the_old(bench: Bench) -> None:
 
 
 async def test_a_registry_that_does_not_delete_keeps_what_nothing_lists(bench: Bench) -> None:
-    """Cleaning up is best effort."""
+    """Cleaning up is best effort, and what was not done is not said to be."""
     await bench.publisher.publish(bench.verdict(), Notes())
     bench.registry.faults.add(Fault(method="DELETE", status=405, times=99))
-    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())
+    with capture_logs() as logs:
+        await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())
     assert len(bench.fallback()) == 1
+    (line,) = (each for each in logs if each["event"] == "referrer.published")
+    assert (line["removed"], line["kept"]) == (0, 1)
 
 
 async def test_what_was_replaced_is_removed_by_the_next_attempt(bench: Bench) -> None:

@@ -1,0 +1,85 @@
+"""Dead letters of the outbox: listed, counted, and given another chance."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, func, select, update
+
+from watcher.kit.clock import Clock
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Subject
+from watcher.store.protocol import PUBLICATION, FailedPublication
+from watcher.store.statements import Transactions
+from watcher.store.tables import publication, verdict
+
+# Each has an index of its own; one look at all of them would read everything that was ever published.
+_COUNTED = ("waiting", "leased", "failed")
+
+
+class StoredFailedPublications:
+    """`FailedPublications` of watcher/store/protocol.py. `bell` is the outbox's."""
+
+    def __init__(self, database: Transactions, clock: Clock, *, bell: Wakeup | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._bell = bell or Wakeup()
+
+    async def failed(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[FailedPublication]:
+        """Newest first, older than the publication `before_id`."""
+        joined = publication.join(verdict, verdict.c.verdict_id == publication.c.verdict_id)
+        columns = [verdict.c[name] for name in ("registry", "repository", "digest", "environment", "tag", "tags")]
+        statement = select(publication, *columns).select_from(joined).where(publication.c.state == "failed")
+        if before_id is not None:
+            statement = statement.where(publication.c.id < _number(before_id))
+        newest = statement.order_by(publication.c.id.desc()).limit(limit)
+        rows = await self._database.read(lambda connection: connection.execute(newest).all())
+        return [
+            FailedPublication(
+                id=f"{PUBLICATION}{row.id}",
+                publisher=row.publisher,
+                verdict_id=row.verdict_id,
+                subject=Subject(
+                    registry=Host(row.registry),
+                    repository=RepositoryName(row.repository),
+                    digest=Digest(row.digest),
+                    tags=tuple(Tag(tag) for tag in row.tags.split()),
+                    environment=row.environment or None,
+                ),
+                tag=Tag(row.tag) if row.tag else None,
+                attempts=row.attempts,
+                reason=row.reason,
+                detail=row.detail,
+                failed_at=row.waits_since or row.due_at,
+            )
+            for row in rows
+        ]
+
+    async def replay(self, publication_id: str) -> bool:
+        """Make it wait again, with all its attempts before it; false when it is not among those that failed."""
+        now = self._clock()
+        again = {"state": "waiting", "attempts": 0, "due_at": now, "waits_since": now, "reason": "replayed", "detail": ""}
+        failed = publication.c.id == _number(publication_id), publication.c.state == "failed"
+        statement = update(publication).where(*failed).values(**again)
+        changed = await self._database.write(lambda connection: connection.execute(statement).rowcount)
+        self._bell.ring()
+        return bool(changed)
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many there are per (publisher, state)."""
+
+        def read(connection: Connection) -> Mapping[tuple[str, str], int]:
+            found: dict[tuple[str, str], int] = {}
+            for state in _COUNTED:
+                counted = select(publication.c.publisher, func.count()).where(publication.c.state == state)
+                for publisher, count in connection.execute(counted.group_by(publication.c.publisher)):
+                    found[publisher, state] = count
+            return found
+
+        return await self._database.read(read)
+
+
+def _number(publication_id: str) -> int:
+    """The number in an id; that of no publication where it is none."""
+    text = publication_id.removeprefix(PUBLICATION)
+    return int(text) if publication_id.startswith(PUBLICATION) and text.isascii() and text.isdecimal() and len(text) < 19 else -1
