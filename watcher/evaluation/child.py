@@ -1,5 +1,6 @@
 """The process that evaluates: reads policies once, then judges one case after another. Run with `-m`, spoken to in msgpack."""
 
+import mmap
 import resource
 import traceback
 
@@ -14,6 +15,8 @@ from watcher.model.errors import PolicyError
 # An expression can double a text thirty times. The facts of an image of three million files take about 1 GiB.
 MAX_ADDRESS_BYTES = 4 * 2**30
 TRACE_CHARACTERS = 4000
+# An ordinary image takes a tenth of it.
+ROOM_BYTES = 64 * 2**20
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +61,23 @@ def begin(greeting: bytes) -> Answer:
 
     def answer(question: bytes) -> bytes:
         try:
-            answered = Answered(judgement=policies.evaluate(decoder.decode(question)))
-            return encoder.encode(answered)
+            encoded = encoder.encode(Answered(judgement=policies.evaluate(decoder.decode(question))))
+            _look_for_room()
+            return encoded
+        except MemoryError:
+            raise  # it would be the same with every image from now on: this process ends, and the next one is asked again
         except Exception as error:  # noqa: BLE001  asking again would end the same way: the image is told so, and others are judged
             return encoder.encode(Answered(error=type(error).__name__, trace=traceback.format_exc(limit=-10)[-TRACE_CHARACTERS:]))
 
     return answer
+
+
+def _look_for_room() -> None:
+    """Raises MemoryError in a process that has no memory left: what its rules said, if anything, says nothing of the image."""
+    try:
+        mmap.mmap(-1, ROOM_BYTES).close()
+    except OSError as error:
+        raise MemoryError from error
 
 
 if __name__ == "__main__":

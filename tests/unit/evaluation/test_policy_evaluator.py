@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -88,6 +89,15 @@ async def test_an_image_that_a_process_survives_starts_anew(evaluator: ProcessEv
     for _ in range(2 * MOST_KILLS):
         await killed(evaluator, make_case(), RetryableError)
         assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+
+
+async def test_a_process_without_memory_says_nothing_of_any_image(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+    """It ends, and another is asked; no rule is called undecided for want of it."""
+    (child,) = evaluator._pool._alive
+    resource.prlimit(child.process.pid, resource.RLIMIT_AS, (2**20, 2**20))  # less than it has
+    with pytest.raises(RetryableError, match="MemoryError"):
+        await evaluator.evaluate(make_case())
+    assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
 
 
 async def killed(evaluator: ProcessEvaluator, case: Case, error: type[Exception]) -> None:
