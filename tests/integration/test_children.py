@@ -1,67 +1,41 @@
 """The daemon's children: what happens to them, and what becomes of them."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.doubles.children import Child, children
-from tests.doubles.daemon import RunningDaemon, eventually
-from tests.doubles.hooks import deliver, envelope, push_event, rows
-from tests.doubles.served_registry import ServedRegistry
-from watcher.testing.images import BuiltImage, build_image, build_layer
+from tests.doubles.children import Household, household
+from tests.doubles.daemon import eventually
 
-SOURCE = "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
 HELD_SECONDS = 60.0  # longer than any test
 
 
-class World:
-    """One daemon and its registry."""
-
-    def __init__(self, registry: ServedRegistry, daemon: RunningDaemon) -> None:
-        self.registry, self.daemon = registry, daemon
-
-    def push(self, repository: str, *, held: bool = False) -> BuiltImage:
-        """Announce an image of its own; `held` stalls its layer, so that a worker waits for it."""
-        image = build_image([build_layer({"app/name": repository * 64})], config={"User": "1000"})
-        self.registry.put(repository, image)
-        if held:
-            _config, layer = image.blobs
-            self.registry.fault(method="GET", path=f"/v2/{repository}/blobs/{layer}", stall_seconds=HELD_SECONDS)
-        assert deliver(self.daemon, envelope(push_event(self.registry.host, repository, image)))[0] == 202
-        return image
-
-    def outcome(self, repository: str) -> str:
-        """The verdict's, once there is one."""
-        found = rows(self.daemon, "SELECT outcome FROM verdict WHERE repository = ?", repository)
-        return str(found[0]["outcome"]) if found else ""
-
-    def children(self, *what: str) -> list[Child]:
-        """Those of that kind, or all."""
-        assert self.daemon.process is not None
-        return [each for each in children(self.daemon.process.pid) if not what or each.what in what]
-
-
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    registry = ServedRegistry()
-    daemon = RunningDaemon(directory=tmp_path, config=f'registries: [{{host: "{registry.host}"}}]\n{SOURCE}')
-    daemon.start()
-    yield World(registry, daemon)
-    assert daemon.process is not None
-    if daemon.process.poll() is None:
-        assert daemon.stop() == 0
-    registry.close()
+def house(tmp_path: Path) -> Iterator[Household]:
+    with household(tmp_path) as running:
+        yield running
 
 
-@pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGSTOP])
-def test_no_child_outlives_a_daemon_that_was_killed(world: World, number: signal.Signals) -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_no_child_outlives_a_daemon_that_was_killed(house: Household, stopped: bool) -> None:
     """Not even one that is stopped, and hears nothing of the end of its pipe."""
-    world.push("team/held", held=True)
-    held = eventually(lambda: world.children("worker") and world.children(), what=f"a worker\n{world.daemon.tail()}")
+    house.push("team/held", held_seconds=HELD_SECONDS)
+    held = eventually(lambda: house.children("worker") and house.children(), what=f"a worker\n{house.daemon.tail()}")
     assert {each.what for each in held} == {"zygote", "worker", "policies"}
-    for child in held:
-        child.signal(number)
-    world.daemon.kill()
+    for child in held if stopped else ():
+        child.strike("stop")
+    house.daemon.kill()
     eventually(lambda: not [each for each in held if each.lives], what=f"the end of {held}")
+
+
+@pytest.mark.parametrize(("how", "what"), [("kill", "zygote"), ("kill", "policies"), ("starve", "policies")])
+def test_whatever_happens_to_a_child_the_image_is_judged(house: Household, how: str, what: str) -> None:
+    """While its layer is read: as if nothing had happened, and by a child of the same kind."""
+    house.push("team/app", held_seconds=0.5)
+    eventually(lambda: house.children("worker"), what=f"a worker\n{house.daemon.tail()}")
+    (struck,) = house.children(what)
+    struck.strike(how)
+    assert eventually(lambda: house.outcome("team/app"), what=f"a verdict\n{house.daemon.tail()}") == "pass"
+    eventually(lambda: not struck.lives, what=f"the end of {struck}")
+    eventually(lambda: sorted(each.what for each in house.children()) == ["policies", "zygote"], what="the household as it was")
