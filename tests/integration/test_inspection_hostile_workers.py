@@ -110,3 +110,13 @@ async def test_a_zygote_that_says_nothing_is_given_up() -> None:
     with pytest.raises(ZygoteLostError, match="did not come up"):
         async with with_workers("time.sleep(60)", start_seconds=0.3, stop_seconds=0.3):
             pass
+
+
+async def test_a_worker_that_says_its_last_word_and_stays_is_ended() -> None:
+    """It has closed its output, so that nothing more can come of it."""
+    body = f"source.drain()\n{DONE}\nos.close(1)\ntime.sleep(60)"
+    async with with_workers(reading(body, RAW), answer_seconds=0.2) as zygote:
+        assert "did not end" in (await problem(zygote, RAW)).detail
+        process = zygote._process
+        assert process is not None
+        assert process.returncode is None

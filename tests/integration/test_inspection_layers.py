@@ -15,7 +15,7 @@ from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.image.assembly import KnownLayer
 from watcher.inspection.layer_queue import LayerQueue
-from watcher.inspection.layers import LayerInspection
+from watcher.inspection.layers import MOST_KILLS, LayerInspection, WorkerKilledError
 from watcher.inspection.makers import Makers
 from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote, ZygoteLostError
@@ -231,6 +231,64 @@ async def test_a_worker_that_is_killed_is_said_to_be(bench: Bench) -> None:
     assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
 
 
+async def test_a_worker_that_others_kill_says_nothing_of_its_layer(bench: Bench) -> None:
+    """It is tried again; only when that goes on it is said of the layer, since the kernel does it to what takes all memory."""
+    images = SlowImages()
+    layer, other = images.add_layer(layer_tar({"a": b""})), images.add_layer(layer_tar({"b": b""}))
+    for _ in range(MOST_KILLS - 1):
+        with pytest.raises(WorkerKilledError, match="SIGKILL"):
+            await signalled(bench, layer, images, signal.SIGKILL)
+    with pytest.raises(WorkerKilledError):
+        await signalled(bench, other, images, signal.SIGKILL)
+    (problem,) = (await signalled(bench, layer, images, signal.SIGKILL)).facts.problems
+    assert (problem.reason, "SIGKILL" in problem.detail) == ("worker-failed", True)
+    images.go.set()
+    assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
+    images.go.clear()
+
+
+async def test_a_worker_that_others_stop_is_ended(bench: Bench) -> None:
+    """Nobody may ever let it go on. It is tried again, by the same zygote."""
+    bench.layers.look_seconds = 0.02
+    images, process = SlowImages(), bench.zygote._process
+    layer = images.add_layer(layer_tar({"a": b""}))
+    with pytest.raises(WorkerKilledError):
+        await signalled(bench, layer, images, signal.SIGSTOP)
+    images.go.set()
+    assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
+    assert bench.zygote._process is process
+
+
+async def signalled(bench: Bench, layer: Descriptor, images: "SlowImages", number: signal.Signals) -> KnownLayer:
+    """Read a layer whose worker somebody sends a signal."""
+    reading = asyncio.create_task(bench.read(layer, images=images))
+    await until(lambda: len(workers(bench.zygote)) == 1)
+    os.kill(workers(bench.zygote)[0], number)
+    return await reading
+
+
+@pytest.mark.parametrize("when", ["before it is asked", "while a worker reads"])
+async def test_a_zygote_that_does_not_answer_is_replaced(when: str) -> None:
+    """Somebody has stopped it. Its workers end with it, and the next layer is read by those of another."""
+    async with Zygote(b"salt", answer_seconds=0.3) as zygote:
+        bench, images, stopped = Bench(zygote), SlowImages(), zygote._process
+        assert stopped is not None
+        layer = images.add_layer(layer_tar({"a": b""}))
+        if when == "while a worker reads":
+            reading = asyncio.create_task(bench.read(layer, images=images))
+            await until(lambda: len(workers(zygote)) == 1)
+            os.kill(stopped.pid, signal.SIGSTOP)
+            images.go.set()
+            with pytest.raises(ZygoteLostError):
+                await reading
+        else:
+            os.kill(stopped.pid, signal.SIGSTOP)
+        images.go.set()
+        assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
+        assert zygote._process is not stopped
+        assert stopped.returncode == -signal.SIGKILL
+
+
 async def test_a_cancelled_layer_leaves_nothing_behind(bench: Bench) -> None:
     """No worker, no descriptor, nobody who waits; the next request reads it anew."""
     images = SlowImages()
@@ -319,8 +377,8 @@ async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: Bench) ->
     layers = [images.add_layer(layer_tar({str(number): b""})) for number in range(4)]
     async with asyncio.TaskGroup() as group:
         reading = [group.create_task(bench.read(layer, images=images)) for layer in layers]
-        await until(lambda: len(workers(bench.zygote)) == 2)
-        assert len(images.poured) == 2
+        await until(lambda: len(images.poured) == 2)
+        assert len(workers(bench.zygote)) == 2
         images.go.set()
     assert [task.result().facts.files.path for task in reading] == [["0"], ["1"], ["2"], ["3"]]
 

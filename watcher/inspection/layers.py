@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,7 +20,8 @@ from watcher.inspection.protocol import LayerCache
 from watcher.inspection.workers.collector import Collector, failed_facts
 from watcher.inspection.workers.hearing import receive
 from watcher.inspection.workers.messages import DONE, OVER_MEMORY, Ended, Limits
-from watcher.inspection.workers.zygote import Zygote
+from watcher.inspection.workers.zygote import Worker, Zygote
+from watcher.kit.deaths import LOOK_SECONDS, Deaths, is_killed, wait_unless_stopped
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RetryableError, TimedOutError, WatcherError, WorkerFailedError
 from watcher.model.image import Descriptor
@@ -34,6 +36,15 @@ class OverMemoryError(WorkerFailedError):
 
     reason = "over-memory"
 
+
+class WorkerKilledError(RetryableError):
+    """Somebody else ended a worker. It is nobody's fault, unless that happens again and again over one layer."""
+
+    reason = "worker-killed"
+
+
+# Workers that are killed over one layer until that is said of it: the kernel does it when it takes all memory there is.
+MOST_KILLS = 5
 
 Begin = Callable[[Descriptor], float]
 """Called when it is a layer's turn to be read: the seconds it may take. Raises PermanentError when it may not be read at all."""
@@ -51,7 +62,9 @@ class LayerInspection:
     queue: LayerQueue
     counted: Callable[[str], None]
     makers: Makers = field(default_factory=Makers)
+    look_seconds: float = LOOK_SECONDS
     _running: dict[Digest, asyncio.Future[LayerFacts]] = field(default_factory=dict)
+    _deaths: Deaths = field(default_factory=Deaths)
 
     async def facts(
         self,
@@ -68,7 +81,7 @@ class LayerInspection:
         `image_bytes` are those of all layers that are read for the same image.
 
         Raises:
-            RetryableError, NotFoundError: the source could not give it, or there is no process to read it with.
+            RetryableError, NotFoundError: the source could not give it, or there is no process to read it with, or not any more.
         """
         while (running := self._running.get(layer.digest)) is not None:
             # Whoever reads it may be cancelled, or have no rights to it: then one of those who wait takes over.
@@ -131,28 +144,38 @@ class LayerInspection:
                 os.close(messages_in)
             try:
                 async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as group:
-                    group.create_task(receive(messages_out, collector.add), name=f"layer-results {layer.digest}")
+                    hearing = group.create_task(receive(messages_out, collector.add), name=f"layer-results {layer.digest}")
                     pouring = group.create_task(
                         source.pour(layer, bytes_in, timeout_seconds=timeout_seconds),
                         name=f"layer-bytes {layer.digest}",
                     )
                     # The other end of this pipe stays open here as well, so a worker that closes its own to avoid being checked
                     # gains nothing: `pour` returning means that all of the layer was poured and verified.
-                    ends: set[asyncio.Future[Any]] = {pouring, worker.ended}
-                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                    await self._wait(worker, {pouring, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
                     verified = pouring.done()
                     if not verified:
                         pouring.cancel()
                     await asyncio.wait({pouring})  # its thread has the pipe until then
                     descriptors.close()
-                    ended = await asyncio.shield(worker.ended)
+                    await self._wait(worker, {hearing})
+                    ended = await self.zygote.ended(worker)
             except TimeoutError as error:
                 raise TimedOutError(f"layer {layer.digest}: not read within {timeout_seconds:.0f} s") from error
             except BaseExceptionGroup as errors:
                 raise gravest(errors) from errors
             finally:
                 self.zygote.kill(worker)
+        if not is_killed(ended.code):
+            self._deaths.survived(layer.digest)
+        elif self._deaths.count(layer.digest) < MOST_KILLS:
+            raise WorkerKilledError(f"layer {layer.digest}: somebody else ended its worker, with {_how(ended)}")
         return await asyncio.to_thread(_judged, layer, collector, ended, self.makers, verified=verified)
+
+    async def _wait(
+        self, worker: Worker, futures: Collection[asyncio.Future[Any]], *, return_when: str = asyncio.ALL_COMPLETED
+    ) -> None:
+        end = partial(self.zygote.kill, worker)
+        await wait_unless_stopped(futures, pid=worker.pid, end=end, return_when=return_when, look_seconds=self.look_seconds)
 
 
 def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
@@ -170,14 +193,19 @@ def _judged(layer: Descriptor, collector: Collector, ended: Ended, makers: Maker
     if ended.code == -signal.SIGXCPU:
         raise TimedOutError(f"layer {layer.digest}: needs more processor time than inspection.timeout allows")
     if ended.code != DONE:
-        how = f"exit code {ended.code}" if ended.code > 0 else signal.Signals(-ended.code).name
-        raise WorkerFailedError(f"layer {layer.digest}: its worker ended with {how}; {collector.refusal or 'it did not say why'}")
+        raise WorkerFailedError(
+            f"layer {layer.digest}: its worker ended with {_how(ended)}; {collector.refusal or 'it did not say why'}"
+        )
     if not verified:
         raise WorkerFailedError(f"layer {layer.digest}: its worker ended before it had been given all of it")
     facts = collector.facts(layer.digest, makers.names)
     if facts.compressed_bytes != layer.size:
         raise WorkerFailedError(f"layer {layer.digest}: its worker read {facts.compressed_bytes} of {layer.size} bytes")
     return facts
+
+
+def _how(ended: Ended) -> str:
+    return f"exit code {ended.code}" if ended.code > 0 else signal.Signals(-ended.code).name
 
 
 def gravest(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
+from watcher.kit.deaths import LOOK_SECONDS, is_killed, wait_unless_stopped
 from watcher.kit.parent_death import die_with_parent
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 
@@ -28,10 +29,6 @@ _STDERR_BYTES = 256 * 1024
 _SHOWN_BYTES = 500
 _REAP_SECONDS = 5.0
 _IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
-
-
-# Nobody sends these to himself: an operator does, a supervisor, or the kernel when memory is short.
-KILLING_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
 
 class ChildDiedError(RetryableError):
@@ -80,13 +77,14 @@ class ChildProgram:
     """What to run and for how long.
 
     `module` calls `serve` when run with `-m`; `greeting` is its first frame. A child is replaced after `max_calls` calls, or once
-    it holds `max_growth_bytes` more than when it was ready. Times are in seconds.
+    it holds `max_growth_bytes` more than when it was ready, or is stopped when it is looked at twice. Times are in seconds.
     """
 
     module: str
     greeting: bytes
     call_seconds: float = 60.0
     start_seconds: float = 30.0
+    look_seconds: float = LOOK_SECONDS
     max_calls: int = 500
     max_growth_bytes: int = 128 * 1024 * 1024
     max_frame_bytes: int = MAX_FRAME_BYTES
@@ -125,7 +123,7 @@ class ProcessPool:
         kept: _Child | None = None
         try:
             child = child or await self._begin()
-            answer = await child.ask(question, self._program.call_seconds)
+            answer = await child.ask(question, self._program)
             if not self._closed and not child.worn(self._program):
                 kept = child
             return answer
@@ -203,10 +201,15 @@ class _Child:
             raise ChildRefusedError(content.decode(errors="replace"))
         self.ready_bytes = self.resident_bytes()
 
-    async def ask(self, question: bytes, timeout_seconds: float) -> bytes:
+    async def ask(self, question: bytes, program: ChildProgram) -> bytes:
         self.calls += 1
+        exchange = asyncio.ensure_future(self._exchange(question, program.call_seconds))
         try:
-            _, content = await self._exchange(question, timeout_seconds)
+            await wait_unless_stopped([exchange], pid=self.process.pid, end=self._kill, look_seconds=program.look_seconds)
+            _, content = exchange.result()
+        except asyncio.CancelledError:
+            exchange.cancel()
+            raise
         except ChildDiedError as error:
             error.answering = not self.ended
             raise
@@ -227,14 +230,17 @@ class _Child:
         if self.ended:
             return
         self.ended = True
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        self._kill()
         os.close(self.stderr)
         if self.process.stdin is not None:
             self.process.stdin.close()
         # Shielded: a cancelled call must not leave a zombie behind.
         with suppress(TimeoutError):
             await asyncio.shield(asyncio.wait_for(self.process.wait(), _REAP_SECONDS))
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
 
     async def _exchange(self, content: bytes, timeout_seconds: float) -> tuple[bytes, bytes]:
         stdin, stdout = self.process.stdin, self.process.stdout
@@ -253,8 +259,7 @@ class _Child:
             raise ChildTimedOutError(f"a child process did not answer within {timeout_seconds:g} s") from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             words = await self._last_words()
-            killed = -(self.process.returncode or 0) in KILLING_SIGNALS
-            raise ChildDiedError(f"a child process died: {words}", killed=killed) from error
+            raise ChildDiedError(f"a child process died: {words}", killed=is_killed(self.process.returncode or 0)) from error
 
     async def _last_words(self) -> str:
         """How it ended and the last line it wrote."""

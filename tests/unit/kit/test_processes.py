@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -67,6 +68,28 @@ async def test_a_death_is_retryable_and_says_how() -> None:
             await pool.call(b"exit 3")
         with pytest.raises(ChildDiedError, match="ValueError: what went wrong"):
             await pool.call(b"raise what went wrong")
+        assert await pool.call(b"again") == b"hi:again"
+
+
+async def test_a_stopped_child_is_ended() -> None:
+    """Nobody may ever let it go on: it counts as killed, and the next call is answered."""
+    async with pool_of(look_seconds=0.02) as pool:
+        pid = int(await pool.call(b"pid"))
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(ChildDiedError) as caught:
+            await pool.call(b"are you there")
+        assert (caught.value.killed, caught.value.answering) == (True, True)
+        assert await pool.call(b"again") == b"hi:again"
+
+
+async def test_a_call_that_is_given_up_leaves_no_child() -> None:
+    """Whoever waited is gone; the child may still owe an answer, so it is ended."""
+    async with pool_of() as pool:
+        pid = await pool.call(b"pid")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await pool.call(b"hang")
+        assert not alive(pid)
         assert await pool.call(b"again") == b"hi:again"
 
 

@@ -19,7 +19,7 @@ from watcher.inspection.confined.layer_reader import Search
 from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.confined.worker import work
 from watcher.inspection.secrets.rules import SecretRules
-from watcher.inspection.workers.messages import CRASHED, Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
+from watcher.inspection.workers.messages import CRASHED, Began, Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
 from watcher.kit.parent_death import die_with_parent
 
 MAX_REQUEST_BYTES = 4096
@@ -73,6 +73,7 @@ class _Forker:
             os.close(descriptor)
         pidfd = os.pidfd_open(pid)
         self.children[pidfd] = (pid, request.worker)
+        self.answer(Began(worker=request.worker, pid=pid))
         return pidfd
 
     def _reap(self, pidfd: int) -> None:

@@ -71,6 +71,13 @@ class Ready(_Frame, frozen=True, kw_only=True, tag="ready"):
     """Everything is loaded: workers can be forked."""
 
 
+class Began(_Frame, frozen=True, kw_only=True, tag="began"):
+    """A worker has been forked."""
+
+    worker: int
+    pid: int
+
+
 class Ended(_Frame, frozen=True, kw_only=True, tag="ended"):
     """How a worker ended: its exit code, or the negative number of the signal; the memory and the processor time it took."""
 
@@ -80,7 +87,7 @@ class Ended(_Frame, frozen=True, kw_only=True, tag="ended"):
     cpu_seconds: float
 
 
-ZygoteAnswer = Ready | Ended
+ZygoteAnswer = Ready | Began | Ended
 
 
 class Confined(_Frame, frozen=True, kw_only=True, tag="confined"):

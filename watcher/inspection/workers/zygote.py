@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 import structlog
@@ -15,6 +15,7 @@ from watcher.inspection.workers.hearing import receive
 from watcher.inspection.workers.messages import (
     MECHANISMS,
     PROBE,
+    Began,
     Confined,
     Ended,
     ForkRequest,
@@ -25,13 +26,16 @@ from watcher.inspection.workers.messages import (
     Refused,
     ZygoteAnswer,
 )
-from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.errors import ConfigurationError, RetryableError, WorkerFailedError
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 # It imports for 100 ms and compiles rules for 200; a busy machine gets fifty times that.
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
+# A fork takes 2 ms, and so does hearing of a worker's end.
+ANSWER_SECONDS = 10.0
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from watcher.inspection.confined.zygote_process import main; main()"
 _MAX_ANSWER_BYTES = 4096
 _LAST_WORDS_BYTES = 64 * 1024
@@ -58,27 +62,37 @@ class Worker:
     """A worker that runs, or ran. Awaiting `ended` raises ZygoteLostError when nobody can say any more."""
 
     number: int
+    pid: int
     ended: asyncio.Future[Ended]
 
 
 class Zygote:
     """At most one process at a time. Use and close it in one event loop.
 
-    `salt` keys the fingerprints of secrets; it goes over the socket, since the process has no environment.
+    `salt` keys the fingerprints of secrets; it goes over the socket, since the process has no environment. One that does not
+    answer within `answer_seconds` is killed, and the next request starts another.
     """
 
     def __init__(
-        self, salt: bytes, *, program: str = PROGRAM, start_seconds: float = START_SECONDS, stop_seconds: float = STOP_SECONDS
+        self,
+        salt: bytes,
+        *,
+        program: str = PROGRAM,
+        start_seconds: float = START_SECONDS,
+        stop_seconds: float = STOP_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._salt = salt
         self._program = program
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
+        self._answer_seconds = answer_seconds
         self._starting = asyncio.Lock()
         self._channel: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = -1
         self._ready: asyncio.Future[None] | None = None
+        self._beginning: dict[int, asyncio.Future[int]] = {}
         self._workers: dict[int, asyncio.Future[Ended]] = {}
         self._last_number = 0
         self._closed = False
@@ -112,28 +126,46 @@ class Zygote:
         Raises:
             RetryableError: no process to fork from could be had.
         """
+        loop = asyncio.get_running_loop()
         for attempt in (1, 2):
             channel = await self._running()
             self._last_number += 1
             number = self._last_number
-            ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
-            self._workers[number] = ended
+            began, ended = self._beginning[number], self._workers[number] = loop.create_future(), loop.create_future()
             try:
                 socket.send_fds(channel, [_ENCODER.encode(ForkRequest(worker=number, limits=limits))], [source, sink])
-            except OSError as error:
-                del self._workers[number]
-                self._lost(channel)
+                async with asyncio.timeout(self._answer_seconds):
+                    return Worker(number=number, pid=await began, ended=ended)
+            except OSError as error:  # a TimeoutError is one
+                self._replace(channel)
                 if attempt == 2:
                     raise ZygoteLostError("the process that workers come from does not listen") from error
-            else:
-                return Worker(number=number, ended=ended)
+            except asyncio.CancelledError:
+                self._kill(number)
+                raise
+            finally:
+                self._beginning.pop(number, None)
         raise AssertionError  # the loop returns or raises
 
     def kill(self, worker: Worker) -> None:
         """End a worker at once; `ended` says when it is gone. Nothing happens when it has ended."""
         if not worker.ended.done() and self._channel is not None:
-            with contextlib.suppress(OSError):
-                self._channel.send(_ENCODER.encode(KillRequest(worker=worker.number)))
+            self._kill(worker.number)
+            asyncio.get_running_loop().call_later(self._answer_seconds, self._overdue, worker, self._channel)
+
+    async def ended(self, worker: Worker) -> Ended:
+        """How a worker ended that has said its last word, so that it has ended or is about to.
+
+        Raises:
+            WorkerFailedError: it did not end by itself.
+            ZygoteLostError: nobody can say.
+        """
+        done, _ = await asyncio.wait({worker.ended}, timeout=self._answer_seconds)
+        if done:
+            return worker.ended.result()
+        self.kill(worker)
+        await asyncio.shield(worker.ended)
+        raise WorkerFailedError("a worker said its last word and did not end")
 
     async def aclose(self) -> None:
         """End it and its workers; whoever waits for one of them gets ZygoteLostError."""
@@ -141,6 +173,22 @@ class Zygote:
         if self._channel is not None:
             self._lost(self._channel)
         await self._reap()
+
+    def _kill(self, number: int) -> None:
+        if self._channel is not None:
+            with contextlib.suppress(OSError):
+                self._channel.send(_ENCODER.encode(KillRequest(worker=number)))
+
+    def _overdue(self, worker: Worker, channel: socket.socket) -> None:
+        if not worker.ended.done():
+            self._replace(channel)
+
+    def _replace(self, channel: socket.socket) -> None:
+        """It does not answer: it is stopped, or has lost its mind. Its workers end with it."""
+        if channel is self._channel and self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        self._lost(channel)
 
     async def _running(self) -> socket.socket:
         async with self._starting:
@@ -205,11 +253,11 @@ class Zygote:
                 return
             answer = _ANSWERS.decode(content)
             if isinstance(answer, Ended):
-                ended = self._workers.pop(answer.worker, None)
-                if ended is not None and not ended.done():
-                    ended.set_result(answer)
-            elif self._ready is not None and not self._ready.done():
-                self._ready.set_result(None)
+                _settle(self._workers.pop(answer.worker, None), answer)
+            elif isinstance(answer, Began):
+                _settle(self._beginning.get(answer.worker), answer.pid)
+            else:
+                _settle(self._ready, None)
 
     def _lost(self, channel: socket.socket) -> None:
         if channel is not self._channel:
@@ -218,7 +266,8 @@ class Zygote:
         asyncio.get_running_loop().remove_reader(channel)
         channel.close()
         lost = ZygoteLostError("the process that workers come from ended")
-        waiting = [self._ready, *self._workers.values()]
+        waiting = [self._ready, *self._beginning.values(), *self._workers.values()]
+        self._beginning.clear()
         self._workers.clear()
         for future in waiting:
             if future is not None and not future.done():
@@ -275,3 +324,8 @@ class Zygote:
             if isinstance(message, Refused):
                 raise SandboxUnavailableError(f"inspection: workers cannot be confined here: {message.why}")
         raise SandboxUnavailableError("inspection: workers cannot be confined here, and do not say why")
+
+
+def _settle(future: asyncio.Future[T] | None, result: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(result)
