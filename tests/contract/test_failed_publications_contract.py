@@ -92,6 +92,22 @@ async def test_a_failed_publication_can_be_replayed_once(bench: Bench) -> None:
     assert not await bench.outbox.settle(again, Published())
 
 
+async def test_what_is_replayed_has_all_patience_before_it(bench: Bench) -> None:
+    """Given up for a receiver that was down for too long, it waits for it as long again."""
+    await bench.record("v-1", "webhook")
+    down = PublishLater(reason="receiver-unavailable", detail="", outside=True)
+    for _ in range(2):
+        (taken,) = await bench.outbox.due(9)
+        assert taken.attempt == 1
+        while await bench.outbox.settle(taken, down) is None:
+            bench.clock.advance(86400)
+            (taken,) = await bench.outbox.due(9)
+        (letter,) = await bench.ids()
+        assert await bench.publications.replay(letter)
+    (again,) = await bench.outbox.due(9)
+    assert again.attempt == 1
+
+
 @pytest.mark.parametrize("nobody", ["", "publication-", "publication-x", "publication-99", "publication-" + "9" * 30, "1", "job"])
 async def test_there_is_no_other_dead_letter(bench: Bench, nobody: str) -> None:
     """Whatever is asked for."""

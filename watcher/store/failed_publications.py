@@ -58,7 +58,8 @@ class StoredFailedPublications:
     async def replay(self, publication_id: str) -> bool:
         """Make it wait again, with all its attempts before it; false when it is not among those that failed."""
         now = self._clock()
-        again = {"state": "waiting", "attempts": 0, "due_at": now, "waits_since": now, "reason": "replayed", "detail": ""}
+        tried = {"attempts": 0, "outside": 0, "outside_seconds": 0.0}
+        again = {"state": "waiting", "due_at": now, "waits_since": now, "reason": "replayed", "detail": "", **tried}
         failed = publication.c.id == _number(publication_id), publication.c.state == "failed"
         statement = update(publication).where(*failed).values(**again)
         changed = await self._database.write(lambda connection: connection.execute(statement).rowcount)
