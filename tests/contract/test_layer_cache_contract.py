@@ -12,6 +12,7 @@ from tests.doubles.inventories import BOTTOM, TOP, layer_facts
 from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.protocol import LayerCache
 from watcher.model.inventory import FileTable
+from watcher.model.slices import ROWS
 from watcher.store.facts import LayerStore
 
 
@@ -54,3 +55,14 @@ async def test_keeping_one_layer_from_two_jobs_at_once_is_harmless(cache: LayerC
     """Two jobs that meet the same layer both keep it."""
     await asyncio.gather(*(cache.keep_layer(layer_facts()) for _ in range(5)))
     assert await cache.layer(BOTTOM) == layer_facts()
+
+
+async def test_a_layer_of_many_files_comes_back_equal(cache: LayerCache) -> None:
+    """More than are packed at a time."""
+    count = 2 * ROWS + 7
+    numbers = list(range(count))
+    columns = dict.fromkeys(("mode", "uid", "gid", "size"), numbers)
+    files = FileTable(path=[f"f{number}" for number in numbers], kind=["f"] * count, link=[""] * count, **columns)
+    facts = layer_facts(files=files)
+    await cache.keep_layer(facts)
+    assert await cache.layer(BOTTOM) == facts

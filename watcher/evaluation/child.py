@@ -7,7 +7,8 @@ import traceback
 import msgspec
 
 from watcher.evaluation.policies.loading import PolicySources, PolicyText, from_texts
-from watcher.evaluation.protocol import Case, Judgement
+from watcher.evaluation.protocol import Judgement
+from watcher.evaluation.questions import decoded
 from watcher.evaluation.settings import OnNoMatch
 from watcher.kit.processes import Answer, Refusal, serve
 from watcher.model.errors import PolicyError
@@ -56,12 +57,11 @@ def begin(greeting: bytes) -> Answer:
         policies = PolicySet.compile(sources.documents.policies, revision=sources.revision, on_no_match=sources.on_no_match)
     except PolicyError as error:
         raise Refusal(str(error)) from error
-    decoder = msgspec.msgpack.Decoder(Case)
     encoder = msgspec.msgpack.Encoder()
 
     def answer(question: bytes) -> bytes:
         try:
-            encoded = encoder.encode(Answered(judgement=policies.evaluate(decoder.decode(question))))
+            encoded = encoder.encode(Answered(judgement=policies.evaluate(decoded(question))))
             _look_for_room()
             return encoded
         except MemoryError:

@@ -1,5 +1,6 @@
 """The Evaluator of the daemon: judges in child processes, since the CEL library leaks and holds the GIL."""
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +10,7 @@ import structlog
 from watcher.evaluation.child import Answered, greeting_of
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.evaluation.protocol import Case, EvaluationFailedError, Judgement
+from watcher.evaluation.questions import encoded
 from watcher.kit.deaths import Deaths
 from watcher.kit.processes import ChildDiedError, ChildProgram, ChildRefusedError, ChildTimedOutError, ProcessPool
 from watcher.model.errors import PolicyError
@@ -29,7 +31,6 @@ class ProcessEvaluator:
         self._sources = sources
         program = ChildProgram(module="watcher.evaluation.child", greeting=greeting_of(sources), call_seconds=timeout_seconds)
         self._pool = ProcessPool(program, size=workers)
-        self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Answered)
         self._deaths = Deaths()
 
@@ -56,7 +57,7 @@ class ProcessEvaluator:
     async def evaluate(self, case: Case) -> Judgement:
         """Judge one case. Raises as `Evaluator.evaluate` does, and PolicyError as `start` does when it was not called."""
         try:
-            answer = await self._pool.call(self._encoder.encode(case))
+            answer = await self._pool.call(*await asyncio.to_thread(encoded, case))
         except ChildRefusedError as error:
             raise PolicyError(str(error)) from error
         except (ChildDiedError, ChildTimedOutError) as error:

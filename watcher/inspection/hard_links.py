@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from watcher.model.inventory import DIRECTORY, HARDLINK, SETGID, SETUID, SYMLINK, WORLD_WRITABLE, FileTable
+from watcher.model.slices import set_of
 
 _DANGEROUS = SETUID | SETGID | WORLD_WRITABLE
 
@@ -42,7 +43,7 @@ def last_of_each(files: FileTable) -> FileTable:
     """A path that a layer has twice is what it was last. What it was before is kept where it matters to other entries: a link of
     either kind, what a hard link leads to, and what was in the place of a directory.
     """
-    if len(set(files.path)) == len(files.path):
+    if len(set_of(files.path)) == len(files.path):
         return files
     last = {path: row for row, path in enumerate(files.path)}
     links = (row for row, kind in enumerate(files.kind) if kind in (SYMLINK, HARDLINK))

@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,16 +109,17 @@ class ProcessPool:
         finally:
             self._idle.put_nowait(child)
 
-    async def call(self, question: bytes) -> bytes:
-        """Ask one child, waiting for a free one.
+    async def call(self, *question: bytes) -> bytes:
+        """Ask one child, waiting for a free one. A long question comes in pieces, which the child gets as one.
 
         Raises:
             ChildDiedError, ChildTimedOutError: ask again; that child is gone.
             ChildRefusedError: no child can begin with this greeting.
             FrameTooLargeError: the question or its answer.
         """
-        if len(question) > self._program.max_frame_bytes:
-            raise FrameTooLargeError(f"a question of {len(question)} bytes: at most {self._program.max_frame_bytes} are sent")
+        size = sum(map(len, question))
+        if size > self._program.max_frame_bytes:
+            raise FrameTooLargeError(f"a question of {size} bytes: at most {self._program.max_frame_bytes} are sent")
         child = await self._free()
         kept: _Child | None = None
         try:
@@ -196,12 +197,12 @@ class _Child:
         return cls(process=process, stderr=stderr, max_frame_bytes=program.max_frame_bytes)
 
     async def greet(self, program: ChildProgram) -> None:
-        kind, content = await self._exchange(program.greeting, program.start_seconds)
+        kind, content = await self._exchange([program.greeting], program.start_seconds)
         if kind == _REFUSED:
             raise ChildRefusedError(content.decode(errors="replace"))
         self.ready_bytes = self.resident_bytes()
 
-    async def ask(self, question: bytes, program: ChildProgram) -> bytes:
+    async def ask(self, question: Sequence[bytes], program: ChildProgram) -> bytes:
         self.calls += 1
         exchange = asyncio.ensure_future(self._exchange(question, program.call_seconds))
         try:
@@ -242,15 +243,16 @@ class _Child:
         with suppress(ProcessLookupError):
             self.process.kill()
 
-    async def _exchange(self, content: bytes, timeout_seconds: float) -> tuple[bytes, bytes]:
+    async def _exchange(self, content: Sequence[bytes], timeout_seconds: float) -> tuple[bytes, bytes]:
         stdin, stdout = self.process.stdin, self.process.stdout
         if stdin is None or stdout is None:
             raise ChildDiedError("a child without pipes")
         try:
             async with asyncio.timeout(timeout_seconds):
-                stdin.write(_header(_ANSWER, len(content)))
-                stdin.write(content)
-                await stdin.drain()
+                stdin.write(_header(_ANSWER, sum(map(len, content))))
+                for piece in content:
+                    stdin.write(piece)
+                    await stdin.drain()
                 kind, length = _parsed(await stdout.readexactly(_HEADER_BYTES))
                 if length > self.max_frame_bytes:
                     raise FrameTooLargeError(f"an answer of {length} bytes: at most {self.max_frame_bytes} are read")

@@ -4,11 +4,12 @@ Facts of a layer are a function of its bytes and the versions of their makers; n
 Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF-8 are written as `\xNN`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from watcher.model.digest import Digest
 from watcher.model.image import ImageConfig
+from watcher.model.slices import slices
 from watcher.model.verdict import Section
 
 # Kinds of a FileTable row.
@@ -47,8 +48,28 @@ class FileTable:
 
     def rows(self, numbers: Sequence[int]) -> "FileTable":
         """A table of these rows, in this order."""
-        columns = {name: getattr(self, name) for name in (*ENTRY_COLUMNS, "layer")}
-        return FileTable(**{name: list(map(column.__getitem__, numbers)) if column else [] for name, column in columns.items()})
+        found = FileTable()
+        for part in slices(numbers):
+            for name in (*ENTRY_COLUMNS, "layer"):
+                column = getattr(self, name)
+                if column:
+                    getattr(found, name).extend(map(column.__getitem__, part))
+        return found
+
+    def slices(self) -> "Iterator[FileTable]":
+        """The table in short ones, in order."""
+        for numbers in slices(range(len(self))):
+            first, end = numbers[0], numbers[-1] + 1
+            yield FileTable(**{name: getattr(self, name)[first:end] for name in (*ENTRY_COLUMNS, "layer")})
+
+    @classmethod
+    def joined(cls, tables: "Iterable[FileTable]") -> "FileTable":
+        """One table of all rows, those of the first table first."""
+        found = cls()
+        for each in tables:
+            found.extend(each)
+            found.layer.extend(each.layer)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from watcher.model.digest import Digest
 from watcher.model.inventory import FileTable, LayerFacts, Problem, SecretHit
-from watcher.store.statements import Transactions, insert_new, pack, parts, unpack
+from watcher.store.statements import Transactions, insert_new, pack, pack_files, parts, unpack, unpack_files
 from watcher.store.tables import layer, layer_files
 
 
@@ -25,7 +25,7 @@ class KeptLayer:
         return replace(
             unpack(row.facts, LayerFacts),
             makers=tuple(row.makers.split()),
-            files=unpack(row.blob, FileTable),
+            files=unpack_files(row.blob),
             secrets=unpack(row.secrets, tuple[SecretHit, ...]),
             problems=unpack(row.sections, tuple[Problem, ...]),
         )
@@ -81,4 +81,4 @@ def _packed(facts: LayerFacts) -> tuple[dict[str, object], dict[str, object]]:
         "secrets": pack(facts.secrets),
         "sections": pack(facts.problems),
     }
-    return row, {"blob": pack(facts.files)}
+    return row, {"blob": pack_files(facts.files)}

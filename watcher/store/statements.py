@@ -8,10 +8,14 @@ import zstandard
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from watcher.model.inventory import FileTable
+
 T = TypeVar("T")
 
 # SQLite's limit of variables in a statement is 32 766, but long lists make it choose scans.
 IN_LIST = 500
+# What msgpack never begins with, and the length of what comes next.
+_IN_TABLES, _LENGTH_BYTES = b"\xc1", 4
 
 
 class Transactions(Protocol):
@@ -54,6 +58,31 @@ def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
 def pack(value: Any) -> bytes:
     """Msgpack under zstd."""
     return zstandard.compress(msgspec.msgpack.encode(value))
+
+
+def pack_files(files: FileTable) -> bytes:
+    """In short tables, each behind its length, so that neither this nor `unpack_files` keeps the event loop waiting."""
+    packer = zstandard.ZstdCompressor().compressobj()
+    packed = [packer.compress(_IN_TABLES)]
+    for each in files.slices():
+        table = msgspec.msgpack.encode(each)
+        packed.append(packer.compress(len(table).to_bytes(_LENGTH_BYTES, "big") + table))
+    return b"".join((*packed, packer.flush()))
+
+
+def unpack_files(blob: bytes) -> FileTable:
+    """What `pack_files` made, or `pack` before there was that."""
+    content = memoryview(zstandard.ZstdDecompressor().decompressobj().decompress(blob))
+    if content[:1] != _IN_TABLES:
+        return msgspec.msgpack.decode(content, type=FileTable)
+    return FileTable.joined(_tables(content[1:]))
+
+
+def _tables(content: memoryview) -> Iterator[FileTable]:
+    while content:
+        length = int.from_bytes(content[:_LENGTH_BYTES], "big")
+        yield msgspec.msgpack.decode(content[_LENGTH_BYTES : _LENGTH_BYTES + length], type=FileTable)
+        content = content[_LENGTH_BYTES + length :]
 
 
 def unpack(blob: bytes, kind: type[T]) -> T:

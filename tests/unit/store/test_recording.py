@@ -18,6 +18,7 @@ from watcher.store.chain import chain_ids
 from watcher.store.facts import LayerStore
 from watcher.store.packages import read_packages, runs_of
 from watcher.store.protocol import Judged
+from watcher.store.statements import pack, pack_files, unpack_files
 from watcher.store.verdicts import StoredVerdicts
 
 OTHER = Digest("sha256:" + "d" * 64)
@@ -135,3 +136,10 @@ def test_a_chain_is_named_by_the_order_of_its_layers() -> None:
     assert ids[1] != chain_ids((TOP, BOTTOM))[1]
     assert chain_ids((BOTTOM, TOP, OTHER))[:2] == ids
     assert chain_ids(()) == []
+
+
+def test_files_that_an_earlier_version_packed_are_read() -> None:
+    """It packed all of them at once."""
+    files = layer_facts().files
+    assert len(files) > 0
+    assert unpack_files(pack(files)) == unpack_files(pack_files(files)) == files

@@ -12,6 +12,7 @@ from watcher.inspection.hard_links import hard_links, share_inode
 from watcher.inspection.image.links import Links
 from watcher.inspection.image.placing import Placing
 from watcher.model.inventory import DIRECTORY, SYMLINK, FileTable, LayerFacts
+from watcher.model.slices import in_order, set_of, slices
 
 # What is said of the root, which has no name.
 OPAQUE_ROOT = ".wh..wh..opq"
@@ -50,20 +51,21 @@ class Tree:
         linked = [(row, own, self._at(files.link[row])) for row, own in hard_links(files)]
         # 1. What the layer has takes the place of a link of the same path: what it says of paths below means its own.
         parents = _parents(files.path)
-        replaced = self._symlinks.keys() & set(files.path)
+        names = set_of(files.path)
+        replaced = self._symlinks.keys() & names
         for path in replaced:
             del self._symlinks[path]
         placing = Placing(files=files, lower=self._symlinks)
         placing.dispute_early(replaced & parents)
         # 2. What the layer removes from below.
         removed, emptied = placing.removals(facts.whiteouts, facts.opaque)
-        self._dispute_emptied(emptied, set(files.path), layer)
+        self._dispute_emptied(emptied, names, layer)
         self._remove(removed, emptied)
         # 3. Where its entries really are. Hardly any layer has something below a link, so that is found out first.
         paths = files.path
         own = {path: target for path, kind, target in zip(paths, files.kind, files.link, strict=True) if kind == SYMLINK}
         moved: dict[str, str] = {}
-        repeated = len(set(paths)) < len(paths)
+        repeated = len(names) < len(paths)
         if not repeated and parents.isdisjoint(self._symlinks) and parents.isdisjoint(own):
             links = {**self._symlinks, **own}
         else:
@@ -87,12 +89,12 @@ class Tree:
         self._symlinks = links
         self.links = Links(links)
         first = len(self._all)
-        self._rows.update(zip(paths, range(first, first + len(paths)), strict=True))
+        for rows in slices(range(len(paths))):
+            self._rows.update(zip(paths[rows[0] : rows[-1] + 1], range(first + rows[0], first + rows[-1] + 1), strict=True))
         self._all.extend(replace(files, path=paths))
         self._all.layer.extend([layer] * len(paths))
         self._parents |= parents
         # 5. A hard link is the file that it leads to.
-        names = frozenset(files.path) if linked else frozenset()
         for row, own_row, below in linked:
             self._share(first + row, below if own_row is None else first + own_row)
             if own_row is None and files.link[row] not in names:
@@ -111,7 +113,7 @@ class Tree:
 
     def files(self) -> FileTable:
         """What is left, sorted by path."""
-        return self._all.rows([self._rows[path] for path in sorted(self._rows)])
+        return self._all.rows([self._rows[path] for path in in_order(self._rows)])
 
     def _dispute_emptied(self, emptied: Iterable[str], own: AbstractSet[str], layer: int) -> None:
         """Where an opaque directory does not mean the same to all: overlayfs merges the root whatever its mark says."""
