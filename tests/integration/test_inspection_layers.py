@@ -383,6 +383,20 @@ async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: Bench) ->
     assert [task.result().facts.files.path for task in reading] == [["0"], ["1"], ["2"], ["3"]]
 
 
+async def test_registries_that_are_slow_do_not_hold_up_others(bench: Bench) -> None:
+    """As many layers as there are places wait for their bytes, and another is read."""
+    bench.layers.look_seconds = 0.1
+    slow = SlowImages()
+    layers = [slow.add_layer(layer_tar({str(number): b""})) for number in range(2)]
+    async with asyncio.TaskGroup() as group:
+        reading = [group.create_task(bench.read(layer, images=slow)) for layer in layers]
+        await until(lambda: len(slow.poured) == 2)
+        assert (await bench.read(bench.images.add_layer(layer_tar({"other": b""})))).facts.files.path == ["other"]
+        assert not any(task.done() for task in reading)
+        slow.go.set()
+    assert [task.result().facts.files.path for task in reading] == [["0"], ["1"]]
+
+
 async def test_damaged_layers_are_facts_as_well(bench: Bench) -> None:
     """Their bytes are what the digest says, so what is wrong with them is known for good."""
     layer = bench.images.add_layer(gzipped(b"not a tar" * 100))

@@ -13,7 +13,7 @@ import structlog
 
 from watcher.inspection.hiding import carries
 from watcher.inspection.image.assembly import KnownLayer
-from watcher.inspection.layer_queue import LayerQueue
+from watcher.inspection.layer_queue import LayerQueue, Turn
 from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PASSING
 from watcher.inspection.protocol import LayerCache
@@ -96,8 +96,8 @@ class LayerInspection:
             cached = facts is not None
             self.counted("hit" if cached else "miss")
             if facts is None:
-                async with self.queue.turn(layer.size, image_bytes=image_bytes):
-                    facts, shared = await self._read(source, layer, limits, begin, hidden)
+                async with self.queue.turn(layer.size, image_bytes=image_bytes) as turn:
+                    facts, shared = await self._read(source, layer, limits, begin, hidden, turn)
                 if not shared:
                     return KnownLayer(facts=facts, cached=False)
             promise.set_result(facts)
@@ -114,11 +114,11 @@ class LayerInspection:
         return facts if await asyncio.to_thread(self.makers.stand_by, facts) else None
 
     async def _read(
-        self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin, hidden: Sequence[str]
+        self, source: ImageSource, layer: Descriptor, limits: Limits, begin: Begin, hidden: Sequence[str], turn: Turn
     ) -> tuple[LayerFacts, bool]:
         """The facts, and whether they are of the layer alone: what failed for one image's budget may do for another's."""
         try:
-            facts = await self._poured(source, layer, limits, begin(layer))
+            facts = await self._poured(source, layer, limits, begin(layer), turn)
         except NotFoundError:
             raise
         except PermanentError as error:
@@ -129,7 +129,9 @@ class LayerInspection:
             await self.cache.keep_layer(facts)
         return facts, True
 
-    async def _poured(self, source: ImageSource, layer: Descriptor, limits: Limits, timeout_seconds: float) -> LayerFacts:
+    async def _poured(
+        self, source: ImageSource, layer: Descriptor, limits: Limits, timeout_seconds: float, turn: Turn
+    ) -> LayerFacts:
         """Pour the layer into a worker while its messages are heard; its facts, once every byte was verified."""
         collector = Collector(limits)
         with contextlib.ExitStack() as descriptors:
@@ -151,13 +153,13 @@ class LayerInspection:
                     )
                     # The other end of this pipe stays open here as well, so a worker that closes its own to avoid being checked
                     # gains nothing: `pour` returning means that all of the layer was poured and verified.
-                    await self._wait(worker, {pouring, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
+                    await self._wait(worker, {pouring, worker.ended}, turn, return_when=asyncio.FIRST_COMPLETED)
                     verified = pouring.done()
                     if not verified:
                         pouring.cancel()
                     await asyncio.wait({pouring})  # its thread has the pipe until then
                     descriptors.close()
-                    await self._wait(worker, {hearing})
+                    await self._wait(worker, {hearing}, turn)
                     ended = await self.zygote.ended(worker)
             except TimeoutError as error:
                 raise TimedOutError(f"layer {layer.digest}: not read within {timeout_seconds:.0f} s") from error
@@ -172,10 +174,21 @@ class LayerInspection:
         return await asyncio.to_thread(_judged, layer, collector, ended, self.makers, verified=verified)
 
     async def _wait(
-        self, worker: Worker, futures: Collection[asyncio.Future[Any]], *, return_when: str = asyncio.ALL_COMPLETED
+        self,
+        worker: Worker,
+        futures: Collection[asyncio.Future[Any]],
+        turn: Turn,
+        *,
+        return_when: str = asyncio.ALL_COMPLETED,
     ) -> None:
-        end = partial(self.zygote.kill, worker)
-        await wait_unless_stopped(futures, pid=worker.pid, end=end, return_when=return_when, look_seconds=self.look_seconds)
+        await wait_unless_stopped(
+            futures,
+            pid=worker.pid,
+            end=partial(self.zygote.kill, worker),
+            idle=turn.give_way,
+            return_when=return_when,
+            look_seconds=self.look_seconds,
+        )
 
 
 def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:

@@ -12,7 +12,8 @@ class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """The `inspection` block."""
 
     # Layers read at the same time, one confined process each; and while all are larger than 16 MiB one smaller one besides, so that
-    # a small image never waits for a large one. `auto` is the number of processors this process may use.
+    # a small image never waits for a large one. Up to 8 more wait for slow registries. `auto` is the number of processors this
+    # process may use.
     workers: Literal["auto"] | Annotated[int, msgspec.Meta(ge=1, le=256)] = "auto"
     # Unpacked bytes of all layers together. The largest images seen (models, CUDA toolchains) have about 15 GiB.
     max_image: Size = "20GiB"

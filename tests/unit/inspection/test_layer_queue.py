@@ -1,9 +1,10 @@
 """Whose layer is read next. Time is virtual."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from tests.doubles.virtual_time import now, virtual_time
-from watcher.inspection.layer_queue import BYTES_PER_SECOND, LEAST_BYTES, SMALL_BYTES, LayerQueue
+from watcher.inspection.layer_queue import BYTES_PER_SECOND, LEAST_BYTES, MOST_AWAY, SMALL_BYTES, LayerQueue
 
 LARGE = SMALL_BYTES * 8
 MINUTE_BYTES = 60 * BYTES_PER_SECOND
@@ -99,3 +100,34 @@ async def test_small_layers_have_no_more_places_than_others() -> None:
             group.create_task(reading.read(f"small {index}", 100))
         await asyncio.sleep(0.5)
         assert len(reading.begun) == 2
+
+
+@virtual_time
+async def test_a_layer_whose_registry_is_slow_lets_another_be_read() -> None:
+    """However small it is; when it has its bytes at last it goes on, and takes nobody's place at its end."""
+    reading = Reading(places=1)
+    async with reading.queue.turn(100) as slow:
+        waiting = asyncio.create_task(reading.read("next", 100))
+        await asyncio.sleep(1)
+        assert reading.begun == []
+        slow.give_way()
+        slow.give_way()
+        await waiting
+        assert now() == 2
+    await asyncio.gather(*(reading.read(f"after {index}", 100) for index in range(2)))
+    assert now() == 4
+
+
+@virtual_time
+async def test_only_so_many_layers_let_others_be_read() -> None:
+    """Each of them has a worker."""
+    reading = Reading(places=1)
+    async with AsyncExitStack() as open_turns:
+        for _ in range(MOST_AWAY):
+            (await open_turns.enter_async_context(reading.queue.turn(100))).give_way()
+        last = await open_turns.enter_async_context(reading.queue.turn(100))
+        last.give_way()
+        waiting = asyncio.create_task(reading.read("next", 100))
+        await asyncio.sleep(60)
+        assert reading.begun == []
+    await waiting
