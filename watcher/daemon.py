@@ -27,6 +27,7 @@ from watcher.kit.telemetry import Metrics
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
+from watcher.model.reference import Host
 from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer, destination_name
 from watcher.pipeline.gathering import Gathering
@@ -34,7 +35,7 @@ from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
-from watcher.pipeline.outages import Outages
+from watcher.pipeline.outages import UNHEARD, Outages
 from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
 from watcher.publishing.catalog import build_publisher
@@ -115,7 +116,8 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         storage = await stack.enter_async_context(owned(settings.store, counted=metrics.count_store_error))
-        registries = await stack.enter_async_context(_open_registries(settings, metrics))
+        outages = Outages[Host](kind="registry", shown=partial(metrics.show_reachable, "registry"), most_unheard=UNHEARD)
+        registries = await stack.enter_async_context(_open_registries(settings, metrics, outages))
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
         inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
@@ -153,7 +155,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 backlog=storage.backlog,
                 work=judge.judge,
                 slots=JOBS_AT_ONCE,
-                outages=Outages(kind="registry", shown=partial(metrics.show_reachable, "registry")),
+                outages=outages,
                 done=metrics.count_job,
                 buried=metrics.count_dead_letter,
             ),
@@ -188,8 +190,13 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
 
 
 @asynccontextmanager
-async def _open_registries(settings: Settings, metrics: Metrics) -> AsyncIterator[RegistryClients]:
-    async with RegistryClients.of(settings.registries, on_response=metrics.count_registry_request) as registries:
+async def _open_registries(settings: Settings, metrics: Metrics, outages: Outages[Host]) -> AsyncIterator[RegistryClients]:
+    def answered(registry: Host, status: int) -> None:
+        metrics.count_registry_request(registry, status)
+        if status:
+            outages.heard(registry)
+
+    async with RegistryClients.of(settings.registries, on_response=answered) as registries:
         registries.open_configured()
         yield registries
 

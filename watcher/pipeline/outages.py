@@ -25,6 +25,9 @@ TOLERATED = 3
 FIRST_DELAY_SECONDS = 2.0
 # One request every half minute burdens nobody, and whoever comes back is noticed within it.
 LONGEST_DELAY_SECONDS = 30.0
+# So many may be sent to somebody of whom nothing was heard since: one that takes every request and answers none would hold all
+# places for as long as requests are waited for. Whoever is up is heard of within milliseconds.
+UNHEARD = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,33 +45,45 @@ class Outages(Generic[K]):
     """Who is not to be asked now. Used on one event loop.
 
     `kind` is what they are called in the log, `label` how one is called there; `shown` is told (label, whether it is up) at each
-    change.
+    change. `most_unheard` is for who tells `heard` of what is said before it has ended.
     """
 
     kind: str
     label: Callable[[K], str] = str
     shown: Callable[[str, bool], None] = lambda _label, _up: None
+    most_unheard: float = float("inf")
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random.random
     _failing: dict[K, Outage] = field(default_factory=dict, init=False)
+    _unheard: dict[K, set[Hashable]] = field(default_factory=dict, init=False)  # who was sent there since anything was heard of it
 
     def closed(self) -> Collection[K]:
-        """Those to which nobody is to be sent now: until the time of the next look has come, and while somebody looks."""
+        """Those to which nobody is to be sent now.
+
+        Until the time of the next look has come, and while somebody looks; and while enough are there who have heard nothing.
+        """
         now = self.clock()
-        return [
+        failing = {
             name
             for name, each in self._failing.items()
             if each.failures >= TOLERATED and (each.looking is not None or now < each.resumes_at)
-        ]
+        }
+        return failing | {name for name, sent in self._unheard.items() if len(sent) >= self.most_unheard}
+
+    def heard(self, name: K) -> None:
+        """It has said something, whatever that was."""
+        self._unheard.pop(name, None)
 
     def begun(self, name: K, who: Hashable) -> None:
         """`who` has been sent there. Each must be `ended` or `given_up`."""
+        self._unheard.setdefault(name, set()).add(who)
         outage = self._failing.get(name)
         if outage is not None and outage.failures >= TOLERATED:
             outage.looking = who
 
     def given_up(self, name: K, who: Hashable) -> None:
         """Who was sent came back without having found out. Nothing when it has been said how it went."""
+        self._unheard.get(name, set()).discard(who)
         outage = self._failing.get(name)
         if outage is not None and outage.looking == who:
             outage.looking = None
@@ -80,6 +95,7 @@ class Outages(Generic[K]):
         """
         now = self.clock()
         if reason not in OUTAGES:
+            self.heard(name)
             ended = self._failing.pop(name, None)
             if ended is not None and ended.failures >= TOLERATED:
                 log.info("outage.ended", kind=self.kind, name=self.label(name), seconds=round(now - ended.since, 1))

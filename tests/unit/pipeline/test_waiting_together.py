@@ -22,7 +22,7 @@ from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer, destination_name
 from watcher.pipeline.jobs import Jobs
-from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, Outages
+from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, UNHEARD, Outages
 from watcher.publishing.protocol import Progress
 from watcher.publishing.webhook import ReceiverUnavailableError
 from watcher.store import tables as store_tables
@@ -59,12 +59,14 @@ def clock() -> datetime:
 
 @dataclass
 class Registry:
-    """One that is down until some time, and what was asked of it. A failure takes four seconds, as those of the client do."""
+    """One that is down until some time, and what was asked of it. A failure takes as long as the client's, `silent_seconds`."""
 
     down_until: float
     asked_seconds: float | None = None
+    silent_seconds: float = 4.0
     tried: list[float] = field(default_factory=list)
     done: list[tuple[Host, float]] = field(default_factory=list)
+    tried_up: list[float] = field(default_factory=list)
     working: int = 0
     most: int = 0
 
@@ -76,7 +78,7 @@ class Registry:
         self.tried.append(now())
         self.working += 1
         self.most = max(self.most, self.working)
-        await asyncio.sleep(4.0 if now() < self.down_until else 0.5)
+        await asyncio.sleep(self.silent_seconds if now() < self.down_until else 0.5)
         self.working -= 1
         if now() < self.down_until:
             return Retry(reason="registry-unavailable", detail="down", delay_seconds=self.asked_seconds, outside=True)
@@ -100,7 +102,13 @@ class PatientOutbox(StoredOutbox):
 
 def make_jobs(registry: Registry, buried: list[str], patience_seconds: float = PATIENCE_SECONDS) -> Jobs:
     backlog = PatientBacklog(InlineDatabase(), clock, patience_seconds=patience_seconds)  # type: ignore[arg-type]  # as far as it is asked
-    return Jobs(backlog=backlog, work=registry.work, slots=5, outages=Outages(kind="registry", clock=now), buried=buried.append)
+    return Jobs(
+        backlog=backlog,
+        work=registry.work,
+        slots=5,
+        outages=Outages(kind="registry", clock=now, most_unheard=UNHEARD),
+        buried=buried.append,
+    )
 
 
 async def put(jobs: Jobs, host: Host, tags: Sequence[str]) -> None:
@@ -150,6 +158,27 @@ async def test_a_registry_that_is_down_for_six_hours() -> None:
     assert len(in_vain) < HOURS / LONGEST_DELAY_SECONDS + 20
     assert (buried, registry.most) == ([], 4)  # as many as the lane has slots, before it was known and after it was over
     assert max(moment for _, moment in registry.done) < HOURS + 2 * LONGEST_DELAY_SECONDS + JOBS
+
+
+@virtual_time
+async def test_a_registry_that_swallows_requests_does_not_hold_up_others() -> None:
+    """It answers nothing, and each job waits a minute for it: a few at a time, while others are judged at once."""
+    registry, buried = Registry(float("inf"), silent_seconds=60.0), list[str]()
+    jobs = make_jobs(registry, buried)
+
+    async def beside() -> None:
+        await put(jobs, DOWN, [f"v{number}" for number in range(JOBS)])
+        await asyncio.sleep(1.0)
+        for number in range(10):
+            pushed = now()
+            await put(jobs, UP, [f"v{number}"])
+            await until(lambda: len(registry.done) == len(registry.tried_up) + 1)
+            registry.tried_up.append(now() - pushed)
+            await asyncio.sleep(20.0)
+
+    await run(jobs, beside())
+    assert max(registry.tried_up) <= 6.0
+    assert registry.most == UNHEARD
 
 
 @virtual_time

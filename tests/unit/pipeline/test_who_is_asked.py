@@ -2,7 +2,7 @@
 
 import pytest
 
-from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, TOLERATED, Outages
+from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, TOLERATED, UNHEARD, Outages
 
 R, OTHER = "registry.example.com", "other.example.com"
 DOWN = "registry-unavailable"
@@ -13,7 +13,11 @@ class Time:
         self.now = 0.0
         self.shown: list[tuple[str, bool]] = []
         self.outages: Outages[str] = Outages(
-            kind="registry", shown=lambda *seen: self.shown.append(seen), clock=lambda: self.now, jitter=lambda: 0.5
+            kind="registry",
+            shown=lambda *seen: self.shown.append(seen),
+            most_unheard=UNHEARD,
+            clock=lambda: self.now,
+            jitter=lambda: 0.5,
         )
 
     def fail(self, asked_seconds: float | None = None) -> None:
@@ -73,6 +77,26 @@ def test_who_comes_back_without_an_answer_lets_another_look(time: Time) -> None:
     time.outages.begun(R, "a")
     time.outages.given_up(R, "a")
     assert R not in time.outages.closed()
+
+
+def test_few_are_sent_where_nothing_was_heard(time: Time) -> None:
+    """One that takes every request and answers none holds few places; one that says anything at all has them all."""
+    for number in range(UNHEARD):
+        assert R not in time.outages.closed()
+        time.outages.begun(R, number)
+    time.outages.begun(OTHER, "x")
+    assert list(time.outages.closed()) == [R]
+    time.outages.given_up(R, 0)
+    assert not time.outages.closed()
+    time.outages.begun(R, UNHEARD)
+    time.outages.ended(R, 1, DOWN)
+    assert not time.outages.closed()
+    time.outages.begun(R, 1)
+    assert list(time.outages.closed()) == [R]
+    time.outages.heard(R)
+    assert not time.outages.closed()
+    time.outages.ended(R, 2, "pass")
+    assert not time.outages.closed()
 
 
 def test_what_is_asked_for_is_kept_to(time: Time) -> None:
