@@ -29,7 +29,7 @@ def test_no_child_outlives_a_daemon_that_was_killed(house: Household, stopped: b
     eventually(lambda: not [each for each in held if each.lives], what=f"the end of {held}")
 
 
-@pytest.mark.parametrize(("how", "what"), [("kill", "zygote"), ("kill", "policies"), ("starve", "policies")])
+@pytest.mark.parametrize(("how", "what"), [("kill", "zygote"), ("kill", "worker"), ("kill", "policies"), ("starve", "policies")])
 def test_whatever_happens_to_a_child_the_image_is_judged(house: Household, how: str, what: str) -> None:
     """While its layer is read: as if nothing had happened, and by a child of the same kind."""
     house.push("team/app", held_seconds=0.5)
