@@ -25,6 +25,8 @@ TOLERATED = 3
 FIRST_DELAY_SECONDS = 2.0
 # One request every half minute burdens nobody, and whoever comes back is noticed within it.
 LONGEST_DELAY_SECONDS = 30.0
+# Whoever looks, is answered, and is not done after this has a large image: the next one looks too.
+LOOK_SECONDS = 5.0
 # So many may be sent to somebody of whom nothing was heard since: one that takes every request and answers none would hold all
 # places for as long as requests are waited for. Whoever is up is heard of within milliseconds.
 UNHEARD = 4
@@ -32,12 +34,13 @@ UNHEARD = 4
 
 @dataclass(slots=True, kw_only=True)
 class Outage:
-    """One that failed last. `failures` in a row; `looking` is who was sent in spite of them, while nothing is heard of him."""
+    """One that failed last. `failures` in a row; `looking` is who was sent in spite of them, at `looked_at`, and is not back."""
 
     since: float
     failures: int = 0
     resumes_at: float = float("-inf")
     looking: Hashable = None
+    looked_at: float = float("-inf")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,9 +69,14 @@ class Outages(Generic[K]):
         failing = {
             name
             for name, each in self._failing.items()
-            if each.failures >= TOLERATED and (each.looking is not None or now < each.resumes_at)
+            if each.failures >= TOLERATED and (now < each.resumes_at or self._looks(name, each, now))
         }
         return failing | {name for name, sent in self._unheard.items() if len(sent) >= self.most_unheard}
+
+    def _looks(self, name: K, outage: Outage, now: float) -> bool:
+        """Whether somebody is there whose answer is worth waiting for."""
+        unheard = outage.looking in self._unheard.get(name, ())
+        return outage.looking is not None and (unheard or now < outage.looked_at + LOOK_SECONDS)
 
     def heard(self, name: K) -> None:
         """It has said something, whatever that was."""
@@ -79,7 +87,7 @@ class Outages(Generic[K]):
         self._unheard.setdefault(name, set()).add(who)
         outage = self._failing.get(name)
         if outage is not None and outage.failures >= TOLERATED:
-            outage.looking = who
+            outage.looking, outage.looked_at = who, self.clock()
 
     def given_up(self, name: K, who: Hashable) -> None:
         """Who was sent came back without having found out. Nothing when it has been said how it went."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, TOLERATED, UNHEARD, Outages
+from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, LOOK_SECONDS, TOLERATED, UNHEARD, Outages
 
 R, OTHER = "registry.example.com", "other.example.com"
 DOWN = "registry-unavailable"
@@ -67,6 +67,22 @@ def test_one_looks_and_the_others_wait_for_it(time: Time) -> None:
     time.outages.ended(R, "a", "pass")
     assert not time.outages.closed()
     assert time.shown == [(R, False), (R, True)]
+
+
+def test_who_looks_at_something_large_is_not_waited_for(time: Time) -> None:
+    """Once he has heard something; of who has heard nothing the others wait for the end."""
+    for _ in range(TOLERATED):
+        time.fail()
+    time.now = 2.0
+    time.outages.begun(R, "large")
+    time.now = 2.0 + LOOK_SECONDS
+    assert R in time.outages.closed()
+    time.outages.heard(R)
+    assert R not in time.outages.closed()
+    time.outages.begun(R, "next")
+    assert R in time.outages.closed()
+    time.outages.ended(R, "large", "pass")
+    assert R not in time.outages.closed()
 
 
 def test_who_comes_back_without_an_answer_lets_another_look(time: Time) -> None:
