@@ -57,6 +57,8 @@ log = structlog.get_logger(__name__)
 
 # Jobs spend most of their time waiting for registries and for layers that others read; the workers bound what is read at once.
 JOBS_AT_ONCE = 10
+# One for cases that are large, and one for those that would wait for them. The second is started when it is first needed.
+EVALUATORS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,7 @@ async def _open_registries(settings: Settings, metrics: Metrics, outages: Outage
 
 async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator:
     sources = await asyncio.to_thread(load_settings, settings.policies, beside=folder)
-    evaluator = ProcessEvaluator(sources)
+    evaluator = ProcessEvaluator(sources, workers=EVALUATORS)
     try:
         await evaluator.start()
     except BaseException:

@@ -1,6 +1,7 @@
 """The Evaluator of the daemon: judges in child processes, since the CEL library leaks and holds the GIL."""
 
 import asyncio
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -22,12 +23,22 @@ log = structlog.get_logger(__name__)
 MOST_DEATHS = 2
 # Those that somebody else killed, which is chance more often; but the kernel does it when an image takes all memory.
 MOST_KILLS = 5
+# An image of 100 000 files.
+LARGE_BYTES = 8 * 1024 * 1024
 
 
 class ProcessEvaluator:
-    """One revision of all policies behind `workers` processes. Use it as an asynchronous context manager, or close it."""
+    """One revision of all policies behind `workers` processes. Use it as an asynchronous context manager, or close it.
 
-    def __init__(self, sources: PolicySources, *, workers: int = 1, timeout_seconds: float = 60.0) -> None:
+    Cases of more than `large_bytes` are judged one at a time: together they would take the memory of the machine, and with several
+    processes no small one waits for them.
+    """
+
+    def __init__(
+        self, sources: PolicySources, *, workers: int = 1, timeout_seconds: float = 60.0, large_bytes: int = LARGE_BYTES
+    ) -> None:
+        self._large_bytes = large_bytes
+        self._large = asyncio.Lock()
         self._sources = sources
         program = ChildProgram(module="watcher.evaluation.child", greeting=greeting_of(sources), call_seconds=timeout_seconds)
         self._pool = ProcessPool(program, size=workers)
@@ -57,7 +68,9 @@ class ProcessEvaluator:
     async def evaluate(self, case: Case) -> Judgement:
         """Judge one case. Raises as `Evaluator.evaluate` does, and PolicyError as `start` does when it was not called."""
         try:
-            answer = await self._pool.call(*await asyncio.to_thread(encoded, case))
+            question = await asyncio.to_thread(encoded, case)
+            async with self._large if sum(map(len, question)) > self._large_bytes else nullcontext():
+                answer = await self._pool.call(*question)
         except ChildRefusedError as error:
             raise PolicyError(str(error)) from error
         except (ChildDiedError, ChildTimedOutError) as error:

@@ -94,7 +94,8 @@ async def test_a_process_without_memory_says_nothing_of_any_image(evaluator: Pro
     """It ends, and another is asked; no rule is called undecided for want of it."""
     (child,) = evaluator._pool._alive
     resource.prlimit(child.process.pid, resource.RLIMIT_AS, (2**20, 2**20))  # less than it has
-    with pytest.raises(RetryableError, match="MemoryError"):
+    # As an error that Python tells of, or as the end that a library makes of it.
+    with pytest.raises(RetryableError, match=r"MemoryError|SIGABRT|SIGSEGV"):
         await evaluator.evaluate(make_case())
     assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
 
@@ -121,6 +122,26 @@ async def test_a_case_that_cannot_be_read_is_told_at_once(evaluator: ProcessEval
     assert [each["event"] for each in logged] == ["evaluation.failed"]
     assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
     assert list(evaluator._pool._alive) == [child]
+
+
+async def test_a_small_case_waits_for_no_large_one(make_case: Cases) -> None:
+    """Which are judged one after the other, while small ones are judged beside them."""
+    count = 1000
+    names, numbers = [f"f{number}" for number in range(count)], [0] * count
+    files = FileTable(
+        path=names, kind=["f"] * count, mode=numbers, uid=numbers, gid=numbers, size=numbers, link=[""] * count, layer=numbers
+    )
+    async with ProcessEvaluator(load_policies(), workers=2, large_bytes=10_000) as evaluator, asyncio.TaskGroup() as group:
+        (child,) = evaluator._pool._alive
+        os.kill(child.process.pid, signal.SIGSTOP)
+        large = [group.create_task(evaluator.evaluate(make_case(files=files)), name=f"large-{number}") for number in range(2)]
+        while not child.calls:
+            await asyncio.sleep(0.01)
+        for _ in range(3):
+            assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+        assert not any(task.done() for task in large)
+        os.kill(child.process.pid, signal.SIGCONT)
+    assert {task.result().outcome for task in large} == {Outcome.PASS}
 
 
 async def test_many_cases_at_once_are_all_judged(evaluator: ProcessEvaluator, make_case: Cases) -> None:
