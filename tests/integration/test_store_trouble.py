@@ -174,6 +174,39 @@ def test_a_lock_refuses_and_passes(tmp_path: Path, registry: ServedRegistry, dae
     eventually(lambda: judged(daemon, before), seconds=90, what=f"a verdict\n{daemon.tail()}")
 
 
+def test_damage_that_is_met_while_running_is_named(
+    tmp_path: Path, registry: ServedRegistry, daemon_in: Callable[[Path], RunningDaemon]
+) -> None:
+    """Nothing more is acknowledged, the daemon lives, and the log says what can be done; so does a start."""
+    daemon = daemon_in(tmp_path)
+    daemon.stop()
+    path = tmp_path / "watcher.db"
+    content = bytearray(path.read_bytes())
+    for page in damaged_pages(path):
+        content[page * 4096 : (page + 1) * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    daemon.start()
+    refused(daemon, registry, "the database file is damaged")
+    (said,) = (line for line in daemon.lines() if line["event"] == "store.failed")
+    assert "`watcher store check`" in said["advice"]
+    assert "restore a backup" in said["advice"]
+    daemon.stop()
+    path.write_bytes(bytes(100) + content[100:])
+    daemon.start(ready=False)
+    assert daemon.process is not None
+    assert daemon.process.wait(30) == 2
+    assert "the database file is damaged (file is not a database): `watcher store check`" in daemon.tail().splitlines()[-1]
+    path.unlink()
+    daemon.start()
+
+
+def damaged_pages(path: Path) -> list[int]:
+    """Those of the indexes that every event goes into, counted from 0."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'event'").fetchall()
+        return [page - 1 for (page,) in rows]
+
+
 def test_a_start_waits_for_a_lock(tmp_path: Path, registry: ServedRegistry, daemon_in: Callable[[Path], RunningDaemon]) -> None:
     """A copy or a look that is under way keeps a daemon from starting as long as it lasts, and no longer."""
     daemon = daemon_in(tmp_path)

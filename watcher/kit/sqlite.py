@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from watcher.kit.sqlite_condition import Condition
-from watcher.kit.sqlite_engine import BUSY_SECONDS, READERS, cause, connect, raw_connection, sqlite_engine
+from watcher.kit.sqlite_engine import BUSY_SECONDS, READERS, cause, connect, make_private, raw_connection, sqlite_engine
 from watcher.kit.sqlite_trouble import Ailment, FileIdentity, Trouble, gone, trouble_of
 from watcher.model.errors import ConfigurationError, RetryableError
 
@@ -109,7 +109,7 @@ class Database:
         """
         lock_path = self.path.with_name(self.path.name + ".lock")
         try:
-            lock = lock_path.open("a+", encoding="ascii")
+            lock = os.fdopen(os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+", encoding="ascii")
         except OSError as error:
             raise ConfigurationError(f"store {self.path}: {lock_path} cannot be written: {error.strerror}") from error
         try:
@@ -125,6 +125,9 @@ class Database:
                 f"store {self.path}: {lock_path} cannot be locked: {error.strerror}; use a local disk"
             ) from error
         self._owner = lock
+        with contextlib.suppress(OSError):
+            os.fchmod(lock.fileno(), 0o600)
+        make_private(self.path)
         # The number is for people; on a full disk the lock holds without it.
         with contextlib.suppress(OSError):
             lock.truncate(0)

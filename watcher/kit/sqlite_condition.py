@@ -58,9 +58,11 @@ class Condition:
     def proved(self) -> None:
         """Something was written.
 
-        On a disk that was full it may have gone where space was left by what failed: that it was written says little then.
+        What is damaged stays so until a person has looked, though other parts of the file can be written. On a disk that was full
+        it may have gone where space was left by what failed: that it was written says little then.
         """
-        if self._trouble is not None and self._trouble.ailment is Ailment.FULL and free_bytes(self._path) < ROOM_BYTES:
+        ailment = None if self._trouble is None else self._trouble.ailment
+        if ailment is Ailment.DAMAGED or (ailment is Ailment.FULL and free_bytes(self._path) < ROOM_BYTES):
             self._known_at = self._monotonic()
             return
         with self._lock:

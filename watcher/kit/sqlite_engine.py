@@ -1,5 +1,7 @@
 """Connections to a SQLite file: how its transactions begin, and what must be so at the start."""
 
+import contextlib
+import os
 import sqlite3
 from pathlib import Path
 
@@ -23,6 +25,24 @@ CHECKPOINT_PAGES = 10_000
 
 class StoreLockedError(ConfigurationError):
     """Another process holds the file at our start. It may pass."""
+
+
+def read_only_url(path: Path) -> str:
+    """As `sqlite3.connect` takes it: nothing is written to the file, whatever is executed."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but us read the file and what is beside it: verdicts say where an image can be broken into.
+
+    A file that is not there is made, since SQLite would give it whatever mode the process's mask leaves; its log has the mode of
+    the file. One that belongs to somebody else stays as it is.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with contextlib.suppress(OSError):
+            each.chmod(0o600)
 
 
 def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:

@@ -84,7 +84,11 @@ def trouble_of(error: BaseException, path: Path) -> Trouble | None:
             return _of_file_system(path) or Trouble(ailment=Ailment.OTHER, text=text, advice=advice)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             text = f"the database file is damaged ({said})"
-            return Trouble(ailment=Ailment.DAMAGED, text=text, advice=f"restore a backup of {path}, or move it away to begin anew")
+            advice = (
+                f"`watcher store check` says what is lost; restore a backup, or move {path}, its -wal and its -shm away and start"
+                " anew: the inbox and every verdict are lost then, and a sweep has the images judged again"
+            )
+            return Trouble(ailment=Ailment.DAMAGED, text=text, advice=advice)
     # What SQLite raises when memory, a lock or the file is the trouble. Its other errors are mistakes in our statements.
     if type(raw).__name__ in {"OperationalError", "DatabaseError", "InternalError"}:
         return Trouble(ailment=Ailment.OTHER, text=said, advice="expected a SQLite database in a folder we may write")

@@ -53,6 +53,11 @@ def require_current(path: Path) -> None:
         engine.dispose()
 
 
+def known_revisions() -> frozenset[str]:
+    """Of tables that this version can read or upgrade."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -68,6 +73,6 @@ def _is_current(connection: Connection, config: Config, path: Path) -> bool:
             raise ConfigurationError(
                 f"store {path} holds the tables of another program ({', '.join(strangers[:3])}): name another file"
             )
-    elif found not in {script.revision for script in scripts.walk_revisions()}:
+    elif found not in known_revisions():
         raise ConfigurationError(f"store {path} was written by a newer version (tables {found!r}): run that version or a later one")
     return found == scripts.get_current_head()

@@ -161,6 +161,42 @@ def test_a_mistake_of_ours_is_none_of_the_files(tmp_path: Path) -> None:
     assert trouble_of(ValueError("mine"), tmp_path / "watcher.db") is None
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize("existing", [False, True])
+async def test_nobody_else_reads_it(tmp_path: Path, existing: bool) -> None:
+    """The file and all that is beside it, whatever the mask of the process; those of an earlier version too."""
+    path, mask = tmp_path / "test.db", os.umask(0)
+    try:
+        if existing:
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("CREATE TABLE before (x)")
+                path.with_name("test.db.lock").touch(0o666)
+        owned = Database(path)
+        owned.own()
+        await owned.open()
+        await owned.write(execute("CREATE TABLE t (x)"))
+        modes = modes_in(tmp_path)
+        await owned.close()
+    finally:
+        os.umask(mask)
+    assert modes == dict.fromkeys(("test.db", "test.db-wal", "test.db-shm", "test.db.lock"), 0o600)
+
+
+def test_damage_does_not_pass(told: "Told") -> None:
+    """Other parts of the file can still be written; that says nothing of what was met."""
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    damaged = trouble_of(error, told.path)
+    assert damaged is not None
+    told.condition.failed(damaged)
+    told.condition.proved()
+    assert told.condition.trouble is damaged
+
+
 class Told:
     """A condition of a file on a roomy disk, and what the log has of it. `now` is its time."""
 

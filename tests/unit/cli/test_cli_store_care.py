@@ -1,0 +1,130 @@
+"""`watcher store backup` and `watcher store check`, beside a daemon or on a file that is broken."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.doubles.routes import nobody
+from tests.doubles.verdicts import MOMENT, a_verdict
+from tests.unit.cli.conftest import Ended, Run
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
+
+VERDICTS = 300
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with verdicts, that a configuration in the same folder names."""
+    (tmp_path / "watcher.yaml").write_text(f"store: {{url: 'sqlite:///{tmp_path}/watcher.db'}}\n")
+    asyncio.run(fill(tmp_path / "watcher.db"))
+    return tmp_path / "watcher.db"
+
+
+async def fill(path: Path) -> None:
+    async with open_database(path) as database:
+        judged = [Judged(verdict=a_verdict(id=f"v-{number}", reason="because " * 40)) for number in range(VERDICTS)]
+        await StoredVerdicts(database, lambda: MOMENT).record(judged, nobody)
+
+
+def count(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        number: int = connection.execute("SELECT count(*) FROM verdict").fetchone()[0]
+        return number
+
+
+def test_a_backup_has_what_only_the_log_has(watcher: Run, path: Path, tmp_path: Path) -> None:
+    """Beside a daemon: what was committed a moment ago stands in the log, which `cp` of the file leaves behind."""
+
+    async def beside() -> tuple[Ended, int]:
+        async with open_database(path) as database:
+            await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=a_verdict(id="newest"))], nobody)
+            shutil.copy(path, tmp_path / "cp")
+            return await asyncio.to_thread(watcher, "store", "backup", "copy.db"), count(tmp_path / "cp")
+
+    ended, copied = asyncio.run(beside())
+    assert (ended.code, ended.out, ended.err) == (0, f"copy.db: {(tmp_path / 'copy.db').stat().st_size // 1024} KiB\n", "")
+    assert (count(tmp_path / "copy.db"), copied) == (VERDICTS + 1, VERDICTS)
+    assert watcher("store", "check", "copy.db").code == 0
+    assert sorted(each.name for each in tmp_path.glob("*copy*")) == ["copy.db"]
+
+
+def test_a_backup_is_for_its_owner_alone(watcher: Run, path: Path, tmp_path: Path) -> None:
+    """Whatever the mask of the process."""
+    assert path.exists()
+    watcher("store", "backup", "copy.db")
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_takes_nothings_place_by_mistake(watcher: Run, path: Path, tmp_path: Path) -> None:
+    """Not that of a file, unless it is told to; never that of the store itself, nor of a database in use."""
+    (tmp_path / "copy.db").write_text("precious")
+    refused = watcher("store", "backup", "copy.db")
+    assert (refused.code, "is there already; --replace" in refused.err) == (2, True)
+    assert (tmp_path / "copy.db").read_text() == "precious"
+    assert watcher("store", "backup", "--replace", "copy.db").code == 0
+    assert count(tmp_path / "copy.db") == VERDICTS
+    assert "is the store itself" in watcher("store", "backup", "--replace", "watcher.db").err
+    (tmp_path / "other.db-wal").touch()
+    assert "a database in use" in watcher("store", "backup", "other.db").err
+    assert "cannot be written: No such file or directory" in watcher("store", "backup", "nowhere/copy.db").err
+    assert count(path) == VERDICTS
+
+
+def test_a_whole_store_is_said_to_be_whole(watcher: Run, path: Path) -> None:
+    """With what is in it, as text and as JSON."""
+    assert path.exists()
+    text = watcher("store", "check")
+    assert (text.code, text.out.splitlines()[-1]) == (0, "undamaged")
+    said = json.loads(watcher("store", "check", "--quick", "-o", "json").out)
+    assert (said["undamaged"], said["problems"], said["rows"]["verdict"]) == (True, [], VERDICTS)
+
+
+def zero_header(content: bytearray) -> None:
+    content[:100] = bytes(100)
+
+
+def truncate(content: bytearray) -> None:
+    del content[len(content) // 2 :]
+
+
+def zero_pages(content: bytearray) -> None:
+    half = len(content) // 8192 * 4096
+    content[half : half + 8 * 4096] = bytes(8 * 4096)
+
+
+def lose_rows(content: bytearray) -> None:
+    """Another program's content under a header that is right."""
+    content[4096:] = b"\x00\xff" * ((len(content) - 4096) // 2)
+
+
+@pytest.mark.parametrize("harm", [zero_header, truncate, zero_pages, lose_rows])
+def test_damage_is_named_with_what_is_lost(watcher: Run, path: Path, harm: Callable[[bytearray], None]) -> None:
+    """1, what is wrong, and what to do; there is no copy of it, and whatever reads it says so in a sentence."""
+    content = bytearray(path.read_bytes())
+    harm(content)
+    path.write_bytes(content)
+    ended = watcher("store", "check")
+    assert (ended.code, "DAMAGED:" in ended.out, "restore a backup" in ended.out, ended.err) == (1, True, True, "")
+    assert path.read_bytes() == content
+    backup = watcher("store", "backup", "copy.db")
+    assert (backup.code, "damaged" in backup.err, backup.err.count("\n")) == (2, True, 1)
+    assert not path.with_name("copy.db").exists()
+
+
+def test_what_is_no_store_is_not_said_to_be_one(watcher: Run, tmp_path: Path) -> None:
+    """A file that is not there, an empty one, and one of another program."""
+    (tmp_path / "empty.db").touch()
+    with closing(sqlite3.connect(tmp_path / "strange.db")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    assert watcher("store", "check", "missing.db").code == 2
+    for name in ("empty.db", "strange.db"):
+        ended = watcher("store", "check", name)
+        assert (ended.code, "has no tables of ours" in ended.out) == (1, True)

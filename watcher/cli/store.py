@@ -1,0 +1,80 @@
+"""`watcher store backup|check`: copies of the file that everything is kept in, and whether it is whole."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from watcher.cli.options import config_option, required_settings
+from watcher.kit.sqlite_copy import copy
+from watcher.store.checking import Report, check, lost
+
+EXIT_DAMAGED = 1
+
+
+@click.group("store")
+@config_option
+def store() -> None:
+    """Copy the store, and see whether it is whole; beside a running daemon too."""
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Take the place of a FILE that is there.")
+@config_option
+def backup(file: Path, *, replace: bool) -> None:
+    """Write a consistent copy of the store to FILE, readable by you alone."""
+    _, settings = required_settings()
+    size = copy(settings.store.sqlite_path(), file, replace=replace)
+    click.echo(f"{file}: {_size(size)}")
+
+
+@store.command("check")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--quick", is_flag=True, help="Do not hold indexes against their tables: a fraction of the time.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@config_option
+def check_store(file: Path | None, output: str, *, quick: bool) -> int:
+    """Read the whole store, or the backup FILE, and say whether it is undamaged. Ends with 1 when it is not."""
+    report = check(file or required_settings()[1].store.sqlite_path(), quick=quick)
+    if output == "json":
+        click.echo(msgspec.json.encode(_json(report)))
+    else:
+        _show(report)
+    return EXIT_DAMAGED if report.problems else 0
+
+
+def _show(report: Report) -> None:
+    click.echo(f"{report.path}: {_size(report.bytes)}, tables {report.revision}")
+    for table, count in report.rows.items():
+        if count is not None:
+            click.echo(f"  {table:<12} {count}")
+    if not report.problems:
+        click.echo("undamaged")
+        return
+    click.echo("DAMAGED:")
+    for line in (*report.problems, *lost(report)):
+        click.echo(f"  {line}")
+    click.echo(
+        f"Stop the watcher, then restore a backup; or move {report.path}, its -wal and its -shm away and start anew: the inbox,"
+        " what waits and every verdict are lost then, and a sweep has the images judged again."
+    )
+
+
+def _json(report: Report) -> dict[str, object]:
+    return {
+        "path": str(report.path),
+        "bytes": report.bytes,
+        "revision": report.revision,
+        "undamaged": not report.problems,
+        "problems": report.problems,
+        "rows": report.rows,
+    }
+
+
+def _size(size: int) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 10 * 1024:
+            return f"{size} {unit}"
+        size //= 1024
+    return f"{size} GiB"

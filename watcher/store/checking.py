@@ -1,0 +1,97 @@
+"""Whether the file that everything is kept in is whole, and how much of each thing it has."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from watcher.kit.sqlite_engine import BUSY_SECONDS, read_only_url
+from watcher.kit.sqlite_trouble import Ailment, trouble_of
+from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.store.migrate import known_revisions
+
+# Of a file that is damaged all over, the first lines say as much as all.
+MOST_PROBLEMS = 20
+# What is counted, and what it means that it is lost.
+TABLES = {
+    "event": "the inbox: deliveries that come again are taken for new",
+    "job": "what is waiting or was given up: a sweep finds the images again",
+    "verdict": "verdicts: a sweep has the images judged again",
+    "publication": "what is still to be told to publishers",
+    "image": "images and their inspections",
+    "package": "packages of images",
+    "layer": "facts of layers: they are read again",
+    "findings": "findings of verdicts",
+}
+
+
+class CannotTellError(RetryableError):
+    """The file could not be read for another reason than damage."""
+
+    reason = "store-unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`problems` is empty when the file is whole. `rows` is by table, None for one that cannot be read."""
+
+    path: Path
+    bytes: int
+    revision: str
+    problems: tuple[str, ...]
+    rows: dict[str, int | None]
+
+
+def check(path: Path, *, quick: bool) -> Report:
+    """Read the whole file; `quick` does not hold indexes against their tables. Nothing is written, whoever uses it meanwhile.
+
+    Raises:
+        ConfigurationError: there is no such file.
+        CannotTellError: it is locked, or cannot be read.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ConfigurationError(f"store {path}: {error.strerror}") from error
+    with closing(sqlite3.connect(read_only_url(path), uri=True, timeout=BUSY_SECONDS)) as connection:
+        problems = [*_integrity(connection, path, quick=quick)]
+        revision = _revision(connection)
+        if not problems and revision not in known_revisions():
+            what = "has no tables of ours" if revision == "none" else f"was written by a newer version (tables {revision!r})"
+            problems.append(f"the file {what}")
+        rows = {table: _count(connection, table) for table in TABLES} if revision != "none" or problems else {}
+    return Report(path=path, bytes=size, revision=revision, problems=tuple(problems), rows=rows)
+
+
+def _integrity(connection: sqlite3.Connection, path: Path, *, quick: bool) -> Iterator[str]:
+    try:
+        found = connection.execute(f"PRAGMA {'quick' if quick else 'integrity'}_check({MOST_PROBLEMS})").fetchall()
+        yield from (line for (text,) in found if text != "ok" for line in str(text).splitlines())
+        broken = connection.execute("PRAGMA foreign_key_check").fetchmany(MOST_PROBLEMS)
+        yield from (f"row {row} of {table} names a row of {parent} that is not there" for table, row, parent, _ in broken)
+    except sqlite3.Error as error:
+        trouble = trouble_of(error, path)
+        if trouble is not None and trouble.ailment is not Ailment.DAMAGED:
+            raise CannotTellError(f"store {path}: {trouble.text}: {trouble.advice}") from error
+        yield str(error)
+
+
+def _revision(connection: sqlite3.Connection) -> str:
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return "none"
+    return str(row[0]) if row else "none"
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int | None:
+    try:
+        return int(connection.execute(f"SELECT count(*) FROM {table} NOT INDEXED").fetchone()[0])  # noqa: S608  a name of TABLES
+    except sqlite3.Error:
+        return None
+
+
+def lost(report: Report) -> Sequence[str]:
+    """What it means that tables cannot be read."""
+    return [f"{table}: cannot be read; {TABLES[table]}" for table, count in report.rows.items() if count is None]
