@@ -82,7 +82,8 @@ def _credentials(entry: dict[str, Any]) -> Credentials | None:
     username, password = _text(entry.get("username")), _text(entry.get("password"))
     if encoded := _text(entry.get("auth")):
         try:
-            decoded = base64.b64decode(encoded, validate=True).decode()
+            # Go skips line breaks, and nothing else; some tools write them.
+            decoded = base64.b64decode(encoded.replace("\n", "").replace("\r", ""), validate=True).decode()
         except binascii.Error as error:
             raise ValueError("auth is not base64") from error
         username, colon, password = decoded.partition(":")

@@ -33,7 +33,8 @@ class RegistryUploads:
         path = f"/v2/{repository}/blobs/{digest}"
         # The wider token is asked for at once: HEAD, POST and PUT then share it.
         scopes = _push(repository)
-        found = await self._client.request("HEAD", path, scopes=scopes, accept=frozenset({200, 404}))
+        # 403 can be the word of a store behind a redirect, whose signed URL is for GET; the registry's own comes again with POST.
+        found = await self._client.request("HEAD", path, scopes=scopes, accept=frozenset({200, 403, 404, 405}))
         if found.status == 200:
             return descriptor
         for attempt in range(1, UPLOAD_ATTEMPTS + 1):

@@ -43,6 +43,13 @@ def test_docker_hub_has_a_key_of_its_own() -> None:
     assert read({"auths": {"https://index.docker.io/v1/": {"auth": encoded("u:p")}}}, DOCKER_HUB)[:2] == ("u", "p")
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_line_breaks_within_base64_are_skipped(ending: str) -> None:
+    """As Go skips them: tools that wrap long lines write files that docker reads."""
+    text = encoded("user:" + "x" * 90)
+    assert read({"auths": {HOST: {"auth": text[:76] + ending + text[76:] + ending}}}) == ("user", "x" * 90, "", "")
+
+
 def test_tokens() -> None:
     """An identity token and a finished bearer token are credentials without a password."""
     entry = {"auth": encoded("<token>:"), "identitytoken": "refresh"}

@@ -6,6 +6,7 @@ import pytest
 
 from watcher.model.digest import digest_of
 from watcher.model.errors import (
+    AuthenticationError,
     DigestMismatchError,
     ForbiddenAddressError,
     NotFoundError,
@@ -39,6 +40,16 @@ async def test_a_blob_is_sent_once(registry: MemoryRegistry, uploads: RegistryUp
     assert await uploads.put_blob(APP, b"verdict", "application/json") == first
     assert len(registry.seen) == 4
     assert registry.content.existing(APP).blobs[first.digest] == b"verdict"
+
+
+@pytest.mark.parametrize("status", [403, 405])
+async def test_a_blob_that_cannot_be_asked_for_is_sent(status: int, registry: MemoryRegistry, uploads: RegistryUploads) -> None:
+    """Stores behind a redirect refuse HEAD: that says nothing about the blob. Who may not write is told so by the next answer."""
+    registry.faults.add(Fault(method="HEAD", status=status))
+    assert (await uploads.put_blob(APP, b"verdict")).digest == digest_of(b"verdict")
+    registry.faults.add(Fault(status=403, times=9))
+    with pytest.raises(AuthenticationError, match="POST"):
+        await uploads.put_blob(APP, b"another")
 
 
 async def test_the_location_s_query_is_left_as_it_is(registry: MemoryRegistry, uploads: RegistryUploads) -> None:
