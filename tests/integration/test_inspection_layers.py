@@ -14,8 +14,8 @@ from tests.doubles.image_sources import LIMITS, MemoryImages, gzipped, layer_tar
 from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.image.assembly import KnownLayer
-from watcher.inspection.layer_queue import LayerQueue
-from watcher.inspection.layers import MOST_KILLS, LayerInspection, WorkerKilledError
+from watcher.inspection.layer_queue import SMALL_BYTES, LayerQueue
+from watcher.inspection.layers import LARGE_NICENESS, MOST_KILLS, LayerInspection, WorkerKilledError
 from watcher.inspection.makers import Makers
 from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote, ZygoteLostError
@@ -381,6 +381,19 @@ async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: Bench) ->
         assert len(workers(bench.zygote)) == 2
         images.go.set()
     assert [task.result().facts.files.path for task in reading] == [["0"], ["1"], ["2"], ["3"]]
+
+
+@pytest.mark.parametrize(("size", "more"), [(100, 0), (SMALL_BYTES + 1, LARGE_NICENESS)])
+async def test_a_large_layer_leaves_the_processors_to_others(bench: Bench, size: int, more: int) -> None:
+    """Its worker gets what small layers and the daemon do not need."""
+    images = SlowImages()
+    layer = images.add_layer(bytes(size))
+    reading = asyncio.create_task(bench.read(layer, images=images))
+    await until(lambda: len(images.poured) == 1)
+    (worker,) = workers(bench.zygote)
+    assert os.getpriority(os.PRIO_PROCESS, worker) == min(os.getpriority(os.PRIO_PROCESS, 0) + more, 19)
+    reading.cancel()
+    await asyncio.wait({reading})
 
 
 async def test_registries_that_are_slow_do_not_hold_up_others(bench: Bench) -> None:

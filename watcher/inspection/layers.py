@@ -13,7 +13,7 @@ import structlog
 
 from watcher.inspection.hiding import carries
 from watcher.inspection.image.assembly import KnownLayer
-from watcher.inspection.layer_queue import LayerQueue, Turn
+from watcher.inspection.layer_queue import SMALL_BYTES, LayerQueue, Turn
 from watcher.inspection.makers import Makers
 from watcher.inspection.problems import PASSING
 from watcher.inspection.protocol import LayerCache
@@ -45,6 +45,7 @@ class WorkerKilledError(RetryableError):
 
 # Workers that are killed over one layer until that is said of it: the kernel does it when it takes all memory there is.
 MOST_KILLS = 5
+LARGE_NICENESS = 10
 
 Begin = Callable[[Descriptor], float]
 """Called when it is a layer's turn to be read: the seconds it may take. Raises PermanentError when it may not be read at all."""
@@ -144,6 +145,10 @@ class LayerInspection:
                 raise
             finally:
                 os.close(messages_in)
+            if layer.size > SMALL_BYTES:
+                # What small layers and the loop need of the processors, they get before a large one does.
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, worker.pid, os.getpriority(os.PRIO_PROCESS, 0) + LARGE_NICENESS)
             try:
                 async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as group:
                     hearing = group.create_task(receive(messages_out, collector.add), name=f"layer-results {layer.digest}")
