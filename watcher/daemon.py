@@ -86,6 +86,7 @@ class Daemon:
                 "judge": partial(self.jobs.run, group),
                 "leases": self.jobs.renew,
                 "announce": partial(self.announcer.run, group),
+                "retention": self.storage.retention.run,
             }
             group.create_task(self.announcer.open(), name="open-publishers")
             for part, run in parts.items():

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.sqlite_condition import ROOM_BYTES
 from watcher.kit.sqlite_engine import StoreLockedError
 from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
+from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
@@ -29,6 +31,7 @@ from watcher.store.migrate import migrate, require_current
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import FailedPublications, ImageReader, Outbox, VerdictStore
+from watcher.store.retention import Retention
 from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
 from watcher.store.subject_locks import StoredSubjectLocks
@@ -63,6 +66,7 @@ class Storage:
     locks: SubjectLocks
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
+    retention: Retention
 
 
 @asynccontextmanager
@@ -81,7 +85,7 @@ async def owned(
         database.own()
         await _migrate_patiently(database.path)
         await database.open()
-        storage = _storage(database, clock, alone=True)
+        storage = _storage(settings, database, clock, alone=True)
         await _begin(storage, database)
         try:
             yield storage
@@ -140,13 +144,13 @@ async def opened(settings: StoreSettings, clock: Clock = utc_now, *, read_only: 
     try:
         await database.open(create=False, read_only=read_only)
         await asyncio.to_thread(require_current, database.path)
-        yield _storage(database, clock, alone=False)
+        yield _storage(settings, database, clock, alone=False)
     finally:
         await database.close()
 
 
-def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
-    backlog, bell = SqliteBacklog(database, clock), Wakeup()
+def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone: bool) -> Storage:
+    backlog, bell = SqliteBacklog(database, clock, kept_seconds=seconds(settings.keep_events)), Wakeup()
     return Storage(
         backlog=backlog,
         keeper=backlog,
@@ -161,4 +165,5 @@ def _storage(database: Database, clock: Clock, *, alone: bool) -> Storage:
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
+        retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),
     )

@@ -98,7 +98,7 @@ _DEAD = """SELECT * FROM job WHERE state = 'dead' AND (? IS NULL OR seq < (SELEC
 class SqliteBacklog:
     """`Backlog` and `BacklogReader` of watcher/backlog/protocol.py.
 
-    `jitter` gives numbers in [0, 1).
+    Events and jobs that are done are kept for `kept_seconds`. `jitter` gives numbers in [0, 1).
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class SqliteBacklog:
         *,
         max_attempts: int = MAX_ATTEMPTS,
         patience_seconds: float = PATIENCE_SECONDS,
+        kept_seconds: float = KEPT_SECONDS,
         jitter: Callable[[], float] = random,
     ) -> None:
         self._database = database
@@ -115,6 +116,7 @@ class SqliteBacklog:
         self._bell = Wakeup()
         self._max_attempts = max_attempts
         self._patience_seconds = patience_seconds
+        self._kept_seconds = kept_seconds
         self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
         # Only the writer thread looks at these.
         self._keep_at = 0.0
@@ -269,8 +271,8 @@ class SqliteBacklog:
         set_right(raw, now, back=back, longest=LONGEST_WAIT_SECONDS, lease=LEASE_SECONDS)
         if back:
             set_events_right(raw, now)
-        raw.execute(_PRUNE_EVENTS, (PRUNE_ROWS, now - KEPT_SECONDS))
-        raw.execute(_PRUNE_JOBS, (now - KEPT_SECONDS, PRUNE_ROWS))
+        raw.execute(_PRUNE_EVENTS, (PRUNE_ROWS, now - self._kept_seconds))
+        raw.execute(_PRUNE_JOBS, (now - self._kept_seconds, PRUNE_ROWS))
         self._keep_at = now + KEEP_EVERY_SECONDS
 
     async def _rows(self, statement: str, *values: object) -> Sequence[sqlite3.Row]:

@@ -5,13 +5,23 @@ from pathlib import Path
 import msgspec
 
 from watcher.kit.secret import resolve
+from watcher.kit.units import Duration, seconds
 from watcher.model.errors import ConfigurationError
+
+LEAST_KEPT_SECONDS = 8 * 86400.0
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`url` is `sqlite:///PATH` (four slashes for an absolute path), or `env:NAME` of a variable that holds such a URL."""
 
     url: str = "sqlite:///watcher.db"  # beside the process, which a container mounts as its one volume
+    keep_events: Duration = "30d"  # the inbox and jobs that are done; 8d at least, since senders repeat themselves for a week
+    keep_verdicts: Duration = "400d"  # those that a newer one replaced, 8d at least; the newest of each image stays for ever
+
+    def __post_init__(self) -> None:
+        for name, kept in (("keep_events", self.keep_events), ("keep_verdicts", self.keep_verdicts)):
+            if seconds(kept) < LEAST_KEPT_SECONDS:
+                raise ValueError(f"{name}: {kept} is less than 8d, for which a delivery may still come again")
 
     def sqlite_path(self) -> Path:
         """The file that `url` names.

@@ -158,6 +158,7 @@ verdict = Table(
     Column("looked", Boolean, nullable=False, server_default=true()),
     Column("stands", Boolean, nullable=False, server_default=true()),
     Index("ix_verdict_image", "image_id", "id"),
+    Index("ix_verdict_findings", "findings_digest"),
 )
 
 # The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting

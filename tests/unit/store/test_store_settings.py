@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from watcher.model.errors import ConfigurationError
@@ -36,3 +37,11 @@ def test_what_is_no_file_is_refused(url: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said) as raised:
         StoreSettings(url=url).sqlite_path()
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["keep_events", "keep_verdicts"])
+def test_nothing_is_forgotten_while_it_may_come_again(name: str) -> None:
+    """Less than the time in which senders repeat themselves is refused at load, with the key."""
+    with pytest.raises(msgspec.ValidationError, match=f"{name}: 7d is less than 8d"):
+        msgspec.convert({name: "7d"}, StoreSettings)
+    msgspec.convert({name: "8d"}, StoreSettings)

@@ -1,0 +1,102 @@
+"""What is old enough goes: verdicts that a newer one of their subject replaced, and with them what hangs on them alone.
+
+The newest verdict of a subject stays however old it is, and so do images, their places and the facts of their layers: they are
+what bases are recognised by. What is still to be published, or has failed to be, keeps its verdict.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import structlog
+from sqlalchemy import Connection, delete, exists, or_, select
+
+from watcher.kit.clock import Clock
+from watcher.model.errors import RetryableError
+from watcher.store.statements import Transactions
+from watcher.store.tables import findings, publication, verdict
+
+log = structlog.get_logger(__name__)
+
+# One step holds the writer for some milliseconds, and what waits meanwhile goes before the next.
+STEP_VERDICTS = 200
+PAUSE_SECONDS = 0.2
+EVERY_SECONDS = 3600.0
+OPEN = ("waiting", "leased", "failed")
+
+
+class Retention:
+    """Looks through the verdicts once an hour, oldest first, in small steps."""
+
+    def __init__(self, database: Transactions, clock: Clock, *, keep: timedelta) -> None:
+        self._database = database
+        self._clock = clock
+        self._keep = keep
+
+    async def run(self) -> NoReturn:
+        """Until cancelled. A store that cannot be written is tried again the next hour."""
+        while True:
+            try:
+                removed = await self.prune()
+            except RetryableError as error:
+                log.warning("retention.postponed", reason=error.reason, detail=str(error))
+            else:
+                if removed:
+                    log.info("verdicts.removed", verdicts=removed, older_than_days=self._keep.days)
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def prune(self) -> int:
+        """Remove all that is old enough; how many verdicts that were."""
+        before, after, removed = self._clock() - self._keep, 0, 0
+        while True:
+            last, gone = await self._database.write(lambda connection, after=after: _step(connection, after, before))  # type: ignore[misc]
+            removed += gone
+            if last is None:
+                return removed
+            after = last
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _step(connection: Connection, after: int, before: Any) -> tuple[int | None, int]:
+    """The id it came to, None when there is nothing older behind it; and how many verdicts were removed."""
+    looked_at = connection.execute(
+        select(verdict.c.id, verdict.c.evaluated_at).where(verdict.c.id > after).order_by(verdict.c.id).limit(STEP_VERDICTS)
+    ).all()
+    old = [row.id for row in looked_at if row.evaluated_at < before]
+    if not old:
+        return None, 0
+    rows = connection.execute(replaced(old)).all()
+    _remove(connection, [row.id for row in rows], [row.verdict_id for row in rows], {row.findings_digest for row in rows})
+    return old[-1], len(rows)
+
+
+def replaced(ids: Sequence[int]) -> Any:
+    """Those of the verdicts that are not what is true now of their subject, and of which nobody is still to be told."""
+    newer, told = verdict.alias(), publication.alias()
+    stands_for_it = exists().where(
+        newer.c.image_id == verdict.c.image_id,
+        newer.c.registry == verdict.c.registry,
+        newer.c.repository == verdict.c.repository,
+        newer.c.environment == verdict.c.environment,
+        newer.c.stands,
+        newer.c.id != verdict.c.id,
+        or_(newer.c.id > verdict.c.id, ~verdict.c.stands),
+    )
+    open_ones = exists().where(told.c.verdict_id == verdict.c.verdict_id, told.c.state.in_(OPEN))
+    columns = (verdict.c.id, verdict.c.verdict_id, verdict.c.findings_digest)
+    return select(*columns).where(verdict.c.id.in_(ids), stands_for_it, ~open_ones)
+
+
+def _remove(connection: Connection, ids: Sequence[int], verdict_ids: Sequence[str], digests: set[bytes]) -> None:
+    if not ids:
+        return
+    connection.execute(delete(publication).where(publication.c.verdict_id.in_(verdict_ids)))
+    connection.execute(delete(verdict).where(verdict.c.id.in_(ids)))
+    connection.execute(unused(sorted(digests)))
+
+
+def unused(digests: Sequence[bytes]) -> Any:
+    """Removes those of the findings that no verdict has any more."""
+    others = exists().where(verdict.c.findings_digest == findings.c.digest)
+    return delete(findings).where(findings.c.digest.in_(digests), ~others)
