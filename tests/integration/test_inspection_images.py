@@ -1,5 +1,6 @@
 """Whole images through the inspector: one inventory, whatever its layers are wrapped in and whatever is wrong with them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 
 from tests.doubles.image_sources import MemoryImages, gzipped, tar_of
 from watcher.inspection.cache import MemoryLayerCache
-from watcher.inspection.inspector import Inspector
+from watcher.inspection.inspector import Inspector, StoodStillError
 from watcher.inspection.settings import InspectionSettings
+from watcher.kit.standstill import Standstill
 from watcher.model.digest import digest_of
 from watcher.model.errors import InvalidManifestError, NotFoundError
 from watcher.model.image import Descriptor, Manifest
@@ -246,3 +248,27 @@ async def test_a_configuration_that_is_none_is_refused(inspector: Inspector) -> 
     images.blobs[config.digest] = raw
     with pytest.raises(InvalidManifestError):
         await inspector.inspect(images, replace(manifest, content=replace(manifest.content, config=config)))
+
+
+class Stalling(MemoryImages):
+    """Gives the first bytes of a layer, and then nothing; meanwhile `standstill` hears of one, or not."""
+
+    def __init__(self, standstill: Standstill, seconds: float) -> None:
+        super().__init__()
+        self._standstill, self._seconds = standstill, seconds
+
+    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
+        self._standstill.seconds += self._seconds
+        await asyncio.sleep(timeout_seconds + 60)
+
+
+async def test_an_image_is_not_to_blame_for_the_time_in_which_the_daemon_stood_still() -> None:
+    """A layer that ran out of its time is a problem of the image, but for that."""
+    standstill = Standstill()
+    settings = InspectionSettings(workers=2, timeout="1s")
+    async with Inspector(settings, cache=MemoryLayerCache(), salt=b"salt", standstill=standstill) as inspector:
+        image = build_image(layers("gzip"))
+        with pytest.raises(StoodStillError):
+            await inspect(inspector, image, Stalling(standstill, 900.0))
+        found = await inspect(inspector, image, Stalling(standstill, 0.0))
+    assert states(found)["files"] == "missing"

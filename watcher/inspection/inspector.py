@@ -18,12 +18,19 @@ from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.settings import InspectionSettings
 from watcher.inspection.workers.messages import Limits
 from watcher.inspection.workers.zygote import Zygote
+from watcher.kit.standstill import Standstill
 from watcher.kit.units import seconds, size_bytes
-from watcher.model.errors import InvalidManifestError, NotFoundError
+from watcher.model.errors import InvalidManifestError, NotFoundError, RetryableError, TimedOutError
 from watcher.model.image import Descriptor, FetchedManifest, Manifest
 from watcher.model.image_json import parse_config
 from watcher.model.inventory import Inventory
 from watcher.registry.protocol import ImageSource
+
+
+class StoodStillError(RetryableError):
+    """An image ran out of its time while this process did not run. That says nothing of the image."""
+
+    reason = "stood-still"
 
 
 class Inspector:
@@ -44,6 +51,7 @@ class Inspector:
         is_trusted: Trusted | None = None,
         counted: Callable[[str], None] = lambda _: None,
         makers: Makers | None = None,
+        standstill: Standstill | None = None,
     ) -> None:
         self._rules = SecretRules.load(salt)
         self._zygote = Zygote(salt)
@@ -63,11 +71,13 @@ class Inspector:
             memory_bytes=size_bytes(settings.worker_memory),
             cpu_seconds=max(1, int(self._timeout_seconds)),
         )
+        self._standstill = standstill or Standstill()
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Raises SandboxUnavailableError where workers cannot be confined, RetryableError when they do not come up."""
         await self._open.enter_async_context(self._zygote)
+        await self._open.enter_async_context(self._standstill)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -75,6 +85,19 @@ class Inspector:
 
     async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
         """See `ImageInspector.inspect`. Layers are read at the same time, as far as workers are free."""
+        stood_still = self._standstill.seconds
+        try:
+            inventory, late = await self._inspected(source, manifest)
+        except TimedOutError as error:
+            late = str(error)
+            if stood_still == self._standstill.seconds:
+                raise
+        if late and stood_still != self._standstill.seconds:
+            raise StoodStillError(f"this process stood still meanwhile: {late}")
+        return inventory
+
+    async def _inspected(self, source: ImageSource, manifest: FetchedManifest) -> tuple[Inventory, str]:
+        """What is found, and what ran out of time."""
         content = manifest.content
         if not isinstance(content, Manifest):
             raise InvalidManifestError(f"{source.repository}@{manifest.digest}: an index has no layers to inspect")
@@ -94,7 +117,9 @@ class Inspector:
             base_section=base_section,
             overdrawn=overdrawn,
         )
-        return await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)
+        inventory = await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)
+        problems = [problem for layer in layers if layer for problem in layer.facts.problems]
+        return inventory, next((each.detail for each in problems if each.reason == TimedOutError.reason), "")
 
     async def _read_layers(
         self, source: ImageSource, manifest: Manifest, unread: frozenset[int], hidden: Sequence[str]
