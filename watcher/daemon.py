@@ -20,6 +20,7 @@ from watcher.evaluation.evaluator import ProcessEvaluator
 from watcher.evaluation.policies.loading import load_settings
 from watcher.inspection.image.base_image import listed_in, trusted_by
 from watcher.inspection.inspector import Inspector
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
@@ -57,6 +58,8 @@ log = structlog.get_logger(__name__)
 
 # Jobs spend most of their time waiting for registries and for layers that others read; the workers bound what is read at once.
 JOBS_AT_ONCE = 10
+# Of the loops that need nobody but our own store: work goes on within seconds after it can be written again.
+AT_HOME = Backoff(first_seconds=0.5, longest_seconds=5.0)
 # One for cases that are large, and one for those that would wait for them. The second is started when it is first needed.
 EVALUATORS = 2
 
@@ -81,16 +84,20 @@ class Daemon:
     async def run(self, *, started: asyncio.Future[tuple[str, int]] | None = None) -> None:
         """Serve until cancelled. A part that fails is run again, and neither the server nor its neighbours notice."""
         async with serving(build_app(self.context), self.settings.server) as address, asyncio.TaskGroup() as group:
-            parts: dict[str, Callable[[], Awaitable[None]]] = {
-                **{f"source-{source.name}": partial(source.run, self.intake) for source in self.sources},
+            sources: dict[str, Callable[[], Awaitable[None]]] = {
+                f"source-{source.name}": partial(source.run, self.intake) for source in self.sources
+            }
+            loops: dict[str, Callable[[], Awaitable[None]]] = {
                 "judge": partial(self.jobs.run, group),
                 "leases": self.jobs.renew,
                 "announce": partial(self.announcer.run, group),
                 "retention": self.storage.retention.run,
             }
             group.create_task(self.announcer.open(), name="open-publishers")
-            for part, run in parts.items():
+            for part, run in sources.items():
                 group.create_task(self.supervisor.keep(part, run), name=part)
+            for part, run in loops.items():
+                group.create_task(self.supervisor.keep(part, run, backoff=AT_HOME), name=part)
             log.info("daemon.started", host=address[0], port=address[1], version=VERSION, policy_revision=self.evaluator.revision)
             if started is not None:
                 started.set_result(address)

@@ -43,9 +43,10 @@ class Supervisor:
         """The parts that are down, each with the word for why: the `reason` of our own errors, the class of others."""
         return {part: reason for part, (reason, _) in self._down.items()}
 
-    async def keep(self, part: str, run: Callable[[], Awaitable[object]]) -> NoReturn:
+    async def keep(self, part: str, run: Callable[[], Awaitable[object]], *, backoff: Backoff | None = None) -> NoReturn:
         """Run `run` again and again until cancelled. It fails when it raises, and when it ends.
 
+        `backoff` is for what passes by itself, where that is known better than in general.
         Only an Exception is a failure of the part; anything beyond, as KeyboardInterrupt, is meant for the process.
         """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -68,16 +69,16 @@ class Supervisor:
                     log.warning("part.interrupted", part=part, exc_info=error)
                     raise asyncio.CancelledError from error
                 failures += 1
-                delay = self._failed(part, error, failures)
+                delay = self._failed(part, error, failures, backoff or self._backoff)
             finally:
                 timer.cancel()
             await asyncio.sleep(delay)
 
-    def _failed(self, part: str, error: Exception, failures: int) -> float:
+    def _failed(self, part: str, error: Exception, failures: int, backoff: Backoff) -> float:
         """Say it, if it is news; the seconds to wait."""
         cause = _cause(error)
         lasting = isinstance(cause, ConfigurationError)  # trying sooner would change nothing: a person has to
-        delay = self._backoff.longest() if lasting else self._backoff.after(failures)
+        delay = self._backoff.longest() if lasting else backoff.after(failures)
         reason = cause.reason if isinstance(cause, WatcherError) else type(cause).__name__
         # Two things to put right are two things to tell; of what passes by itself, the kind is enough.
         trouble = (reason, str(cause) if lasting else "")

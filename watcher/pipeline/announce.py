@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.reference import Host
 from watcher.pipeline.outages import Outages
+from watcher.pipeline.settling import settled
 from watcher.publishing.protocol import Publisher
 from watcher.store.protocol import Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
 
@@ -59,10 +61,8 @@ class Announcer:
     async def _work(self, publication: Publication) -> None:
         try:
             await self.announce(publication)
-        except RetryableError as error:
+        except Exception:  # by a mistake of ours, which must not end the publications beside it
             # The lease runs out by itself and the publication is made again, which is harmless.
-            log.warning("publication.unsettled", publisher=publication.publisher, reason=error.reason)
-        except Exception:  # the same, by a mistake of ours, which must not end the publications beside it
             log.exception("publication.unsettled", publisher=publication.publisher)
         finally:
             self.outages.given_up(_destination(publication), publication.id)
@@ -74,7 +74,8 @@ class Announcer:
         """Make one publication and settle it."""
         result = await self._publish(publication)
         self.counted(publication.publisher, _word(result))
-        failed = await self.outbox.settle(publication, self._together(publication, result))
+        settle = partial(self.outbox.settle, publication, self._together(publication, result))
+        failed = await settled(settle, told=log.bind(publisher=publication.publisher), event="publication.unsettled")
         if failed is not None:
             if failed != result:
                 self.counted(publication.publisher, _word(failed))
@@ -102,10 +103,10 @@ class Announcer:
         publisher = self.publishers.get(publication.publisher)
         if publisher is None:
             return PublishFailed(reason="no-such-publisher", detail=f"{publication.publisher} is no longer configured")
-        verdict = await self.verdicts.verdict(publication.verdict_id)
-        if verdict is None:
-            return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
         try:
+            verdict = await self.verdicts.verdict(publication.verdict_id)
+            if verdict is None:
+                return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await publisher.publish(verdict, Noted(self.outbox, publication))
         except RetryableError as error:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 import structlog
@@ -13,6 +14,7 @@ from watcher.model.reference import Host
 from watcher.model.verdict import Outcome
 from watcher.pipeline.lanes import LONG_SECONDS, in_slots, open_lanes
 from watcher.pipeline.outages import Outages
+from watcher.pipeline.settling import settled
 
 log = structlog.get_logger(__name__)
 
@@ -108,19 +110,26 @@ class Jobs:
     async def _do(self, job: Job) -> None:
         try:
             with structlog.contextvars.bound_contextvars(job=job.id):
-                settlement = self._together(job, await self.work(job))
-                dead = await self.backlog.settle(job, settlement)
+                settlement = self._together(job, await self._worked(job))
+                settle = partial(self.backlog.settle, job, settlement)
+                # Meanwhile the lease is kept; should it pass to another, this is cancelled.
+                dead = await settled(settle, told=log, event="job.unsettled")
                 self._say(job, settlement, dead)
-        except RetryableError as error:
+        except Exception:  # by a mistake of ours, which must not end the jobs beside it
             # The lease runs out by itself and the job is done again, which is harmless.
-            log.warning("job.unsettled", job=job.id, reason=error.reason, detail=str(error))
-        except Exception:  # the same, by a mistake of ours, which must not end the jobs beside it
             log.exception("job.unsettled", job=job.id)
         finally:
             self.outages.given_up(job.push.registry, job.id)
             # What has passed to another holder is his.
             if job.id in self._running and self._running[job.id].job is job:
                 del self._running[job.id]
+
+    async def _worked(self, job: Job) -> Settlement:
+        try:
+            return await self.work(job)
+        except RetryableError as error:
+            seconds = error.retry_after_seconds
+            return Retry(reason=error.reason, detail=str(error), delay_seconds=seconds, outside=error.outside)
 
     def _together(self, job: Job, settlement: Settlement) -> Settlement:
         """What met a registry that does not answer waits for it together with all others."""

@@ -206,6 +206,18 @@ async def test_after_a_recovery_it_is_run_again_soon() -> None:
 
 
 @virtual_time
+async def test_a_part_may_be_tried_sooner_than_others() -> None:
+    """Where it is known how soon what it needs is back."""
+    watched, part = Watched(), Part(*[RetryableError("down")] * 5)
+    often = Backoff(first_seconds=1.0, longest_seconds=2.0, jitter=lambda: 0.5)
+    task = asyncio.create_task(watched.supervisor.keep("queue", part.run, backoff=often))
+    await asyncio.sleep(10)
+    task.cancel()
+    await asyncio.wait([task])
+    assert part.begun == [0, 1, 3, 5, 7, 9]
+
+
+@virtual_time
 async def test_cancelling_ends_it_at_once() -> None:
     """While the part runs, and while it waits to be run again."""
     watched = Watched()

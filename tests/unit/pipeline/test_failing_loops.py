@@ -259,11 +259,23 @@ async def test_who_lost_a_lease_drops_its_work(judging: JudgeBench) -> None:
     assert (row.state, row.reason, row.attempts) == ("done", "pass", 2)
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-async def test_a_job_that_cannot_be_settled_is_done_again(judging: JudgeBench, failure: Exception) -> None:
+async def test_a_job_that_cannot_be_settled_now_is_settled_later(judging: JudgeBench) -> None:
+    """As soon as the store lets us; what was done is not done again, and its neighbours go on."""
+    await judging.put("v1", "v2")
+    judging.backlog.settling = [StoreUnavailableError("disk full")]
+    judging.work.ready.set()
+    async with asyncio.TaskGroup() as jobs:
+        loop = jobs.create_task(judging.jobs.run(jobs))
+        await until_it_is(lambda: _all_dead(judging, 2))
+        loop.cancel()
+    assert sorted(judging.work.begun) == ["v1", "v2"]
+    assert {row.attempts for row in (await judging.dead()).values()} == {1}
+
+
+async def test_a_job_that_we_fail_to_settle_is_done_again(judging: JudgeBench) -> None:
     """Once its lease has run out; the jobs beside it and the loop go on."""
     await judging.put("v1", "v2")
-    judging.backlog.settling = [failure]
+    judging.backlog.settling = [KeyError("a bug")]
     judging.work.ready.set()
     async with asyncio.TaskGroup() as jobs:
         loop = jobs.create_task(judging.jobs.run(jobs))
@@ -307,11 +319,23 @@ async def test_a_lease_that_ran_out_under_a_publication_stays_with_it(announcing
     assert await announcing.nothing_is_open()
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-async def test_a_publication_that_cannot_be_settled_is_made_again(announcing: AnnounceBench, failure: Exception) -> None:
+async def test_a_publication_that_cannot_be_settled_now_is_settled_later(announcing: AnnounceBench) -> None:
+    """As a job."""
+    await announcing.record()
+    announcing.outbox.settling = [StoreUnavailableError("disk full")]
+    announcing.work.ready.set()
+    async with asyncio.TaskGroup() as publications:
+        loop = publications.create_task(announcing.announcer.run(publications))
+        await until(lambda: announcing.counted and not announcing.announcer._running)
+        loop.cancel()
+    assert (announcing.work.begun, announcing.counted) == (["v-1"], ["published"])
+    assert await announcing.nothing_is_open()
+
+
+async def test_a_publication_that_we_fail_to_settle_is_made_again(announcing: AnnounceBench) -> None:
     """Once its lease has run out; the loop goes on."""
     await announcing.record()
-    announcing.outbox.settling = [failure]
+    announcing.outbox.settling = [KeyError("a bug")]
     announcing.work.ready.set()
     async with asyncio.TaskGroup() as publications:
         loop = publications.create_task(announcing.announcer.run(publications))
