@@ -6,11 +6,12 @@ from sqlalchemy import Connection, func, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
-from watcher.model.reference import Tag
+from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.verdict import Subject
 from watcher.store.protocol import PUBLICATION, FailedPublication
 from watcher.store.statements import Transactions
 from watcher.store.tables import publication, verdict
-from watcher.store.verdicts import subject_of
 
 # Each has an index of its own; one look at all of them would read everything that was ever published.
 _COUNTED = ("waiting", "leased", "failed")
@@ -38,7 +39,13 @@ class StoredFailedPublications:
                 id=f"{PUBLICATION}{row.id}",
                 publisher=row.publisher,
                 verdict_id=row.verdict_id,
-                subject=subject_of(row),
+                subject=Subject(
+                    registry=Host(row.registry),
+                    repository=RepositoryName(row.repository),
+                    digest=Digest(row.digest),
+                    tags=tuple(Tag(tag) for tag in row.tags.split()),
+                    environment=row.environment or None,
+                ),
                 tag=Tag(row.tag) if row.tag else None,
                 attempts=row.attempts,
                 reason=row.reason,
