@@ -62,12 +62,13 @@ def pack(value: Any) -> bytes:
 
 def pack_files(files: FileTable) -> bytes:
     """In short tables, each behind its length, so that neither this nor `unpack_files` keeps the event loop waiting."""
-    packer = zstandard.ZstdCompressor().compressobj()
-    packed = [packer.compress(_IN_TABLES)]
+    content = [_IN_TABLES]
     for each in files.slices():
         table = msgspec.msgpack.encode(each)
-        packed.append(packer.compress(len(table).to_bytes(_LENGTH_BYTES, "big") + table))
-    return b"".join((*packed, packer.flush()))
+        content += [len(table).to_bytes(_LENGTH_BYTES, "big"), table]
+    # With its size in the frame, as every other blob: whoever opens the store elsewhere unpacks all of them alike.
+    packer = zstandard.ZstdCompressor().compressobj(size=sum(map(len, content)))
+    return b"".join([*map(packer.compress, content), packer.flush()])
 
 
 def unpack_files(blob: bytes) -> FileTable:
