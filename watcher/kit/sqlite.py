@@ -111,7 +111,8 @@ class Database:
         try:
             lock = os.fdopen(os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+", encoding="ascii")
         except OSError as error:
-            raise ConfigurationError(f"store {self.path}: {lock_path} cannot be written: {error.strerror}") from error
+            told = f"{lock_path} cannot be written: {error.strerror}; the store needs a folder that the watcher may write"
+            raise ConfigurationError(f"store {self.path}: {told}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -47,6 +47,7 @@ class MqttSource:
         self._max_payload_bytes = size_bytes(settings.max_payload)
         self._clock = clock
         self._failures = 0
+        self._postponed = ""  # why what nobody else has cannot be stored
         self._has_connected = False
         self._broker()  # what a person must change is said at the start
 
@@ -116,10 +117,14 @@ class MqttSource:
             except RetryableError as error:
                 if message.qos > 0:
                     return error
-                log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
+                # Of all that waits here, what stands in the way is said once.
+                if self._postponed != str(error):
+                    self._postponed = str(error)
+                    log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
                 await asyncio.sleep(BACKOFF.first_seconds)  # nobody else has it
             else:
                 self.health.last_event_at = self._clock()
+                self._postponed = ""
                 return None
 
     async def _subscribe(self, connection: Connection) -> None:
