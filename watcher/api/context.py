@@ -12,6 +12,7 @@ from watcher.backlog.protocol import BacklogReader
 from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret
+from watcher.kit.seldom import Seldom
 from watcher.kit.telemetry import Metrics
 from watcher.model.push import Push
 from watcher.registry.protocol import Registries
@@ -58,6 +59,7 @@ class ApiContext:
     admission_token: Secret | None = None
     clock: Clock = utc_now
     limits: Limits = LIMITS
+    refusals: Seldom = field(default_factory=Seldom)
 
 
 CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)

@@ -45,7 +45,8 @@ async def receive(request: web.Request) -> web.Response:
     hook = context.hooks.get(name)
     if hook is None:
         _NOBODY.matches(str(token or request.headers.get("Authorization", "")))
-        log.warning("hook.refused", source="unknown", peer=request.remote)
+        if times := context.refusals.times("unknown"):
+            log.warning("hook.refused", source="unknown", peer=request.remote, times=times)
         context.metrics.events.labels("unknown", "refused", "unauthorized").inc()
     else:
         reply = await hook.receive(
@@ -60,7 +61,8 @@ async def receive(request: web.Request) -> web.Response:
         if reply is not None:
             return _answer(reply)
         # A person must act: a registry that is refused keeps its events and delivers nothing until it is let in.
-        log.error("hook.refused", source=name, peer=request.remote)
+        if times := context.refusals.times(f"source {name}"):
+            log.error("hook.refused", source=name, peer=request.remote, times=times)
         context.metrics.events.labels(name, "refused", "unauthorized").inc()
     refused = problem(401, "Unauthorized", headers={"WWW-Authenticate": 'Bearer realm="hooks", Basic realm="hooks"'})
     refused.force_close()  # the body was not read, so the connection cannot be used again

@@ -13,6 +13,7 @@ import structlog
 from watcher.backlog.protocol import Arrival, Fate, Inbox, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
+from watcher.kit.seldom import Seldom
 from watcher.model.errors import RetryableError
 from watcher.model.image import INDEX_TYPES
 from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
@@ -52,6 +53,7 @@ class DurableIntake:
     counted: Callable[[str, str, str], None]
     refused: Callable[[str, str, int], None] = lambda _source, _reason, _events: None
     second_looks: SecondLooks = no_looks
+    seldom: Seldom = field(default_factory=Seldom)
     _calls: SharedCalls[Arrival, Receipt] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,13 +143,18 @@ class DurableIntake:
         for arrival, receipt in zip(arrivals, receipts, strict=True):
             fates[receipt.fate] += 1
             if isinstance(arrival.decision, Rejected):
-                log.warning("event.rejected", source=source, reason=arrival.decision.reason, detail=arrival.decision.detail)
+                self._say_rejected(source, arrival.decision)
         return Accepted(
             accepted=fates[Fate.ACCEPTED],
             ignored=fates[Fate.IGNORED],
             duplicates=fates[Fate.DUPLICATE],
             rejected=fates[Fate.REJECTED],
         )
+
+    def _say_rejected(self, source: str, decision: Rejected) -> None:
+        """Each is in the inbox."""
+        if times := self.seldom.times(f"{source} {decision.reason}"):
+            log.warning("event.rejected", source=source, reason=decision.reason, detail=decision.detail, times=times)
 
     def _decide(self, source: str, delivery: Delivery) -> Sequence[Decision]:
         if delivery.whole_bytes is not None:

@@ -14,6 +14,7 @@ import structlog
 from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
+from watcher.kit.seldom import Seldom
 from watcher.model.errors import RetryableError
 from watcher.sources.protocol import Accepted, Body, BodyUnreadError, Health, HookRequest, Intake, Reply
 from watcher.sources.webhook_auth import HeaderDoorman
@@ -80,6 +81,7 @@ class WebhookSource:
         self._intake: Intake | None = None
         self._said_previous = False
         self._storing = ""  # why nothing can be stored, as it was said last
+        self._seldom = Seldom()
         self.health = Health(problem="not started")
 
     async def run(self, intake: Intake) -> None:
@@ -103,7 +105,8 @@ class WebhookSource:
         try:
             return await self._received(request)
         except RetryableError as error:
-            log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
+            if times := self._seldom.times(error.reason):
+                log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error), times=times)
             return _unavailable(closes=isinstance(error, BodyUnreadError))
 
     def _admits(self, request: HookRequest) -> bool:
@@ -121,7 +124,9 @@ class WebhookSource:
         body = await request.read(self._max_body_bytes, not self._reads_body)
         if self._reads_body:
             if body.whole_bytes is not None:
-                log.error("delivery.refused", source=self.name, reason="too-large", limit_bytes=self._max_body_bytes)
+                if times := self._seldom.times("too-large"):
+                    limit = self._max_body_bytes
+                    log.error("delivery.refused", source=self.name, reason="too-large", limit_bytes=limit, times=times)
                 return _problem(413, "The body is too large to check its signature", closes=True)
             if not await self._is_proven(request, self._signed(request, body.content)):
                 return None
@@ -161,7 +166,8 @@ class WebhookSource:
         objections = [await doorman.objection(request, signed) for doorman in self._doormen]
         if None not in objections:
             # Everybody outside gets the same 401; why is for whoever has to find out.
-            log.warning("delivery.refused", source=self.name, reason=objections[0])
+            if times := self._seldom.times(f"refused {objections[0]}"):
+                log.warning("delivery.refused", source=self.name, reason=objections[0], times=times)
             return False
         self._note_previous(current=objections[0] is None, previous=True)
         return True

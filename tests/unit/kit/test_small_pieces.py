@@ -4,6 +4,7 @@ import pytest
 
 from watcher.kit.glob import glob_any, glob_match
 from watcher.kit.secret import Secret, resolve
+from watcher.kit.seldom import Seldom
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.wakeup import Wakeup
 from watcher.kit.yaml_source import parse_yaml
@@ -168,3 +169,12 @@ async def test_a_wakeup_rung_early_is_not_missed() -> None:
 async def test_a_wakeup_ends_by_itself() -> None:
     """Nobody waits for ever on a hint."""
     await Wakeup().wait(0.001)
+
+
+def test_what_happens_often_is_said_once_a_minute_with_how_often() -> None:
+    """Each kind for itself; what was not said is counted into what is said next."""
+    now = [0.0]
+    seldom = Seldom(clock=lambda: now[0])
+    assert [seldom.times("a"), seldom.times("a"), seldom.times("b"), seldom.times("a")] == [1, 0, 1, 0]
+    now[0] = 60.0
+    assert [seldom.times("a"), seldom.times("a"), seldom.times("b")] == [3, 0, 1]

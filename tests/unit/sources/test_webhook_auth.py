@@ -108,6 +108,14 @@ async def test_no_secret_is_ever_logged(receiver: Receiver, log: io.StringIO) ->
     assert guess not in log.getvalue()
 
 
+async def test_guesses_do_not_fill_the_log(receiver: Receiver, log: io.StringIO) -> None:
+    """One line for a source and one for all that are none, however many guess; every one is answered 401."""
+    for number in range(20):
+        for path in ("bearer", f"nobody-{number}"):
+            assert (await receiver.post(path, headers={"Authorization": f"guess-{number}"}))[0] == 401
+    assert log.getvalue().count("hook.refused") == 2
+
+
 @pytest.mark.parametrize("auth", [{"header": "Author ization"}, {"header": ""}, {"query": "a&b"}, {"secret": "s3cret"}])
 def test_what_is_no_header_parameter_or_reference_is_a_configuration_error(auth: dict[str, str]) -> None:
     """Before a sender finds it out."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 from multidict import CIMultiDict
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
@@ -156,6 +157,16 @@ async def test_a_signed_body_that_is_too_large_is_neither_read_on_nor_recorded(r
     writer.close()
     await writer.wait_closed()
     assert receiver.backlog.arrivals == []
+
+
+async def test_wrong_signatures_and_large_bodies_do_not_fill_the_log(receiver: Receiver) -> None:
+    """A line for each reason, however many come; anybody can send them."""
+    headers = {"X-Hub-Signature-256": f"sha256={'0' * 64}"}
+    with structlog.testing.capture_logs() as said:
+        for _ in range(10):
+            assert (await receiver.send("POST", "ghcr", BODY, headers))[0] == 401
+            assert (await receiver.send("POST", "ghcr", b" " * (MAX_BODY + 1), headers))[0] == 413
+    assert [line["reason"] for line in said if line["event"] == "delivery.refused"] == ["bad-signature", "too-large"]
 
 
 async def test_a_request_without_a_signature_is_refused_before_its_body_is_read(receiver: Receiver) -> None:
