@@ -177,8 +177,12 @@ class Database:
         raised here. When the caller is cancelled it may still be committed.
 
         Raises:
-            StoreUnavailableError: nothing of it was kept.
+            StoreUnavailableError: nothing of it was kept. Of a file in which damage was met nothing is kept any more: what is in
+                it may be lost when it is opened again.
         """
+        if (damage := self._condition.damage) is not None:
+            self._condition.failed(damage)
+            raise StoreUnavailableError(f"store: {damage.text}", trouble=damage)
         await self._room.acquire()
         if self._thread is None or self._loop is None:
             self._room.release()

@@ -37,12 +37,20 @@ class Condition:
         """Why the last write failed, until one has succeeded."""
         return self._trouble
 
+    @property
+    def damage(self) -> Trouble | None:
+        """What no write ends."""
+        return self._trouble if self._trouble is not None and self._trouble.ailment is Ailment.DAMAGED else None
+
     def is_fresh(self) -> bool:
         """Whether it has just been found out."""
         return self._monotonic() - self._known_at < FRESH_SECONDS
 
     def read_failed(self, trouble: Trouble) -> None:
-        """A reader met it, which says nothing of writing."""
+        """A reader met it, which says nothing of writing, unless it is damage: what is written to such a file may not be found."""
+        if trouble.ailment is Ailment.DAMAGED:
+            self.failed(trouble)
+            return
         self._counted(trouble.ailment.value)
         with self._lock:
             self._tell(trouble)
@@ -61,8 +69,8 @@ class Condition:
         What is damaged stays so until a person has looked, though other parts of the file can be written. On a disk that was full
         it may have gone where space was left by what failed: that it was written says little then.
         """
-        ailment = None if self._trouble is None else self._trouble.ailment
-        if ailment is Ailment.DAMAGED or (ailment is Ailment.FULL and free_bytes(self._path) < ROOM_BYTES):
+        is_full = self._trouble is not None and self._trouble.ailment is Ailment.FULL
+        if self.damage is not None or (is_full and free_bytes(self._path) < ROOM_BYTES):
             self._known_at = self._monotonic()
             return
         with self._lock:

@@ -197,6 +197,23 @@ def test_damage_does_not_pass(told: "Told") -> None:
     assert told.condition.trouble is damaged
 
 
+def overwrite(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(b"\xff" * size)
+
+
+async def test_nothing_is_acknowledged_into_a_file_in_which_a_reader_met_damage(database: Database, counted: list[str]) -> None:
+    """The writer has its own view of a log that was overwritten: what it adds is lost when the file is opened again."""
+    await database.write(INSERT)
+    overwrite(Path(f"{database.path}-wal"))
+    with pytest.raises(StoreUnavailableError, match="the database file is damaged"):
+        await database.read(execute("SELECT * FROM t"))
+    assert "the database file is damaged" in await refused(database)
+    assert "the database file is damaged" in (await database.trouble() or "")
+    assert set(counted) == {"damaged"}
+
+
 class Told:
     """A condition of a file on a roomy disk, and what the log has of it. `now` is its time."""
 
