@@ -7,7 +7,7 @@ import msgspec
 
 from watcher.cli.options import config_option, required_settings
 from watcher.kit.sqlite_copy import copy
-from watcher.store.checking import Report, check, lost
+from watcher.store.checking import Report, check, lost, require_ours
 
 EXIT_DAMAGED = 1
 
@@ -25,7 +25,9 @@ def store() -> None:
 def backup(file: Path, *, replace: bool) -> None:
     """Write a consistent copy of the store to FILE, readable by you alone."""
     _, settings = required_settings()
-    size = copy(settings.store.sqlite_path(), file, replace=replace)
+    path = settings.store.sqlite_path()
+    require_ours(path)
+    size = copy(path, file, replace=replace)
     click.echo(f"{file}: {_size(size)}")
 
 

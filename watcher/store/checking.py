@@ -1,15 +1,16 @@
 """Whether the file that everything is kept in is whole, and how much of each thing it has."""
 
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.kit.sqlite_engine import BUSY_SECONDS, read_only_url
 from watcher.kit.sqlite_trouble import Ailment, trouble_of
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.store.migrate import known_revisions
+from watcher.store.migrate import newest_revision, require_known
 
 # Of a file that is damaged all over, the first lines say as much as all.
 MOST_PROBLEMS = 20
@@ -47,21 +48,51 @@ def check(path: Path, *, quick: bool) -> Report:
     """Read the whole file; `quick` does not hold indexes against their tables. Nothing is written, whoever uses it meanwhile.
 
     Raises:
-        ConfigurationError: there is no such file.
+        ConfigurationError: there is no such file, or a newer version wrote it.
         CannotTellError: it is locked, or cannot be read.
     """
-    try:
+    with closing(_opened(path)) as connection:
         size = path.stat().st_size
-    except OSError as error:
-        raise ConfigurationError(f"store {path}: {error.strerror}") from error
-    with closing(sqlite3.connect(read_only_url(path), uri=True, timeout=BUSY_SECONDS)) as connection:
         problems = [*_integrity(connection, path, quick=quick)]
         revision = _revision(connection)
-        if not problems and revision not in known_revisions():
-            what = "has no tables of ours" if revision == "none" else f"was written by a newer version (tables {revision!r})"
-            problems.append(f"the file {what}")
-        rows = {table: _count(connection, table) for table in TABLES} if revision != "none" or problems else {}
+        if not problems and revision == "none":
+            problems.append("the file has no tables of ours")
+        elif not problems:
+            require_known(revision, path)
+        rows = {table: _count(connection, table) for table in TABLES}
+        if not problems and revision == newest_revision() and None in rows.values():
+            problems.append("tables are missing")
     return Report(path=path, bytes=size, revision=revision, problems=tuple(problems), rows=rows)
+
+
+def require_ours(path: Path) -> None:
+    """Refuse a database that is undamaged and no store, so that nobody takes a copy of it for a backup.
+
+    Raises:
+        ConfigurationError: there is no such file, or no table of ours in it.
+        CannotTellError: it cannot be opened.
+    """
+    with closing(_opened(path)) as connection, suppress(sqlite3.Error):
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            raise ConfigurationError(f"store {path} has no tables of ours: there is nothing to copy")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        kind = path.stat().st_mode
+    except OSError as error:
+        raise ConfigurationError(f"store {path}: {error.strerror}") from error
+    if not stat.S_ISREG(kind):
+        raise ConfigurationError(f"store {path}: is no file")
+    try:
+        return sqlite3.connect(read_only_url(path), uri=True, timeout=BUSY_SECONDS)
+    except sqlite3.Error as error:
+        raise _cannot_tell(error, path) from error
+
+
+def _cannot_tell(error: sqlite3.Error, path: Path) -> CannotTellError:
+    trouble = trouble_of(error, path)
+    return CannotTellError(f"store {path}: {f'{trouble.text}: {trouble.advice}' if trouble else error}")
 
 
 def _integrity(connection: sqlite3.Connection, path: Path, *, quick: bool) -> Iterator[str]:
@@ -73,7 +104,7 @@ def _integrity(connection: sqlite3.Connection, path: Path, *, quick: bool) -> It
     except sqlite3.Error as error:
         trouble = trouble_of(error, path)
         if trouble is not None and trouble.ailment is not Ailment.DAMAGED:
-            raise CannotTellError(f"store {path}: {trouble.text}: {trouble.advice}") from error
+            raise _cannot_tell(error, path) from error
         yield str(error)
 
 

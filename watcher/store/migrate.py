@@ -58,6 +58,19 @@ def known_revisions() -> frozenset[str]:
     return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
+def newest_revision() -> str | None:
+    """Of the tables that this version makes."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def require_known(revision: str, path: Path) -> None:
+    """Raises ConfigurationError for tables that only a newer version knows."""
+    if revision not in known_revisions():
+        raise ConfigurationError(
+            f"store {path} was written by a newer version (tables {revision!r}): run that version or a later one"
+        )
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -73,6 +86,6 @@ def _is_current(connection: Connection, config: Config, path: Path) -> bool:
             raise ConfigurationError(
                 f"store {path} holds the tables of another program ({', '.join(strangers[:3])}): name another file"
             )
-    elif found not in known_revisions():
-        raise ConfigurationError(f"store {path} was written by a newer version (tables {found!r}): run that version or a later one")
+    else:
+        require_known(found, path)
     return found == scripts.get_current_head()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import resource
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -128,3 +130,56 @@ def test_what_is_no_store_is_not_said_to_be_one(watcher: Run, tmp_path: Path) ->
     for name in ("empty.db", "strange.db"):
         ended = watcher("store", "check", name)
         assert (ended.code, "has no tables of ours" in ended.out) == (1, True)
+    (tmp_path / "watcher.yaml").write_text(f"store: {{url: 'sqlite:///{tmp_path}/empty.db'}}\n")
+    refused = watcher("store", "backup", "copy.db")
+    assert (refused.code, "there is nothing to copy" in refused.err, (tmp_path / "copy.db").exists()) == (2, True, False)
+
+
+def test_a_folder_is_no_store(watcher: Run, path: Path) -> None:
+    """Named by the configuration, as a volume that docker made where a file was to be."""
+    path.unlink()
+    path.mkdir()
+    for command in ("check",), ("backup", "copy.db"):
+        ended = watcher("store", *command)
+        assert (ended.code, ended.err) == (2, f"watcher: store {path}: is no file\n")
+
+
+def test_a_table_that_is_not_there_is_damage(watcher: Run, path: Path) -> None:
+    """The file is whole for SQLite, and no daemon can use it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE job")
+    ended = watcher("store", "check")
+    assert (ended.code, "DAMAGED:" in ended.out, "  job: cannot be read" in ended.out) == (1, True, True)
+
+
+def test_a_store_of_a_newer_version_is_not_called_damaged(watcher: Run, path: Path) -> None:
+    """Nobody is to move it away: it is read by the version that wrote it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    ended = watcher("store", "check")
+    assert (ended.code, ended.out) == (2, "")
+    assert "was written by a newer version (tables '9999'): run that version or a later one" in ended.err
+
+
+def test_a_backup_replaces_files_only(watcher: Run, path: Path, tmp_path: Path) -> None:
+    """A pipe or a device would be gone; and a name that cannot be is said to be one."""
+    assert path.exists()
+    os.mkfifo(tmp_path / "pipe")
+    refused = watcher("store", "backup", "--replace", "pipe")
+    assert (refused.code, refused.err, (tmp_path / "pipe").is_fifo()) == (2, "watcher: pipe: is no file\n", True)
+    refused = watcher("store", "backup", "a" * 250)
+    assert (refused.code, "cannot be written: File name too long" in refused.err, refused.err.count("\n")) == (2, True, 1)
+
+
+def test_who_cannot_write_the_backup_is_told_where(watcher: Run, path: Path, tmp_path: Path) -> None:
+    """Not that the store's disk is in trouble; and nothing half-written is left."""
+    (tmp_path / "there").mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, hard))
+    try:
+        refused = watcher("store", "backup", "there/copy.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (refused.code, refused.err.startswith("watcher: there/copy.db: cannot be written: ")) == (2, True)
+    assert list((tmp_path / "there").iterdir()) == []
