@@ -18,6 +18,8 @@ PIPE_BYTES = 1024 * 1024
 CHUNK_BYTES = 256 * 1024
 # A thread that was told to stop is waited for no longer than this; it holds nothing but its own descriptors.
 STOP_SECONDS = 1.0
+# In milliseconds: what `poll` takes. A silence of 24 days is one for ever.
+LONGEST_POLL = 2**31 - 1
 
 
 class StoppedError(Exception):
@@ -72,7 +74,7 @@ class Stop:
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
         poller.register(descriptor, events)
-        ready = poller.poll(timeout_seconds * 1000)
+        ready = poller.poll(min(timeout_seconds * 1000, LONGEST_POLL))
         self.check()
         if not ready:
             raise TimeoutError
