@@ -105,8 +105,10 @@ class Database:
         start on the ground that nobody else can hold any.
 
         Raises:
-            ConfigurationError: another process owns the file, or its folder cannot be written.
+            ConfigurationError: another process owns the file, its folder cannot be written, or it is a folder or a device.
         """
+        if self.path.exists() and not self.path.is_file():
+            raise ConfigurationError(f"store {self.path}: is no file")
         lock_path = self.path.with_name(self.path.name + ".lock")
         try:
             lock = os.fdopen(os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+", encoding="ascii")

@@ -21,6 +21,8 @@ LOG_BYTES = 64 * 1024 * 1024
 # Pages in the log before they are carried into the file: the keys of events are random, so that every commit touches many pages,
 # and carrying each of them once for ten commits costs intake a third less than SQLite's thousand. 40 MiB at 4 KiB.
 CHECKPOINT_PAGES = 10_000
+# What a database begins with, once it has been written to.
+MAGIC = b"SQLite format 3\0"
 
 
 class StoreLockedError(ConfigurationError):
@@ -36,13 +38,23 @@ def make_private(path: Path) -> None:
     """Let nobody but us read the file and what is beside it: verdicts say where an image can be broken into.
 
     A file that is not there is made, since SQLite would give it whatever mode the process's mask leaves; its log has the mode of
-    the file. One that belongs to somebody else stays as it is.
+    the file. One that belongs to somebody else stays as it is, and so does one that is no database: `store.url` may name anything.
     """
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    if not _may_be_ours(path):
+        return
     for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         with contextlib.suppress(OSError):
             each.chmod(0o600)
+
+
+def _may_be_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) in {b"", MAGIC}
+    except OSError:
+        return False
 
 
 def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:

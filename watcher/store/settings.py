@@ -39,6 +39,6 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigurationError("store.url: expected sqlite:///PATH or env:NAME") from error
         if url.get_backend_name() != "sqlite":
             raise ConfigurationError(f"store.url: {url.get_backend_name()} is not supported by this version; use sqlite:///PATH")
-        if url.database in {None, "", ":memory:"} or url.query or url.host:
+        if url.database in {None, "", ":memory:"} or "\0" in str(url.database) or url.query or url.host:
             raise ConfigurationError("store.url: expected sqlite:///PATH with the path of a file, nothing else")
         return Path(str(url.database))

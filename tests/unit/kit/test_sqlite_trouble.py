@@ -1,5 +1,6 @@
 """A database that cannot be written: why, in words; that it can again; and what is said of both."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ from watcher.kit import sqlite_condition
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.sqlite_condition import QUIET_SECONDS, Condition
 from watcher.kit.sqlite_trouble import Ailment, full, gone, read_only, trouble_of
+from watcher.model.errors import ConfigurationError
 
 
 @pytest.fixture
@@ -184,6 +186,29 @@ async def test_nobody_else_reads_it(tmp_path: Path, existing: bool) -> None:
     finally:
         os.umask(mask)
     assert modes == dict.fromkeys(("test.db", "test.db-wal", "test.db-shm", "test.db.lock"), 0o600)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "text"])
+def test_what_is_no_database_stays_as_it_is(tmp_path: Path, kind: str) -> None:
+    """Whatever `store.url` names by mistake: /tmp, or /dev/null, that only root may use was the end of the machine."""
+    path = tmp_path / "named"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.write_text("root:x:0:0::/root:/bin/sh\n")
+    path.chmod(0o755)
+    owned = Database(path)
+    if kind == "text":  # that it is no database is found when it is opened
+        owned.own()
+        asyncio.run(owned.close())
+    else:
+        with pytest.raises(ConfigurationError, match="named: is no file"):
+            owned.own()
+    assert path.stat().st_mode & 0o777 == 0o755
+    assert kind == "text" or list(tmp_path.iterdir()) == [path]
 
 
 def test_damage_does_not_pass(told: "Told") -> None:

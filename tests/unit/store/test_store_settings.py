@@ -26,6 +26,8 @@ def test_a_url_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("watcher.db", "expected sqlite:///PATH or env:NAME"),
         ("sqlite://", "the path of a file"),
         ("sqlite:///:memory:", "the path of a file"),
+        ("sqlite:///a%00b", "the path of a file"),
+        ("sqlite:///a\0b", "the path of a file"),
         ("sqlite:///watcher.db?mode=ro", "nothing else"),
         ("sqlite://watcher.db", "the path of a file"),
         ("postgresql://user:hunter2@host/db", "postgresql is not supported by this version"),
