@@ -11,6 +11,7 @@ import fcntl
 import os
 import queue
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -107,8 +108,9 @@ class Database:
         Raises:
             ConfigurationError: another process owns the file, its folder cannot be written, or it is a folder or a device.
         """
-        if self.path.exists() and not self.path.is_file():
-            raise ConfigurationError(f"store {self.path}: is no file")
+        with contextlib.suppress(OSError):  # what cannot be looked at cannot be locked either, or is not there yet
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise ConfigurationError(f"store {self.path}: is no file")
         lock_path = self.path.with_name(self.path.name + ".lock")
         try:
             lock = os.fdopen(os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+", encoding="ascii")
@@ -143,7 +145,7 @@ class Database:
             ConfigurationError: not there (with `create` false), not a database, or cannot be opened or written.
         """
         self._loop = asyncio.get_running_loop()
-        if not create and not self.path.exists():
+        if not create and _is_missing(self.path):
             raise ConfigurationError(f"store {self.path} does not exist: `watcher run` creates it")
         self._reading = sqlite_engine(self.path, read_only=True)
         if not read_only:
@@ -331,6 +333,17 @@ class Database:
                 write.future.set_result(write.value)
             else:
                 write.future.set_exception(write.error)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether it is not there; what cannot be looked at is not missing, and opening it says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _attempt(connection: Connection, write: _Write) -> None:

@@ -211,6 +211,16 @@ def test_what_is_no_database_stays_as_it_is(tmp_path: Path, kind: str) -> None:
     assert kind == "text" or list(tmp_path.iterdir()) == [path]
 
 
+async def test_a_name_that_cannot_be_is_said_to_be_one(tmp_path: Path) -> None:
+    """To the daemon that would own it, and to who would only read."""
+    long = Database(tmp_path / ("a" * 300))
+    with pytest.raises(ConfigurationError, match="cannot be written: File name too long"):
+        long.own()
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        await long.open(create=False, read_only=True)
+    await long.close()
+
+
 def test_damage_does_not_pass(told: "Told") -> None:
     """Other parts of the file can still be written; that says nothing of what was met."""
     error = sqlite3.DatabaseError("database disk image is malformed")
