@@ -11,9 +11,9 @@ SIZE_PATTERN = r"^[0-9]+(B|KiB|MiB|GiB|TiB)$"
 Duration = Annotated[str, msgspec.Meta(pattern=DURATION_PATTERN, description="a duration with its unit: 500ms, 30s, 10m, 24h, 7d")]
 Size = Annotated[str, msgspec.Meta(pattern=SIZE_PATTERN, description="a size with its unit: 64KiB, 1MiB, 20GiB")]
 
-# Beyond these nothing that counts time or bytes can be asked to wait or to hold: a century, and four exbibytes. Who writes more
+# Beyond these nothing that counts time or bytes can be asked to wait or to hold: two centuries, and four exbibytes. Who writes more
 # means `for ever` or `as much as there is`.
-LONGEST_SECONDS = 36500 * 86400.0
+LONGEST_SECONDS = 73000 * 86400.0
 LARGEST_BYTES = 2**62
 _DIGITS = len(str(LARGEST_BYTES))
 

@@ -26,7 +26,7 @@ def test_a_size_has_a_binary_unit(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("number", ["9" * 11, "9" * 400, "9" * 5000])
 def test_more_than_can_be_counted_is_a_lot(number: str) -> None:
-    """A century and four exbibytes: a moment that long ago can be named, and memory that large be asked for."""
+    """Two centuries and four exbibytes: a moment that long ago can be named, and memory that large be asked for."""
     assert datetime(2026, 1, 1, tzinfo=UTC) - timedelta(seconds=seconds(f"{number}d")) > datetime.min.replace(tzinfo=UTC)
     assert size_bytes(f"{number}TiB") == 2**62
     assert (seconds(f"{'0' * 5000}1s"), size_bytes(f"{'0' * 5000}1B")) == (1, 1)
