@@ -6,12 +6,11 @@ from sqlalchemy import Connection, func, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
-from watcher.model.digest import Digest
-from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Subject
+from watcher.model.reference import Tag
 from watcher.store.protocol import PUBLICATION, FailedPublication
 from watcher.store.statements import Transactions
 from watcher.store.tables import publication, verdict
+from watcher.store.verdicts import subject_of
 
 # Each has an index of its own; one look at all of them would read everything that was ever published.
 _COUNTED = ("waiting", "leased", "failed")
@@ -39,13 +38,7 @@ class StoredFailedPublications:
                 id=f"{PUBLICATION}{row.id}",
                 publisher=row.publisher,
                 verdict_id=row.verdict_id,
-                subject=Subject(
-                    registry=Host(row.registry),
-                    repository=RepositoryName(row.repository),
-                    digest=Digest(row.digest),
-                    tags=tuple(Tag(tag) for tag in row.tags.split()),
-                    environment=row.environment or None,
-                ),
+                subject=subject_of(row),
                 tag=Tag(row.tag) if row.tag else None,
                 attempts=row.attempts,
                 reason=row.reason,

@@ -5,8 +5,9 @@ what bases are recognised by. What is still to be published, or has failed to be
 """
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 import structlog
@@ -24,27 +25,55 @@ STEP_VERDICTS = 200
 PAUSE_SECONDS = 0.2
 EVERY_SECONDS = 3600.0
 OPEN = ("waiting", "leased", "failed")
+# Nobody corrects a clock that runs by more than this at a time.
+STEADY = timedelta(hours=1)
+DOUBT = timedelta(days=1)
+_NEWEST = select(verdict.c.evaluated_at).order_by(verdict.c.id.desc()).limit(1)
 
 
 class Retention:
     """Looks through the verdicts once an hour, oldest first, in small steps."""
 
-    def __init__(self, database: Transactions, clock: Clock, *, keep: timedelta) -> None:
+    def __init__(
+        self, database: Transactions, clock: Clock, *, keep: timedelta, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
         self._clock = clock
         self._keep = keep
+        self._monotonic = monotonic
+        self._zero: datetime | None = None  # what the clock says the monotonic one began at
+        self._believed_from = 0.0
 
     async def run(self) -> NoReturn:
         """Until cancelled. A store that cannot be written is tried again the next hour."""
         while True:
             try:
-                removed = await self.prune()
+                removed = await self.prune() if await self.believes_the_clock() else 0
             except RetryableError as error:
                 log.warning("retention.postponed", reason=error.reason, detail=str(error))
             else:
                 if removed:
                     log.info("verdicts.removed", verdicts=removed, older_than_days=self._keep.days)
             await asyncio.sleep(EVERY_SECONDS)
+
+    async def believes_the_clock(self) -> bool:
+        """Whether the clock may say what is old.
+
+        One that is years ahead for an hour must not cost years of history: unless there is a verdict of the last day when we begin,
+        and whenever the clock is set, what it says counts only after a day.
+        """
+        now, steady = self._clock(), self._monotonic()
+        zero = now - timedelta(seconds=steady)
+        if self._zero is not None and abs(zero - self._zero) < STEADY:
+            return steady >= self._believed_from
+        newest = await self._database.read(lambda connection: connection.execute(_NEWEST).scalar_one_or_none())
+        doubtful = self._zero is not None or (newest is not None and abs(now - newest) > DOUBT)
+        if doubtful:
+            log.warning(
+                "retention.waits", hours=round(DOUBT / timedelta(hours=1)), detail="the clock was set, or nothing is of today"
+            )
+        self._zero, self._believed_from = zero, steady + (DOUBT.total_seconds() if doubtful else 0.0)
+        return not doubtful
 
     async def prune(self) -> int:
         """Remove all that is old enough; how many verdicts that were."""

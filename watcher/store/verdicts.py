@@ -166,13 +166,7 @@ def verdict_of(row: Row[Any]) -> Verdict:
     return Verdict(
         id=row.verdict_id,
         outcome=Outcome(row.outcome),
-        subject=Subject(
-            registry=Host(row.registry),
-            repository=RepositoryName(row.repository),
-            digest=Digest(row.digest),
-            tags=tuple(Tag(tag) for tag in row.tags.split()),
-            environment=row.environment or None,
-        ),
+        subject=subject_of(row),
         tag=Tag(row.tag) if row.tag else None,
         media_type=row.media_type,
         platform=row.platform,
@@ -187,6 +181,16 @@ def verdict_of(row: Row[Any]) -> Verdict:
         origin=Origin(source=row.origin_source, received_at=row.origin_received_at) if row.origin_source is not None else None,
         index_digest=Digest(row.index_digest) if row.index_digest else None,
         reason=row.reason,
+    )
+
+
+def subject_of(row: Row[Any]) -> Subject:
+    return Subject(
+        registry=Host(row.registry),
+        repository=RepositoryName(row.repository),
+        digest=Digest(row.digest),
+        tags=tuple(Tag(tag) for tag in row.tags.split()),
+        environment=row.environment or None,
     )
 
 

@@ -30,7 +30,8 @@ class Bench:
         self.database, self.clock = database, HandClock()
         self.verdicts = StoredVerdicts(database, self.clock)
         self.outbox = StoredOutbox(database, self.clock)
-        self.retention = Retention(database, self.clock, keep=KEEP)
+        self.seconds = 1000.0
+        self.retention = Retention(database, self.clock, keep=KEEP, monotonic=lambda: self.seconds)
 
     async def record(self, verdict_id: str, *publishers: str, looked: bool = True, **more: Any) -> Verdict:
         said = a_verdict(id=verdict_id, evaluated_at=self.clock(), **more)
@@ -118,3 +119,36 @@ async def test_a_step_reads_no_table_whole(bench: Bench) -> None:
             return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)]
 
         assert not [line for line in await bench.database.read(plan) if line.startswith("SCAN")]
+
+
+async def test_a_clock_that_was_set_is_believed_after_a_day(bench: Bench) -> None:
+    """One that is years ahead for an hour costs no history, whatever is recorded meanwhile."""
+
+    async def later(*, by_clock: float, really: float) -> bool:
+        bench.clock.advance(by_clock)
+        bench.seconds += really
+        return await bench.retention.believes_the_clock()
+
+    await bench.record("v-1")
+    assert await later(by_clock=3600, really=3600)
+    assert not await later(by_clock=900 * 86400, really=3600)
+    await bench.record("v-2")
+    assert not await later(by_clock=3600, really=3600)
+    assert not await later(by_clock=-900 * 86400, really=3600)
+    assert not await later(by_clock=85000, really=85000)
+    assert await later(by_clock=3600, really=3600)
+
+
+async def test_a_clock_that_is_ahead_at_the_start_is_believed_after_a_day(bench: Bench) -> None:
+    """Its own verdicts of today do not speak for it; on an empty store there is nothing to lose."""
+    assert await Retention(bench.database, bench.clock, keep=KEEP).believes_the_clock()
+    await bench.record("v-1")
+    bench.clock.advance(900 * 86400)
+    assert not await bench.retention.believes_the_clock()
+    await bench.record("v-2")
+    bench.seconds += 3600
+    bench.clock.advance(3600)
+    assert not await bench.retention.believes_the_clock()
+    bench.seconds += 86400
+    bench.clock.advance(86400)
+    assert await bench.retention.believes_the_clock()
