@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from watcher.cli.captured_queue import read_messages
 from watcher.dialects.protocol import Delivery
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host
@@ -18,8 +19,8 @@ CONTENT_TYPE = "content type"
 USER_PROPERTY = "user property"
 
 
-def read_delivery(file: Path, registry: Host) -> Delivery:
-    """A captured request, message or body as its source would hand it over.
+def read_deliveries(file: Path, registry: Host) -> Sequence[Delivery]:
+    """A captured request, message or body as its source would hand it over; of what was read from a queue, every message.
 
     Raises:
         ConfigurationError: unreadable, too large, or a `*.http.txt` that is no request.
@@ -32,11 +33,11 @@ def read_delivery(file: Path, registry: Host) -> Delivery:
     if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError(f"{file}: more than {MAX_FILE_BYTES} bytes are not read")
     if file.name.endswith(REQUEST_SUFFIX):
-        return _request(content, file, registry)
+        return [_request(content, file, registry)]
     if content.startswith((f"{PUBLISH}\n".encode(), f"{PUBLISH}\r\n".encode())):
         _, properties, payload = _parts(content, file)
-        return Delivery(registry=registry, headers=_message_headers(properties), body=payload)
-    return Delivery(registry=registry, headers={}, body=content)
+        return [Delivery(registry=registry, headers=_message_headers(properties), body=payload)]
+    return read_messages(content, registry) or [Delivery(registry=registry, headers={}, body=content)]
 
 
 def _request(content: bytes, file: Path, registry: Host) -> Delivery:

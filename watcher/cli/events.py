@@ -10,7 +10,7 @@ import msgspec
 
 from watcher.backlog.inbox_json import event_json
 from watcher.backlog.protocol import EventRow
-from watcher.cli.captured import read_delivery
+from watcher.cli.captured import read_deliveries
 from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
 from watcher.dialects.catalog import DIALECTS, build_dialect
@@ -37,13 +37,14 @@ def parse(dialect: str, registry: str | None, source: str | None, file: Path) ->
     """Show what a captured payload becomes: one JSON object per event and line.
 
     FILE is a body; or `*.http.txt`: request line, headers, blank line, body; or a captured MQTT message: PUBLISH, its properties, a
-    blank line, the payload.
+    blank line, the payload; or what `aws sqs receive-message` or `gcloud pubsub subscriptions pull --format json` printed.
     """
     configured = _source(source, dialect) if source or dialect == "generic" else EventSourceSettings(dialect=dialect)
     host = parse_host(registry) if registry else Host(configured.registry)
-    delivery = replace(read_delivery(file, host), aliases=frozenset(configured.aliases))
-    for decision in build_dialect(dialect, configured.mapping).read(delivery):
-        click.echo(msgspec.json.encode(decision_json(decision)))
+    reader, aliases = build_dialect(dialect, configured.mapping), frozenset(configured.aliases)
+    for delivery in read_deliveries(file, host):
+        for decision in reader.read(replace(delivery, aliases=aliases)):
+            click.echo(msgspec.json.encode(decision_json(decision)))
 
 
 @events.command("list")

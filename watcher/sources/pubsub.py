@@ -156,10 +156,10 @@ class PubsubSource:
         self.health.problem = self._reading or self._storing or self._settling
 
     def _delivery(self, message: Message) -> Delivery:
-        return self._settings.bounded_delivery(_headers(message), message.data, limit_bytes=self._max_payload_bytes)
+        return self._settings.bounded_delivery(headers_of(message), message.data, limit_bytes=self._max_payload_bytes)
 
 
-def _headers(message: Message) -> Mapping[str, str]:
+def headers_of(message: Message) -> Mapping[str, str]:
     """What Pub/Sub says of a message stands under names that no attribute can take."""
     headers = {f"{HEADER}attribute-{name.lower()}": value for name, value in message.attributes.items()}
     return {**headers, f"{HEADER}message-id": message.id, f"{HEADER}publish-time": iso(message.published_at)}

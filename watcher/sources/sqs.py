@@ -116,7 +116,7 @@ class SqsSource:
         self.health.lag_seconds = None if message.sent_at is None else max(0.0, (now - message.sent_at).total_seconds())
 
     def _delivery(self, message: Message) -> Delivery:
-        return self._settings.delivery(_headers(message), message.body)
+        return self._settings.delivery(headers_of(message), message.body)
 
     def _note_receiving(self, error: QueueError | None) -> None:
         before, self._receiving = self._receiving, "" if error is None else str(error)
@@ -148,7 +148,7 @@ class SqsSource:
         self.health.problem = self._receiving or self._storing or self._settling
 
 
-def _headers(message: Message) -> Mapping[str, str]:
+def headers_of(message: Message) -> Mapping[str, str]:
     """An attribute that the sender gave is a header of its name. What the queue says stands above it."""
     headers = {name.lower(): value for name, value in message.attributes.items()}
     headers["x-amz-sqs-message-id"] = message.id

@@ -110,7 +110,7 @@ class SqsClient:
                 MessageAttributeNames=["All"],
             )
             _check(answer, self._address.url)
-            messages = [_message(each) for each in answer.get("Messages", [])]
+            messages = [message_of(each) for each in answer.get("Messages", [])]
         if self._hung_up.is_set() and messages:
             # Nobody may be left who waits for them.
             with contextlib.suppress(QueueError):
@@ -191,7 +191,8 @@ def _check(answer: Mapping[str, Any], url: str) -> None:
         raise UnreachableError(f"{url}: answered, but not by SQS: {kind[:80]!r}")
 
 
-def _message(received: Mapping[str, Any]) -> Message:
+def message_of(received: Mapping[str, Any]) -> Message:
+    """A message as the service describes it, and the AWS CLI prints it."""
     system = received.get("Attributes", {})
     attributes = received.get("MessageAttributes", {})
     return Message(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Ended, Run
-from watcher.cli.captured import read_delivery
+from watcher.cli.captured import read_deliveries
 from watcher.dialects.protocol import Delivery
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host
@@ -86,7 +86,7 @@ def test_a_captured_request_is_taken_apart(tmp_path: Path, end: bytes) -> None:
     path.write_bytes(end.join(lines))
     headers = {"host": "watcher", "x-two": "a, b"}
     expected = Delivery(registry=Host("r"), headers=headers, body=b'{"a":\r\n\n1}', method="PUT")
-    assert read_delivery(path, Host("r")) == expected
+    assert read_deliveries(path, Host("r")) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_is_no_request_is_refused(tmp_path: Path, content: bytes, complaint
     path = tmp_path / "broken.http.txt"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=complaint):
-        read_delivery(path, Host(""))
+        read_deliveries(path, Host(""))
 
 
 def test_a_request_is_read_as_its_body_is(watcher: Run, tmp_path: Path) -> None:
@@ -186,4 +186,80 @@ def test_a_captured_mqtt_message_is_taken_apart(tmp_path: Path) -> None:
     path = tmp_path / "publish.txt"
     path.write_bytes(b"PUBLISH\nTopic Name: a/b\nQoS: 1\nContent Type: application/json\nUser Property: id=a=b:c\n\n{}\n")
     expected = Delivery(registry=Host("r"), headers={"content-type": "application/json", "ce-id": "a=b:c"}, body=b"{}\n")
-    assert read_delivery(path, Host("r")) == expected
+    assert read_deliveries(path, Host("r")) == [expected]
+
+
+SQS_MESSAGE = {
+    "MessageId": "m-1",
+    "ReceiptHandle": "h",
+    "Body": "{}",
+    "Attributes": {"SentTimestamp": "1772359204500", "ApproximateReceiveCount": "3"},
+    "MessageAttributes": {"ce-Type": {"StringValue": "image.pushed", "DataType": "String"}},
+}
+PULLED = {
+    "ackId": "a",
+    "message": {"data": "e30=", "messageId": "7", "publishTime": "2026-03-01T10:00:04.5Z", "attributes": {"Ce-Id": "e1"}},
+}
+
+
+def test_what_was_read_from_a_queue_is_its_messages(tmp_path: Path) -> None:
+    """As their source would hand each over, whoever listed them: the service, its command line, or jq on its output."""
+    from_sqs = Delivery(
+        registry=Host("r"),
+        headers={
+            "ce-type": "image.pushed",
+            "x-amz-sqs-message-id": "m-1",
+            "x-amz-sqs-receive-count": "3",
+            "x-amz-sqs-sent-at": "2026-03-01T10:00:04.500000Z",
+        },
+        body=b"{}",
+    )
+    from_pubsub = Delivery(
+        registry=Host("r"),
+        headers={
+            "x-goog-pubsub-attribute-ce-id": "e1",
+            "x-goog-pubsub-message-id": "7",
+            "x-goog-pubsub-publish-time": "2026-03-01T10:00:04.500000Z",
+        },
+        body=b"{}",
+    )
+    for captured, expected in (
+        ({"Messages": [SQS_MESSAGE] * 2}, [from_sqs] * 2),
+        ([SQS_MESSAGE], [from_sqs]),
+        (SQS_MESSAGE, [from_sqs]),
+        ({"receivedMessages": [PULLED] * 2}, [from_pubsub] * 2),
+        ([PULLED] * 2, [from_pubsub] * 2),
+        (PULLED, [from_pubsub]),
+    ):
+        (tmp_path / "captured.json").write_text(json.dumps(captured))
+        assert read_deliveries(tmp_path / "captured.json", Host("r")) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"Messages": []},
+        [SQS_MESSAGE, {"action": "push"}],
+        [SQS_MESSAGE, 7],
+        {"message": PULLED["message"], "subscription": "s"},
+        PULLED | {"message": {"data": "e30=", "publishTime": "yesterday"}},
+        PULLED | {"message": {"data": "{}", "publishTime": "2026-03-01T10:00:04Z"}},
+        PULLED | {"message": {"publishTime": "2026-03-01T10:00:04Z", "attributes": [7]}},
+        "Messages",
+    ],
+)
+def test_what_is_no_list_of_messages_is_a_body(tmp_path: Path, body: object) -> None:
+    """Whole and as it is: nothing of it is left out."""
+    (tmp_path / "captured.json").write_text(json.dumps(body))
+    expected = Delivery(registry=Host("r"), headers={}, body=json.dumps(body).encode())
+    assert read_deliveries(tmp_path / "captured.json", Host("r")) == [expected]
+
+
+def test_every_message_of_a_queue_is_decided(watcher: Run, tmp_path: Path) -> None:
+    """In their order, one line for each event: a message may hold several, or nothing that can be read."""
+    bodies = [BODY.decode(), "hello", json.dumps({"events": [PUSH]})]
+    (tmp_path / "queue.json").write_text(json.dumps({"Messages": [SQS_MESSAGE | {"Body": body} for body in bodies]}))
+    ended, lines = parse(watcher, tmp_path / "queue.json", "--registry", "registry.example.com")
+    assert ended.code == 0
+    assert [line["decision"] for line in lines] == ["push", "ignore", "reject", "reject", "push"]

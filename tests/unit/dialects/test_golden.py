@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from watcher.cli.captured import read_delivery
+from watcher.cli.captured import read_deliveries
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.generic import GenericMapping
 from watcher.model.push import Decision
@@ -41,7 +41,10 @@ def test_every_payload_becomes_what_a_person_has_read(dialect: str) -> None:
     mapping_file = folder / MAPPING
     mapping = msgspec.json.decode(mapping_file.read_bytes(), type=GenericMapping) if mapping_file.exists() else None
     reader, registry = build_dialect(dialect, mapping), Host(REGISTRIES.get(dialect, ""))
-    found = {path.name: [plain(each) for each in reader.read(read_delivery(path, registry))] for path in payloads(dialect)}
+    found = {
+        path.name: [plain(each) for delivery in read_deliveries(path, registry) for each in reader.read(delivery)]
+        for path in payloads(dialect)
+    }
     expected = folder / "expected.json"
     if "REGENERATE" in os.environ:
         expected.write_text(json.dumps(found, indent=2) + "\n")
