@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md and config/schemas/ from the code: `python tools/reference.py`. A test holds both equal."""
+"""Writes docs/reference/{settings,dialects}.md and config/schemas/: `python tools/reference.py`. A test holds all of it equal."""
 
 import ast
 import inspect
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tools.dialects import dialects_page
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
 from watcher.settings import Settings, schema
 
@@ -42,6 +43,7 @@ def generated() -> dict[Path, str]:
     schemas = {"watcher": schema(), "policy.v1": policy_schema(), "policytest.v1": policy_test_schema()}
     return {
         ROOT / "docs" / "reference" / "settings.md": settings_page(),
+        ROOT / "docs" / "reference" / "dialects.md": dialects_page(),
         **{
             ROOT / "config" / "schemas" / f"{name}.schema.json": json.dumps(value, indent=2) + "\n"
             for name, value in schemas.items()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from watcher.cli.init_dialects import SETUPS, Setup, filled, text_of
+from watcher.cli.init_dialects import SETUPS, Setup, dialect_of, filled, text_of
 from watcher.cli.options import config_option, given_config
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, parse_host
-from watcher.registry.settings import ECR_HOST, is_loopback, kind_of
+from watcher.registry.settings import ECR_HOST, KINDS_WITHOUT_CATALOG, is_loopback, kind_of
 
 CONFIGURATION = """\
 registries: [{{host: "{host}"{kind}}}]
@@ -26,27 +26,32 @@ _AWS_GOVERNMENT = "us-gov-"
 
 @click.command()
 @click.option("--registry", metavar="HOST", help="The registry to watch; else an example of what the dialect is spoken by.")
-@click.option("--dialect", default="distribution", show_default=True, metavar="NAME", help="How that registry writes its events.")
+@click.option("--dialect", metavar="NAME", help="How that registry writes its events; else what its host tells, or distribution.")
 @click.option("--url", metavar="URL", help=f"How senders reach the watcher; else {HERE} or, for a registry elsewhere, {ELSEWHERE}.")
 @config_option
-def init(registry: str | None, dialect: str, url: str | None) -> None:
+def init(registry: str | None, dialect: str | None, url: str | None) -> None:
     """Write the shortest useful watcher.yaml and print what to do at the other side."""
-    setup = SETUPS.get(dialect)
+    told = None if registry is None else dialect_of(parse_host(registry))
+    chosen = dialect or told or "distribution"
+    setup = SETUPS.get(chosen)
     if setup is None:
-        raise ConfigurationError(f"--dialect {dialect}: there are: {', '.join(sorted(SETUPS))}")
+        raise ConfigurationError(f"--dialect {chosen}: there are: {', '.join(sorted(SETUPS))}")
     host = parse_host(registry or setup.registry)
     base = (url or (HERE if is_loopback(host) else ELSEWHERE)).rstrip("/")
     if _URL.fullmatch(base) is None:
         raise ConfigurationError(f"--url {base[:200]}: expected http://HOST[:PORT] or https://HOST[:PORT]")
     path = given_config() or Path("watcher.yaml")
     secret = secrets.token_hex(24)
-    hook = f"{base}/hooks/{dialect}/{secret}" if "path-token" in setup.source else f"{base}/hooks/{dialect}"
+    hook = f"{base}/hooks/{chosen}/{secret}" if "path-token" in setup.source else f"{base}/hooks/{chosen}"
     values = {"registry": host, "url": hook, "secret": secret, "label": host.partition(".")[0], "file": str(path)}
-    if dialect == "ecr":
+    if chosen == "ecr":
         values |= _amazon(host)
-    _write(path, _configuration(setup, dialect, host, values))
-    click.echo(f"Wrote {path}.\n", err=True)
-    click.echo(filled(text_of(dialect), values))
+    _write(path, _configuration(setup, chosen, host, values))
+    click.echo(f"Wrote {path}, for {setup.name}.", err=True)
+    if dialect is None and told is None:
+        click.echo(f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}.", err=True)
+    click.echo(err=True)
+    click.echo(filled(text_of(chosen), values))
     click.echo(_rest(setup, host, base, secret, path), nl=False)
 
 
@@ -79,10 +84,16 @@ def _rest(setup: Setup, host: Host, base: str, secret: str, path: Path) -> str:
         )
     if setup.loses:
         lines += [
-            f"# 3. {setup.loses} A sweep finds it; add to `sources` in {path}:",
-            f'#    {{type: sweep, registry: "{host}", repositories: ["team/**"], every: 15m}}',
+            f"# 3. {setup.loses}",
+            f"#    A sweep finds what no event told; add to `sources` in {path}:",
+            f'#    {{type: sweep, registry: "{host}", repositories: ["{_swept(host)}"], every: 15m}}',
         ]
     return "\n".join(lines) + "\n"
+
+
+def _swept(host: Host) -> str:
+    """Repositories of whoever lists none have to be named one by one."""
+    return "my-org/app" if kind_of(host) in KINDS_WITHOUT_CATALOG else "team/**"
 
 
 def _amazon(host: Host) -> dict[str, str]:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
+from watcher.model.reference import Host
+from watcher.registry.settings import host_name, kind_of
+
 _BEARER = 'auth: {type: bearer, secret: "env:HOOK_SECRET"}'
 _HMAC = 'auth: {type: hmac, secret: "env:HOOK_SECRET"}'
 _IN_URL = 'auth: {type: path-token, secret: "env:HOOK_SECRET"}'
@@ -14,12 +17,14 @@ _IN_URL = 'auth: {type: path-token, secret: "env:HOOK_SECRET"}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """`registry` is the host unless one is given; `kind` is written down where it is certain and the host does not tell it.
+    """`name` is how people call the sender. `registry` is the host unless one is given; `kind` is written down where it is certain
+    and the host does not tell it.
 
     `source` are the fields of the source, in YAML's flow style, with placeholders. `loses` says what no event will ever tell, in
     a sentence; empty where the sender repeats itself until it is heard.
     """
 
+    name: str
     registry: str
     source: str = _BEARER
     type: str = "webhook"
@@ -28,51 +33,91 @@ class Setup:
 
 
 _ONCE = "It sends each event once: what it sends while nobody listens is lost."
-_BEST_EFFORT = "AWS sends these events on a best effort basis."
-_POLLS = "Diun polls: a tag that moves twice between two visits was seen once."
+_MEMORY = "It repeats an event until it is heard, and keeps the others in memory: a restart of the registry loses them."
+_POLLS = "It polls: a tag that moves twice between two visits was seen once. What nobody heard is not repeated."
 _SILENT = "Whether it repeats what nobody heard is not documented."
+_SENDER = "What is pushed past the sender is never told."
 
 SETUPS: Mapping[str, Setup] = {
-    "acr": Setup(registry="myregistry.azurecr.io", kind="acr", loses=_ONCE),
-    "alibaba": Setup(registry="registry.cn-hangzhou.aliyuncs.com", source=_IN_URL, loses=_SILENT),
-    "artifactory": Setup(registry="example.jfrog.io", source=_HMAC, kind="artifactory", loses=_SILENT),
-    "cdevents": Setup(registry="registry.example.com", loses="What is pushed past the pipeline is never told."),
-    "cloudevents": Setup(registry="registry.example.com", loses="What is pushed past the sender is never told."),
-    "distribution": Setup(registry="localhost:5000", loses="A restart of the registry loses what it has not delivered yet."),
-    "diun": Setup(registry="docker.io", loses=_POLLS),
-    "dockerhub": Setup(registry="docker.io", source=_IN_URL, kind="dockerhub", loses=_SILENT),
+    "acr": Setup(name="Azure Container Registry, webhooks", registry="myregistry.azurecr.io", kind="acr", loses=_ONCE),
+    "alibaba": Setup(
+        name="Alibaba Cloud Container Registry", registry="registry.cn-hangzhou.aliyuncs.com", source=_IN_URL, loses=_SILENT
+    ),
+    "artifactory": Setup(name="JFrog Artifactory", registry="example.jfrog.io", source=_HMAC, kind="artifactory", loses=_SILENT),
+    "cdevents": Setup(name="a pipeline with CDEvents", registry="registry.example.com", loses=_SENDER),
+    "cloudevents": Setup(name="a script or bus with CloudEvents", registry="registry.example.com", loses=_SENDER),
+    "distribution": Setup(name="docker-registry (CNCF Distribution)", registry="localhost:5000", loses=_MEMORY),
+    "diun": Setup(name="Diun, for registries that send nothing", registry="docker.io", loses=_POLLS),
+    "dockerhub": Setup(name="Docker Hub", registry="docker.io", source=_IN_URL, kind="dockerhub", loses=_SILENT),
     "ecr": Setup(
+        name="Amazon ECR",
         registry="123456789012.dkr.ecr.eu-west-1.amazonaws.com",
         type="sqs",
         source='queue_url: "https://sqs.{{region}}.{{domain}}/{{account}}/registry-watcher"',
         kind="ecr",
-        loses=_BEST_EFFORT,
+        loses="AWS sends these events on a best effort basis.",
     ),
-    "eventgrid": Setup(registry="myregistry.azurecr.io", source=_IN_URL, kind="acr", loses="Azure gives up after a day."),
+    "eventgrid": Setup(
+        name="Azure Container Registry, Event Grid",
+        registry="myregistry.azurecr.io",
+        source=_IN_URL,
+        kind="acr",
+        loses="It tries for a day; then an event is lost.",
+    ),
     "gar": Setup(
+        name="Google Artifact Registry",
         registry="europe-docker.pkg.dev",
         type="pubsub",
         source="subscription: projects/my-project/subscriptions/registry-watcher",
         kind="gar",
     ),
     "generic": Setup(
+        name="any sender of JSON",
         registry="registry.example.com",
         source=f'mapping: {{image: "$.image"}}, {_BEARER}',
-        loses="What is pushed past the sender is never told.",
+        loses=_SENDER,
     ),
-    "ghcr": Setup(registry="ghcr.io", source=_HMAC, kind="ghcr", loses=_ONCE),
-    "gitea": Setup(registry="gitea.example.com", source=_HMAC, loses=_ONCE),
-    "gitlab": Setup(registry="registry.gitlab.example.com", loses="A restart of the registry loses what it has not delivered yet."),
-    "harbor": Setup(registry="harbor.example.com", kind="harbor", loses="Harbor gives up after three attempts."),
-    "nexus": Setup(registry="nexus.example.com:8082", source=_HMAC, loses=_SILENT),
-    "quay": Setup(registry="quay.io", source=_IN_URL, kind="quay", loses="Quay gives up after five attempts in two minutes."),
+    "ghcr": Setup(
+        name="GitHub (ghcr.io)",
+        registry="ghcr.io",
+        source=_HMAC,
+        kind="ghcr",
+        loses="It sends each event once, and for three days again when asked.",
+    ),
+    "gitea": Setup(name="Gitea or Forgejo", registry="gitea.example.com", source=_HMAC, loses=_ONCE),
+    "gitlab": Setup(name="GitLab, by its administrator", registry="registry.gitlab.example.com", loses=_MEMORY),
+    "harbor": Setup(
+        name="Harbor", registry="harbor.example.com", kind="harbor", loses="It tries three times; then an event is lost."
+    ),
+    "nexus": Setup(name="Sonatype Nexus Repository", registry="nexus.example.com:8082", source=_HMAC, loses=_SILENT),
+    "quay": Setup(
+        name="Quay",
+        registry="quay.io",
+        source=_IN_URL,
+        kind="quay",
+        loses="It tries every 30 s; after three failures in a row it switches the notification off, and all that follows is lost.",
+    ),
     "zot": Setup(
+        name="zot",
         registry="zot.example.com",
         source='auth: {type: basic, username: zot, password: "env:HOOK_SECRET"}',
         kind="zot",
         loses=_ONCE,
     ),
 }
+
+
+# Where the dialect is not called as the kind is: Event Grid repeats itself, the registry's own webhooks do not.
+_OF_KIND = {"acr": "eventgrid"}
+_ALIBABA = ".aliyuncs.com"
+
+
+def dialect_of(host: Host) -> str | None:
+    """The dialect that a well-known host's events are written in; None for a host that may be anything."""
+    if host_name(host).endswith(_ALIBABA):
+        return "alibaba"
+    kind = kind_of(host)
+    return None if kind == "distribution" else _OF_KIND.get(kind, kind)
 
 
 def text_of(dialect: str) -> str:

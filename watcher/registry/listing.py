@@ -13,12 +13,10 @@ from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient, Response
 from watcher.registry.pages import PAGES, PageLimits, decode_page, pages
 from watcher.registry.protocol import CatalogUnavailableError
+from watcher.registry.settings import KINDS_WITHOUT_CATALOG
 
 CATALOG_SCOPE = frozenset({"registry:catalog:*"})
 REFUSED_STATUSES = frozenset({401, 403, 404, 405})
-
-# Kinds that answer the catalogue for nobody, or for their own staff only.
-_WITHOUT_CATALOG = frozenset({"dockerhub", "ghcr"})
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -46,7 +44,7 @@ class DistributionListing:
     async def repositories(self) -> AsyncIterator[RepositoryName]:
         """See `Listing`. Spec: distribution "Catalog"; not part of OCI's."""
         client = self._client
-        if client.settings.registry_kind in _WITHOUT_CATALOG:
+        if client.settings.registry_kind in KINDS_WITHOUT_CATALOG:
             raise CatalogUnavailableError(f"{client.registry}: has no catalogue; name the repositories")
         async for page in self._pages(self._catalog_path, scopes=CATALOG_SCOPE, accept=REFUSED_STATUSES):
             if page.status != 200:

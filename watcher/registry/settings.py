@@ -28,7 +28,8 @@ _WELL_KNOWN: tuple[tuple[str, Kind], ...] = (
     ("public.ecr.aws", "ecr"),
     ("jfrog.io", "artifactory"),
 )
-
+# They answer the catalogue for nobody, or for their own staff only.
+KINDS_WITHOUT_CATALOG: frozenset[Kind] = frozenset({"dockerhub", "ghcr"})
 
 # Account and region of a private registry: `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, and its FIPS and dual-stack names.
 ECR_HOST = re.compile(

@@ -4,7 +4,7 @@ Sources: the documentation and code of the senders, as far as they have any; wha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 ANY_SIGNATURE = "X-Signature"
@@ -28,59 +28,111 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """`status` is what success is; 204 has no body. `instead` says how a sender that cannot sign proves itself.
+    """`status` is what success is; 204 has no body.
 
+    `proofs` are the types of `auth` that it can satisfy, the best one first, each with where it is told to at the other side.
+    `refused` is what becomes of an event that is answered 401, where that is worse than not being heard.
     `refuses_formats`: an unknown format of CloudEvents is answered 415, as the sender's specification wants it.
     """
 
     status: int = 202
     methods: frozenset[str] = frozenset({"POST"})
+    proofs: Mapping[str, str] = field(default_factory=dict)
     signature: Signature | None = None
-    instead: str = ""
+    refused: str = ""
     refuses_formats: bool = False
-    sends_sns: bool = False
+
+    @property
+    def sends_sns(self) -> bool:
+        return "sns" in self.proofs
+
+    @property
+    def instead(self) -> str:
+        """What a sender that cannot sign can do, in words."""
+        return ", or ".join(f"{{type: {kind}}} ({where})" for kind, where in self.proofs.items())
 
 
 _FREE = Signature(prefixes={ANY_SIGNATURE: "sha256="}, header_is_free=True)
 _HANDSHAKE = frozenset({"POST", "OPTIONS"})
-_HEADER = "it sends a fixed header: use {type: bearer}"
-_URL_ONLY = "it knows nothing but a URL: use {type: path-token}"
+_URL = "the URL `https://HOST/hooks/NAME/TOKEN`"
+_STANDS_STILL = "It is sent again for ever, and everything after it waits."
+# Whoever writes the sender decides.
+_ANYTHING = {
+    "hmac": "`X-Signature`, or the header that `auth.header` names",
+    "bearer": "`Authorization`, or the header that `auth.header` names",
+    "basic": "user name and password",
+    "path-token": _URL,
+}
 
 # Distribution and GitLab repeat what is not 2xx for ever, Quay switches itself off after three; Event Grid, SNS and Pub/Sub drop
 # what is answered with the wrong 4xx. So whoever has proved itself gets a success, and 503 when the trouble is ours.
 SENDERS: Mapping[str, Sender] = {
-    "distribution": Sender(instead=_HEADER),
-    "gitlab": Sender(instead=_HEADER),
-    "harbor": Sender(instead=_HEADER),
-    "acr": Sender(instead=_HEADER),
-    "zot": Sender(instead="it sends a user name and password or a fixed header: use {type: basic} or {type: bearer}"),
-    "dockerhub": Sender(instead=_URL_ONLY),
-    "quay": Sender(instead="it knows nothing but a URL: use {type: path-token} or {type: basic}"),
-    "alibaba": Sender(instead=_URL_ONLY),
+    "distribution": Sender(proofs={"bearer": "`headers` of the notification endpoint"}, refused=_STANDS_STILL),
+    "gitlab": Sender(proofs={"bearer": "`headers` of the notification endpoint, in gitlab.rb"}, refused=_STANDS_STILL),
+    "harbor": Sender(proofs={"bearer": '"Auth Header" of the webhook policy, which is sent as it is'}),
+    "acr": Sender(proofs={"bearer": '"Custom headers" of the webhook, `Authorization` or any other'}),
+    "zot": Sender(proofs={"basic": "`credentials` of the sink", "bearer": "`headers` of the sink"}),
+    "dockerhub": Sender(proofs={"path-token": f"{_URL} is all it knows"}),
+    "quay": Sender(
+        proofs={"path-token": _URL, "basic": "the URL `https://USER:PASSWORD@HOST/hooks/NAME`"},
+        refused="Three times in a row, and the notification is switched off until somebody enables it again.",
+    ),
+    "alibaba": Sender(proofs={"path-token": f"{_URL} is all it knows"}),
     # 200 to 204 are success; a handshake by OPTIONS comes before CloudEvents.
     "eventgrid": Sender(
-        status=200, methods=_HANDSHAKE, instead="use {type: path-token}, or {type: bearer} with `query` or `header`"
+        status=200,
+        methods=_HANDSHAKE,
+        proofs={
+            "path-token": _URL,
+            "bearer": "the URL, with `query: code`, or a delivery property of the subscription as `header`",
+        },
+        refused="It is dropped at once.",
     ),
     # By SNS, or by an EventBridge API destination.
-    "ecr": Sender(status=200, sends_sns=True, instead="use {type: sns}, or {type: bearer} for an API destination"),
+    "ecr": Sender(
+        status=200,
+        proofs={
+            "sns": "an HTTPS subscription of the topic, without raw message delivery",
+            "bearer": '"API key" of an API destination\'s connection, with any `header`',
+            "basic": '"Basic" of an API destination\'s connection',
+        },
+        refused="SNS drops it at once.",
+    ),
     # 102, 200, 201, 202 and 204 acknowledge; the documentation shows 204.
-    "gar": Sender(status=204, instead="Pub/Sub signs with a token of its service account: use {type: oidc}"),
-    "ghcr": Sender(signature=Signature(prefixes={"X-Hub-Signature-256": "sha256="})),
+    "gar": Sender(
+        status=204, proofs={"oidc": '"Enable authentication" of the push subscription, with a service account and an audience'}
+    ),
+    "ghcr": Sender(signature=Signature(prefixes={"X-Hub-Signature-256": "sha256="}), proofs={"hmac": '"Secret" of the webhook'}),
     # The hook's "HTTP method" is POST or GET. It signs the JSON also where that is inside of a form or of the query string.
     "gitea": Sender(
         methods=frozenset({"POST", "GET"}),
         signature=Signature(
             prefixes={"X-Gitea-Signature": "", "X-Forgejo-Signature": "", "X-Hub-Signature-256": "sha256="}, payload_field="payload"
         ),
+        proofs={"hmac": '"Secret" of the webhook', "bearer": '"Authorization Header" of the webhook'},
     ),
-    "artifactory": Sender(signature=Signature(prefixes={"X-JFrog-Event-Auth": ""})),
+    "artifactory": Sender(
+        signature=Signature(prefixes={"X-JFrog-Event-Auth": ""}),
+        proofs={
+            "hmac": '"Secret token" of the webhook, with "Use secret for payload signing"',
+            "bearer": "the same without it, with `header: X-JFrog-Event-Auth`",
+        },
+    ),
     # It knows no other algorithm.
-    "nexus": Sender(signature=Signature(prefixes={"X-Nexus-Webhook-Signature": ""}, algorithm="sha1")),
+    "nexus": Sender(
+        signature=Signature(prefixes={"X-Nexus-Webhook-Signature": ""}, algorithm="sha1"),
+        proofs={"hmac": '"Secret Key" of the webhook capability'},
+    ),
     # Its default method is GET, with a body.
-    "diun": Sender(methods=frozenset({"GET", "POST", "PUT"}), instead=_HEADER),
-    "cloudevents": Sender(methods=_HANDSHAKE, signature=_FREE, refuses_formats=True),
-    "cdevents": Sender(methods=_HANDSHAKE, signature=_FREE),
-    "generic": Sender(methods=frozenset({"POST", "PUT"}), signature=_FREE),
+    "diun": Sender(methods=frozenset({"GET", "POST", "PUT"}), proofs={"bearer": "`headers` of the webhook notifier"}),
+    "cloudevents": Sender(
+        methods=_HANDSHAKE,
+        signature=_FREE,
+        proofs={**_ANYTHING, "bearer": "`Authorization`, or the query string with `query: access_token`"},
+        refuses_formats=True,
+    ),
+    "cdevents": Sender(methods=_HANDSHAKE, signature=_FREE, proofs=_ANYTHING),
+    "generic": Sender(methods=frozenset({"POST", "PUT"}), signature=_FREE, proofs=_ANYTHING),
 }
 
 

@@ -106,7 +106,7 @@ class WebhookSourceSettings(
         match self.auth:
             case HmacAuth(header=header):
                 if sender.signature is None:
-                    raise ValueError(f"the sender of dialect {self.dialect} does not sign: {sender.instead}")
+                    raise ValueError(f"the sender of dialect {self.dialect} does not sign: use {sender.instead}")
                 if header and not sender.signature.header_is_free:
                     known = ", ".join(sender.signature.prefixes)
                     raise ValueError(f"the sender of dialect {self.dialect} signs in {known}: leave `header` away")

@@ -77,6 +77,39 @@ def test_the_kind_is_written_where_the_host_does_not_tell_it(watcher: Run, tmp_p
     assert yaml.safe_load((tmp_path / "other.yaml").read_text())["registries"] == [{"host": "quay.io"}]
 
 
+@pytest.mark.parametrize(
+    ("host", "dialect"),
+    [
+        ("ghcr.io", "ghcr"),
+        ("acme.azurecr.io", "eventgrid"),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "ecr"),
+        ("europe-docker.pkg.dev", "gar"),
+        ("eu.gcr.io", "gar"),
+        ("docker.io", "dockerhub"),
+        ("quay.io", "quay"),
+        ("acme.jfrog.io", "artifactory"),
+        ("registry.cn-hangzhou.aliyuncs.com", "alibaba"),
+        ("registry.example.com", "distribution"),
+    ],
+)
+def test_a_well_known_host_tells_its_dialect(watcher: Run, tmp_path: Path, host: str, dialect: str) -> None:
+    """For any other the others are named; who names one gets that."""
+    ended = watcher("init", "--registry", host)
+    (source,) = yaml.safe_load((tmp_path / "watcher.yaml").read_text())["sources"]
+    assert source["dialect"] == dialect
+    assert ("--dialect NAME: acr, alibaba," in ended.err) == (dialect == "distribution")
+    watcher("init", "--registry", host, "--dialect", "generic", "-c", "other.yaml")
+    (source,) = yaml.safe_load((tmp_path / "other.yaml").read_text())["sources"]
+    assert source["dialect"] == "generic"
+
+
+@pytest.mark.parametrize(("host", "repositories"), [("ghcr.io", ["my-org/app"]), ("quay.io", ["team/**"])])
+def test_the_sweep_that_is_printed_can_run(watcher: Run, host: str, repositories: list[str]) -> None:
+    """Who lists no repositories has them named one by one."""
+    (sweep,) = re.findall(r"^# +(\{type: sweep, .*\})$", watcher("init", "--registry", host).out, re.MULTILINE)
+    assert yaml.safe_load(sweep)["repositories"] == repositories
+
+
 def test_the_address_of_the_watcher_is_what_is_asked_for(watcher: Run) -> None:
     """A token stands in the URL for senders that know nothing else."""
     printed = watcher("init", "--dialect", "dockerhub", "--url", "https://hooks.example.org/").out
