@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.requests import a_request
-from tests.doubles.signing_topic import TOPIC, SigningTopic
 from watcher.kit.secret import Secret
 from watcher.model.errors import RetryableError
 from watcher.sources.protocol import HookRequest
@@ -33,6 +32,7 @@ from watcher.sources.webhook_settings import (
 )
 from watcher.sources.webhook_signature import SignatureDoorman
 from watcher.sources.webhook_sns import SnsDoorman
+from watcher.testing.senders.sns_topic import TOPIC, SigningTopic
 
 CLOCK = HandClock()
 SECRET, OTHER = "s" * 32, "t" * 32

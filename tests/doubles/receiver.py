@@ -1,7 +1,7 @@
 """The real HTTP server with webhook sources, which all lead through the real intake to one recording backlog."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,7 @@ class WrittenDialect:
 
 @dataclass(kw_only=True)
 class Receiver:
-    """`post` and `send` give status and body; every source reads with `dialect`."""
+    """`post` and `send` give status and body."""
 
     api: RunningApi
     backlog: RecordingInbox
@@ -69,17 +69,17 @@ class Receiver:
 async def running_receiver(
     directory: Path,
     sources: Sequence[WebhookSource],
-    dialect: Dialect,
+    dialect: Dialect | Mapping[str, Dialect],
     *,
     server: ServerSettings | None = None,
     limits: Limits = LIMITS,
 ) -> AsyncIterator[Receiver]:
-    """Every source runs, and is reached by its name."""
+    """Every source runs, and is reached by its name. Each reads with its own dialect where they are given by that."""
     inbox, clock = RecordingInbox(), HandClock()
     hooks = {source.name: source for source in sources}
     async with running_api(directory, hooks=hooks, settings=server, limits=limits) as api, asyncio.TaskGroup() as group:
         intake = DurableIntake(
-            dialects={source.name: dialect for source in sources},
+            dialects=dialect if isinstance(dialect, Mapping) else {source.name: dialect for source in sources},
             backlog=inbox,
             own_writes=OwnWriteStore(api.database, clock),
             clock=clock,

@@ -20,10 +20,10 @@ import pytest
 from aiohttp import web
 
 from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
-from tests.doubles.signing_topic import SigningTopic
 from watcher.kit.clock import utc_now
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import SnsAuth, WebhookSourceSettings
+from watcher.testing.senders.sns_topic import SigningTopic
 
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ecr-events"

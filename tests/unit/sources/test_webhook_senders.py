@@ -81,6 +81,17 @@ async def test_a_store_that_is_down_is_no_fault_of_any_sender(receiver: Receiver
     assert (await receiver.send("POST", name, b'{"a": 1}'))[0] == SUCCESS.get(name, 202)
 
 
+async def test_a_dialect_has_the_names_of_headers_in_lower_case(receiver: Receiver, dialect: WrittenDialect) -> None:
+    """Go writes `Ce-Id`. A header that comes twice is one with both values."""
+    reader, writer = await receiver.connect()
+    writer.write(b"POST /hooks/zot HTTP/1.1\r\nHost: w\r\nCe-Id: 1\r\nX-Twice: a\r\nx-twice: b\r\nContent-Length: 2\r\n\r\n{}")
+    assert (await reader.readline()).split()[1] == b"202"
+    writer.close()
+    found = dialect.read_so_far[-1].headers
+    assert (found["ce-id"], found["x-twice"]) == ("1", "a, b")
+    assert all(name == name.lower() for name in found)
+
+
 async def test_a_get_with_a_body_is_read(receiver: Receiver, dialect: WrittenDialect) -> None:
     """Diun sends so unless it is told otherwise."""
     assert (await receiver.send("GET", "diun", b'{"status": "new"}'))[0] == 202

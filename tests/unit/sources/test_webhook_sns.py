@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.requests import a_request
-from tests.doubles.signing_topic import CERTIFICATE_URL, TOPIC, SigningTopic, certificate
 from watcher.model.errors import RetryableError
 from watcher.sources.webhook_settings import SnsAuth, WebhookSourceSettings
 from watcher.sources.webhook_sns import ConfirmationUnavailableError, SnsDoorman
 from watcher.sources.webhook_sns_certificates import CERTIFICATE_SECONDS, FETCHES_A_MINUTE, is_of_region
+from watcher.testing.senders.sns_topic import CERTIFICATE_URL, TOPIC, SigningTopic, certificate
 
 CLOCK = HandClock()
 AMAZON = SigningTopic(CLOCK)

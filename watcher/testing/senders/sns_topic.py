@@ -2,6 +2,8 @@
 
 import base64
 import json
+import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from watcher.kit.clock import Clock
 from watcher.model.moments import iso
+from watcher.testing.senders.announcement import Request
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ecr-events"
 CERTIFICATE_NAME = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
@@ -51,12 +54,23 @@ class SigningTopic:
     def body(self, kind: str = "Notification", *, version: str = "2", **changes: Any) -> bytes:
         return json.dumps(self.message(kind, version=version, **changes), indent=2).encode()
 
+    def prove(self, request: Request, _secret: str) -> Request:
+        """The body as a notification. There is no secret: who signed says it all."""
+        headers = {
+            "Content-Type": "text/plain; charset=UTF-8",
+            "User-Agent": "Amazon Simple Notification Service Agent",
+            "x-amz-sns-message-type": "Notification",
+            "x-amz-sns-topic-arn": self.topic,
+        }
+        body = self.body(Message=request.body.decode(), MessageId=str(uuid.uuid4()))
+        return replace(request, body=body, headers=headers)
+
     def _signature(self, message: dict[str, Any]) -> str:
         names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
         if message["Type"] != "Notification":
             names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
         text = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
-        algorithm = hashes.SHA1() if message.get("SignatureVersion") == "1" else hashes.SHA256()
+        algorithm = hashes.SHA1() if message.get("SignatureVersion") == "1" else hashes.SHA256()  # noqa: S303 -- what SNS signs with
         return base64.b64encode(self.key.sign(text.encode(), padding.PKCS1v15(), algorithm)).decode()
 
 
