@@ -13,16 +13,18 @@ class FullDiskError(RetryableError):
 
 
 class RecordingInbox:
-    """Accepts every push once per delivery key. `broken` makes it refuse everything, as a full disk does."""
+    """Accepts every push once per delivery key. `broken` makes it refuse everything, as a full disk does; it counts how often."""
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self.broken = False
+        self.refused = 0
         self._jobs: dict[tuple[str, str], str | None] = {}
         self._numbers = count()
 
     async def put(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
         if self.broken:
+            self.refused += 1
             raise FullDiskError("disk full")
         return [self._take(arrival) for arrival in arrivals]
 

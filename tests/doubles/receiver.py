@@ -38,6 +38,12 @@ class Receiver:
 
     api: RunningApi
     backlog: RecordingInbox
+    sources: Sequence[asyncio.Task[None]] = ()
+
+    def stop_sources(self) -> None:
+        """They hear no more; the server still answers."""
+        for source in self.sources:
+            source.cancel()
 
     async def post(self, path: str, body: Any = b'{"events": []}', headers: dict[str, str] | None = None) -> tuple[int, Any]:
         async with self.api.session.post(f"{self.api.url}/hooks/{path}", data=body, headers=headers) as response:
@@ -86,6 +92,6 @@ async def running_receiver(
             counted=lambda source, fate, reason: None,
         )
         tasks = [group.create_task(source.run(intake), name=source.name) for source in sources]
-        yield Receiver(api=api, backlog=inbox)
-        for task in tasks:
-            task.cancel()
+        receiver = Receiver(api=api, backlog=inbox, sources=tasks)
+        yield receiver
+        receiver.stop_sources()

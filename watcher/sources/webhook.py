@@ -20,6 +20,7 @@ from watcher.sources.protocol import Accepted, Body, BodyUnreadError, Health, Ho
 from watcher.sources.webhook_auth import HeaderDoorman
 from watcher.sources.webhook_fetch import fetch
 from watcher.sources.webhook_oidc import TokenDoorman
+from watcher.sources.webhook_patience import Patience
 from watcher.sources.webhook_senders import SENDERS, Sender, is_unknown_format, payload_of
 from watcher.sources.webhook_settings import (
     BasicAuth,
@@ -43,6 +44,10 @@ JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
+class StoppedError(Exception):
+    """The source was stopped while a sender waited for its answer."""
+
+
 class Doorman(Protocol):
     """Decides whether a request is one of the sender's. `reads_body` says that the proof is in the body, or signs it."""
 
@@ -64,13 +69,20 @@ class Doorman(Protocol):
 
 
 class WebhookSource:
-    """One configured sender.
+    """One configured sender. `waits_seconds` replaces how long it may be kept waiting for its answer.
 
     Raises:
         ConfigurationError: a secret is unset, unreadable or empty (on construction).
     """
 
-    def __init__(self, settings: WebhookSourceSettings, *, max_body_bytes: int, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        settings: WebhookSourceSettings,
+        *,
+        max_body_bytes: int,
+        clock: Clock = utc_now,
+        waits_seconds: float | None = None,
+    ) -> None:
         self.name = settings.name or settings.dialect
         self._settings = settings
         self._sender = SENDERS.get(settings.dialect, Sender())
@@ -82,6 +94,7 @@ class WebhookSource:
         self._said_previous = False
         self._storing = ""  # why nothing can be stored, as it was said last
         self._seldom = Seldom()
+        self._patience = Patience(self._sender.waits_seconds if waits_seconds is None else waits_seconds)
         self.health = Health(problem="not started")
 
     async def run(self, intake: Intake) -> None:
@@ -132,14 +145,22 @@ class WebhookSource:
                 return None
         if request.method not in self._sender.methods:
             return _problem(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(self._sender.methods))})
+        delivery = self._delivery(request, body)
         try:
-            result = await self._intake(self.name, self._delivery(request, body))
+            result = await self._patience.stored(lambda: self._take_in(delivery))
+        except StoppedError:
+            return _unavailable(closes=not body.ended)
         except RetryableError as error:
             self._note_storing(error)
             return _unavailable(error, closes=not body.ended)
         self._note_storing(None)
         self.health.last_event_at = self._clock()
         return replace(self._reply(request, result), closes=not body.ended)
+
+    async def _take_in(self, delivery: Delivery) -> Accepted:
+        if self._intake is None:
+            raise StoppedError
+        return await self._intake(self.name, delivery)
 
     def _note_storing(self, error: RetryableError | None) -> None:
         """Say it when it begins, changes and ends: what floods in meanwhile must not flood the log."""

@@ -32,6 +32,8 @@ class Sender:
 
     `proofs` are the types of `auth` that it can satisfy, the best one first, each with where it is told to at the other side.
     `refused` is what becomes of an event that is answered 401, where that is worse than not being heard.
+    `waits_seconds` is how long it may be kept waiting for its answer while nothing can be stored: less than it waits itself, by
+    its documentation or by what HTTP clients have for a default, and 0 for one that comes again for hours.
     `refuses_formats`: an unknown format of CloudEvents is answered 415, as the sender's specification wants it.
     """
 
@@ -40,6 +42,7 @@ class Sender:
     proofs: Mapping[str, str] = field(default_factory=dict)
     signature: Signature | None = None
     refused: str = ""
+    waits_seconds: float = 4.0
     refuses_formats: bool = False
 
     @property
@@ -67,15 +70,18 @@ _ANYTHING = {
 # Distribution and GitLab repeat what is not 2xx for ever, Quay switches itself off after three; Event Grid, SNS and Pub/Sub drop
 # what is answered with the wrong 4xx. So whoever has proved itself gets a success, and 503 when the trouble is ours.
 SENDERS: Mapping[str, Sender] = {
-    "distribution": Sender(proofs={"bearer": "`headers` of the notification endpoint"}, refused=_STANDS_STILL),
-    "gitlab": Sender(proofs={"bearer": "`headers` of the notification endpoint, in gitlab.rb"}, refused=_STANDS_STILL),
-    "harbor": Sender(proofs={"bearer": '"Auth Header" of the webhook policy, which is sent as it is'}),
+    "distribution": Sender(proofs={"bearer": "`headers` of the notification endpoint"}, refused=_STANDS_STILL, waits_seconds=0),
+    "gitlab": Sender(
+        proofs={"bearer": "`headers` of the notification endpoint, in gitlab.rb"}, refused=_STANDS_STILL, waits_seconds=0
+    ),
+    "harbor": Sender(proofs={"bearer": '"Auth Header" of the webhook policy, which is sent as it is'}, waits_seconds=2),
     "acr": Sender(proofs={"bearer": '"Custom headers" of the webhook, `Authorization` or any other'}),
     "zot": Sender(proofs={"basic": "`credentials` of the sink", "bearer": "`headers` of the sink"}),
     "dockerhub": Sender(proofs={"path-token": f"{_URL} is all it knows"}),
     "quay": Sender(
         proofs={"path-token": _URL, "basic": "the URL `https://USER:PASSWORD@HOST/hooks/NAME`"},
         refused="Three times in a row, and the notification is switched off until somebody enables it again.",
+        waits_seconds=8,
     ),
     "alibaba": Sender(proofs={"path-token": f"{_URL} is all it knows"}),
     # 200 to 204 are success; a handshake by OPTIONS comes before CloudEvents.
@@ -87,6 +93,7 @@ SENDERS: Mapping[str, Sender] = {
             "bearer": "the URL, with `query: code`, or a delivery property of the subscription as `header`",
         },
         refused="It is dropped at once.",
+        waits_seconds=0,
     ),
     # By SNS, or by an EventBridge API destination.
     "ecr": Sender(
@@ -100,9 +107,15 @@ SENDERS: Mapping[str, Sender] = {
     ),
     # 102, 200, 201, 202 and 204 acknowledge; the documentation shows 204.
     "gar": Sender(
-        status=204, proofs={"oidc": '"Enable authentication" of the push subscription, with a service account and an audience'}
+        status=204,
+        waits_seconds=0,
+        proofs={"oidc": '"Enable authentication" of the push subscription, with a service account and an audience'},
     ),
-    "ghcr": Sender(signature=Signature(prefixes={"X-Hub-Signature-256": "sha256="}), proofs={"hmac": '"Secret" of the webhook'}),
+    "ghcr": Sender(
+        signature=Signature(prefixes={"X-Hub-Signature-256": "sha256="}),
+        proofs={"hmac": '"Secret" of the webhook'},
+        waits_seconds=8,
+    ),
     # The hook's "HTTP method" is POST or GET. It signs the JSON also where that is inside of a form or of the query string.
     "gitea": Sender(
         methods=frozenset({"POST", "GET"}),

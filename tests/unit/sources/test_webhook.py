@@ -25,7 +25,9 @@ SECRET = {"Authorization": "Bearer s3cret"}
 
 
 def a_source(name: str, auth: WebhookAuth) -> WebhookSource:
-    return WebhookSource(WebhookSourceSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY)
+    return WebhookSource(
+        WebhookSourceSettings(name=name, registry="registry.example.com", auth=auth), max_body_bytes=MAX_BODY, waits_seconds=0
+    )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ REPEAT = {
     "ecr-api-destination",
     "gar",
 }
+TOLD_AT_ONCE = {"distribution", "gitlab", "eventgrid", "eventgrid-cloudevents", "gar"}
 IMAGE = Announcement(host="registry.example.com", repository="team/app", tag="v1", digest="sha256:" + "1" * 64, manifest="{}")
 
 
@@ -73,7 +75,22 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> AsyncIterator[Street]:
+    """Where nobody is kept waiting."""
     monkeypatch.setenv("HOOK_SECRET", SECRET)
+    async with a_street(tmp_path, name, waits_seconds=0.0) as found:
+        yield found
+
+
+@pytest.fixture
+async def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> AsyncIterator[Street]:
+    """Where everybody may be kept waiting for as long as they are known to wait."""
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    async with a_street(tmp_path, name) as found:
+        yield found
+
+
+@asynccontextmanager
+async def a_street(directory: Path, name: str, waits_seconds: float | None = None) -> AsyncIterator[Street]:
     files = {"/certs": json.dumps(ISSUER.keys()).encode(), f"/{CERTIFICATE_NAME}": TOPIC.pem}
 
     async def answer(request: web.Request) -> web.Response:
@@ -86,8 +103,8 @@ async def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> 
         mapping = GenericMapping(image="$.image") if sender.dialect == "generic" else None
         given = {"name": name, "dialect": sender.dialect, "aliases": ["*"], "auth": msgspec.yaml.decode(sender.auth)}
         settings = msgspec.convert({**given, "registry": IMAGE.host, "type": "webhook"}, WebhookSourceSettings)
-        source = WebhookSource(settings, max_body_bytes=65536)
-        async with running_receiver(tmp_path, [source], {name: build_dialect(sender.dialect, mapping)}) as receiver:
+        source = WebhookSource(settings, max_body_bytes=65536, waits_seconds=waits_seconds)
+        async with running_receiver(directory, [source], {name: build_dialect(sender.dialect, mapping)}) as receiver:
             yield Street(receiver, sender, stranger, f"{receiver.api.url}/hooks/{name}")
 
 
@@ -122,6 +139,33 @@ async def test_our_own_trouble_is_waited_out_by_who_can_wait(street: Street, nam
     assert told == (name in REPEAT)
     assert len(street.decisions) == told
     assert street.sender.is_on
+
+
+async def test_a_moment_of_trouble_is_waited_out_for_who_cannot(patient: Street, name: str) -> None:
+    """The one attempt of a sender that tells once is answered when the store is back; who comes again anyway is told to."""
+    inbox = patient.receiver.backlog
+    inbox.broken = True
+    telling = asyncio.create_task(patient.tell(patient.sender))
+    while inbox.refused < 1:
+        await asyncio.sleep(0.001)
+    inbox.broken = False
+    assert await telling
+    assert (503 in patient.sender.statuses) == (name in TOLD_AT_ONCE)
+    assert len(patient.decisions) == 1
+
+
+@pytest.mark.parametrize("name", ["ghcr"])
+async def test_nobody_is_kept_waiting_by_a_source_that_stops(patient: Street) -> None:
+    """The store is still broken: 503, long before the sender gives up."""
+    inbox = patient.receiver.backlog
+    inbox.broken = True
+    telling = asyncio.create_task(patient.tell(patient.sender))
+    while inbox.refused < 1:
+        await asyncio.sleep(0.001)
+    patient.receiver.stop_sources()
+    assert not await telling
+    assert patient.sender.statuses == [503]
+    assert inbox.refused < 8
 
 
 async def test_a_stranger_is_refused_whatever_it_says(street: Street) -> None:

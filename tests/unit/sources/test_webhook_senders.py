@@ -35,7 +35,9 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Wri
     monkeypatch.setenv("HOOK", "s3cret")
     settings = [WebhookSourceSettings(dialect=name, auth=NoAuth()) for name in SENDERS]
     settings.append(WebhookSourceSettings(name="shut", dialect="eventgrid", auth=BearerAuth(secret="env:HOOK", query="code")))
-    async with running_receiver(tmp_path, [WebhookSource(each, max_body_bytes=MAX_BODY) for each in settings], dialect) as running:
+    async with running_receiver(
+        tmp_path, [WebhookSource(each, max_body_bytes=MAX_BODY, waits_seconds=0) for each in settings], dialect
+    ) as running:
         yield running
 
 
