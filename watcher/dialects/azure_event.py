@@ -31,4 +31,5 @@ def read_event(event: dict[str, Any], delivery: Delivery, *, event_id: str | Non
         return deleted(delivery, **place)
     if action not in ARRIVALS:
         return Ignored(reason="other-action", event_id=event_id)
-    return pushed(delivery, **place, media_type=target.get("mediaType"), occurred_at=occurred_at)
+    actor = object_of(event.get("actor")).get("name")
+    return pushed(delivery, **place, media_type=target.get("mediaType"), actor=actor, occurred_at=occurred_at)

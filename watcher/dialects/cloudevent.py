@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from watcher.dialects.fields import MAX_EVENTS, EventError, moment, text
+from watcher.dialects.fields import MAX_EVENTS, EventError, bare_type, body_json, moment, text
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Handshake, Ignored, Rejected
-from watcher.model.strict_json import JsonBodyError, read_json
+from watcher.model.strict_json import JsonBodyError
 
 REQUIRED = ("id", "source", "type")
 KNOWN = frozenset({*REQUIRED, "specversion", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64"})
@@ -61,7 +61,7 @@ def read_cloudevents(delivery: Delivery) -> Sequence[CloudEvent | Rejected]:
     JSON is, because some senders call a structured event `application/json`. An object where an array is due is one event, and the
     reverse. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3-http-message-mapping
     """
-    media_type = _media_type(delivery.headers.get("content-type", ""))
+    media_type = bare_type(delivery.headers.get("content-type", ""))
     try:
         # The name of a batch's type begins as that of one event's does, and here neither needs a closer look.
         if media_type.startswith("application/cloudevents"):
@@ -69,7 +69,7 @@ def read_cloudevents(delivery: Delivery) -> Sequence[CloudEvent | Rejected]:
                 return [Rejected(reason="unknown-format", detail="only the JSON event format is read")]
         elif any(f"{HEADER_PREFIX}{name}" in delivery.headers for name in ("specversion", *REQUIRED)):
             return [_one(lambda: _binary(delivery, media_type), text(delivery.headers.get("ce-id")))]
-        body = read_json(delivery.body)
+        body = body_json(delivery.body)
     except JsonBodyError as error:
         return [Rejected(reason=error.reason, detail=str(error))]
     return _several(body) if isinstance(body, list) else [_structured(body)]
@@ -143,7 +143,7 @@ def _binary(delivery: Delivery, media_type: str) -> CloudEvent:
         if name.startswith(HEADER_PREFIX)
     }
     body = delivery.body
-    data = read_json(body) if body and _is_json(media_type) else body or None
+    data = body_json(body) if body and _is_json(media_type) else body or None
     return _event(attributes, data)
 
 
@@ -182,11 +182,7 @@ def _data(event: Mapping[str, Any]) -> Any:
     except (binascii.Error, ValueError) as error:
         raise EventError("invalid-data", "data_base64 is not base64") from error
     declared = event.get("datacontenttype")
-    return read_json(content) if _is_json(_media_type(declared if isinstance(declared, str) else "")) else content
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+    return body_json(content) if _is_json(bare_type(declared if isinstance(declared, str) else "")) else content
 
 
 def _is_json(media_type: str) -> bool:

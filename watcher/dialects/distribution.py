@@ -7,19 +7,22 @@ nothing we read. In practice one event a request, by the format many. https://di
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import EventError, authority, decided, deleted, each_event, moment, object_of, present, pushed, text
-from watcher.dialects.protocol import Delivery
-from watcher.model.image import INDEX_TYPES, MANIFEST_TYPES
-from watcher.model.push import Decision, Ignored
-
-# A schema 1 image runs, so its push is work: it ends in a verdict `unknown` because the format is not supported.
-SCHEMA1_TYPES = frozenset(
-    {
-        "application/vnd.docker.distribution.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v1+prettyjws",
-    }
+from watcher.dialects.fields import (
+    WORK_TYPES,
+    EventError,
+    authority,
+    bare_type,
+    decided,
+    deleted,
+    each_event,
+    moment,
+    object_of,
+    present,
+    pushed,
+    text,
 )
-WORK_TYPES = MANIFEST_TYPES | INDEX_TYPES | SCHEMA1_TYPES
+from watcher.dialects.protocol import Delivery
+from watcher.model.push import Decision, Ignored
 
 IGNORED_ACTIONS = frozenset({"pull", "mount"})
 
@@ -58,8 +61,7 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
     if action != "push":
         return Ignored(reason=action if action in IGNORED_ACTIONS else "other-action", event_id=_id(event))
     media_type = text(target.get("mediaType"))
-    # Only a manifest can have a tag; a blob is pushed as application/octet-stream or as a type of layer.
-    if media_type not in WORK_TYPES and (media_type is not None or present(target.get("tag"), "tag") is None):
+    if not _is_manifest(bare_type(media_type or ""), tagged=present(target.get("tag"), "tag") is not None):
         return Ignored(reason="blob", event_id=_id(event))
     return pushed(
         delivery,
@@ -68,6 +70,11 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
         actor=object_of(event.get("actor")).get("name"),
         occurred_at=moment(event.get("timestamp")),
     )
+
+
+def _is_manifest(media_type: str, *, tagged: bool) -> bool:
+    """Only a manifest can have a tag; a blob is pushed as application/octet-stream or as a type of layer."""
+    return media_type in WORK_TYPES or (tagged and (not media_type or media_type.endswith("+json")))
 
 
 def _host(event: dict[str, Any], target: dict[str, Any]) -> str | None:

@@ -6,33 +6,45 @@
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import decided, each_event, object_of, present, pushed, unix_moment
-from watcher.dialects.image_name import official
+from watcher.dialects.fields import decided, each_event, moment, object_of, present, pushed, unix_moment
+from watcher.dialects.image_name import official, split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision
 from watcher.model.reference import DOCKER_HUB
 
-# `media_type`, where there is one, is that of the configuration: any other than these belongs to nothing that runs.
-IMAGE_CONFIGS = frozenset({"application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"})
+# How Docker Hub's pages, and with them its first webhooks, name the owner of an official image.
+NOBODY = "_/"
 
 
 class DockerhubDialect:
-    """Reads a push. Of an image with several platforms there are several that say the same."""
+    """Reads a push. Of an image with several platforms there are several that say the same.
+
+    `media_type`, where there is one, is that of the manifest or, of late, that of the configuration.
+    """
 
     def read(self, delivery: Delivery) -> Sequence[Decision]:
         return decided(delivery, lambda body: each_event([body], lambda event: _read(event, delivery), lambda _: None))
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
-    data, repository = object_of(event.get("push_data")), present(object_of(event.get("repository")).get("repo_name"), "repository")
-    kind = data.get("media_type")
+    data = object_of(event.get("push_data"))
+    host, repository = _place(object_of(event.get("repository")))
+    when = data.get("pushed_at")
     return pushed(
         delivery,
-        host=DOCKER_HUB,
-        repository=repository and official(repository),
+        host=host,
+        repository=repository,
         tag=data.get("tag"),
-        media_type=kind,
+        media_type=data.get("media_type"),
         actor=data.get("pusher"),
-        occurred_at=unix_moment(data.get("pushed_at")),
-        doubt="" if kind is None or kind in IMAGE_CONFIGS else "artifact",
+        occurred_at=unix_moment(when) or moment(when),
     )
+
+
+def _place(named: dict[str, Any]) -> tuple[str, str | None]:
+    full, owner, name = (present(named.get(key), "repository") for key in ("repo_name", "namespace", "name"))
+    full = full or (f"{owner}/{name}" if owner and name else name)
+    if full is None:
+        return DOCKER_HUB, None
+    image = split_image(full.removeprefix(NOBODY))
+    return image.host or DOCKER_HUB, official(image.repository)

@@ -38,13 +38,12 @@ def _id(event: dict[str, Any]) -> str | None:
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
     if "eventType" in event:
-        kind, data, when = present(event.get("eventType"), "type"), event.get("data"), event.get("eventTime")
-        if kind == VALIDATION:
-            return _validated(object_of(data))
-        occurred_at = moment(when)
+        kind, data, occurred_at = present(event.get("eventType"), "type"), event.get("data"), moment(event.get("eventTime"))
     else:
         cloudevent = structured(event)
         kind, data, occurred_at = cloudevent.type, cloudevent.data, cloudevent.time
+    if kind == VALIDATION:
+        return _validated(object_of(data))
     if kind is None or kind.removeprefix(PREFIX) not in TYPES:
         return Ignored(reason="other-type", event_id=_id(event))
     return read_event(object_of(data), delivery, event_id=_id(event), occurred_at=occurred_at)

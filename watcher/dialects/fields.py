@@ -11,6 +11,7 @@ from watcher.dialects.hosts import registry_named
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import parse_digest
 from watcher.model.errors import InvalidReferenceError
+from watcher.model.image import IMAGE_CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, SCHEMA_1_TYPES
 from watcher.model.moments import moment_of
 from watcher.model.push import Decision, Deleted, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, parse_host, parse_repository, parse_tag
@@ -23,8 +24,15 @@ MAX_EVENTS = 1000
 FORM = "application/x-www-form-urlencoded"
 # A form of a sender has one field; what has more than this is not worth taking apart.
 MAX_FORM_FIELDS = 100
+PAYLOAD = b"payload="
 # Free text of the sender (actor, id, media type): nothing real is longer, and it is kept.
 MAX_TEXT = 256
+
+# UTF-8's byte order mark, which some put before JSON. Spec: RFC 8259 section 8.1 lets a parser ignore it.
+BOM = b"\xef\xbb\xbf"
+
+# A schema 1 image runs, so its push is work: it ends in a verdict `unknown` because the format is not supported.
+WORK_TYPES = MANIFEST_TYPES | INDEX_TYPES | SCHEMA_1_TYPES
 
 # Tags that clients derive from the digest of what an artefact refers to: the fallback of OCI distribution-spec v1.1 "Referrers
 # Tag Schema", and cosign's.
@@ -43,16 +51,24 @@ class EventError(Exception):
 def decided(delivery: Delivery, read: Callable[[Any], Sequence[Decision]]) -> Sequence[Decision]:
     """What `read` makes of the body's JSON; what cannot be read, and an EventError, is one rejection."""
     try:
-        return read(read_json(delivery.body)) or [Ignored(reason="empty")]
+        return read(body_json(delivery.body)) or [Ignored(reason="empty")]
     except JsonBodyError as error:
         return [Rejected(reason=error.reason, detail=str(error))]
     except EventError as error:
         return [Rejected(reason=error.reason, detail=str(error))]
 
 
+def body_json(body: bytes) -> Any:
+    """The value of a body, or of data that may be any sender's. Raises JsonBodyError."""
+    return read_json(body.removeprefix(BOM))
+
+
 def payload_delivery(delivery: Delivery) -> Delivery:
-    """The same with JSON as its body, where that came as the field `payload` of a form; what has no such field stays as it is."""
-    if delivery.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    """The same with JSON as its body, where that came as the field `payload` of a form; what has no such field stays as it is.
+
+    No JSON begins as such a form does, so one is known without its content type, which proxies and captures lose.
+    """
+    if bare_type(delivery.headers.get("content-type", "")) != FORM and not delivery.body.startswith(PAYLOAD):
         return delivery
     try:
         # Latin-1 there and back keeps every byte as it was sent.
@@ -99,7 +115,8 @@ def pushed(
 ) -> Pushed:
     """A push, every part of it checked. `host` is the registry as the payload names it, None where it names none.
 
-    `doubt` is the dialect's own; a tag that clients give to artefacts about other manifests is doubted as well.
+    `doubt` is the dialect's own; a tag that clients give to artefacts about other manifests, and a media type of nothing that runs,
+    are doubted as well.
 
     Raises:
         EventError: `host-mismatch`, `no-digest`, `invalid-repository`, `invalid-digest` or `invalid-tag`.
@@ -120,7 +137,7 @@ def pushed(
         occurred_at=occurred_at,
         event_id=event_id,
     )
-    return Pushed(push=push, doubt=doubt or _doubt(tag_text))
+    return Pushed(push=push, doubt=doubt or _doubt(tag_text) or type_doubt(media_type))
 
 
 def deleted(
@@ -170,13 +187,24 @@ def moment(value: Any) -> datetime | None:
 
 
 def unix_moment(value: Any) -> datetime | None:
-    """Seconds since 1970, whole or not; dropped when it is no number or no time."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Seconds since 1970, whole or not, also as text; dropped when it is no number or no time."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return datetime.fromtimestamp(value, UTC)
+        return datetime.fromtimestamp(float(value), UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def bare_type(media_type: str) -> str:
+    """A media type without its parameters, in lower case."""
+    return media_type.partition(";")[0].strip().lower()
+
+
+def type_doubt(media_type: Any) -> str:
+    """`artifact` for a type, of a manifest or of the configuration that some name in its place, of nothing that runs."""
+    kind = bare_type(text(media_type) or "")
+    return "artifact" if kind and kind not in WORK_TYPES | IMAGE_CONFIG_TYPES else ""
 
 
 def authority(url: str | None) -> str | None:

@@ -7,14 +7,15 @@ an event, the platforms of an index among them. https://docs.github.com/webhooks
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import EventError, decided, object_of, payload_delivery, present, pushed, text
-from watcher.dialects.image_name import split_image
+from watcher.dialects.fields import EventError, decided, object_of, payload_delivery, present, pushed, text, type_doubt
+from watcher.dialects.image_name import ImageName, split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.digest import is_digest
 from watcher.model.push import Decision, Handshake, Ignored
 
 HOST = "ghcr.io"
 ARRIVALS = frozenset({"published", "updated", "create"})
+KINDS = frozenset({"container", "docker"})
 ID_HEADER = "x-github-delivery"
 EVENT_HEADER = "x-github-event"
 
@@ -29,37 +30,46 @@ class GhcrDialect:
 def _read(body: Any, delivery: Delivery) -> Decision:
     if not isinstance(body, dict):
         raise EventError("invalid-event", "an event is not an object")
-    if delivery.headers.get(EVENT_HEADER) == "ping":
+    if delivery.headers.get(EVENT_HEADER, "ping" if "zen" in body else "") == "ping":
         return Handshake()
     event_id = text(delivery.headers.get(ID_HEADER))
     package = object_of(body.get("package")) or object_of(body.get("registry_package"))
     version = object_of(package.get("package_version"))
     about = object_of(version.get("container_metadata"))
     kind = present(package.get("package_type"), "type") or present(package.get("ecosystem"), "type") or ""
-    if not about and kind.lower() != "container":
+    if not about and kind.lower() not in KINDS:
         return Ignored(reason="not-an-image", event_id=event_id)
     if body.get("action") not in ARRIVALS:
         return Ignored(reason="other-action", event_id=event_id)
-    manifest, tag = object_of(about.get("manifest")), object_of(about.get("tag"))
-    named = (manifest.get("digest"), tag.get("digest"), version.get("version"), version.get("name"))
+    manifest, tag, image = object_of(about.get("manifest")), object_of(about.get("tag")), _image(package, version, delivery)
+    named = (manifest.get("digest"), tag.get("digest"), version.get("version"), version.get("name"), image.digest)
+    # The names of these fields have meant a tag before; what is no digest is none.
+    digest = next((each for each in named if isinstance(each, str) and is_digest(each)), None)
+    tagged = present(tag.get("name"), "tag") or image.tag
+    if digest is None and tagged is None and "container_metadata" in version:
+        tagged = present(version.get("name"), "tag")
     return pushed(
         delivery,
-        **_place(package, version),
-        tag=tag.get("name"),
-        # The names of these fields have meant a tag before; what is no digest is none.
-        digest=next((each for each in named if isinstance(each, str) and is_digest(each)), None),
+        host=image.host,
+        repository=image.repository.lower(),
+        tag=tagged,
+        digest=digest,
         media_type=manifest.get("media_type"),
         actor=object_of(body.get("sender")).get("login"),
         event_id=event_id,
+        # A chart's manifest is of the same type as an image's, its configuration is not.
+        doubt=type_doubt(object_of(manifest.get("config")).get("media_type")),
     )
 
 
-def _place(package: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
-    """Host and repository, in lower case as the registry has them."""
+def _image(package: dict[str, Any], version: dict[str, Any], delivery: Delivery) -> ImageName:
+    """What `package_url` names, or what the rest says where there is none. Not yet in lower case, as the registry has it."""
     url = present(version.get("package_url"), "url")
     if url is not None:
         # One without a tag ends with a colon.
-        image = split_image(url.removesuffix(":"))
-        return {"host": image.host, "repository": image.repository.lower()}
-    owner, name = present(package.get("namespace"), "namespace"), present(package.get("name"), "name")
-    return {"host": HOST, "repository": f"{owner}/{name}".lower() if owner and name else None}
+        return split_image(url.removesuffix(":"))
+    owner = present(package.get("namespace"), "namespace") or present(object_of(package.get("owner")).get("login"), "owner")
+    name = present(package.get("name"), "name")
+    # GitHub's own servers have a registry of another name.
+    host = HOST if not delivery.registry or HOST in (delivery.registry, *delivery.further) else None
+    return ImageName(host=host, repository=f"{owner}/{name}" if owner and name else "", tag=None, digest=None)

@@ -28,21 +28,25 @@ class HarborDialect:
 def _event(body: Any, delivery: Delivery) -> Sequence[Decision]:
     if not isinstance(body, dict):
         raise EventError("invalid-event", "an event is not an object")
+    kind: str | None
     if "specversion" in body:
         event = structured(body)
         kind, data, event_id, actor, when = event.type, event.data, event.event_id, event.extensions.get("operator"), event.time
     else:
-        kind, data, event_id = present(body.get("type"), "type") or "", body.get("event_data"), None
+        kind, data, event_id = present(body.get("type"), "type"), body.get("event_data"), None
         actor, when = body.get("operator"), unix_moment(body.get("occur_at"))
+    if kind is None:
+        # What Harbor sends to Slack has none, for one.
+        raise EventError("no-type", "the event has no type")
     if kind not in PUSHES | DELETIONS:
         return [Ignored(reason="other-type", event_id=event_id)]
     resources = list_of(object_of(data).get("resources"))
     if not resources:
         raise EventError("no-resources", "the event has no resources")
-    repository = object_of(object_of(data).get("repository")).get("repo_full_name")
+    repository = _repository(object_of(object_of(data).get("repository")))
 
     def read(resource: dict[str, Any]) -> Decision:
-        place = {**_place(resource), "repository": repository, "event_id": event_id if len(resources) == 1 else None}
+        place = {**_place(resource, repository), "event_id": event_id if len(resources) == 1 else None}
         return deleted(delivery, **place) if kind in DELETIONS else _pushed(delivery, place, actor, when)
 
     return each_event(resources, read, lambda _: event_id if len(resources) == 1 else None)
@@ -52,10 +56,25 @@ def _pushed(delivery: Delivery, place: dict[str, Any], actor: Any, when: datetim
     return pushed(delivery, **place, actor=actor, occurred_at=when)
 
 
-def _place(resource: dict[str, Any]) -> dict[str, Any]:
-    """What was pushed by digest has the digest in place of its tag."""
-    image, tag = split_image(present(resource.get("resource_url"), "url") or ""), present(resource.get("tag"), "tag")
-    if image.host is None:
+def _repository(named: dict[str, Any]) -> str | None:
+    full, project, name = (present(named.get(key), "repository") for key in ("repo_full_name", "namespace", "name"))
+    return full or (f"{project}/{name}" if project and name else None)
+
+
+def _place(resource: dict[str, Any], repository: str | None) -> dict[str, Any]:
+    """What was pushed by digest has the digest in place of its tag. What is left out stands in the URL once more."""
+    url, tag, digest = (
+        present(resource.get(key), name) for key, name in (("resource_url", "url"), ("tag", "tag"), ("digest", "digest"))
+    )
+    image = split_image(url or "", repository)
+    if url is not None and image.host is None:
         # What is left would be read as an image of Docker Hub, or of whoever guesses best.
         raise EventError("no-host", "resource_url names no registry")
-    return {"host": image.host, "tag": None if tag is None or ":" in tag else tag, "digest": resource.get("digest")}
+    if tag is not None and ":" in tag:
+        tag, digest = None, digest or tag
+    return {
+        "host": image.host,
+        "repository": repository or image.repository,
+        "tag": tag or image.tag,
+        "digest": digest or image.digest,
+    }

@@ -7,7 +7,7 @@ https://docs.projectquay.io/use_quay.html#repository-notifications
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import EventError, decided, list_of, present, pushed
+from watcher.dialects.fields import EventError, authority, decided, present, pushed, text
 from watcher.dialects.image_name import split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored, Rejected
@@ -27,13 +27,21 @@ def _pushes(body: Any, delivery: Delivery) -> Sequence[Decision]:
         raise EventError("invalid-event", "an event is not an object")
     if "updated_tags" not in body:
         return [Ignored(reason="other-event")]
-    image = split_image(present(body.get("docker_url"), "url") or "")
-    repository = image.repository or body.get("repository")
+    named = present(body.get("repository"), "repository")
+    image = split_image((present(body.get("docker_url"), "url") or "").removesuffix("/"), named)
+    host = image.host or authority(text(body.get("homepage")))
 
     def read(tag: Any) -> Decision:
         try:
-            return pushed(delivery, host=image.host, repository=repository, tag=tag)
+            return pushed(delivery, host=host, repository=named or image.repository, tag=tag)
         except EventError as error:
             return Rejected(reason=error.reason, detail=str(error))
 
-    return [read(tag) for tag in list_of(body["updated_tags"])[:MAX_TAGS]]
+    return [read(tag) for tag in _tags(body["updated_tags"])[:MAX_TAGS]]
+
+
+def _tags(value: Any) -> list[Any]:
+    """A list; a map to the ids of images until about 2016."""
+    if isinstance(value, dict | list):
+        return list(value)
+    return [] if value is None else [value]

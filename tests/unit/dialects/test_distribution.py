@@ -128,6 +128,12 @@ def test_a_tag_without_a_media_type_is_a_manifest() -> None:
     assert isinstance(one(event(target={"mediaType": ""}), registry="registry.example.com"), Pushed)
 
 
+@pytest.mark.parametrize("media_type", [f"{MANIFEST}; charset=utf-8", MANIFEST.upper(), "application/vnd.example.image+json"])
+def test_a_tag_on_any_json_is_a_manifest(media_type: str) -> None:
+    """A media type that is written differently, or that nobody knows yet, exempts nothing."""
+    assert isinstance(one(event(target={"mediaType": media_type}), registry="registry.example.com"), Pushed)
+
+
 def test_a_fallback_tag_exempts_nothing() -> None:
     """Whoever pushes chooses the tag, so an image under the tag of a referrers list is judged like any other."""
     decision = one(event(target={"tag": "sha256-" + "1" * 64}), registry="registry.example.com")

@@ -7,6 +7,7 @@ read the difference before it is committed.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from watcher.cli.captured import read_deliveries
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.generic import GenericMapping
+from watcher.dialects.protocol import Dialect
 from watcher.model.push import Decision
 from watcher.model.reference import Host
 
@@ -34,19 +36,39 @@ def plain(decision: Decision) -> Any:
     return {"decision": type(decision).__name__.lower(), **msgspec.to_builtins(decision)}
 
 
+def without_detail(decision: Decision) -> Any:
+    """A detail counts characters."""
+    return {name: value for name, value in plain(decision).items() if name != "detail"}
+
+
+def reader(dialect: str) -> Dialect:
+    mapping_file = GOLDEN / dialect / MAPPING
+    mapping = msgspec.json.decode(mapping_file.read_bytes(), type=GenericMapping) if mapping_file.exists() else None
+    return build_dialect(dialect, mapping)
+
+
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
 def test_every_payload_becomes_what_a_person_has_read(dialect: str) -> None:
     """Recorded and hand-made payloads, at least three of each dialect."""
-    folder = GOLDEN / dialect
-    mapping_file = folder / MAPPING
-    mapping = msgspec.json.decode(mapping_file.read_bytes(), type=GenericMapping) if mapping_file.exists() else None
-    reader, registry = build_dialect(dialect, mapping), Host(REGISTRIES.get(dialect, ""))
+    read, registry = reader(dialect).read, Host(REGISTRIES.get(dialect, ""))
     found = {
-        path.name: [plain(each) for delivery in read_deliveries(path, registry) for each in reader.read(delivery)]
+        path.name: [plain(each) for delivery in read_deliveries(path, registry) for each in read(delivery)]
         for path in payloads(dialect)
     }
-    expected = folder / "expected.json"
+    expected = GOLDEN / dialect / "expected.json"
     if "REGENERATE" in os.environ:
         expected.write_text(json.dumps(found, indent=2) + "\n")
     assert len(found) >= FEWEST
     assert found == json.loads(expected.read_text())
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_the_marks_of_a_text_editor_change_nothing(dialect: str) -> None:
+    """A byte order mark before the JSON and Windows' ends of lines in it are no reason to lose a push."""
+    read, registry = reader(dialect).read, Host(REGISTRIES.get(dialect, ""))
+    deliveries = [each for path in payloads(dialect) for each in read_deliveries(path, registry)]
+    bodies = [each for each in deliveries if each.body[:1] in {b"{", b"["}]
+    assert bodies
+    for plainly in bodies:
+        marked = replace(plainly, body=b"\xef\xbb\xbf" + plainly.body.replace(b"\n", b"\r\n"))
+        assert [without_detail(each) for each in read(marked)] == [without_detail(each) for each in read(plainly)]
