@@ -71,6 +71,13 @@ def dialects_page() -> str:
     return INTRODUCTION.format(sources=sources) + table + EXPLANATION + "".join(_section(name) for name in names)
 
 
+def carried(name: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What every push of a dialect names beside its repository, what only some name, and what none does."""
+    marks = dict(zip(FIELDS.values(), _marks(name), strict=True))
+    every, some, none = (tuple(f"its {field}" for field, mark in marks.items() if mark == wanted) for wanted in ("yes", "some", ""))
+    return ("its repository", *every), some, none
+
+
 def _source_tags() -> Iterator[str]:
     for settings in typing.get_args(AnySourceSettings):
         if issubclass(settings, EventSourceSettings):
@@ -139,7 +146,8 @@ def _signature(sender: Sender) -> str:
 
 def _answer(sender: Sender) -> str:
     success = f"{sender.status}, to {' '.join(f'`{each}`' for each in sorted(sender.methods))}"
-    return f"{success}; 415 in a format that is not read" if sender.refuses_formats else success
+    late = f"; 503 after {sender.waits_seconds:g} s, if nothing can be stored until then" if sender.waits_seconds else ""
+    return f"{success}{late}{'; 415 in a format that is not read' if sender.refuses_formats else ''}"
 
 
 def _handshake(sender: Sender, decisions: Sequence[Decision]) -> str:

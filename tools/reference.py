@@ -1,4 +1,7 @@
-"""Writes docs/reference/{settings,dialects}.md and config/schemas/: `python tools/reference.py`. A test holds all of it equal."""
+"""Writes what is documented from the code: `python tools/reference.py`. A test holds all of it equal.
+
+That is docs/reference/settings.md, docs/reference/dialects.md, config/schemas/, and the blocks of docs/how-to (`tools/blocks.py`).
+"""
 
 import ast
 import inspect
@@ -9,11 +12,13 @@ import textwrap
 import tokenize
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tools.blocks import BLOCK, filled
 from tools.dialects import dialects_page
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
 from watcher.settings import Settings, schema
@@ -44,11 +49,17 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "docs" / "reference" / "settings.md": settings_page(),
         ROOT / "docs" / "reference" / "dialects.md": dialects_page(),
+        **{page: filled(text) for page, text in _how_to() if BLOCK.search(text)},
         **{
             ROOT / "config" / "schemas" / f"{name}.schema.json": json.dumps(value, indent=2) + "\n"
             for name, value in schemas.items()
         },
     }
+
+
+def _how_to() -> Iterator[tuple[Path, str]]:
+    for page in sorted((ROOT / "docs" / "how-to").rglob("*.md")):
+        yield page, page.read_text(encoding="utf-8")
 
 
 def _section(struct: type[msgspec.Struct], where: str, parts: list[str], done: set[type]) -> None:

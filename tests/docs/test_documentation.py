@@ -34,6 +34,22 @@ def test_links_of_the_documentation_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_links_into_a_page_lead_to_a_heading() -> None:
+    """`page.md#heading` and `#heading` name one that is there, as GitHub writes it."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}#{anchor}"
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+        if anchor not in anchors((page.parent / target) if target else page)
+    ]
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_the_readme_begins_with_the_two_commands() -> None:
     """A stranger who has just cloned the project finds them first."""
     lines = (ROOT / "README.md").read_text().splitlines()[:12]

@@ -1,4 +1,4 @@
-"""docs/how-to/sources.md tells of every dialect; what it and its neighbours show of sources loads."""
+"""docs/how-to/sources.md tells of every dialect; what it and the pages beside and below it show of sources loads."""
 
 import json
 import re
@@ -18,7 +18,7 @@ PAGE = (HOW_TO / "sources.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 ELSEWHERE = [
     example
-    for page in sorted(HOW_TO.glob("*.md"))
+    for page in sorted(HOW_TO.rglob("*.md"))
     for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
     if example.startswith("sources:") and page.name != "sources.md"
 ]

@@ -85,7 +85,11 @@ SETUPS: Mapping[str, Setup] = {
         loses="It sends each event once, and for three days again when asked.",
     ),
     "gitea": Setup(name="Gitea or Forgejo", registry="gitea.example.com", source=_HMAC, loses=_ONCE),
-    "gitlab": Setup(name="GitLab, by its administrator", registry="registry.gitlab.example.com", loses=_MEMORY),
+    "gitlab": Setup(
+        name="GitLab, by its administrator",
+        registry="registry.gitlab.example.com",
+        loses="It drops an event after `maxretries` attempts, and a restart of the registry loses those that wait.",
+    ),
     "harbor": Setup(
         name="Harbor", registry="harbor.example.com", kind="harbor", loses="It tries three times; then an event is lost."
     ),

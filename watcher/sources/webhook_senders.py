@@ -58,7 +58,6 @@ class Sender:
 _FREE = Signature(prefixes={ANY_SIGNATURE: "sha256="}, header_is_free=True)
 _HANDSHAKE = frozenset({"POST", "OPTIONS"})
 _URL = "the URL `https://HOST/hooks/NAME/TOKEN`"
-_STANDS_STILL = "It is sent again for ever, and everything after it waits."
 # Whoever writes the sender decides.
 _ANYTHING = {
     "hmac": "`X-Signature`, or the header that `auth.header` names",
@@ -70,9 +69,15 @@ _ANYTHING = {
 # Distribution and GitLab repeat what is not 2xx for ever, Quay switches itself off after three; Event Grid, SNS and Pub/Sub drop
 # what is answered with the wrong 4xx. So whoever has proved itself gets a success, and 503 when the trouble is ours.
 SENDERS: Mapping[str, Sender] = {
-    "distribution": Sender(proofs={"bearer": "`headers` of the notification endpoint"}, refused=_STANDS_STILL, waits_seconds=0),
+    "distribution": Sender(
+        proofs={"bearer": "`headers` of the notification endpoint"},
+        refused="It is sent again for ever, and everything after it waits.",
+        waits_seconds=0,
+    ),
     "gitlab": Sender(
-        proofs={"bearer": "`headers` of the notification endpoint, in gitlab.rb"}, refused=_STANDS_STILL, waits_seconds=0
+        proofs={"bearer": "`headers` of the notification endpoint, in gitlab.rb"},
+        refused="It is sent again `maxretries` times (with the older `threshold` for ever), and everything after it waits.",
+        waits_seconds=0,
     ),
     "harbor": Sender(proofs={"bearer": '"Auth Header" of the webhook policy, which is sent as it is'}, waits_seconds=2),
     "acr": Sender(proofs={"bearer": '"Custom headers" of the webhook, `Authorization` or any other'}),

@@ -53,6 +53,13 @@ def test_what_is_to_be_pasted_is_json(watcher: Run, dialect: str) -> None:
         assert json.loads(body)
 
 
+@pytest.mark.parametrize("dialect", sorted(SETUPS))
+def test_what_is_printed_fits_a_terminal(watcher: Run, dialect: str) -> None:
+    """All but the policy of a queue, which is one text inside of JSON."""
+    printed = watcher("init", "--dialect", dialect).out
+    assert [line for line in printed.splitlines() if len(line) > 140 and not line.startswith('  "Policy": ')] == []
+
+
 @pytest.mark.parametrize("dialect", ["distribution", "diun"])
 def test_what_goes_into_a_configuration_is_yaml(watcher: Run, dialect: str) -> None:
     """The block alone, without its comments."""

@@ -1,0 +1,55 @@
+"""Blocks of pages that are written from the code; the rest of such a page is written by hand.
+
+A block stands between `<!-- watcher init --registry ghcr.io -->` (what that command writes and prints) or `<!-- carries ghcr -->`
+(what an event of that dialect names, and what it lacks) and `<!-- end -->`.
+"""
+
+import contextlib
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from click.testing import CliRunner
+
+from tools.dialects import carried
+from watcher.cli.init import init
+
+BLOCK = re.compile(r"(<!-- (watcher init|carries) ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+# What `watcher init` makes up, twice as many digits as bytes.
+SECRET = re.compile(r"\b[0-9a-f]{48}\b")
+FILE = "watcher.yaml"
+
+
+def filled(page: str) -> str:
+    """The page with every block as it has to be."""
+    return BLOCK.sub(lambda found: f"{found[1]}{WRITERS[found[2]](found[3])}{found[4]}", page)
+
+
+def _initialised(arguments: str) -> str:
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
+        ended = CliRunner().invoke(init, shlex.split(arguments), catch_exceptions=False)
+        configuration = Path(FILE).read_text(encoding="utf-8")
+    steps = SECRET.sub("SECRET", ended.stdout)
+    secret = ", with a fresh secret where this page says `SECRET`" if "SECRET" in steps else ""
+    return (
+        f"```console\n$ watcher init {arguments}\n```\n\n"
+        f"It writes `{FILE}`:\n\n```yaml\n{configuration}```\n\n"
+        f"and prints{secret}:\n\n```text\n{steps}```\n"
+    )
+
+
+def _carried(dialect: str) -> str:
+    every, some, none = carried(dialect)
+    sentences = [f"Every recorded push names {_listed(every, 'and')}."]
+    sentences += [f"Some name {_listed(some, 'and')}."] if some else []
+    sentences += [f"None names {_listed(none, 'or')}."] if none else []
+    return "\n".join(sentences) + "\n"
+
+
+def _listed(words: tuple[str, ...], conjunction: str) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {conjunction} {words[-1]}"
+
+
+WRITERS: Mapping[str, Callable[[str], str]] = {"watcher init": _initialised, "carries": _carried}
