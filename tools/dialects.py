@@ -18,6 +18,7 @@ from watcher.cli.captured import read_deliveries
 from watcher.cli.init_dialects import SETUPS
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.generic import GenericMapping
+from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host
 from watcher.sources.binding import EventSourceSettings
@@ -36,6 +37,8 @@ FIELDS = {
     "occurred_at": "time",
     "event_id": "event id",
 }
+# How dialects call the headers that they read these from.
+IN_HEADERS = {"event_id": ("ID_HEADER", "ID_HEADERS"), "occurred_at": ("TIME_HEADER",)}
 # What every dialect uses; its words are told in http.md and not again for each.
 SHARED = frozenset({"cloudevent", "fields", "hosts", "image_name", "protocol"})
 INTRODUCTION = """\
@@ -85,8 +88,7 @@ def _source_tags() -> Iterator[str]:
 
 
 def _marks(name: str) -> list[str]:
-    pushes = [each.push for each in _decisions(name) if isinstance(each, Pushed)]
-    return [_mark(pushes, field) for field in FIELDS]
+    return [_mark(_pushes(name, field), field) for field in FIELDS]
 
 
 def _mark(pushes: Sequence[Push], field: str) -> str:
@@ -94,20 +96,28 @@ def _mark(pushes: Sequence[Push], field: str) -> str:
     return "" if not having else "yes" if len(having) == len(pushes) else "some"
 
 
-def _decisions(name: str) -> list[Decision]:
-    """Of every recorded payload, read as if nobody knew whose it is: then the host is what the payload says."""
+def _pushes(name: str, field: str) -> list[Push]:
+    """Every recorded push that can have the field: one in a header is not in what was recorded without them."""
+    pushes = [(bool(delivery.headers), each.push) for delivery, each in _read(name) if isinstance(each, Pushed)]
+    in_header = any(hasattr(_module(name), constant) for constant in IN_HEADERS.get(field, ()))
+    whole = [push for has_headers, push in pushes if has_headers]
+    return whole if in_header and whole else [push for _, push in pushes]
+
+
+def _read(name: str) -> list[tuple[Delivery, Decision]]:
+    """Every recorded payload, read as if nobody knew whose it is: then the host is what the payload says."""
     mapping_file = GOLDEN / name / "mapping.json"
     mapping = msgspec.json.decode(mapping_file.read_bytes(), type=GenericMapping) if mapping_file.exists() else None
     dialect = build_dialect(name, mapping)
     payloads = sorted(path for path in (GOLDEN / name).iterdir() if path.name not in NOT_PAYLOADS)
-    deliveries = (delivery for path in payloads for delivery in read_deliveries(path, Host("")))
-    return [decision for delivery in deliveries for decision in dialect.read(delivery)]
+    deliveries = [delivery for path in payloads for delivery in read_deliveries(path, Host(""))]
+    return [(delivery, decision) for delivery in deliveries for decision in dialect.read(delivery)]
 
 
 def _section(name: str) -> str:
     sender, setup, module = SENDERS[name], SETUPS[name], _module(name)
     first, links = _docstring(module)
-    decisions = _decisions(name)
+    decisions = [decision for _, decision in _read(name)]
     rows = {
         "a registry": f"`{setup.registry}`",
         "`watcher init` writes": f"a source of type `{setup.type}`",

@@ -30,6 +30,8 @@ FIELDS: dict[str, dict[str, Any]] = {
         ("dockerhub", "tag", "yes"),
         ("harbor", "digest", "yes"),
         ("harbor", "event id", "some"),
+        ("ghcr", "event id", "yes"),
+        ("gitlab", "tag", "some"),
         ("nexus", "host", ""),
         ("quay", "event id", ""),
         ("zot", "host", ""),

@@ -114,12 +114,16 @@ SETUPS: Mapping[str, Setup] = {
 # Where the dialect is not called as the kind is: Event Grid repeats itself, the registry's own webhooks do not.
 _OF_KIND = {"acr": "eventgrid"}
 _ALIBABA = ".aliyuncs.com"
+# Only the administrator of an instance can have GitLab's registry tell of pushes; here the pipeline has to.
+_GITLAB_COM = "registry.gitlab.com"
 
 
 def dialect_of(host: Host) -> str | None:
     """The dialect that a well-known host's events are written in; None for a host that may be anything."""
     if host_name(host).endswith(_ALIBABA):
         return "alibaba"
+    if host == _GITLAB_COM:
+        return "cloudevents"
     kind = kind_of(host)
     return None if kind == "distribution" else _OF_KIND.get(kind, kind)
 

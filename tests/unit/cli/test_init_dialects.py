@@ -9,7 +9,11 @@ import yaml
 
 from tests.unit.cli.conftest import Run
 from watcher.cli.init_dialects import SETUPS, text_of
-from watcher.dialects.catalog import DIALECTS
+from watcher.dialects.catalog import DIALECTS, build_dialect
+from watcher.dialects.generic import GenericMapping
+from watcher.dialects.protocol import Delivery
+from watcher.model.push import Pushed
+from watcher.model.reference import Host
 
 # A placeholder that nobody filled in; `{{` alone is also how two objects of JSON may begin.
 UNFILLED = re.compile(r"\{\{\w+\}\}")
@@ -51,6 +55,18 @@ def test_what_is_to_be_pasted_is_json(watcher: Run, dialect: str) -> None:
     assert bodies
     for body in bodies:
         assert json.loads(body)
+
+
+@pytest.mark.parametrize("dialect", ["cdevents", "cloudevents", "generic"])
+def test_the_event_that_is_shown_is_a_push(watcher: Run, dialect: str) -> None:
+    """Whoever sends it as it is printed gets a verdict on the image that it names."""
+    printed = watcher("init", "--dialect", dialect).out
+    (body,) = re.findall(r"-d '(.*?)'\n", printed, re.DOTALL)
+    headers = {name.lower(): value for name, value in re.findall(r"-H '([\w-]+): ([^']*)'", printed)}
+    delivery = Delivery(registry=Host("registry.example.com"), headers=headers, body=body.encode())
+    (decision,) = build_dialect(dialect, GenericMapping(image="$.image")).read(delivery)
+    assert isinstance(decision, Pushed)
+    assert (decision.push.repository, decision.push.tag) == ("team/app", "v1")
 
 
 @pytest.mark.parametrize("dialect", sorted(SETUPS))
@@ -96,6 +112,7 @@ def test_the_kind_is_written_where_the_host_does_not_tell_it(watcher: Run, tmp_p
         ("quay.io", "quay"),
         ("acme.jfrog.io", "artifactory"),
         ("registry.cn-hangzhou.aliyuncs.com", "alibaba"),
+        ("registry.gitlab.com", "cloudevents"),
         ("registry.example.com", "distribution"),
     ],
 )
