@@ -27,9 +27,9 @@ class ArtifactoryDialect:
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
-    kind, data = event.get("event_type"), object_of(event.get("data"))
     if event.get("domain") != "docker":
         return Ignored(reason="other-type")
+    kind, data = present(event.get("event_type"), "type"), object_of(event.get("data"))
     digest = present(data.get("sha256"), "digest")
     place: dict[str, Any] = {
         "host": authority(text(event.get("jpd_origin"))),

@@ -6,7 +6,7 @@ https://learn.microsoft.com/azure/container-registry/container-registry-webhook-
 from datetime import datetime
 from typing import Any
 
-from watcher.dialects.fields import EventError, deleted, object_of, present, pushed, text
+from watcher.dialects.fields import EventError, deleted, digest_beside, object_of, present, pushed, text
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored
 
@@ -24,7 +24,7 @@ def read_event(event: dict[str, Any], delivery: Delivery, *, event_id: str | Non
         "host": text(object_of(event.get("request")).get("host")),
         "repository": target.get("repository"),
         "tag": target.get("tag"),
-        "digest": target.get("digest"),
+        "digest": digest_beside(target.get("tag"), target.get("digest")),
         "event_id": event_id,
     }
     if action == DELETE:

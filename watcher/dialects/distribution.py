@@ -61,7 +61,7 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
     if action != "push":
         return Ignored(reason=action if action in IGNORED_ACTIONS else "other-action", event_id=_id(event))
     media_type = text(target.get("mediaType"))
-    if not _is_manifest(bare_type(media_type or ""), tagged=present(target.get("tag"), "tag") is not None):
+    if not _is_manifest(target, bare_type(media_type or "")):
         return Ignored(reason="blob", event_id=_id(event))
     return pushed(
         delivery,
@@ -72,9 +72,14 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
     )
 
 
-def _is_manifest(media_type: str, *, tagged: bool) -> bool:
-    """Only a manifest can have a tag; a blob is pushed as application/octet-stream or as a type of layer."""
-    return media_type in WORK_TYPES or (tagged and (not media_type or media_type.endswith("+json")))
+def _is_manifest(target: dict[str, Any], media_type: str) -> bool:
+    """Only a manifest can have a tag; a blob is pushed as application/octet-stream or as a type of layer. The URL tells as well."""
+    if media_type in WORK_TYPES:
+        return True
+    tagged = present(target.get("tag"), "tag") is not None
+    if media_type:
+        return tagged and media_type.endswith("+json")
+    return tagged or "/manifests/" in (text(target.get("url")) or "")
 
 
 def _host(event: dict[str, Any], target: dict[str, Any]) -> str | None:

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import decided, each_event, moment, object_of, present, pushed, unix_moment
+from watcher.dialects.fields import decided, each_event, moment, object_of, present, pushed, text, unix_moment
 from watcher.dialects.image_name import official, split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision
@@ -42,8 +42,10 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
 
 
 def _place(named: dict[str, Any]) -> tuple[str, str | None]:
-    full, owner, name = (present(named.get(key), "repository") for key in ("repo_name", "namespace", "name"))
-    full = full or (f"{owner}/{name}" if owner and name else name)
+    full = present(named.get("repo_name"), "repository")
+    if full is None:
+        owner, name = text(named.get("namespace")), text(named.get("name"))
+        full = f"{owner}/{name}" if owner and name else name
     if full is None:
         return DOCKER_HUB, None
     image = split_image(full.removeprefix(NOBODY))

@@ -7,9 +7,19 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import EventError, decided, deleted, each_event, moment, object_of, present, pushed, text
+from watcher.dialects.fields import (
+    EventError,
+    decided,
+    deleted,
+    digest_beside,
+    each_event,
+    moment,
+    object_of,
+    present,
+    pushed,
+    text,
+)
 from watcher.dialects.protocol import Delivery
-from watcher.model.digest import is_digest
 from watcher.model.push import Decision, Ignored
 from watcher.model.strict_json import JsonBodyError, read_json
 
@@ -40,7 +50,7 @@ def _id(event: dict[str, Any]) -> str | None:
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
-    if event.get("Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}:
+    if event.get("Type") in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
         return Ignored(reason="subscription")
     if present(event.get("source"), "source") != "aws.ecr":
         return Ignored(reason="other-source", event_id=_id(event))
@@ -49,12 +59,12 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
         "host": _host(event),
         "repository": detail.get("repository-name"),
         "tag": detail.get("image-tag"),
-        "digest": _digest(detail),
+        "digest": digest_beside(detail.get("image-tag"), detail.get("image-digest")),
         "event_id": _id(event),
     }
     if not isinstance(kind, str) or kind not in ARRIVALS:
         return Ignored(reason="other-type", event_id=_id(event))
-    if SUCCESS not in {detail.get("result"), detail.get("sync-status")}:
+    if SUCCESS not in (detail.get("result"), detail.get("sync-status")):
         return Ignored(reason="not-successful", event_id=_id(event))
     action = detail.get("action-type")
     if action == "DELETE":
@@ -62,12 +72,6 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
     if action != ARRIVALS[kind]:
         return Ignored(reason="other-action", event_id=_id(event))
     return pushed(delivery, **place, media_type=detail.get("manifest-media-type"), occurred_at=moment(event.get("time")))
-
-
-def _digest(detail: dict[str, Any]) -> str | None:
-    """None where there is a tag, and the digest is none, as in Amazon's own samples: the registry is asked for the tag."""
-    digest, tag = present(detail.get("image-digest"), "digest"), present(detail.get("image-tag"), "tag")
-    return None if tag is not None and digest is not None and not is_digest(digest) else digest
 
 
 def _host(event: dict[str, Any]) -> str | None:

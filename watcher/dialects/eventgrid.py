@@ -44,7 +44,9 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
         kind, data, occurred_at = cloudevent.type, cloudevent.data, cloudevent.time
     if kind == VALIDATION:
         return _validated(object_of(data))
-    if kind is None or kind.removeprefix(PREFIX) not in TYPES:
+    if kind is None:
+        raise EventError("no-type", "the event has no type")
+    if kind.removeprefix(PREFIX) not in TYPES:
         return Ignored(reason="other-type", event_id=_id(event))
     return read_event(object_of(data), delivery, event_id=_id(event), occurred_at=occurred_at)
 

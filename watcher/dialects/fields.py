@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from watcher.dialects.hosts import registry_named
 from watcher.dialects.protocol import Delivery
-from watcher.model.digest import parse_digest
+from watcher.model.digest import is_digest, parse_digest
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.image import IMAGE_CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, SCHEMA_1_TYPES
 from watcher.model.moments import moment_of
@@ -178,6 +178,15 @@ def present(value: Any, name: str) -> str | None:
     if not isinstance(value, str):
         raise EventError(f"invalid-{name}", f"{name} is not text")
     return value
+
+
+def digest_beside(tag: Any, value: Any) -> str | None:
+    """A digest; None where it is none and there is a tag, which the registry is then asked for.
+
+    Documentation and tests of senders invent digests, and registries may have algorithms that we do not know.
+    """
+    digest = present(value, "digest")
+    return None if digest is not None and present(tag, "tag") is not None and not is_digest(digest) else digest
 
 
 def moment(value: Any) -> datetime | None:

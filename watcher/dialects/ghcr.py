@@ -36,10 +36,12 @@ def _read(body: Any, delivery: Delivery) -> Decision:
     package = object_of(body.get("package")) or object_of(body.get("registry_package"))
     version = object_of(package.get("package_version"))
     about = object_of(version.get("container_metadata"))
-    kind = present(package.get("package_type"), "type") or present(package.get("ecosystem"), "type") or ""
-    if not about and kind.lower() not in KINDS:
+    if not about and _kind(package) not in KINDS:
         return Ignored(reason="not-an-image", event_id=event_id)
-    if body.get("action") not in ARRIVALS:
+    action = present(body.get("action"), "action")
+    if action is None:
+        raise EventError("no-action", "the event has no action")
+    if action not in ARRIVALS:
         return Ignored(reason="other-action", event_id=event_id)
     manifest, tag, image = object_of(about.get("manifest")), object_of(about.get("tag")), _image(package, version, delivery)
     named = (manifest.get("digest"), tag.get("digest"), version.get("version"), version.get("name"), image.digest)
@@ -60,6 +62,10 @@ def _read(body: Any, delivery: Delivery) -> Decision:
         # A chart's manifest is of the same type as an image's, its configuration is not.
         doubt=type_doubt(object_of(manifest.get("config")).get("media_type")),
     )
+
+
+def _kind(package: dict[str, Any]) -> str:
+    return (text(package.get("package_type")) or text(package.get("ecosystem")) or "").lower()
 
 
 def _image(package: dict[str, Any], version: dict[str, Any], delivery: Delivery) -> ImageName:

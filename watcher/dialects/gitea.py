@@ -38,9 +38,11 @@ def _read(body: Any, delivery: Delivery) -> Decision:
     if not isinstance(body, dict):
         raise EventError("invalid-event", "an event is not an object")
     event_id = next((found for name in ID_HEADERS if (found := text(delivery.headers.get(name)))), None)
-    package, action = object_of(body.get("package")), body.get("action")
+    package, action = object_of(body.get("package")), present(body.get("action"), "action")
     if package.get("type") != "container":
         return Ignored(reason="not-an-image", event_id=event_id)
+    if action is None:
+        raise EventError("no-action", "the event has no action")
     owner, name = present(object_of(package.get("owner")).get("login"), "owner"), present(package.get("name"), "name")
     version = present(package.get("version"), "tag")
     is_digest = version is not None and ":" in version

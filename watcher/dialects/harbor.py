@@ -8,7 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from watcher.dialects.cloudevent import structured
-from watcher.dialects.fields import EventError, decided, deleted, each_event, list_of, object_of, present, pushed, unix_moment
+from watcher.dialects.fields import (
+    EventError,
+    decided,
+    deleted,
+    digest_beside,
+    each_event,
+    list_of,
+    object_of,
+    present,
+    pushed,
+    text,
+    unix_moment,
+)
 from watcher.dialects.image_name import split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored
@@ -57,8 +69,8 @@ def _pushed(delivery: Delivery, place: dict[str, Any], actor: Any, when: datetim
 
 
 def _repository(named: dict[str, Any]) -> str | None:
-    full, project, name = (present(named.get(key), "repository") for key in ("repo_full_name", "namespace", "name"))
-    return full or (f"{project}/{name}" if project and name else None)
+    project, name = text(named.get("namespace")), text(named.get("name"))
+    return present(named.get("repo_full_name"), "repository") or (f"{project}/{name}" if project and name else None)
 
 
 def _place(resource: dict[str, Any], repository: str | None) -> dict[str, Any]:
@@ -72,9 +84,10 @@ def _place(resource: dict[str, Any], repository: str | None) -> dict[str, Any]:
         raise EventError("no-host", "resource_url names no registry")
     if tag is not None and ":" in tag:
         tag, digest = None, digest or tag
+    tag = tag or image.tag
     return {
         "host": image.host,
         "repository": repository or image.repository,
-        "tag": tag or image.tag,
-        "digest": digest or image.digest,
+        "tag": tag,
+        "digest": digest_beside(tag, digest or image.digest),
     }

@@ -24,13 +24,13 @@ class NexusDialect:
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
-    event_id, action = text(delivery.headers.get(ID_HEADER)), event.get("action")
+    event_id = text(delivery.headers.get(ID_HEADER))
     if "asset" in event:
         return Ignored(reason="asset", event_id=event_id)
     component = object_of(event.get("component"))
     if component.get("format") != "docker":
         return Ignored(reason="not-an-image", event_id=event_id)
-    version = present(component.get("version"), "tag")
+    action, version = present(event.get("action"), "action"), present(component.get("version"), "tag")
     is_digest = version is not None and ":" in version
     place: dict[str, Any] = {
         "host": None,

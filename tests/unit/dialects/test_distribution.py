@@ -134,6 +134,13 @@ def test_a_tag_on_any_json_is_a_manifest(media_type: str) -> None:
     assert isinstance(one(event(target={"mediaType": media_type}), registry="registry.example.com"), Pushed)
 
 
+@pytest.mark.parametrize(("path", "pushed"), [("manifests", True), ("blobs", False)])
+def test_the_url_tells_a_manifest_where_nothing_else_does(path: str, pushed: bool) -> None:
+    """It is built by the registry, from what it stored."""
+    target = {"mediaType": "", "tag": "", "url": f"https://registry.example.com/v2/team/app/{path}/{DIGEST}"}
+    assert isinstance(one(event(target=target), registry="registry.example.com"), Pushed) is pushed
+
+
 def test_a_fallback_tag_exempts_nothing() -> None:
     """Whoever pushes chooses the tag, so an image under the tag of a referrers list is judged like any other."""
     decision = one(event(target={"tag": "sha256-" + "1" * 64}), registry="registry.example.com")

@@ -7,6 +7,8 @@ read the difference before it is committed.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ import pytest
 from watcher.cli.captured import read_deliveries
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.generic import GenericMapping
-from watcher.dialects.protocol import Dialect
+from watcher.dialects.protocol import Delivery, Dialect
 from watcher.model.push import Decision
 from watcher.model.reference import Host
+from watcher.model.strict_json import JsonBodyError, read_json
 
 GOLDEN = Path(__file__).parents[2] / "golden"
+# What no sender writes into a field, and a program without types may: an object, a list in a list, a number.
+STRANGE: tuple[Any, ...] = ({}, [[]], 7)
 # The registry that a source of this dialect is bound to; without one a payload is believed about its own.
 REGISTRIES = {"distribution": "127.0.0.1:18990"}
 MAPPING = "mapping.json"
@@ -39,6 +44,26 @@ def plain(decision: Decision) -> Any:
 def without_detail(decision: Decision) -> Any:
     """A detail counts characters."""
     return {name: value for name, value in plain(decision).items() if name != "detail"}
+
+
+def documents(dialect: str, registry: Host) -> list[tuple[Delivery, Any]]:
+    """Every payload that is JSON, and its value; there is one at least."""
+    found: list[tuple[Delivery, Any]] = []
+    for delivery in (each for path in payloads(dialect) for each in read_deliveries(path, registry)):
+        with suppress(JsonBodyError):
+            found.append((delivery, read_json(delivery.body)))
+    assert found
+    return found
+
+
+def altered(value: Any) -> Iterator[Any]:
+    """The value once for each of its fields and each of STRANGE, which stands there instead."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, old in list(inner):
+        for new in (*STRANGE, *altered(old)):
+            changed = value.copy()
+            changed[key] = new
+            yield changed
 
 
 def reader(dialect: str) -> Dialect:
@@ -66,9 +91,15 @@ def test_every_payload_becomes_what_a_person_has_read(dialect: str) -> None:
 def test_the_marks_of_a_text_editor_change_nothing(dialect: str) -> None:
     """A byte order mark before the JSON and Windows' ends of lines in it are no reason to lose a push."""
     read, registry = reader(dialect).read, Host(REGISTRIES.get(dialect, ""))
-    deliveries = [each for path in payloads(dialect) for each in read_deliveries(path, registry)]
-    bodies = [each for each in deliveries if each.body[:1] in {b"{", b"["}]
-    assert bodies
-    for plainly in bodies:
+    for plainly, _ in documents(dialect, registry):
         marked = replace(plainly, body=b"\xef\xbb\xbf" + plainly.body.replace(b"\n", b"\r\n"))
         assert [without_detail(each) for each in read(marked)] == [without_detail(each) for each in read(plainly)]
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_a_field_of_another_kind_is_no_accident(dialect: str) -> None:
+    """Whatever stands in it there are decisions, and no exception takes the event's neighbours with it."""
+    read, registry = reader(dialect).read, Host(REGISTRIES.get(dialect, ""))
+    for delivery, value in documents(dialect, registry):
+        for body in altered(value):
+            assert read(replace(delivery, body=msgspec.json.encode(body)))

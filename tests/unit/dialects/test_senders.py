@@ -182,6 +182,17 @@ def test_github_says_what_was_pushed_in_one_of_many_fields(version: dict[str, An
     assert place(one("ghcr", {"action": "published", "package": package})) == ("ghcr.io", "team/app", *found)
 
 
+@pytest.mark.parametrize("digest", ["sha256:abc123", "sha384:" + "1" * 96, "sha256:xxxx"])
+def test_the_tag_counts_where_the_digest_is_none(digest: str) -> None:
+    """Samples invent digests, and a registry may have an algorithm that is unknown here; asked for the tag it tells the truth."""
+    azure = {"action": "push", "target": {"repository": "team/app", "tag": "v1", "digest": digest}}
+    resource = {"tag": "v1", "digest": digest, "resource_url": "harbor.example.com/team/app:v1"}
+    harbor = {"type": "PUSH_ARTIFACT", "event_data": {"resources": [resource]}}
+    grid = {"id": "e1", "eventType": "Microsoft.ContainerRegistry.ImagePushed", "data": azure}
+    for dialect, body in (("acr", azure), ("harbor", harbor), ("eventgrid", grid)):
+        assert place(one(dialect, body))[1:] == ("team/app", "v1", None)
+
+
 def test_githubs_own_servers_have_their_own_registry() -> None:
     """A package without a URL is of the registry that the source is bound to, and of ghcr.io only where that may be meant."""
     version = {"version": DIGEST, "container_metadata": {"tag": {"name": "v1"}}}
@@ -265,6 +276,15 @@ def test_what_is_deleted_is_remembered(dialect: str, body: dict[str, Any]) -> No
         ("gar", {"message": {"data": "?"}}, "invalid-data"),
         ("gar", {"action": "MOVE"}, "other-action"),
         ("acr", {"target": {}}, "no-action"),
+        ("acr", {"action": "push", "target": {"repository": "team/app", "digest": "sha256:12"}}, "invalid-digest"),
+        ("ghcr", {"package": {"package_type": "container"}}, "no-action"),
+        ("ghcr", {"action": ["published"], "package": {"package_type": "container"}}, "invalid-action"),
+        ("gitea", {"package": {"type": "container"}}, "no-action"),
+        ("harbor", {"event_data": {}}, "no-type"),
+        ("eventgrid", {"eventType": "", "data": {}}, "no-type"),
+        ("nexus", {"action": {}, "component": {"format": "docker"}}, "invalid-action"),
+        ("artifactory", {"domain": "docker", "event_type": {}, "data": {}}, "invalid-type"),
+        ("ecr", {"source": "aws.ecr", "detail-type": "ECR Image Action", "detail": {"result": {}}}, "not-successful"),
     ],
 )
 def test_what_is_no_push_says_why(dialect: str, body: dict[str, Any], reason: str) -> None:
