@@ -126,7 +126,7 @@ def _section(name: str) -> str:
         "is answered": _answer(sender),
         "shakes hands by": _handshake(sender, decisions),
         "refused (401)": sender.refused,
-        "not heard (503, or silence)": setup.loses,
+        "loses": setup.loses,
         "ignored as": _words(decisions, Ignored, _literals(module, {"Ignored"})),
         "rejected as": _words(decisions, Rejected, _literals(module, {"Rejected", "EventError"})),
         "doubted as": _words(decisions, Pushed, set()),

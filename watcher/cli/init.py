@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import textwrap
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ publish: [{{type: referrer}}]
 """
 HERE = "http://127.0.0.1:8080"
 ELSEWHERE = "https://watcher.example.com"
+WIDTH = 100
 _URL = re.compile(r"https?://[^\s'\"\\]+")
 _AWS_CHINA = "cn-"
 _AWS_GOVERNMENT = "us-gov-"
@@ -49,7 +51,7 @@ def init(registry: str | None, dialect: str | None, url: str | None) -> None:
     _write(path, _configuration(setup, chosen, host, values))
     click.echo(f"Wrote {path}, for {setup.name}.", err=True)
     if dialect is None and told is None:
-        click.echo(f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}.", err=True)
+        click.echo(textwrap.fill(f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}.", WIDTH), err=True)
     click.echo(err=True)
     click.echo(filled(text_of(chosen), values))
     click.echo(_rest(setup, host, base, secret, path), nl=False)
@@ -82,12 +84,11 @@ def _rest(setup: Setup, host: Host, base: str, secret: str, path: Path) -> str:
         lines.append(
             f"# It listens on 127.0.0.1:8080. {base} is to be a proxy with TLS before it, or see `server` in the reference."
         )
-    if setup.loses:
-        lines += [
-            f"# 3. {setup.loses}",
-            f"#    A sweep finds what no event told; add to `sources` in {path}:",
-            f'#    {{type: sweep, registry: "{host}", repositories: ["{_swept(host)}"], every: 15m}}',
-        ]
+    lines += [
+        f"# 3. {setup.loses}",
+        f"#    A sweep finds what no event told; add to `sources` in {path}:",
+        f'#    {{type: sweep, registry: "{host}", repositories: ["{_swept(host)}"], every: 15m}}',
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -21,15 +21,15 @@ class Setup:
     and the host does not tell it.
 
     `source` are the fields of the source, in YAML's flow style, with placeholders. `loses` says what no event will ever tell, in
-    a sentence; empty where the sender repeats itself until it is heard.
+    a sentence.
     """
 
     name: str
     registry: str
+    loses: str
     source: str = _BEARER
     type: str = "webhook"
     kind: str = ""
-    loses: str = ""
 
 
 _ONCE = "It sends each event once: what it sends while nobody listens is lost."
@@ -55,7 +55,7 @@ SETUPS: Mapping[str, Setup] = {
         type="sqs",
         source='queue_url: "https://sqs.{{region}}.{{domain}}/{{account}}/registry-watcher"',
         kind="ecr",
-        loses="AWS sends these events on a best effort basis.",
+        loses="AWS sends these events on a best effort basis; what has come into the queue waits there for 14 days.",
     ),
     "eventgrid": Setup(
         name="Azure Container Registry, Event Grid",
@@ -70,6 +70,7 @@ SETUPS: Mapping[str, Setup] = {
         type="pubsub",
         source="subscription: projects/my-project/subscriptions/registry-watcher",
         kind="gar",
+        loses="The subscription keeps everything for 7 days; what was pushed before it was made is not told.",
     ),
     "generic": Setup(
         name="any sender of JSON",
