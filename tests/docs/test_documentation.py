@@ -14,7 +14,7 @@ def test_generated_pages_are_up_to_date() -> None:
     stale = [
         str(path.relative_to(ROOT)) for path, content in generated().items() if not path.exists() or path.read_text() != content
     ]
-    assert stale == []
+    assert stale == [], "run: python tools/reference.py"
 
 
 def test_every_command_is_documented() -> None:

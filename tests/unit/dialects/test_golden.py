@@ -2,7 +2,7 @@
 
 A payload is a body (`*.json`, `*.txt`) or a whole request (`*.http.txt`). The names in `distribution` that begin with 2.8.2 were
 recorded from a real docker-registry. `REGENERATE=1 pytest tests/unit/dialects/test_golden.py` writes every `expected.json` anew;
-read the difference before it is committed.
+read the difference before it is committed. `python tools/reference.py` then writes anew what the pages say of them.
 """
 
 import json
