@@ -11,6 +11,7 @@ SHARED: dict[str, dict[str, str]] = {
         "hosts": "which host a payload may name, the same question in every dialect",
         "fields": "the fields of an event, checked alike in every dialect",
         "azure_event": "what Azure says of one event, with an envelope and without",
+        "ecr_host": "which host an account and a region of Amazon ECR are, in its own events and in those made of them",
         "cloudevent": "the envelope that several senders wrap their events in",
         "image_name": "an image that is written as one text, taken apart alike in every dialect",
     },

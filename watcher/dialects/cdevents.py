@@ -74,7 +74,7 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
 
 
 def _image(purl: str) -> ImageName | None:
-    """What a package URL of the types `oci` and `docker` names; None for every other type.
+    """What a package URL of the types `oci` and `docker` names, or an image's own name with its host; None for anything else.
 
     Raises:
         EventError: `invalid-purl`, or `no-repository`: an `oci` name is only the last part of one.
@@ -82,7 +82,10 @@ def _image(purl: str) -> ImageName | None:
     rest, _, query = purl.partition("#")[0].partition("?")
     scheme, _, path = rest.partition(":")
     kind, _, path = path.lstrip("/").partition("/")
-    if scheme.lower() != "pkg" or kind.lower() not in ("oci", "docker"):
+    if scheme.lower() != "pkg":
+        image = split_image(purl)
+        return image if image.host and (image.tag or image.digest) and "://" not in purl else None
+    if kind.lower() not in ("oci", "docker"):
         return None
     name, _, version = path.partition("@")
     try:
@@ -101,12 +104,13 @@ def _image(purl: str) -> ImageName | None:
 
 
 def _oci_place(url: str, name: str) -> tuple[str | None, str]:
-    """`repository_url` is the whole repository, of which the package's name only repeats the end."""
+    """`repository_url` is the whole repository, of which the package's name only repeats the end; some leave that away."""
     if not url:
         raise EventError("no-repository", "a package URL of type oci says where the image is only by its repository_url")
-    if "/" not in url:
-        return url, name
     place = split_image(url)
+    if place.host and place.repository.rpartition("/")[2].lower() == name.rpartition("/")[2].lower():
+        return place.host, place.repository
+    place = split_image(f"{url}/{name}")
     return place.host, place.repository
 
 

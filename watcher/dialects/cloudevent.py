@@ -20,7 +20,9 @@ from watcher.model.strict_json import JsonBodyError
 
 REQUIRED = ("id", "source", "type")
 KNOWN = frozenset({*REQUIRED, "specversion", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64"})
-HEADER_PREFIX = "ce-"
+# HTTP's, and those of Pub/Sub's attributes and of Kafka's headers where a bridge hands them over as they are.
+# https://github.com/google/knative-gcp/blob/main/docs/spec/pubsub-protocol-binding.md
+HEADER_PREFIXES = ("ce-", "x-goog-pubsub-attribute-ce-", "ce_")
 _ORIGIN = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 
 
@@ -61,14 +63,15 @@ def read_cloudevents(delivery: Delivery) -> Sequence[CloudEvent | Rejected]:
     JSON is, because some senders call a structured event `application/json`. An object where an array is due is one event, and the
     reverse. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3-http-message-mapping
     """
+    attributes = _header_attributes(delivery.headers)
     media_type = bare_type(delivery.headers.get("content-type", ""))
     try:
         # The name of a batch's type begins as that of one event's does, and here neither needs a closer look.
         if media_type.startswith("application/cloudevents"):
             if not media_type.endswith(("/cloudevents", "-batch", "+json")):
                 return [Rejected(reason="unknown-format", detail="only the JSON event format is read")]
-        elif any(f"{HEADER_PREFIX}{name}" in delivery.headers for name in ("specversion", *REQUIRED)):
-            return [_one(lambda: _binary(delivery, media_type), text(delivery.headers.get("ce-id")))]
+        elif not attributes.keys().isdisjoint({"specversion", *REQUIRED}):
+            return [_one(lambda: _binary(attributes, delivery, media_type), text(attributes.get("id")))]
         body = body_json(delivery.body)
     except JsonBodyError as error:
         return [Rejected(reason=error.reason, detail=str(error))]
@@ -130,18 +133,22 @@ def _one(read: Callable[[], CloudEvent], event_id: str | None) -> CloudEvent | R
         return Rejected(reason=error.reason, detail=str(error), event_id=event_id)
 
 
-def _binary(delivery: Delivery, media_type: str) -> CloudEvent:
+def _header_attributes(headers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(prefix): _unescaped(value)
+        for name, value in headers.items()
+        for prefix in HEADER_PREFIXES
+        if name.startswith(prefix)
+    }
+
+
+def _binary(attributes: Mapping[str, str], delivery: Delivery, media_type: str) -> CloudEvent:
     """Attributes from headers, the body as it is.
 
     Raises:
         EventError: as `structured`.
         JsonBodyError: the body calls itself JSON, or nothing, and is not.
     """
-    attributes = {
-        name.removeprefix(HEADER_PREFIX): _unescaped(value)
-        for name, value in delivery.headers.items()
-        if name.startswith(HEADER_PREFIX)
-    }
     body = delivery.body
     data = body_json(body) if body and _is_json(media_type) else body or None
     return _event(attributes, data)

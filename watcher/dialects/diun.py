@@ -7,10 +7,11 @@ https://crazymax.dev/diun/notif/webhook/
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import EventError, decided, each_event, present, pushed
-from watcher.dialects.image_name import split_image
+from watcher.dialects.fields import EventError, decided, each_event, one_or_several, present, pushed
+from watcher.dialects.image_name import official, split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored
+from watcher.model.reference import DOCKER_HUB
 
 NEWS = frozenset({"new", "update"})
 # What `diun notif test` sends, with a digest that exists nowhere.
@@ -21,7 +22,9 @@ class DiunDialect:
     """Reads a notification. It has no id, and `created` is when the image was built, not when anything happened."""
 
     def read(self, delivery: Delivery) -> Sequence[Decision]:
-        return decided(delivery, lambda body: each_event([body], lambda event: _read(event, delivery), lambda _: None))
+        return decided(
+            delivery, lambda body: each_event(one_or_several(body), lambda event: _read(event, delivery), lambda _: None)
+        )
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
@@ -35,8 +38,9 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
         return Ignored(reason="test")
     return pushed(
         delivery,
-        host=image.host,
-        repository=image.repository,
+        # Names are docker's: without a host they are Docker Hub's.
+        host=image.host or DOCKER_HUB,
+        repository=image.repository if image.host or not image.repository else official(image.repository),
         tag=image.tag,
         digest=event.get("digest") or image.digest,
         media_type=event.get("mime_type"),

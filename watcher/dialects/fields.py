@@ -63,6 +63,11 @@ def body_json(body: bytes) -> Any:
     return read_json(body.removeprefix(BOM))
 
 
+def one_or_several(body: Any) -> list[Any]:
+    """The events of a sender that has one in a body, also where something on the way has collected them."""
+    return body if isinstance(body, list) else [body]
+
+
 def payload_delivery(delivery: Delivery) -> Delivery:
     """The same with JSON as its body, where that came as the field `payload` of a form; what has no such field stays as it is.
 

@@ -1,7 +1,7 @@
 """Google Artifact Registry and its predecessor, which tell the topic `gcr` of their project. Pure.
 
 Format: `{"action": "INSERT", "digest": "HOST/REPOSITORY@DIGEST", "tag": "HOST/REPOSITORY:TAG"}`, one of the two or both: as the
-message of a subscription that is read, or as a request, wrapped in Pub/Sub's envelope or not.
+message of a subscription that is read, or as a request, wrapped in Pub/Sub's envelope or not; Eventarc makes a CloudEvent of that.
 https://cloud.google.com/artifact-registry/docs/configure-notifications
 """
 
@@ -30,9 +30,12 @@ class GarDialect:
 def _read(body: Any, delivery: Delivery) -> Decision:
     if not isinstance(body, dict):
         raise EventError("invalid-event", "an event is not an object")
-    message = object_of(body.get("message"))
-    event = _data(message) if message else body
-    event_id = text(message.get("messageId")) or text(delivery.headers.get(ID_HEADER))
+    envelope = object_of(body.get("data")) if "specversion" in body else body
+    message = object_of(envelope.get("message"))
+    event = _data(message) if message else envelope
+    # Clients of other languages than Google's own write the names of the protocol, in which words are joined by underscores.
+    event_id = text(message.get("messageId") or message.get("message_id") or delivery.headers.get(ID_HEADER))
+    published_at = message.get("publishTime") or message.get("publish_time") or delivery.headers.get(TIME_HEADER)
     action = present(event.get("action"), "action")
     if action is None:
         raise EventError("no-action", "the event has no action")
@@ -41,7 +44,7 @@ def _read(body: Any, delivery: Delivery) -> Decision:
     place = {**_place(event), "event_id": event_id}
     if action == "DELETE":
         return deleted(delivery, **place)
-    return pushed(delivery, **place, occurred_at=moment(message.get("publishTime") or delivery.headers.get(TIME_HEADER)))
+    return pushed(delivery, **place, occurred_at=moment(published_at))
 
 
 def _data(message: dict[str, Any]) -> dict[str, Any]:
@@ -57,10 +60,15 @@ def _data(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(event: dict[str, Any]) -> dict[str, Any]:
-    """Raises EventError: digest and tag are of two images."""
+    """A project of a domain (`example.com:shop`) has a slash for its colon in names of images.
+
+    Raises:
+        EventError: digest and tag are of two images.
+    """
     by_digest = split_image(present(event.get("digest"), "digest") or "")
     by_tag = split_image(present(event.get("tag"), "tag") or "")
     first = by_digest if by_digest.repository else by_tag
     if by_tag.repository and (by_tag.host, by_tag.repository) != (first.host, first.repository):
         raise EventError("invalid-event", "digest and tag name two images")
-    return {"host": first.host, "repository": first.repository, "tag": by_tag.tag, "digest": by_digest.digest}
+    repository = first.repository.replace(":", "/", 1)
+    return {"host": first.host, "repository": repository, "tag": by_tag.tag, "digest": by_digest.digest}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from watcher.dialects.cloudevent import CloudEvent, each_cloudevent
-from watcher.dialects.fields import deleted, object_of, present, pushed
+from watcher.dialects.fields import deleted, object_of, present, pushed, type_doubt
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored
 from watcher.model.strict_json import JsonBodyError, read_json
@@ -29,11 +29,12 @@ def _read(event: CloudEvent, delivery: Delivery) -> Decision:
         return Ignored(reason="other-type", event_id=event.event_id)
     data = object_of(event.data)
     reference = present(data.get("reference"), "tag")
+    is_digest = reference is not None and ":" in reference
     place: dict[str, Any] = {
         "host": None,
         "repository": data.get("name"),
-        "tag": None if reference is None or ":" in reference else reference,
-        "digest": data.get("digest"),
+        "tag": None if is_digest else reference,
+        "digest": data.get("digest") or (reference if is_digest else None),
         "event_id": event.event_id,
     }
     if event.type == DELETED:
@@ -44,15 +45,18 @@ def _read(event: CloudEvent, delivery: Delivery) -> Decision:
         media_type=data.get("mediaType"),
         actor=object_of(data.get("actor")).get("name"),
         occurred_at=event.time,
-        doubt="referrer" if _refers(data.get("manifest")) else "",
+        doubt=_doubt(data.get("manifest")),
     )
 
 
-def _refers(manifest: Any) -> bool:
-    """Whether the manifest that stands in the event, as text, is about another one."""
+def _doubt(manifest: Any) -> str:
+    """Whether the manifest that stands in the event, as text, is about another one, or of nothing that runs."""
     if not isinstance(manifest, str):
-        return False
+        return ""
     try:
-        return bool(object_of(object_of(read_json(manifest.encode(errors="surrogatepass"))).get("subject")))
+        content = object_of(read_json(manifest.encode(errors="surrogatepass")))
     except JsonBodyError:
-        return False
+        return ""
+    if object_of(content.get("subject")):
+        return "referrer"
+    return type_doubt(object_of(content.get("config")).get("mediaType"))

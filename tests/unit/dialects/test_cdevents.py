@@ -30,17 +30,26 @@ def read(purl: Any, registry: str = "") -> Decision:
         ("pkg:docker/cassandra@latest", ("docker.io", "library/cassandra", "latest", None)),
         ("pkg:docker/team/app@v1?repository_url=gcr.io", ("gcr.io", "team/app", "v1", None)),
         ("pkg://docker/app@v1?repository_url=localhost:5000", ("localhost:5000", "app", "v1", None)),
+        (f"pkg:oci/app@{DIGEST}?repository_url=ghcr.io/team", ("ghcr.io", "team/app", None, DIGEST)),
+        (f"pkg:oci/team/app@{DIGEST}?repository_url=ghcr.io/team/app", ("ghcr.io", "team/app", None, DIGEST)),
+        ("pkg:oci/debian@12?repository_url=docker.io", ("docker.io", "library/debian", "12", None)),
+        (f"pkg:oci/app@{DIGEST}?repository_url=ghcr.io%2Fteam%2Fapp:v1@{DIGEST}&tag=v1", ("ghcr.io", "team/app", "v1", DIGEST)),
+        (f"ghcr.io/team/app:v1@{DIGEST}", ("ghcr.io", "team/app", "v1", DIGEST)),
     ],
 )
 def test_a_package_url_says_where_the_image_is(purl: str, place: tuple[str | None, ...]) -> None:
-    """`oci` by the whole repository in its qualifier, `docker` by the registry there and its own name."""
+    """`oci` by the whole repository in its qualifier, which some write without its last part or with more than it; `docker` by the
+    registry there and its own name. An image's own name is none, and says it as well.
+    """
     decision = read(purl)
     assert isinstance(decision, Pushed), decision
     push = decision.push
     assert (push.registry, push.repository, push.tag, push.digest) == place
 
 
-@pytest.mark.parametrize("purl", ["pkg:golang/a/b@1", "pkg:generic/app", "app:v1", "", None])
+@pytest.mark.parametrize(
+    "purl", ["pkg:golang/a/b@1", "pkg:generic/app", "app:v1", "https://ghcr.io/team/app:v1", "ghcr.io/team/app", "", None]
+)
 def test_other_packages_are_no_images(purl: str | None) -> None:
     """Pipelines publish more than images."""
     assert isinstance(read(purl), Ignored)

@@ -69,6 +69,18 @@ def test_a_binary_event_keeps_its_body() -> None:
     assert refused(b"{", BINARY) == "invalid-json"
 
 
+@pytest.mark.parametrize("prefix", ["x-goog-pubsub-attribute-ce-", "ce_"])
+def test_attributes_have_the_prefix_of_what_carried_them(prefix: str) -> None:
+    """Pub/Sub has them as attributes of a message, and a bridge from Kafka may leave them as that writes them."""
+    assert one({"a": 1}, {name.replace("ce-", prefix): value for name, value in BINARY.items()}) == one({"a": 1}, BINARY)
+
+
+def test_a_byte_order_mark_is_no_part_of_an_event() -> None:
+    """RFC 8259 lets a reader pass over it."""
+    assert one(b"\xef\xbb\xbf" + json.dumps(EVENT).encode()) == one(EVENT)
+    assert one(b"\xef\xbb\xbf{}", BINARY).data == {}
+
+
 def test_a_structured_event_is_not_binary_whatever_its_headers_say() -> None:
     """The content type decides first: a gateway may add `ce-` headers of its own."""
     assert one({**EVENT, "id": "inside"}, {**BINARY, "content-type": "application/cloudevents+json"}).id == "inside"

@@ -103,6 +103,10 @@ def test_what_a_payload_says_of_its_type_may_only_delay() -> None:
     decision = one("zot", event)
     assert isinstance(decision, Pushed)
     assert (decision.doubt, decision.push.tag) == ("referrer", None)
+    for kind, doubt in (("application/vnd.oci.image.config.v1+json", ""), ("application/vnd.cncf.helm.config.v1+json", "artifact")):
+        decision = one("zot", event | {"data": data | {"manifest": json.dumps({"config": {"mediaType": kind}})}})
+        assert isinstance(decision, Pushed)
+        assert decision.doubt == doubt
     for manifest in (None, 7, "{", "[]"):
         decision = one("zot", event | {"data": data | {"manifest": manifest}})
         assert isinstance(decision, Pushed)
@@ -292,3 +296,84 @@ def test_what_is_no_push_says_why(dialect: str, body: dict[str, Any], reason: st
     decision = one(dialect, body)
     assert isinstance(decision, Ignored | Rejected)
     assert decision.reason == reason
+
+
+PUSHED_TO_ARTIFACTORY = {
+    "domain": "docker",
+    "event_type": "pushed",
+    "data": {"repo_key": "local", "path": "team/app/v1/manifest.json", "name": "manifest.json", "sha256": "1" * 64, "tag": "v1"},
+    "jpd_origin": "https://art.example.com",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "tag"),
+    [
+        ({}, "v1"),
+        ({"path": "/team/app/v1/manifest.json"}, "v1"),
+        ({"path": "", "image_name": "team/app"}, "v1"),
+        ({"path": f"team/app/{DIGEST}/manifest.json", "tag": DIGEST}, None),
+        ({"path": f"team/app/sha256__{'1' * 64}/manifest.json", "tag": f"sha256__{'1' * 64}"}, None),
+    ],
+)
+def test_artifactory_keeps_manifests_under_tags_and_digests(change: dict[str, Any], tag: str | None) -> None:
+    """One platform of several is pushed by its digest, which is then no tag."""
+    event = PUSHED_TO_ARTIFACTORY | {"data": PUSHED_TO_ARTIFACTORY["data"] | change}  # type: ignore[operator]  # a literal
+    for origin in ("https://art.example.com/artifactory/", "art.example.com"):
+        assert place(one("artifactory", event | {"jpd_origin": origin})) == ("art.example.com", "local/team/app", tag, DIGEST)
+
+
+def test_artifactorys_test_is_no_push() -> None:
+    """Its values are words of the documentation."""
+    data = {"repo_key": "sample_repo", "path": "sample_dir/sample.txt", "sha256": "sample_checksum", "tag": "sample_image"}
+    assert one("artifactory", PUSHED_TO_ARTIFACTORY | {"data": data}) == Ignored(reason="test")
+
+
+def test_a_name_without_a_host_is_dockers_in_diun() -> None:
+    """And so none of another registry."""
+    event = {"status": "new", "image": "nginx:1", "digest": DIGEST}
+    assert place(one("diun", event)) == ("docker.io", "library/nginx", "1", DIGEST)
+    assert isinstance(one("diun", event, registry="registry.example.com"), Rejected)
+
+
+@pytest.mark.parametrize("dialect", ["alibaba", "artifactory", "diun"])
+def test_events_that_were_collected_are_as_many_decisions(dialect: str) -> None:
+    """Senders have one in a body; what stands between may put several together."""
+    event = {
+        "alibaba": {"push_data": {"tag": "v1"}, "repository": {"repo_full_name": "team/app"}},
+        "artifactory": PUSHED_TO_ARTIFACTORY,
+        "diun": {"status": "new", "image": "ghcr.io/team/app:v1"},
+    }[dialect]
+    first, broken, last = read(dialect, [event, 7, event])
+    assert [first, last] == read(dialect, event) * 2
+    assert isinstance(broken, Rejected)
+    assert read(dialect, []) == [Ignored(reason="empty")]
+
+
+ECR_AS_CLOUDEVENT = {
+    "specversion": "1.0",
+    "id": "e1",
+    "type": "com.amazon.ecr.image.push",
+    "source": "urn:aws:ecr:us-west-2:123456789012:repository/team/app",
+    "subject": "team/app:v1",
+    "data": {"imageDigest": DIGEST, "registryId": "123456789012"},
+}
+ECR_PLACE = ("123456789012.dkr.ecr.us-west-2.amazonaws.com", "team/app", "v1", DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, ECR_PLACE),
+        ({"source": "arn:aws:ecr:us-west-2:123456789012:repository/team/app"}, ECR_PLACE),
+        ({"source": "/ci", "data": {"image": f"ghcr.io/team/app:v1@{DIGEST}"}}, ("ghcr.io", "team/app", "v1", DIGEST)),
+        ({"source": "/ci", "subject": "build 7", "data": {"repository": "team/app", "tag": "v2"}}, ("", "team/app", "v2", None)),
+        ({"source": "/ci", "data": {"repository": "team/app", "digest": DIGEST}}, ("", "team/app", "v1", DIGEST)),
+        ({"source": "/ci", "data": {"repository": "team/app", "digest": "sha256:abc123"}}, ("", "team/app", "v1", None)),
+    ],
+)
+def test_what_data_of_a_cloudevent_leaves_out_the_rest_may_say(change: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """A subject about the same repository, the name of an image, and a source that is a repository of ECR. A digest that is none
+    is not there.
+    """
+    assert place(one("cloudevents", ECR_AS_CLOUDEVENT | change)) == expected
