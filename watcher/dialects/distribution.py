@@ -79,9 +79,9 @@ def _is_manifest(target: dict[str, Any], media_type: str) -> bool:
     tagged = present(target.get("tag"), "tag") is not None
     if media_type:
         return tagged and media_type.endswith("+json")
-    return tagged or "/manifests/" in (text(target.get("url")) or "")
+    return tagged or "/manifests/" in str(target.get("url"))
 
 
 def _host(event: dict[str, Any], target: dict[str, Any]) -> str | None:
     """The host that the client pushed to. `target.url` counts only where the request's host is missing: proxies rewrite it."""
-    return text(object_of(event.get("request")).get("host")) or authority(text(target.get("url")))
+    return text(object_of(event.get("request")).get("host")) or authority(target.get("url"))

@@ -16,7 +16,7 @@ from watcher.model.push import Decision, Handshake, Ignored
 
 # Older documentation leaves the prefix away.
 PREFIX = "Microsoft.ContainerRegistry."
-TYPES = frozenset({"ImagePushed", "ImageDeleted"})
+TYPES = {"ImagePushed": "push", "ImageDeleted": "delete"}
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 
@@ -46,9 +46,10 @@ def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
         return _validated(object_of(data))
     if kind is None:
         raise EventError("no-type", "the event has no type")
-    if kind.removeprefix(PREFIX) not in TYPES:
+    action = TYPES.get(kind.removeprefix(PREFIX))
+    if action is None:
         return Ignored(reason="other-type", event_id=_id(event))
-    return read_event(object_of(data), delivery, event_id=_id(event), occurred_at=occurred_at)
+    return read_event({"action": action, **object_of(data)}, delivery, event_id=_id(event), occurred_at=occurred_at)
 
 
 def _validated(data: dict[str, Any]) -> Decision:

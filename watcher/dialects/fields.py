@@ -33,6 +33,7 @@ BOM = b"\xef\xbb\xbf"
 
 # A schema 1 image runs, so its push is work: it ends in a verdict `unknown` because the format is not supported.
 WORK_TYPES = MANIFEST_TYPES | INDEX_TYPES | SCHEMA_1_TYPES
+_UNDOUBTED_TYPES = WORK_TYPES | IMAGE_CONFIG_TYPES
 
 # Tags that clients derive from the digest of what an artefact refers to: the fallback of OCI distribution-spec v1.1 "Referrers
 # Tag Schema", and cosign's.
@@ -218,12 +219,12 @@ def bare_type(media_type: str) -> str:
 def type_doubt(media_type: Any) -> str:
     """`artifact` for a type, of a manifest or of the configuration that some name in its place, of nothing that runs."""
     kind = bare_type(text(media_type) or "")
-    return "artifact" if kind and kind not in WORK_TYPES | IMAGE_CONFIG_TYPES else ""
+    return "artifact" if kind and kind not in _UNDOUBTED_TYPES else ""
 
 
-def authority(url: str | None) -> str | None:
-    """`host[:port]` of a URL, None where it has none. What is no URL comes back as it is, to match no host."""
-    if url is None:
+def authority(url: Any) -> str | None:
+    """`host[:port]` of a URL of any length, None where it has none. What is no URL comes back as it is, to match no host."""
+    if not isinstance(url, str):
         return None
     try:
         return urlsplit(url).netloc.rpartition("@")[2] or None

@@ -47,7 +47,7 @@ def _read(body: Any, delivery: Delivery) -> Decision:
     version = present(package.get("version"), "tag")
     is_digest = version is not None and ":" in version
     place: dict[str, Any] = {
-        "host": authority(text(package.get("html_url"))),
+        "host": authority(package.get("html_url")),
         "repository": f"{owner}/{name}".lower() if owner and name else None,
         "tag": None if is_digest else version,
         "digest": version if is_digest else None,

@@ -7,7 +7,7 @@ https://docs.projectquay.io/use_quay.html#repository-notifications
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import EventError, authority, decided, present, pushed, text
+from watcher.dialects.fields import EventError, authority, decided, present, pushed
 from watcher.dialects.image_name import split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Ignored, Rejected
@@ -29,7 +29,7 @@ def _pushes(body: Any, delivery: Delivery) -> Sequence[Decision]:
         return [Ignored(reason="other-event")]
     named = present(body.get("repository"), "repository")
     image = split_image((present(body.get("docker_url"), "url") or "").removesuffix("/"), named)
-    host = image.host or authority(text(body.get("homepage")))
+    host = image.host or authority(body.get("homepage"))
 
     def read(tag: Any) -> Decision:
         try:

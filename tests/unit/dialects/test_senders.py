@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from watcher.dialects.catalog import DIALECTS
+from watcher.dialects.fields import MAX_TEXT
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Deleted, Handshake, Ignored, Pushed, Rejected
 from watcher.model.reference import Host
@@ -234,6 +235,44 @@ def test_quay_has_listed_tags_in_more_than_one_way(tags: object, found: list[str
         ("quay.io", "team/app", tag, None) for tag in found
     ]
     assert decisions
+
+
+@pytest.mark.parametrize(
+    ("bound", "named", "found"),
+    [
+        ("reg.azurecr.io", "reg.westeurope.geo.azurecr.io", "reg.azurecr.io"),
+        ("reg-a1b2.azurecr.cn", "REG-a1b2.chinanorth3.geo.azurecr.cn:443", "reg-a1b2.azurecr.cn"),
+        ("reg.westeurope.geo.azurecr.io", "reg.westeurope.geo.azurecr.io", "reg.westeurope.geo.azurecr.io"),
+        ("reg.azurecr.io", "other.westeurope.geo.azurecr.io", "host-mismatch"),
+        ("reg.azurecr.io", "reg.evil.geo.example.com", "host-mismatch"),
+        ("", "reg.westeurope.geo.azurecr.io", "reg.westeurope.geo.azurecr.io"),
+    ],
+)
+def test_a_replica_of_an_azure_registry_is_the_registry(bound: str, named: str, found: str) -> None:
+    """A client may name the region it pushes to; the image is in all of them."""
+    event = {"action": "push", "target": {"repository": "app", "tag": "v1"}, "request": {"host": named}}
+    decision = one("acr", event, registry=bound)
+    assert (decision.reason if isinstance(decision, Rejected) else place(decision)[0]) == found
+
+
+def test_the_type_of_event_grid_says_what_happened() -> None:
+    """What Azure Container Registry says beside it is the same, and may be missing."""
+    data = {"target": {"repository": "team/app", "tag": "v1"}, "request": {"host": "reg.azurecr.io"}}
+    event = {"id": "e1", "eventType": "Microsoft.ContainerRegistry.ImagePushed", "data": data}
+    assert isinstance(one("eventgrid", event), Pushed)
+    assert isinstance(one("eventgrid", event | {"eventType": "Microsoft.ContainerRegistry.ImageDeleted"}), Deleted)
+
+
+def test_a_url_is_as_long_as_the_names_in_it() -> None:
+    """Only its host is taken, however much follows."""
+    name = "/".join(["name"] * 40)
+    path = f"git.example.com/Team/-/packages/container/{name.replace('/', '%2F')}/{DIGEST}"
+    assert len(path) > MAX_TEXT
+    package = GITEA["package"] | {"name": name, "version": DIGEST, "html_url": f"https://{path}"}  # type: ignore[operator]
+    assert place(one("gitea", GITEA | {"package": package})) == ("git.example.com", f"team/{name}", None, DIGEST)
+    target = {"repository": name, "digest": DIGEST, "url": f"https://registry.example.com/v2/{name}/manifests/{DIGEST}"}
+    (decision,) = read("distribution", {"events": [{"action": "push", "target": target}]})
+    assert place(decision) == ("registry.example.com", name, None, DIGEST)
 
 
 def test_event_grid_is_told_that_we_listen() -> None:
