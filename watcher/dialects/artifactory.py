@@ -1,6 +1,7 @@
 """JFrog Artifactory's webhooks of the domain `docker`. Pure.
 
-`image_name` is sometimes the whole name and sometimes its last part; `path` has all of it, before tag and file.
+`image_name` is sometimes the whole name and sometimes its last part; `path` has all of it, before tag and file. Earlier versions
+send what is now `data` by itself.
 https://jfrog.com/help/r/jfrog-platform-administration-documentation/webhooks
 """
 
@@ -42,6 +43,8 @@ class ArtifactoryDialect:
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
+    if "domain" not in event and "image_name" in event:
+        event = {"domain": "docker", "event_type": event.get("event_type"), "data": event}
     if event.get("domain") != "docker":
         return Ignored(reason="other-type")
     kind, data = present(event.get("event_type"), "type"), object_of(event.get("data"))

@@ -362,6 +362,13 @@ def test_artifactory_keeps_manifests_under_tags_and_digests(change: dict[str, An
         assert place(one("artifactory", event | {"jpd_origin": origin})) == ("art.example.com", "local/team/app", tag, DIGEST)
 
 
+def test_artifactorys_earlier_events_had_no_envelope() -> None:
+    """And so said nothing of a host."""
+    data = PUSHED_TO_ARTIFACTORY["data"] | {"event_type": "pushed", "image_name": "app"}  # type: ignore[operator]  # a literal
+    assert place(one("artifactory", data, registry="art.example.com")) == ("art.example.com", "local/team/app", "v1", DIGEST)
+    assert one("artifactory", data | {"event_type": "moved"}) == Ignored(reason="other-action")
+
+
 def test_artifactorys_test_is_no_push() -> None:
     """Its values are words of the documentation."""
     data = {"repo_key": "sample_repo", "path": "sample_dir/sample.txt", "sha256": "sample_checksum", "tag": "sample_image"}
