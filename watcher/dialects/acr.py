@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from watcher.dialects.azure_event import read_event
-from watcher.dialects.fields import decided, each_event, moment, text
+from watcher.dialects.fields import decided, each_event, moment, one_or_several, text
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision, Handshake
 
@@ -15,7 +15,7 @@ class AcrDialect:
     """Reads one event; a ping is answered with 200, which is all it asks for."""
 
     def read(self, delivery: Delivery) -> Sequence[Decision]:
-        return decided(delivery, lambda body: each_event([body], lambda event: _read(event, delivery), _id))
+        return decided(delivery, lambda body: each_event(one_or_several(body), lambda event: _read(event, delivery), _id))
 
 
 def _id(event: dict[str, Any]) -> str | None:

@@ -23,6 +23,8 @@ KNOWN = frozenset({*REQUIRED, "specversion", "subject", "time", "datacontenttype
 # HTTP's, and those of Pub/Sub's attributes and of Kafka's headers where a bridge hands them over as they are.
 # https://github.com/google/knative-gcp/blob/main/docs/spec/pubsub-protocol-binding.md
 HEADER_PREFIXES = ("ce-", "x-goog-pubsub-attribute-ce-", "ce_")
+# In binary mode, which is what brokers as Knative's hand on.
+TYPE_HEADER = "ce-type"
 _ORIGIN = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 
 

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from watcher.dialects.fields import decided, each_event, moment, object_of, present, pushed, text, unix_moment
+from watcher.dialects.fields import decided, each_event, moment, object_of, one_or_several, present, pushed, text, unix_moment
 from watcher.dialects.image_name import official, split_image
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Decision
@@ -23,7 +23,9 @@ class DockerhubDialect:
     """
 
     def read(self, delivery: Delivery) -> Sequence[Decision]:
-        return decided(delivery, lambda body: each_event([body], lambda event: _read(event, delivery), lambda _: None))
+        return decided(
+            delivery, lambda body: each_event(one_or_several(body), lambda event: _read(event, delivery), lambda _: None)
+        )
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:

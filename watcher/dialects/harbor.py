@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from watcher.dialects.cloudevent import structured
+from watcher.dialects.cloudevent import TYPE_HEADER, read_cloudevents, structured
 from watcher.dialects.fields import (
     EventError,
     decided,
@@ -23,8 +23,10 @@ from watcher.dialects.fields import (
 )
 from watcher.dialects.image_name import split_image
 from watcher.dialects.protocol import Delivery
-from watcher.model.push import Decision, Ignored
+from watcher.model.push import Decision, Ignored, Rejected
 
+# How the types of its CloudEvents begin. A broker hands one on with its type as a header and its data as the body.
+PREFIX = "harbor."
 # Harbor 1 wrote `pushImage`.
 PUSHES = frozenset({"PUSH_ARTIFACT", "pushImage", "harbor.artifact.pushed"})
 DELETIONS = frozenset({"DELETE_ARTIFACT", "deleteImage", "harbor.artifact.deleted"})
@@ -40,13 +42,22 @@ class HarborDialect:
 def _event(body: Any, delivery: Delivery) -> Sequence[Decision]:
     if not isinstance(body, dict):
         raise EventError("invalid-event", "an event is not an object")
-    kind: str | None
-    if "specversion" in body:
+    if delivery.headers.get(TYPE_HEADER, "").startswith(PREFIX):
+        (event,) = read_cloudevents(delivery)
+        if isinstance(event, Rejected):
+            return [event]
+    elif "specversion" in body:
         event = structured(body)
-        kind, data, event_id, actor, when = event.type, event.data, event.event_id, event.extensions.get("operator"), event.time
     else:
-        kind, data, event_id = present(body.get("type"), "type"), body.get("event_data"), None
-        actor, when = body.get("operator"), unix_moment(body.get("occur_at"))
+        kind, when = present(body.get("type"), "type"), unix_moment(body.get("occur_at"))
+        return _decisions(delivery, kind, body.get("event_data"), actor=body.get("operator"), when=when, event_id=None)
+    actor = event.extensions.get("operator")
+    return _decisions(delivery, event.type, event.data, actor=actor, when=event.time, event_id=event.event_id)
+
+
+def _decisions(
+    delivery: Delivery, kind: str | None, data: Any, *, actor: Any, when: datetime | None, event_id: str | None
+) -> Sequence[Decision]:
     if kind is None:
         # What Harbor sends to Slack has none, for one.
         raise EventError("no-type", "the event has no type")
@@ -58,14 +69,10 @@ def _event(body: Any, delivery: Delivery) -> Sequence[Decision]:
     repository = _repository(object_of(object_of(data).get("repository")))
 
     def read(resource: dict[str, Any]) -> Decision:
-        place = {**_place(resource, repository), "event_id": event_id if len(resources) == 1 else None}
-        return deleted(delivery, **place) if kind in DELETIONS else _pushed(delivery, place, actor, when)
+        place: dict[str, Any] = {**_place(resource, repository), "event_id": event_id if len(resources) == 1 else None}
+        return deleted(delivery, **place) if kind in DELETIONS else pushed(delivery, **place, actor=actor, occurred_at=when)
 
     return each_event(resources, read, lambda _: event_id if len(resources) == 1 else None)
-
-
-def _pushed(delivery: Delivery, place: dict[str, Any], actor: Any, when: datetime | None) -> Decision:
-    return pushed(delivery, **place, actor=actor, occurred_at=when)
 
 
 def _repository(named: dict[str, Any]) -> str | None:
