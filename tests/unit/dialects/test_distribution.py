@@ -6,8 +6,8 @@ import pytest
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.fields import MAX_EVENTS
 from watcher.dialects.protocol import Delivery
-from watcher.model.push import Decision, Deleted, Ignored, Pushed, Rejected
-from watcher.model.reference import Host
+from watcher.model.push import Decision, Deleted, Ignored, Push, Pushed, Rejected
+from watcher.model.reference import Host, RepositoryName, Tag
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DIGEST = "sha256:" + "1" * 64
@@ -121,6 +121,14 @@ def test_a_delete_says_what_is_gone(target: dict[str, Any]) -> None:
     named = {"digest": event()["target"]["digest"]} | target
     assert (decision.tag or "", decision.digest or "") == (named["tag"], named["digest"])
     assert (decision.registry, decision.repository, decision.event_id) == ("registry.example.com", "team/app", "e1")
+
+
+def test_the_least_that_a_push_says_is_enough() -> None:
+    """What decides is in the target; without a host the event is about the registry that the source is bound to."""
+    least = {"action": "push", "target": {"repository": "team/app", "tag": "v1"}, "source": {"addr": "other.example.com:5000"}}
+    decision = one(least, registry="registry.example.com")
+    assert isinstance(decision, Pushed)
+    assert decision.push == Push(registry=Host("registry.example.com"), repository=RepositoryName("team/app"), tag=Tag("v1"))
 
 
 def test_a_tag_without_a_media_type_is_a_manifest() -> None:
