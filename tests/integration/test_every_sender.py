@@ -94,6 +94,7 @@ async def a_world(registry: RunningRegistry, directory: Path) -> AsyncIterator[W
             port=free_port(),
             environment=isolate_identity(directory),
         )
+        stack.callback(daemon.stop)
         await asyncio.to_thread(daemon.start)
         yield World(
             registry=registry,

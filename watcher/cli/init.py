@@ -9,9 +9,10 @@ import click
 
 from watcher.cli.init_dialects import SETUPS, Setup, dialect_of, filled, text_of
 from watcher.cli.options import config_option, given_config
+from watcher.model.amazon import ECR_HOST, partition_of
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, parse_host
-from watcher.registry.settings import ECR_HOST, KINDS_WITHOUT_CATALOG, is_loopback, kind_of
+from watcher.registry.settings import KINDS_WITHOUT_CATALOG, is_loopback, kind_of
 
 CONFIGURATION = """\
 registries: [{{host: "{host}"{kind}}}]
@@ -22,8 +23,6 @@ HERE = "http://127.0.0.1:8080"
 ELSEWHERE = "https://watcher.example.com"
 WIDTH = 100
 _URL = re.compile(r"https?://[^\s'\"\\]+")
-_AWS_CHINA = "cn-"
-_AWS_GOVERNMENT = "us-gov-"
 
 
 @click.command()
@@ -106,7 +105,10 @@ def _amazon(host: Host) -> dict[str, str]:
     match = ECR_HOST.fullmatch(host)
     if match is None:
         raise ConfigurationError(f"--registry {host}: expected ACCOUNT.dkr.ecr.REGION.amazonaws.com")
-    region = match["region"]
-    partition = "aws-cn" if region.startswith(_AWS_CHINA) else "aws-us-gov" if region.startswith(_AWS_GOVERNMENT) else "aws"
-    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-    return {"account": match["account"], "region": region, "partition": partition, "domain": domain}
+    partition = partition_of(match["region"])
+    return {
+        "account": match["account"],
+        "region": match["region"],
+        "partition": partition.name,
+        "domain": partition.domain,
+    }

@@ -24,7 +24,7 @@ from watcher.dialects.fields import (
     type_doubt,
 )
 from watcher.dialects.protocol import Delivery
-from watcher.model.push import Decision, Ignored
+from watcher.model.push import Decision, Handshake, Ignored
 from watcher.model.strict_json import JsonBodyError, read_json
 
 # An image comes into a registry by a push, as a copy from another region or account, or through a pull-through cache.
@@ -68,8 +68,10 @@ def _id(event: dict[str, Any]) -> str | None:
 
 
 def _read(event: dict[str, Any], delivery: Delivery) -> Decision:
-    if event.get("Type") in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
-        return Ignored(reason="subscription")
+    if event.get("Type") == "SubscriptionConfirmation":
+        return Handshake()  # whoever checked the signature has confirmed it, by SNS's API
+    if event.get("Type") == "UnsubscribeConfirmation":
+        return Ignored(reason="unsubscribed")
     if "detail-type" not in event and "repository-name" in event:
         event = {"source": SOURCE, "detail-type": _kind(event), "detail": event}
     if present(event.get("source"), "source") != SOURCE:

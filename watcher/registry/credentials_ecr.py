@@ -11,11 +11,12 @@ from typing import Any
 import structlog
 
 from watcher.kit.secret import Secret
+from watcher.model.amazon import ECR_HOST
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.model.reference import Host
 from watcher.registry.aside import Aside
 from watcher.registry.credentials import Credentials
-from watcher.registry.settings import ECR_HOST, EcrAuth
+from watcher.registry.settings import EcrAuth
 
 log = structlog.get_logger(__name__)
 

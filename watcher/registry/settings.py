@@ -1,6 +1,5 @@
 """How one registry is reached: the block under `registries` in the configuration."""
 
-import re
 from typing import Literal
 
 import msgspec
@@ -8,6 +7,7 @@ from yarl import URL
 
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration
+from watcher.model.amazon import ECR_HOST
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.reference import DOCKER_HUB, Host, is_this_machine, parse_host, parse_repository
 
@@ -30,11 +30,6 @@ _WELL_KNOWN: tuple[tuple[str, Kind], ...] = (
 )
 # They answer the catalogue for nobody, or for their own staff only.
 KINDS_WITHOUT_CATALOG: frozenset[Kind] = frozenset({"dockerhub", "ghcr"})
-
-# Account and region of a private registry: `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, and its FIPS and dual-stack names.
-ECR_HOST = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)"
-)
 
 
 class AnonymousAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="anonymous"):

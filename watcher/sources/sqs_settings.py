@@ -4,15 +4,16 @@ import re
 from urllib.parse import urlsplit
 
 from watcher.kit.units import Duration, seconds
+from watcher.model.amazon import ALL_DOMAINS, DOMAINS
 from watcher.sources.binding import EventSourceSettings
 
 # Amazon's own names of the service: regional, FIPS, dual stack, and the names of before 2010. The SDK knows how to reach these.
 _AMAZON = re.compile(
-    r"sqs(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)"
+    rf"sqs(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:{ALL_DOMAINS})"
     r"|(?:(?P<former>[a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?"
 )
 # An interface endpoint in a VPC: reached under its own name.
-_VPC = re.compile(r"[a-z0-9-]+\.sqs\.(?P<region>[a-z0-9-]+)\.vpce\.amazonaws\.com(?:\.cn)?")
+_VPC = re.compile(rf"[a-z0-9-]+\.sqs\.(?P<region>[a-z0-9-]+)\.vpce\.(?:{DOMAINS})")
 FIRST_REGION = "us-east-1"  # the one that queue.amazonaws.com is in
 LONGEST_WAIT_SECONDS = 20  # all of these are the service's
 LONGEST_VISIBILITY_SECONDS = 12 * 3600

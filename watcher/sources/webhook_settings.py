@@ -6,11 +6,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from watcher.kit.secret import SecretReference
+from watcher.model.amazon import PARTITIONS
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.webhook_senders import SENDERS
 
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
-TopicArn = Annotated[str, msgspec.Meta(pattern=r"^arn:(aws|aws-cn|aws-us-gov):sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$")]
+_PARTITIONS = "|".join(sorted(partition.name for partition in PARTITIONS))
+TopicArn = Annotated[str, msgspec.Meta(pattern=rf"^arn:({_PARTITIONS}):sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}$")]
 GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
 GOOGLE_ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.kit.clock import Clock
+from watcher.model.amazon import PARTITIONS
 from watcher.model.errors import RetryableError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_CERTIFICATES = 32
 FETCHES_A_MINUTE = 10
 MIN_KEY_BITS = 2048
 _PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
-_DOMAINS = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
+_DOMAINS = {partition.name: partition.domain for partition in PARTITIONS}
 _GONE = frozenset({403, 404, 410})
 
 
