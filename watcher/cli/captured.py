@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from watcher.cli.captured_queue import read_messages
-from watcher.dialects.protocol import Delivery
+from watcher.dialects.protocol import Delivery, lower_headers
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host
+from watcher.sources.webhook_senders import payload_of
 
 REQUEST_SUFFIX = ".http.txt"
 # No sender's payload comes near this; what does was not meant to be read here.
@@ -41,15 +42,16 @@ def read_deliveries(file: Path, registry: Host) -> Sequence[Delivery]:
 
 
 def _request(content: bytes, file: Path, registry: Host) -> Delivery:
-    """Spec: RFC 9112 section 2.1; a header that is repeated is joined with commas, RFC 9110 section 5.3."""
+    """Spec: RFC 9112 section 2.1."""
     first, fields, body = _parts(content, file)
-    method, _, _ = first.partition(" ")
+    method, _, target = first.partition(" ")
     if not method.isalpha() or not method.isupper():
         raise ConfigurationError(f"{file}:1: expected a request line, such as POST /hooks/main HTTP/1.1")
-    headers: dict[str, str] = {}
-    for name, value in fields:
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Delivery(registry=registry, headers=headers, body=body, method=method)
+    if not body.strip():
+        # Gitea's hooks may be told to send by GET.
+        query = target.partition(" ")[0].partition("?")[2]
+        body = payload_of("payload", body=b"", content_type="", query=query) or body
+    return Delivery(registry=registry, headers=lower_headers(fields), body=body, method=method)
 
 
 def _message_headers(properties: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a dialect is: one sender's payload format as a pure function."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,15 @@ class Delivery:
     aliases: frozenset[str] = frozenset()
     whole_bytes: int | None = None
     whole_sha256: str = ""
+
+
+def lower_headers(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A request's header fields as a delivery has them; a field that is repeated is joined with commas. Spec: RFC 9110, 5.3."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
 
 
 class Dialect(Protocol):

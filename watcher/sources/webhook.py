@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from watcher.dialects.protocol import Delivery
+from watcher.dialects.protocol import Delivery, lower_headers
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.seldom import Seldom
@@ -217,7 +217,7 @@ class WebhookSource:
     def _delivery(self, request: HookRequest, body: Body) -> Delivery:
         in_query = None if body.content else self._payload(request, b"")
         return self._settings.delivery(
-            _lower(request.headers),
+            lower_headers(request.headers.items()),
             body.content if in_query is None else in_query,
             method=request.method,
             whole_bytes=body.whole_bytes,
@@ -243,15 +243,6 @@ def _doormen(auth: WebhookAuth, sender: Sender, clock: Clock) -> Sequence[Doorma
             return [SnsDoorman(auth, fetch, clock)]
         case NoAuth():
             return [HeaderDoorman(auth, Secret(""))]
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    """As a dialect has them: names in lower case, one that is repeated joined with commas. Spec: RFC 9110 section 5.3."""
-    found: dict[str, str] = {}
-    for name, value in headers.items():
-        key = name.lower()
-        found[key] = f"{found[key]}, {value}" if key in found else value
-    return found
 
 
 def _counts(result: Accepted) -> dict[str, int]:

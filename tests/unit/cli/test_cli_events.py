@@ -116,6 +116,14 @@ def test_a_request_is_read_as_its_body_is(watcher: Run, tmp_path: Path) -> None:
     assert [line["decision"] for line in lines] == ["push", "ignore", "reject"]
 
 
+def test_an_event_in_a_query_string_is_the_body(tmp_path: Path) -> None:
+    """Gitea's hooks may be told to send by GET."""
+    path = tmp_path / "push.http.txt"
+    path.write_text("GET /hooks/gitea?payload=%7B%22a%22%3A+%22%C3%A9%22%7D HTTP/1.1\nX-Gitea-Event: package\n\n")
+    (delivery,) = read_deliveries(path, Host("r"))
+    assert (delivery.method, delivery.body) == ("GET", '{"a": "é"}'.encode())
+
+
 def test_no_json_is_an_answer_too(watcher: Run, tmp_path: Path) -> None:
     """Rejected with its reason, exit code 0."""
     (tmp_path / "x").write_bytes(b"\xff")
