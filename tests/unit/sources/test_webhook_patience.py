@@ -11,13 +11,17 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from tests.doubles.inboxes import FullDiskError
 from tests.doubles.receiver import Receiver, running_receiver
 from tests.doubles.scripted_server import scripted_server
+from tests.doubles.virtual_time import now, virtual_time
 from watcher.dialects.catalog import build_dialect
 from watcher.dialects.generic import GenericMapping
 from watcher.kit.clock import utc_now
 from watcher.model.push import Pushed, Rejected
+from watcher.sources.protocol import Accepted
 from watcher.sources.webhook import WebhookSource
+from watcher.sources.webhook_patience import MAX_WAITING, Patience
 from watcher.sources.webhook_settings import WebhookSourceSettings
 from watcher.testing.senders import payloads
 from watcher.testing.senders.announcement import Announcement, Request
@@ -166,6 +170,23 @@ async def test_nobody_is_kept_waiting_by_a_source_that_stops(patient: Street) ->
     assert not await telling
     assert patient.sender.statuses == [503]
     assert inbox.refused < 8
+
+
+@virtual_time
+async def test_no_more_bodies_are_held_than_there_is_room_for() -> None:
+    """Who comes beyond is told at once, whatever the sender."""
+    begun, patience = now(), Patience(waits_seconds=8.0)
+
+    async def full() -> Accepted:
+        raise FullDiskError("disk full")
+
+    async def told_after() -> float:
+        with pytest.raises(FullDiskError):
+            await patience.stored(full)
+        return now() - begun
+
+    waited = await asyncio.gather(*(told_after() for _ in range(MAX_WAITING + 6)))
+    assert [round(each) for each in waited] == [8] * MAX_WAITING + [0] * 6
 
 
 async def test_a_stranger_is_refused_whatever_it_says(street: Street) -> None:

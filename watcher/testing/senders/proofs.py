@@ -40,10 +40,5 @@ def signed(prefixes: Mapping[str, str], algorithm: str = "sha256") -> Proof:
     return proof
 
 
-def nothing(request: Request, _secret: str) -> Request:
-    """Whoever may write into a queue needs no proof."""
-    return request
-
-
 def _with(request: Request, headers: Mapping[str, Any]) -> Request:
     return replace(request, headers={**request.headers, **headers})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from watcher.testing.senders.announcement import Announcement, Request
-from watcher.testing.senders.proofs import Proof, nothing
+from watcher.testing.senders.proofs import Proof
 
 TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 SUCCESS = range(200, 300)
@@ -35,16 +35,12 @@ class Sender:
 
     dialect: str
     write: Callable[[Announcement], Request]
-    auth: str = ""
-    prove: Proof = nothing
+    auth: str
+    prove: Proof
     patience: Patience = field(default_factory=Patience)
     pause_seconds: float = 0.01  # senders wait for seconds and more
     statuses: list[int] = field(default_factory=list)
     is_on: bool = True
-
-    def message(self, image: Announcement) -> bytes:
-        """What it puts into a queue."""
-        return self.write(image).body
 
     async def tell(self, session: aiohttp.ClientSession, url: str, image: Announcement, secret: str) -> bool:
         """Whether `url` took it, after as many attempts as the sender makes."""
