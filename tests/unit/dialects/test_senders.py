@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.doubles.decisions import one, place, read
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
-from watcher.model.push import Decision, Deleted, Handshake, Ignored, Pushed, Rejected
+from watcher.model.push import Deleted, Handshake, Ignored, Pushed, Rejected
 from watcher.model.reference import Host
 
 DIGEST = "sha256:" + "1" * 64
@@ -24,22 +25,6 @@ GITEA = {
     },
     "sender": {"login": "jane"},
 }
-
-
-def read(dialect: str, body: Any, headers: dict[str, str] | None = None, *, registry: str = "") -> list[Decision]:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return list(DIALECTS[dialect].read(Delivery(registry=Host(registry), headers=headers or {}, body=raw)))
-
-
-def one(dialect: str, body: Any, headers: dict[str, str] | None = None, *, registry: str = "") -> Decision:
-    (decision,) = read(dialect, body, headers, registry=registry)
-    return decision
-
-
-def place(decision: Decision) -> tuple[str, str, str | None, str | None]:
-    found = decision.push if isinstance(decision, Pushed) else decision
-    assert not isinstance(found, Ignored | Rejected | Handshake)
-    return found.registry, found.repository, found.tag, found.digest
 
 
 def test_a_form_holds_the_same_as_json() -> None:

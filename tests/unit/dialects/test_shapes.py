@@ -1,34 +1,15 @@
 """One event in many shapes: what senders have named differently over the years, said twice, or left out."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from watcher.dialects.catalog import DIALECTS
+from tests.doubles.decisions import one, place, read
 from watcher.dialects.fields import MAX_TEXT
-from watcher.dialects.protocol import Delivery
-from watcher.model.push import Decision, Deleted, Handshake, Ignored, Pushed, Rejected
-from watcher.model.reference import Host
+from watcher.model.push import Deleted, Ignored, Pushed, Rejected
 
 DIGEST = "sha256:" + "1" * 64
-
-
-def read(dialect: str, body: Any, headers: dict[str, str] | None = None, *, registry: str = "") -> list[Decision]:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return list(DIALECTS[dialect].read(Delivery(registry=Host(registry), headers=headers or {}, body=raw)))
-
-
-def one(dialect: str, body: Any, headers: dict[str, str] | None = None, *, registry: str = "") -> Decision:
-    (decision,) = read(dialect, body, headers, registry=registry)
-    return decision
-
-
-def place(decision: Decision) -> tuple[str, str, str | None, str | None]:
-    found = decision.push if isinstance(decision, Pushed) else decision
-    assert not isinstance(found, Ignored | Rejected | Handshake)
-    return found.registry, found.repository, found.tag, found.digest
 
 
 @pytest.mark.parametrize(
