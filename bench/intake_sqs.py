@@ -1,0 +1,100 @@
+"""Messages of a queue of SQS, against boto3 that receives ten and deletes them, on the same number of threads."""
+
+import asyncio
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bench.intake_durable import HOST, event, taken_by
+from bench.intake_turns import Load, Options, Side, apart, server
+from tests.doubles.moto import REGION, isolate_identity
+from watcher.sources.sqs import SqsSource
+from watcher.sources.sqs_settings import SqsSourceSettings
+
+GOAL_PER_SECOND = 2000.0
+
+
+def goal(limit: float) -> float:
+    return min(GOAL_PER_SECOND, limit)
+
+
+def measure(side: Side, turn: int, path: Path, options: Options) -> Load:
+    with server(serve, turn, options.messages) as url:
+        if side == "bare":
+            seconds = apart(take_bare, url, options.receivers)
+        else:
+            seconds = apart(take_durable, url, options.receivers, options.messages, path)
+    return Load(messages=options.messages, seconds=seconds)
+
+
+def serve(ready: Callable[[str], None], turn: int, messages: int) -> None:
+    asyncio.run(_serve(ready, turn, messages))
+
+
+async def _serve(ready: Callable[[str], None], turn: int, messages: int) -> None:
+    """A service that only hands out what it has, ten at a time: moto gives a hundred messages a second or two."""
+    system = {"SentTimestamp": "1767225600000", "ApproximateReceiveCount": "1"}
+    waiting: list[dict[str, Any]] = [
+        {
+            "MessageId": f"{number:036}",
+            "ReceiptHandle": f"{number:0200}",
+            "Body": event(turn, number).decode(),
+            "Attributes": system,
+        }
+        for number in range(messages)
+    ]
+
+    async def call(request: web.Request) -> web.Response:
+        asked = await request.json()
+        if request.headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage":
+            if not waiting and asked.get("WaitTimeSeconds"):
+                await asyncio.sleep(0.2)
+            count = asked.get("MaxNumberOfMessages", 1)
+            given, waiting[:] = waiting[-count:], waiting[:-count]
+            return web.json_response({"Messages": given})
+        return web.json_response({"Successful": [{"Id": each["Id"]} for each in asked["Entries"]]})
+
+    app = web.Application()
+    app.add_routes([web.post("/{path:.*}", call)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ready(f"http://127.0.0.1:{runner.addresses[0][1]}/1/queue")
+    await asyncio.Event().wait()
+
+
+def take_bare(url: str, receivers: int) -> float:
+    """Seconds from the first messages until the queue is empty."""
+    import boto3
+
+    endpoint = url.rpartition("/")[0].rpartition("/")[0]
+    began: list[float] = []
+
+    def drain(client: Any) -> None:
+        while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            began.append(time.monotonic())
+            entries = [{"Id": each["MessageId"], "ReceiptHandle": each["ReceiptHandle"]} for each in messages]
+            client.delete_message_batch(QueueUrl=url, Entries=entries)
+
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ |= isolate_identity(Path(directory))
+        clients = [boto3.session.Session(region_name=REGION).client("sqs", endpoint_url=endpoint) for _ in range(receivers)]
+        threads = [threading.Thread(target=drain, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return time.monotonic() - min(began)
+
+
+def take_durable(url: str, receivers: int, messages: int, path: Path) -> float:
+    settings = SqsSourceSettings(name="main", queue_url=url, region=REGION, registry=HOST, receivers=receivers)
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ |= isolate_identity(Path(directory))
+        return asyncio.run(taken_by(SqsSource(settings), messages, path))
