@@ -37,6 +37,12 @@ class CredentialsError(StreamError):
     reason = "subscription-credentials"
 
 
+class ClockError(StreamError):
+    """Our credentials may be good: what we sign with them has the wrong time."""
+
+    reason = "subscription-clock"
+
+
 # What gRPC calls a connection that is not there, a service that is busy, and a stream that was simply ended.
 _PASSING = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNKNOWN", "CANCELLED", "OK"}
@@ -44,11 +50,15 @@ _PASSING = frozenset(
 _DETAIL_CHARACTERS = 300
 # A token that cannot be fetched is UNAVAILABLE to gRPC, which only sees that its plugin failed.
 _NO_TOKEN = "Getting metadata from plugin failed"  # noqa: S105  a text of gRPC
+# Google's token endpoint, to a request that was signed too early or too late by its clock.
+_CLOCK = "reasonable timeframe"
 
 
 def stream_error(subscription: str, code: str, detail: str) -> StreamError:
     """`code` is the name of a gRPC status. The same trouble gives the same text, so that it can be told once."""
     detail = " ".join(detail.split())[:_DETAIL_CHARACTERS] or "no reason given"
+    if detail.startswith(_NO_TOKEN) and _CLOCK in detail:
+        return ClockError(f"{subscription}: the clock of this machine is wrong, so no access token can be had: {detail}")
     if detail.startswith(_NO_TOKEN):
         return CredentialsError(f"{subscription}: no access token can be had with our credentials: {detail}")
     if code == "NOT_FOUND":

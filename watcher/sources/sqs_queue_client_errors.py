@@ -38,6 +38,12 @@ class CredentialsError(QueueError):
     reason = "queue-credentials"
 
 
+class ClockError(QueueError):
+    """Our credentials may be good: what we sign with them has the wrong time."""
+
+    reason = "queue-clock"
+
+
 _MISSING = frozenset({"QueueDoesNotExist", "NonExistentQueue", "QueueDeletedRecently"})
 _DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KmsAccessDenied", "KMS.AccessDeniedException"}
@@ -46,18 +52,21 @@ _CREDENTIALS = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
-        "RequestExpired",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "InvalidSecurity",
         "InvalidAccessKeyId",
         "AuthFailure",
         "SignatureDoesNotMatch",
+        "InvalidSignatureException",
         "IncompleteSignature",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
     }
 )
+_CLOCK = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
+# How the text begins that comes with the same codes as a wrong key. Compared are our clock and Amazon's.
+_CLOCK_TEXTS = {"Signature expired": "slow", "Signature not yet current": "fast"}
 # Of what AWS says to a denied request: who was denied what. Other answers may repeat the request, and with it a session's token.
 _DETAIL_CHARACTERS = 300
 
@@ -92,6 +101,9 @@ def _answered(queue_url: str, operation: str, code: str, detail: str, status: in
         return MissingError(f"{queue_url}: there is no such queue, or none that we may see")
     if short in _DENIED:
         return DeniedError(f"{queue_url}: we may not {operation}: {detail[:_DETAIL_CHARACTERS]}")
+    wrong = next((how for text, how in _CLOCK_TEXTS.items() if detail.startswith(text)), "wrong" if short in _CLOCK else "")
+    if wrong:
+        return ClockError(f"{queue_url}: the clock of this machine is {wrong}: AWS does not accept its time ({short})")
     if short in _CREDENTIALS:
         return CredentialsError(f"{queue_url}: AWS does not accept our credentials ({short})")
     if status == 429 or status >= 500 or "Throttl" in short or short == "OverLimit":

@@ -11,6 +11,7 @@ from google.pubsub_v1.services.subscriber import SubscriberClient
 
 from watcher.sources.pubsub_stream_client_calls import Settler, refusal
 from watcher.sources.pubsub_stream_client_errors import (
+    ClockError,
     CredentialsError,
     DeniedError,
     MissingError,
@@ -22,6 +23,11 @@ from watcher.sources.pubsub_stream_client_errors import (
 
 INVALID = "PERMANENT_FAILURE_INVALID_ACK_ID"
 LATER = "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE"
+# As google-auth repeats Google's token endpoint.
+EARLY = (
+    "('invalid_grant: Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat "
+    "and exp values in the JWT claim.', {'error': 'invalid_grant'})"
+)
 errors: Any = exceptions  # its classes have no annotations
 
 
@@ -100,6 +106,7 @@ def test_the_client_still_has_the_calls_that_are_replaced() -> None:
         ("PERMISSION_DENIED", "User not authorized", DeniedError, True),
         ("UNAUTHENTICATED", "Request had invalid authentication credentials", CredentialsError, True),
         ("UNAVAILABLE", "Getting metadata from plugin failed with error: invalid_grant", CredentialsError, True),
+        ("UNAVAILABLE", f"Getting metadata from plugin failed with error: {EARLY}", ClockError, True),
         ("UNAVAILABLE", "failed to connect to all addresses", UnreachableError, False),
         ("INVALID_ARGUMENT", "the subscription has a push endpoint", StreamError, True),
     ],

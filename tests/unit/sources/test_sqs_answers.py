@@ -26,6 +26,8 @@ from watcher.sources.sqs_settings import SqsSourceSettings
 pytestmark = pytest.mark.enable_socket
 
 SENT = "1767225600500"  # 2026-01-01T00:00:00.5Z
+EXPIRED = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z (20260101T001000Z - 5 min.) SECRET"
+EARLY = "Signature not yet current: 20260101T001000Z is still later than 20260101T000500Z (20260101T000000Z + 5 min.) SECRET"
 
 
 @pytest.fixture(autouse=True)
@@ -186,6 +188,10 @@ async def test_a_queue_that_may_not_be_deleted_from_still_gives_news(service: Se
         (refusing("AccessDeniedException", "not authorized to perform: sqs:receivemessage"), "sqs:receivemessage", "error"),
         (refusing("ExpiredToken", "SECRET"), "does not accept our credentials (ExpiredToken)", "error"),
         (refusing("SignatureDoesNotMatch", "SECRET"), "does not accept our credentials (SignatureDoesNotMatch)", "error"),
+        (refusing("InvalidSignatureException", "SECRET"), "does not accept our credentials (InvalidSignatureException)", "error"),
+        (refusing("InvalidSignatureException", EXPIRED), "the clock of this machine is slow", "error"),
+        (refusing("SignatureDoesNotMatch", EARLY, 403), "the clock of this machine is fast", "error"),
+        (refusing("RequestExpired", "SECRET"), "the clock of this machine is wrong", "error"),
         (refusing("UnsupportedOperation", "SECRET"), "UnsupportedOperation", "error"),
         (refusing("RequestThrottled"), "RequestThrottled", "warning"),
         (refusing("ServiceUnavailable", status=503), "ServiceUnavailable", "warning"),
