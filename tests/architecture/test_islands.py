@@ -18,6 +18,7 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.sources": {
         "protocol": "what every source implements",
         "binding": "the fields all sources share: whose events they bring",
+        "condition": "what keeps a source from hearing, told alike by every one",
         "context": "what every source may need of the daemon",
     },
     "watcher.backlog": {

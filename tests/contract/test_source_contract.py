@@ -117,13 +117,19 @@ async def test_news_is_acknowledged_only_when_it_is_durable(bench: SourceBench) 
 
 
 async def test_news_that_cannot_be_kept_is_not_acknowledged(bench: SourceBench) -> None:
-    """The sender keeps it and tries again, and then it is taken."""
+    """The sender keeps it and tries again, and then it is taken. Meanwhile the source is not connected, and says why."""
     intake = RecordingIntake(broken=True)
     intake.gate.set()
+    health = bench.source.health
     async with listening(bench.source, intake):
         assert not await bench.send()
+        assert (health.connected, bool(health.problem)) == (False, True)
         intake.broken = False
         assert await bench.send()
+        async with asyncio.timeout(20):
+            while not health.connected:
+                await asyncio.sleep(0.01)
+        assert (health.problem, health.last_event_at is not None) == ("", True)
     assert len(news(intake)) == 1
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
 from tests.doubles.source_bench import BODY
+from watcher.sources.condition import UNAVAILABLE
 from watcher.sources.protocol import Source
-from watcher.sources.pubsub import UNAVAILABLE, PubsubSource
+from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSourceSettings
 
 # A refusal is seen at once, in the source's health; these are for a source that says that it does not run, and for any other.

@@ -19,8 +19,8 @@ from tests.doubles.pubsub_bench import source_at, until
 from tests.doubles.pubsub_server import INVALID, SUBSCRIPTION, TOPIC, Code, PubsubServer
 from tests.doubles.source_bench import listening
 from watcher.dialects.protocol import Delivery
+from watcher.sources.condition import UNAVAILABLE
 from watcher.sources.protocol import Accepted
-from watcher.sources.pubsub import UNAVAILABLE
 
 LATER = "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE"
 
@@ -155,7 +155,9 @@ async def test_an_exactly_once_acknowledgement_that_came_too_late_is_a_duplicate
             await until(lambda: source.health.problem == "")
     assert [delivery.headers["x-goog-pubsub-message-id"] for _, delivery in intake.taken] == [message_id] * 2
     told = [line for line in lines if line["event"] == "acknowledgement.failed"]
-    assert [(line["reason"], line["log_level"]) for line in told] == [(INVALID, "warning")]
+    assert [(line["detail"].endswith(INVALID), line["log_level"], line["message_id"]) for line in told] == [
+        (True, "warning", message_id)
+    ]
 
 
 async def test_a_source_stops_while_acknowledgements_fail(server: PubsubServer) -> None:

@@ -50,10 +50,13 @@ def test_a_push_that_a_broker_tells_of_gets_its_verdict(
         assert source()["last_event_at"] is not None
         broker.stop()
         eventually(lambda: not source()["connected"], what="the loss")
-        assert daemon.get("/readyz") == {"status": "degraded", "down": {"source-edge": "disconnected"}}
+        ready = daemon.get("/readyz")
+        assert (ready["status"], ready["down"]) == ("degraded", {"source-edge": "disconnected"})
+        assert ready["sources"]["edge"]["connected"] is False
         broker.start()
         eventually(lambda: source()["connected"], what="the connection again")
-        assert daemon.get("/readyz") == {"status": "ready"}
+        ready = daemon.get("/readyz")
+        assert (ready["status"], ready["sources"]["edge"]["connected"]) == ("ready", True)
     finally:
         broker.stop()
         assert daemon.stop() == 0

@@ -1,11 +1,13 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
 from watcher.api.context import CONTEXT
 from watcher.api.problems import problem
+from watcher.api.sources import hearing
 from watcher.model.errors import RetryableError
 
 # A store that takes longer than this to write a little, or to count its jobs, is not ready for more of them.
@@ -35,12 +37,18 @@ async def ready(request: web.Request) -> web.Response:
     if reason is not None:
         return problem(503, "Not ready", detail=reason)
     down = context.down()
-    return web.json_response({"status": "degraded", "down": dict(down)} if down else {"status": "ready"})
+    answer: dict[str, Any] = {"status": "degraded", "down": dict(down)} if down else {"status": "ready"}
+    return web.json_response({**answer, "sources": {each.name: hearing(each.health) for each in context.sources}})
 
 
 async def metrics(request: web.Request) -> web.Response:
     """The text format of Prometheus. Without the store's numbers when the store does not answer: the rest is needed then."""
     context = request.app[CONTEXT]
+    for source in context.sources:
+        health = source.health
+        context.metrics.show_source(
+            source.name, connected=health.connected, last_event_at=health.last_event_at, lag_seconds=health.lag_seconds
+        )
     try:
         async with asyncio.timeout(STORE_SECONDS):
             depth = await context.jobs.depth()

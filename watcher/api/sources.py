@@ -6,7 +6,7 @@ from aiohttp import web
 
 from watcher.api.context import CONTEXT
 from watcher.model.moments import iso
-from watcher.sources.protocol import Source
+from watcher.sources.protocol import Health, Source
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -14,12 +14,14 @@ async def listing(request: web.Request) -> web.Response:
     return web.json_response({"sources": [_json(each) for each in request.app[CONTEXT].sources]})
 
 
-def _json(source: Source) -> dict[str, Any]:
-    health = source.health
+def hearing(health: Health) -> dict[str, Any]:
+    """What anybody may know: no sentence, which may name hosts."""
     return {
-        "name": source.name,
         "connected": health.connected,
-        "problem": health.problem or None,
         "last_event_at": iso(health.last_event_at) if health.last_event_at else None,
         "lag_seconds": health.lag_seconds,
     }
+
+
+def _json(source: Source) -> dict[str, Any]:
+    return {"name": source.name, **hearing(source.health), "problem": source.health.problem or None}

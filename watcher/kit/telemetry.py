@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TextIO
 
 import structlog
@@ -115,6 +116,9 @@ class Metrics:
     store_errors: Counter = field(init=False)
     restarts: Counter = field(init=False)
     part_up: Gauge = field(init=False)
+    source_connected: Gauge = field(init=False)
+    source_last_event: Gauge = field(init=False)
+    source_lag_seconds: Gauge = field(init=False)
     _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -212,6 +216,24 @@ class Metrics:
         self.part_up = Gauge(
             "watcher_part_up", "1 while a part of the daemon runs, 0 since it failed.", ("part",), registry=registry
         )
+        self.source_connected = Gauge(
+            "watcher_source_connected",
+            "1 while news that is sent now would arrive by a source and be stored.",
+            ("source",),
+            registry=registry,
+        )
+        self.source_last_event = Gauge(
+            "watcher_source_last_event_timestamp_seconds",
+            "When a source heard something last, in seconds since 1970.",
+            ("source",),
+            registry=registry,
+        )
+        self.source_lag_seconds = Gauge(
+            "watcher_source_lag_seconds",
+            "How long the last delivery had waited at the broker before it was on disk, where the broker says.",
+            ("source",),
+            registry=registry,
+        )
 
     def count_event(self, source: str, decision: str, reason: str) -> None:
         """One more event. On the hot path of intake: looking a child up by its labels costs more than counting."""
@@ -275,6 +297,14 @@ class Metrics:
         self.outbox_publications.clear()
         for (publisher, state), count in publications.items():
             self.outbox_publications.labels(publisher, state).set(count)
+
+    def show_source(self, source: str, *, connected: bool, last_event_at: datetime | None, lag_seconds: float | None) -> None:
+        """What is not known has no line."""
+        self.source_connected.labels(source).set(int(connected))
+        if last_event_at is not None:
+            self.source_last_event.labels(source).set(last_event_at.timestamp())
+        if lag_seconds is not None:
+            self.source_lag_seconds.labels(source).set(lag_seconds)
 
     def forget_store(self) -> None:
         """Show nothing rather than old numbers."""

@@ -17,10 +17,12 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.sources.condition import Condition
 from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
+from watcher.sources.mqtt_connection_errors import TopicRefusedError
 from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSourceSettings, is_shared
 from watcher.sources.mqtt_tls import tls_context
-from watcher.sources.protocol import Health, Intake
+from watcher.sources.protocol import Intake, SourceError
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +32,6 @@ BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 GOOD_SECONDS = 30.0
 # Above a payload of the largest size: topic and properties, which the protocol limits to 64 KiB each.
 PACKET_MARGIN_BYTES = 1024 * 1024
-UNAVAILABLE = "events cannot be taken in now"
 
 
 class MqttSource:
@@ -42,29 +43,25 @@ class MqttSource:
 
     def __init__(self, settings: MqttSourceSettings, *, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
-        self.health = Health(problem="not started")
+        self._condition = Condition(self.name, clock)
+        self.health = self._condition.health
         self._settings = settings
         self._max_payload_bytes = size_bytes(settings.max_payload)
-        self._clock = clock
         self._failures = 0
-        self._postponed = ""  # why what nobody else has cannot be stored
         self._has_connected = False
         self._broker()  # what a person must change is said at the start
 
     async def run(self, intake: Intake) -> None:
         """Listen until cancelled, on one connection after the other."""
         self._warn()
-        self.health.problem = "connecting"
         loop = asyncio.get_running_loop()
-        try:
+        with self._condition.listening():
             while True:
                 started = loop.time()
                 problem = await self._listen(intake)
                 if loop.time() - started > GOOD_SECONDS:
                     self._failures = 0
                 await self._wait_after(problem)
-        finally:
-            self.health.connected, self.health.problem = False, "stopped"
 
     async def _listen(self, intake: Intake) -> RetryableError | ConfigurationError:
         """Take messages in until the connection or intake fails; returns how.
@@ -117,14 +114,10 @@ class MqttSource:
             except RetryableError as error:
                 if message.qos > 0:
                     return error
-                # Of all that waits here, what stands in the way is said once.
-                if self._postponed != str(error):
-                    self._postponed = str(error)
-                    log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
+                self._condition.postponed(error)
                 await asyncio.sleep(BACKOFF.first_seconds)  # nobody else has it
             else:
-                self.health.last_event_at = self._clock()
-                self._postponed = ""
+                self._condition.stored()
                 return None
 
     async def _subscribe(self, connection: Connection) -> None:
@@ -132,24 +125,18 @@ class MqttSource:
         topics, attempt = self._settings.topics, 0
         while refused := await connection.subscribe(topics):
             problem = "; ".join(f"the broker refuses {topic}: {reason}" for topic, reason in refused.items())
-            self._tell(problem, reason="subscription-refused")
+            self._condition.heard_nothing(TopicRefusedError(problem))
             await asyncio.sleep(BACKOFF.after(attempt + 1))
             topics, attempt = tuple(refused), attempt + 1
-        self.health.connected, self.health.problem = True, ""
-        log.info("source.connected", source=self.name, host=self._settings.host, session_present=connection.session_present)
+        self._condition.heard(host=self._settings.host, session_present=connection.session_present)
 
     async def _wait_after(self, problem: RetryableError | ConfigurationError) -> None:
         self._failures += 1
-        delay_seconds = BACKOFF.after(self._failures)
-        is_ours = not problem.reason.startswith("broker-") and isinstance(problem, RetryableError)
-        self._tell(f"{UNAVAILABLE}: {problem}" if is_ours else str(problem), reason=problem.reason)
-        await asyncio.sleep(delay_seconds)
-
-    def _tell(self, problem: str, *, reason: str) -> None:
-        """Log a problem once, not at every attempt."""
-        if self.health.connected or self.health.problem != problem:
-            log.warning("source.disconnected", source=self.name, reason=reason, detail=problem)
-        self.health.connected, self.health.problem = False, problem
+        if isinstance(problem, SourceError | ConfigurationError):
+            self._condition.heard_nothing(problem)
+        else:
+            self._condition.postponed(problem)  # we hung up
+        await asyncio.sleep(BACKOFF.after(self._failures))
 
     def _note_session(self, connection: Connection) -> None:
         """A session that is gone took with it what was published meanwhile, which a sweep may find."""

@@ -4,7 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-from watcher.model.errors import RetryableError
+from watcher.sources.protocol import SourceError
 
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED, and the three that say that nobody known vouches for it.
 NOT_YET_VALID = 9
@@ -15,16 +15,24 @@ UNSPECIFIED = 0x80
 SESSION_TAKEN_OVER = 0x8E
 
 
-class BrokerUnavailableError(RetryableError):
+class BrokerUnavailableError(SourceError):
     """The broker cannot be reached, or is gone."""
 
     reason = "broker-unavailable"
 
 
-class BrokerRefusedError(RetryableError):
+class BrokerRefusedError(SourceError):
     """The broker answers that it does not want us. A person may change that at the broker, so it is tried again."""
 
     reason = "broker-refused"
+    for_a_person = True
+
+
+class TopicRefusedError(SourceError):
+    """The broker takes us, and will not send us what is published on a topic."""
+
+    reason = "subscription-refused"
+    for_a_person = True
 
 
 def sentence(error: Exception, *, where: str, complaint: str, timeout_seconds: float) -> str:

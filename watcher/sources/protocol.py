@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from watcher.dialects.protocol import Delivery
 from watcher.model.errors import RetryableError
@@ -64,6 +64,13 @@ class Source(Protocol):
         only what a person must change.
         """
         ...
+
+
+class SourceError(RetryableError):
+    """The other side brings no news now, and may later. `for_a_person`: nothing changes until somebody changes it."""
+
+    reason = "source-unavailable"
+    for_a_person: ClassVar[bool] = False
 
 
 class BodyUnreadError(RetryableError):

@@ -10,27 +10,23 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
-
 from watcher.dialects.protocol import Delivery
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
-from watcher.sources.protocol import Health, Intake
+from watcher.sources.condition import Condition
+from watcher.sources.protocol import Intake, SourceError
 from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.sources.pubsub_stream import Message, Stream, connect
 from watcher.sources.pubsub_stream_client import Address
-from watcher.sources.pubsub_stream_client_errors import StreamError
-
-log = structlog.get_logger(__name__)
+from watcher.sources.pubsub_stream_client_errors import UnsettledError
 
 # Between two streams, and between two attempts to store.
 BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # A stream that stood this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
-UNAVAILABLE = "events cannot be taken in now"
 # As the headers of a push subscription without its envelope are called.
 HEADER = "x-goog-pubsub-"
 
@@ -44,11 +40,10 @@ class PubsubSource:
 
     def __init__(self, settings: PubsubSourceSettings, *, clock: Clock = utc_now) -> None:
         self.name = settings.name or settings.dialect
-        self.health = Health(problem="not started")
+        self._condition = Condition(self.name, clock)
+        self.health = self._condition.health
         self._settings = settings
         self._max_payload_bytes = size_bytes(settings.max_payload)
-        self._clock = clock
-        self._reading = self._storing = self._settling = ""  # what is wrong with each; empty: nothing
         self._refusals, self._round_ends = 0, 0.0
         if settings.credentials_file:
             try:
@@ -58,10 +53,9 @@ class PubsubSource:
 
     async def run(self, intake: Intake) -> None:
         """Listen until cancelled, on one stream after the other; stops within a second."""
-        self._reading, self._storing, self._settling, failures = "connecting", "", "", 0
-        self._show()
+        failures = 0
         loop = asyncio.get_running_loop()
-        try:
+        with self._condition.listening():
             while True:
                 started = loop.time()
                 problem = await self._listen(intake)
@@ -69,17 +63,11 @@ class PubsubSource:
                     raise asyncio.CancelledError  # a TaskGroup that fails in the same moment keeps it to itself
                 if loop.time() - started > GOOD_SECONDS:
                     failures = 0
-                if self._reading != str(problem):  # told once, not at every attempt
-                    say = log.error if isinstance(problem, StreamError) and problem.for_a_person else log.warning
-                    say("source.disconnected", source=self.name, reason=problem.reason, detail=str(problem))
-                    self._reading = str(problem)
-                    self._show()
+                self._condition.heard_nothing(problem)
                 failures += 1
                 await asyncio.sleep(BACKOFF.after(failures))
-        finally:
-            self.health.connected, self.health.problem = False, "stopped"
 
-    async def _listen(self, intake: Intake) -> RetryableError:
+    async def _listen(self, intake: Intake) -> SourceError:
         """Take messages in until the stream is gone; returns why."""
         settings = self._settings
         address = Address(
@@ -96,19 +84,17 @@ class PubsubSource:
                 group.create_task(self._watch(stream), name=f"pubsub-watch:{self.name}")
                 async for message in stream.messages():
                     group.create_task(self._take(message, stream, intake), name=f"pubsub-take:{self.name}")
-        except* RetryableError as failed:
+        except* SourceError as failed:
             problem = failed
         while isinstance(problem, BaseExceptionGroup):
             problem = problem.exceptions[0]
-        assert isinstance(problem, RetryableError), "a listener that stops quietly is an outage"
+        assert isinstance(problem, SourceError), "a listener that stops quietly is an outage"
         return problem
 
     async def _watch(self, stream: Stream) -> None:
-        """Raises RetryableError when the stream is gone."""
+        """Raises SourceError when the stream is gone."""
         await stream.stands()
-        self._reading = ""
-        self._show()
-        log.info("source.connected", source=self.name, subscription=self._settings.subscription)
+        self._condition.heard(subscription=self._settings.subscription)
         await stream.falls()
 
     async def _take(self, message: Message, stream: Stream, intake: Intake) -> None:
@@ -119,22 +105,13 @@ class PubsubSource:
             await asyncio.sleep(self._refused(error))
             stream.give_back(message)
             return
-        self._stored(message)
+        self._refusals = 0
+        self._condition.stored(message.published_at)
         failed = await stream.acknowledge(message)
-        if failed and failed not in self._settling:
-            # It is on disk, and when it comes again it is a duplicate.
-            log.warning("acknowledgement.failed", source=self.name, reason=failed, message_id=message.id)
-        self._settling = failed and f"messages come again, because they cannot be acknowledged: {failed}"
-        self._show()
-
-    def _stored(self, message: Message) -> None:
-        now = self._clock()
-        self.health.last_event_at = now
-        self.health.lag_seconds = max(0.0, (now - message.published_at).total_seconds())
-        if self._storing:
-            log.info("source.recovered", source=self.name)
-            self._storing, self._refusals = "", 0
-            self._show()
+        if failed:
+            self._condition.unsettled(UnsettledError(f"{self._settings.subscription}: {failed}"), message_id=message.id)
+        else:
+            self._condition.settled()
 
     def _refused(self, error: RetryableError) -> float:
         """For how many seconds to keep what was refused.
@@ -142,18 +119,11 @@ class PubsubSource:
         All that is refused meanwhile is given back together: every delivery brings a message nearer to the dead letters.
         """
         now = asyncio.get_running_loop().time()
-        if not self._storing:
-            log.warning("source.disconnected", source=self.name, reason=error.reason, detail=f"{UNAVAILABLE}: {error}")
         if now >= self._round_ends:
             self._refusals += 1
             self._round_ends = now + BACKOFF.after(self._refusals)
-        self._storing = f"{UNAVAILABLE}: {error}"
-        self._show()
+        self._condition.postponed(error)
         return self._round_ends - now
-
-    def _show(self) -> None:
-        self.health.connected = not (self._reading or self._storing)
-        self.health.problem = self._reading or self._storing or self._settling
 
     def _delivery(self, message: Message) -> Delivery:
         return self._settings.bounded_delivery(headers_of(message), message.data, limit_bytes=self._max_payload_bytes)

@@ -77,11 +77,11 @@ class Stream:
         self._client.settle(message.handle, stored=False)
 
     async def stands(self) -> None:
-        """Until news that is sent now would arrive. Raises RetryableError when it would not."""
+        """Until news that is sent now would arrive. Raises SourceError when it would not."""
         await self._standing.stands()
 
     async def falls(self) -> None:
-        """Until there has been no stream for longer than a moment: raises RetryableError then."""
+        """Until there has been no stream for longer than a moment: raises SourceError then."""
         await self._standing.falls()
 
     async def start(self) -> None:

@@ -1,15 +1,15 @@
 """What may be wrong with a stream of messages, out of what gRPC and Google's libraries say."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from watcher.model.errors import RetryableError
+from watcher.sources.protocol import SourceError
 
 
-class StreamError(RetryableError):
+class StreamError(SourceError):
     """The stream ended, and may stand again later."""
 
     reason = "subscription-refused"
-    for_a_person: ClassVar[bool] = True  # nobody else can change it
+    for_a_person = True
 
 
 class UnreachableError(StreamError):
@@ -41,6 +41,13 @@ class ClockError(StreamError):
     """Our credentials may be good: what we sign with them has the wrong time."""
 
     reason = "subscription-clock"
+
+
+class UnsettledError(StreamError):
+    """A message cannot be acknowledged (any more)."""
+
+    reason = "message-unsettled"
+    for_a_person = False
 
 
 # What gRPC calls a connection that is not there, a service that is busy, and a stream that was simply ended.

@@ -7,7 +7,7 @@ then, which the SDK makes anew in a moment, but it does the same for hours to a 
 import asyncio
 from collections.abc import Callable
 
-from watcher.model.errors import RetryableError
+from watcher.sources.protocol import SourceError
 
 # A stream that was not refused for so long, on a connection that is there, is taken for granted: a refusal takes a round trip.
 SETTLED_SECONDS = 1.0
@@ -17,7 +17,7 @@ GRACE_SECONDS = 3.0
 GRACE_ATTEMPTS = 2
 
 
-class SilentError(RetryableError):
+class SilentError(SourceError):
     """Neither a stream nor a refusal."""
 
     reason = "subscription-unreachable"
@@ -32,8 +32,8 @@ class Standing:
         self._number = 0
         self._is_open = self._is_up = self._was_up = False
         self._failed = 0
-        self._error: RetryableError | None = None
-        self._final: RetryableError | None = None
+        self._error: SourceError | None = None
+        self._final: SourceError | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
 
@@ -55,7 +55,7 @@ class Standing:
             self._failed = 0
             self._changed.set()
 
-    def broke(self, number: int, error: RetryableError) -> None:
+    def broke(self, number: int, error: SourceError) -> None:
         """It ended, and the SDK may ask for another."""
         if number == self._number:
             self._stop_settling()
@@ -66,7 +66,7 @@ class Standing:
                 self.over(error)
             self._changed.set()
 
-    def over(self, error: RetryableError) -> None:
+    def over(self, error: SourceError) -> None:
         """Nothing will come any more."""
         self._final = self._final or error
         self._changed.set()
@@ -75,7 +75,7 @@ class Standing:
         self._stop_settling()
 
     async def stands(self) -> None:
-        """Until news that is sent now would arrive. Raises RetryableError when it would not."""
+        """Until news that is sent now would arrive. Raises SourceError when it would not."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._until(lambda: self._is_up)
@@ -83,7 +83,7 @@ class Standing:
             raise SilentError(f"{self._subscription}: the service did not answer in {self._timeout_seconds:g} s") from error
 
     async def falls(self) -> None:
-        """Until the stream is gone for longer than a moment: raises RetryableError then."""
+        """Until the stream is gone for longer than a moment: raises SourceError then."""
         while True:
             await self._until(lambda: not self._is_up)
             try:

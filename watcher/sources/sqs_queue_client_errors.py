@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from watcher.model.errors import RetryableError
+from watcher.sources.protocol import SourceError
 
 
-class QueueError(RetryableError):
-    """The queue did not do what was asked, and may later. `for_a_person`: nothing changes until somebody changes it."""
+class QueueError(SourceError):
+    """The queue did not do what was asked, and may later."""
 
     reason = "queue-refused"
     for_a_person = True

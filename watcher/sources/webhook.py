@@ -16,7 +16,8 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.seldom import Seldom
 from watcher.model.errors import RetryableError
-from watcher.sources.protocol import Accepted, Body, BodyUnreadError, Health, HookRequest, Intake, Reply
+from watcher.sources.condition import Condition
+from watcher.sources.protocol import Accepted, Body, BodyUnreadError, HookRequest, Intake, Reply
 from watcher.sources.webhook_auth import HeaderDoorman
 from watcher.sources.webhook_fetch import fetch
 from watcher.sources.webhook_oidc import TokenDoorman
@@ -39,7 +40,6 @@ from watcher.sources.webhook_sns import SnsDoorman
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
-UNAVAILABLE = "events cannot be taken in now"
 JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
@@ -89,23 +89,21 @@ class WebhookSource:
         self._doormen = _doormen(settings.auth, self._sender, clock)
         self._reads_body = self._doormen[0].reads_body
         self._max_body_bytes = max_body_bytes
-        self._clock = clock
         self._intake: Intake | None = None
         self._said_previous = False
-        self._storing = ""  # why nothing can be stored, as it was said last
         self._seldom = Seldom()
         self._patience = Patience(self._sender.waits_seconds if waits_seconds is None else waits_seconds)
-        self.health = Health(problem="not started")
+        self._condition = Condition(self.name, clock)
+        self.health = self._condition.health
 
     async def run(self, intake: Intake) -> None:
         """Take requests until cancelled; before and after that they are answered 503, which every sender repeats."""
         self._intake = intake
-        self.health.connected, self.health.problem = True, ""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._intake = None
-            self.health.connected, self.health.problem = False, "stopped"
+        with self._condition.listening(problem=""):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._intake = None
 
     async def receive(self, request: HookRequest) -> Reply | None:
         """Success once the events are on disk, 503 when they cannot be put there; None for a sender that is not ours.
@@ -151,27 +149,15 @@ class WebhookSource:
         except StoppedError:
             return _unavailable(closes=not body.ended)
         except RetryableError as error:
-            self._note_storing(error)
+            self._condition.postponed(error)
             return _unavailable(error, closes=not body.ended)
-        self._note_storing(None)
-        self.health.last_event_at = self._clock()
+        self._condition.stored()
         return replace(self._reply(request, result), closes=not body.ended)
 
     async def _take_in(self, delivery: Delivery) -> Accepted:
         if self._intake is None:
             raise StoppedError
         return await self._intake(self.name, delivery)
-
-    def _note_storing(self, error: RetryableError | None) -> None:
-        """Say it when it begins, changes and ends: what floods in meanwhile must not flood the log."""
-        before, self._storing = self._storing, "" if error is None else f"{UNAVAILABLE}: {error}"
-        if before == self._storing:
-            return
-        self.health.connected, self.health.problem = error is None, self._storing
-        if error is not None:
-            log.warning("delivery.postponed", source=self.name, reason=error.reason, detail=str(error))
-        else:
-            log.info("source.recovered", source=self.name)
 
     def _reply(self, request: HookRequest, result: Accepted) -> Reply:
         if (shaken := result.handshake) is not None:

@@ -177,7 +177,7 @@ async def test_a_queue_that_may_not_be_deleted_from_still_gives_news(service: Se
             await until(lambda: len(intake.taken) == 2)
             del service.answers["DeleteMessageBatch"]
             await until(lambda: source.health.problem == "")
-    assert [each["log_level"] for each in logs if each["event"] == "queue.unsettled"] == ["error"]
+    assert [each["log_level"] for each in logs if each["event"] == "acknowledgement.failed"] == ["error"]
 
 
 @pytest.mark.parametrize(
