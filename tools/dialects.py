@@ -16,6 +16,7 @@ import msgspec
 
 from watcher.cli.captured import read_deliveries
 from watcher.cli.init_dialects import SETUPS
+from watcher.cli.init_ways import losses_of
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.generic import GenericMapping
 from watcher.dialects.protocol import Delivery
@@ -81,6 +82,16 @@ def carried(name: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...
     return ("its repository", *every), some, none
 
 
+def recorded(name: str) -> list[tuple[Delivery, Decision]]:
+    """Every recorded payload, read as if nobody knew whose it is: then the host is what the payload says."""
+    mapping_file = GOLDEN / name / "mapping.json"
+    mapping = msgspec.json.decode(mapping_file.read_bytes(), type=GenericMapping) if mapping_file.exists() else None
+    dialect = build_dialect(name, mapping)
+    payloads = sorted(path for path in (GOLDEN / name).iterdir() if path.name not in NOT_PAYLOADS)
+    deliveries = [delivery for path in payloads for delivery in read_deliveries(path, Host(""))]
+    return [(delivery, decision) for delivery in deliveries for decision in dialect.read(delivery)]
+
+
 def _source_tags() -> Iterator[str]:
     for settings in typing.get_args(AnySourceSettings):
         if issubclass(settings, EventSourceSettings):
@@ -98,41 +109,35 @@ def _mark(pushes: Sequence[Push], field: str) -> str:
 
 def _pushes(name: str, field: str) -> list[Push]:
     """Every recorded push that can have the field: one in a header is not in what was recorded without them."""
-    pushes = [(bool(delivery.headers), each.push) for delivery, each in _read(name) if isinstance(each, Pushed)]
+    pushes = [(bool(delivery.headers), each.push) for delivery, each in recorded(name) if isinstance(each, Pushed)]
     in_header = any(hasattr(_module(name), constant) for constant in IN_HEADERS.get(field, ()))
     whole = [push for has_headers, push in pushes if has_headers]
     return whole if in_header and whole else [push for _, push in pushes]
 
 
-def _read(name: str) -> list[tuple[Delivery, Decision]]:
-    """Every recorded payload, read as if nobody knew whose it is: then the host is what the payload says."""
-    mapping_file = GOLDEN / name / "mapping.json"
-    mapping = msgspec.json.decode(mapping_file.read_bytes(), type=GenericMapping) if mapping_file.exists() else None
-    dialect = build_dialect(name, mapping)
-    payloads = sorted(path for path in (GOLDEN / name).iterdir() if path.name not in NOT_PAYLOADS)
-    deliveries = [delivery for path in payloads for delivery in read_deliveries(path, Host(""))]
-    return [(delivery, decision) for delivery in deliveries for decision in dialect.read(delivery)]
-
-
 def _section(name: str) -> str:
     sender, setup, module = SENDERS[name], SETUPS[name], _module(name)
     first, links = _docstring(module)
-    decisions = [decision for _, decision in _read(name)]
+    decisions = [decision for _, decision in recorded(name)]
     rows = {
         "a registry": f"`{setup.registry}`",
-        "`watcher init` writes": f"a source of type `{setup.type}`",
+        "`watcher init` writes": f"a source of type `{setup.types[0]}`{_further(setup.types)}",
         "proves itself by": "; ".join(f"`{kind}`: {where}" for kind, where in sender.proofs.items()),
         "signs": _signature(sender),
         "is answered": _answer(sender),
         "shakes hands by": _handshake(sender, decisions),
         "refused (401)": sender.refused,
-        "loses": setup.loses,
+        "loses": " ".join(losses_of(name, setup.types[0])),
         "ignored as": _words(decisions, Ignored, _literals(module, {"Ignored"})),
         "rejected as": _words(decisions, Rejected, _literals(module, {"Rejected", "EventError"})),
         "doubted as": _words(decisions, Pushed, set()),
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items() if value)
     return f"\n## `{name}`\n\n{first}\n{links}\n| | |\n|---|---|\n{table}\n"
+
+
+def _further(types: Sequence[str]) -> str:
+    return f"; with `--type`, of {', '.join(f'`{each}`' for each in types[1:])}" if types[1:] else ""
 
 
 def _module(name: str) -> ModuleType:

@@ -3,11 +3,13 @@
 import re
 import secrets
 import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from watcher.cli.init_dialects import SETUPS, Setup, dialect_of, filled, text_of
+from watcher.cli.init_dialects import SETUPS, TYPES, dialect_of
+from watcher.cli.init_ways import chosen_dialect, chosen_type, filled, has_own_secret, losses_of, source_of, text_of
 from watcher.cli.options import config_option, given_config
 from watcher.model.amazon import ECR_HOST, partition_of
 from watcher.model.errors import ConfigurationError
@@ -28,38 +30,38 @@ _URL = re.compile(r"https?://[^\s'\"\\]+")
 @click.command()
 @click.option("--registry", metavar="HOST", help="The registry to watch; else an example of what the dialect is spoken by.")
 @click.option("--dialect", metavar="NAME", help="How that registry writes its events; else what its host tells, or distribution.")
+@click.option("--type", "type_", type=click.Choice(TYPES), help="By what way its events come; else the dialect's usual one.")
 @click.option("--url", metavar="URL", help=f"How senders reach the watcher; else {HERE} or, for a registry elsewhere, {ELSEWHERE}.")
 @config_option
-def init(registry: str | None, dialect: str | None, url: str | None) -> None:
+def init(registry: str | None, dialect: str | None, type_: str | None, url: str | None) -> None:
     """Write the shortest useful watcher.yaml and print what to do at the other side."""
     told = None if registry is None else dialect_of(parse_host(registry))
-    chosen = dialect or told or "distribution"
+    chosen = chosen_dialect(dialect, told, type_, has_registry=registry is not None)
     setup = SETUPS.get(chosen)
     if setup is None:
         raise ConfigurationError(f"--dialect {chosen}: there are: {', '.join(sorted(SETUPS))}")
+    way = chosen_type(chosen, type_)
+    if url is not None and way != "webhook":
+        raise ConfigurationError(f"--url: nothing reaches the watcher by {way}; it is for --type webhook")
     host = parse_host(registry or setup.registry)
     base = (url or (HERE if is_loopback(host) else ELSEWHERE)).rstrip("/")
     if _URL.fullmatch(base) is None:
         raise ConfigurationError(f"--url {base[:200]}: expected http://HOST[:PORT] or https://HOST[:PORT]")
     path = given_config() or Path("watcher.yaml")
     secret = secrets.token_hex(24)
-    hook = f"{base}/hooks/{chosen}/{secret}" if "path-token" in setup.source else f"{base}/hooks/{chosen}"
+    source = source_of(setup, way)
+    hook = f"{base}/hooks/{chosen}/{secret}" if "path-token" in source else f"{base}/hooks/{chosen}"
     values = {"registry": host, "url": hook, "secret": secret, "label": host.partition(".")[0], "file": str(path)}
-    if chosen == "ecr":
-        values |= _amazon(host)
-    _write(path, _configuration(setup, chosen, host, values))
+    values |= _amazon(host if chosen == "ecr" else Host(SETUPS["ecr"].registry)) | _broker(host)
+    kind = f", kind: {setup.kind}" if setup.kind and kind_of(host) != setup.kind else ""
+    _write(path, CONFIGURATION.format(host=host, kind=kind, type=way, dialect=chosen, source=filled(source, values)))
     click.echo(f"Wrote {path}, for {setup.name}.", err=True)
     if dialect is None and told is None:
         click.echo(textwrap.fill(f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}.", WIDTH), err=True)
     click.echo(err=True)
-    click.echo(filled(text_of(chosen), values))
-    click.echo(_rest(setup, host, base, secret, path), nl=False)
-
-
-def _configuration(setup: Setup, dialect: str, host: Host, values: dict[str, str]) -> str:
-    kind = f", kind: {setup.kind}" if setup.kind and kind_of(host) != setup.kind else ""
-    source = filled(setup.source, values)
-    return CONFIGURATION.format(host=host, kind=kind, type=setup.type, dialect=dialect, source=source)
+    click.echo(filled(text_of(chosen, way), values))
+    own_secret = secret if has_own_secret(setup, way) else ""
+    click.echo("\n".join([*_start(way, base, own_secret, path), *_sweep(losses_of(chosen, way), host, path)]))
 
 
 def _write(path: Path, configuration: str) -> None:
@@ -73,27 +75,38 @@ def _write(path: Path, configuration: str) -> None:
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _rest(setup: Setup, host: Host, base: str, secret: str, path: Path) -> str:
-    """What is the same for every sender: start, and what no sender tells."""
-    lines = ["# 2. Start the watcher with credentials of the cloud, as its command line tool finds them:"]
-    if setup.type == "webhook":
-        lines = ["# 2. Start the watcher with the same secret:", f"export HOOK_SECRET={secret}"]
-    lines.append(f"watcher run -c {path}")
-    if setup.type == "webhook" and base != HERE:
-        lines.append(
-            f"# It listens on 127.0.0.1:8080. {base} is to be a proxy with TLS before it, or see `server` in the reference."
-        )
-    lines += [
-        f"# 3. {setup.loses}",
-        f"#    A sweep finds what no event told; add to `sources` in {path}:",
-        f'#    {{type: sweep, registry: "{host}", repositories: ["{_swept(host)}"], every: 15m}}',
-    ]
-    return "\n".join(lines) + "\n"
+def _start(way: str, base: str, secret: str, path: Path) -> Iterator[str]:
+    if way == "mqtt":
+        yield from ("# 2. Start the watcher with its password:", f"export MQTT_PASSWORD={secret}")
+    elif way != "webhook":
+        yield "# 2. Start the watcher with credentials of the cloud, as its command line tool finds them:"
+    elif secret:
+        yield from ("# 2. Start the watcher with the same secret:", f"export HOOK_SECRET={secret}")
+    else:
+        yield "# 2. Start the watcher with credentials of the cloud, as its command line tool finds them, for the registry:"
+    yield f"watcher run -c {path}"
+    if way == "webhook" and base != HERE:
+        yield f"# It listens on 127.0.0.1:8080. {base} is to be a proxy with TLS before it, or see `server` in the reference."
+
+
+def _sweep(losses: Sequence[str], host: Host, path: Path) -> Iterator[str]:
+    """What no sender tells."""
+    yield from (f"# {'3.' if number == 0 else '  '} {sentence}" for number, sentence in enumerate(losses))
+    yield f"#    A sweep finds what no event told; add to `sources` in {path}:"
+    yield f'#    {{type: sweep, registry: "{host}", repositories: ["{_swept(host)}"], every: 15m}}'
 
 
 def _swept(host: Host) -> str:
     """Repositories of whoever lists none have to be named one by one."""
     return "my-org/app" if kind_of(host) in KINDS_WITHOUT_CATALOG else "team/**"
+
+
+def _broker(host: Host) -> dict[str, str]:
+    """One on the same machine for a registry on it; else one that speaks TLS."""
+    if is_loopback(host):
+        return {"broker": "localhost", "port": "1883", "scheme": "mqtt", "tls": "", "listener": "listener 1883 localhost"}
+    listener = "listener 8883\ncertfile /etc/mosquitto/certs/broker.crt\nkeyfile /etc/mosquitto/certs/broker.key"
+    return {"broker": "broker.example.com", "port": "8883", "scheme": "mqtts", "tls": " --tls-use-os-certs", "listener": listener}
 
 
 def _amazon(host: Host) -> dict[str, str]:

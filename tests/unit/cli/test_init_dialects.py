@@ -1,4 +1,4 @@
-"""`watcher init --dialect NAME`: a file that loads, and what to do at the other side, with one fresh secret in both."""
+"""`watcher init --dialect NAME`: what is written follows from the registry, and what is printed can be pasted."""
 
 import json
 import re
@@ -8,41 +8,20 @@ import pytest
 import yaml
 
 from tests.unit.cli.conftest import Run
-from watcher.cli.init_dialects import SETUPS, text_of
+from watcher.cli.init_dialects import SETUPS
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.dialects.generic import GenericMapping
 from watcher.dialects.protocol import Delivery
 from watcher.model.push import Pushed
 from watcher.model.reference import Host
 
-# A placeholder that nobody filled in; `{{` alone is also how two objects of JSON may begin.
-UNFILLED = re.compile(r"\{\{\w+\}\}")
-QUEUES = {"ecr": "sqs", "gar": "pubsub"}
 TEXTS = Path(__file__).parents[3] / "watcher" / "cli" / "init_texts"
 
 
 def test_every_dialect_can_be_set_up() -> None:
     """None is left out, and none is promised that there is not."""
     assert set(SETUPS) == set(DIALECTS)
-    assert {path.stem for path in TEXTS.iterdir()} == set(SETUPS)
-
-
-@pytest.mark.parametrize("dialect", sorted(SETUPS))
-def test_what_is_written_loads_and_what_is_printed_has_its_secret(watcher: Run, tmp_path: Path, dialect: str) -> None:
-    """One source of that dialect; the secret is in what is printed, never in the file."""
-    ended = watcher("init", "--dialect", dialect)
-    assert ended.code == 0
-    assert UNFILLED.search(ended.out) is None
-    written = (tmp_path / "watcher.yaml").read_text()
-    (source,) = yaml.safe_load(written)["sources"]
-    assert (source["type"], source["dialect"]) == (QUEUES.get(dialect, "webhook"), dialect)
-    if dialect not in QUEUES:
-        (secret,) = re.findall(r"^export HOOK_SECRET=(\w{40,})$", ended.out, re.MULTILINE)
-        assert ended.out.split("# 2.")[0].count(secret) >= 1
-        assert secret not in written
-    checked = watcher("config", "check")
-    assert checked.err == ""
-    assert checked.code == 0
+    assert {path.stem for path in TEXTS.iterdir() if path.suffix == ".txt" and "." not in path.stem} == set(SETUPS)
 
 
 @pytest.mark.parametrize("dialect", ["harbor", "quay", "ecr", "artifactory", "zot", "gitea", "cloudevents", "cdevents", "generic"])
@@ -67,13 +46,6 @@ def test_the_event_that_is_shown_is_a_push(watcher: Run, dialect: str) -> None:
     (decision,) = build_dialect(dialect, GenericMapping(image="$.image")).read(delivery)
     assert isinstance(decision, Pushed)
     assert (decision.push.repository, decision.push.tag) == ("team/app", "v1")
-
-
-@pytest.mark.parametrize("dialect", sorted(SETUPS))
-def test_what_is_printed_fits_a_terminal(watcher: Run, dialect: str) -> None:
-    """All but the policy of a queue, which is one text inside of JSON."""
-    printed = watcher("init", "--dialect", dialect).out
-    assert [line for line in printed.splitlines() if len(line) > 140 and not line.startswith('  "Policy": ')] == []
 
 
 @pytest.mark.parametrize("dialect", ["distribution", "diun"])
@@ -156,10 +128,3 @@ def test_what_cannot_be_set_up_writes_nothing(watcher: Run, tmp_path: Path, argu
     assert ended.code == 2
     assert complaint in ended.err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_texts_name_only_what_is_filled_in() -> None:
-    """A placeholder with a slip in it would be printed as it is."""
-    known = {"registry", "url", "secret", "label", "file", "account", "region", "partition", "domain"}
-    for dialect in SETUPS:
-        assert set(re.findall(r"\{\{(\w+)\}\}", text_of(dialect))) <= known, dialect
