@@ -14,10 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import intake_pubsub, intake_sqs, intake_webhook
+from bench import intake_mqtt, intake_pubsub, intake_sqs, intake_webhook
 from bench.intake_turns import Options, Way, compare
 
-WAYS: dict[str, Way] = {"webhook": intake_webhook, "sqs": intake_sqs, "pubsub": intake_pubsub}
+WAYS: dict[str, Way] = {"webhook": intake_webhook, "sqs": intake_sqs, "pubsub": intake_pubsub, "mqtt": intake_mqtt}
 
 
 def main() -> int:
