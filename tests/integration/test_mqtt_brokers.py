@@ -114,8 +114,10 @@ async def test_a_broker_of_another_authority_is_not_trusted(tmp_path: Path) -> N
     broker = start_mosquitto(tmp_path / "broker", certificates=certificates)
     try:
         source = source_at(broker.port, tls=True)
-        async with running(source, open_intake()):
-            await until(lambda: "`ca_file`" in source.health.problem)
+        with capture_logs() as logs:
+            async with running(source, open_intake()):
+                await until(lambda: "`ca_file`" in source.health.problem)
+        assert [(each["event"], each["log_level"]) for each in logs] == [("source.disconnected", "error")]
     finally:
         broker.stop()
 
@@ -165,6 +167,35 @@ async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
             await asyncio.sleep(0.05)
         assert time.monotonic() - started < 10
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+
+@pytest.mark.parametrize(
+    ("version", "answer", "level"),
+    [
+        (5, b"\x20\x03\x00\x89\x00", "warning"),  # server busy
+        (5, b"\x20\x03\x00\x87\x00", "error"),  # not authorized
+        ("3.1.1", b"\x20\x02\x00\x03", "warning"),  # server unavailable
+        ("3.1.1", b"\x20\x02\x00\x04", "error"),  # bad user name or password
+    ],
+)
+async def test_a_broker_that_has_too_much_to_do_wakes_nobody(version: Version, answer: bytes, level: str) -> None:
+    """It is a warning, and so are others that pass; what a person must change is an error. Each is told once."""
+
+    async def connack(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.write(answer)
+        await reader.read()  # until it hangs up
+        writer.close()
+        hung_up.append(True)
+
+    hung_up: list[bool] = []
+    async with await asyncio.start_server(connack, "127.0.0.1", 0) as server:
+        source = source_at(server.sockets[0].getsockname()[1], version=version)
+        with capture_logs() as logs:
+            async with running(source, open_intake()):
+                await until(lambda: len(hung_up) == 2)
+            assert "refuses us" in logs[0]["detail"]
+    assert [each["log_level"] for each in logs if each["event"] == "source.disconnected"] == [level]
 
 
 async def test_a_refused_topic_is_told_and_the_others_are_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.kit.secret import Secret
-from watcher.sources.mqtt_connection_errors import BrokerRefusedError, BrokerUnavailableError, sentence
+from watcher.sources.mqtt_connection_errors import BrokerUnavailableError, refused, unavailable
 from watcher.sources.mqtt_connection_waiting import Waiting, hang_up
 
 if TYPE_CHECKING:
@@ -116,9 +116,9 @@ class Connection:
             async with asyncio.timeout(self._broker.timeout_seconds):
                 await self._client.__aenter__()
         except aiomqtt.MqttCodeError as error:
-            raise BrokerRefusedError(f"{self._where} refuses us: {error.rc}") from error
+            raise refused(self._where, error.rc) from error
         except (aiomqtt.MqttError, TimeoutError) as error:
-            raise BrokerUnavailableError(self._sentence(error)) from error
+            raise self._unavailable(error) from error
         self._is_open = True
 
     async def subscribe(self, topics: Sequence[str]) -> Mapping[str, str]:
@@ -140,7 +140,7 @@ class Connection:
             async with asyncio.timeout(self._broker.timeout_seconds):
                 granted = await self._client.subscribe(wanted)
         except (aiomqtt.MqttError, TimeoutError) as error:
-            raise BrokerUnavailableError(self._sentence(error)) from error
+            raise self._unavailable(error) from error
         codes = [(code, code) if isinstance(code, int) else (code.value, code) for code in granted]
         return {topic: str(name) for topic, (code, name) in zip(topics, codes, strict=True) if code >= FAILURE}
 
@@ -157,7 +157,7 @@ class Connection:
                 if self._paho.socket() is not None:  # else it cannot be acknowledged, and comes again
                     yield _message(received)
         except aiomqtt.MqttError as error:
-            raise BrokerUnavailableError(self._sentence(error)) from error
+            raise self._unavailable(error) from error
 
     def acknowledge(self, message: Message) -> None:
         """PUBACK, to be called in the order of `messages`. Spec: MQTT 5.0 section 4.6. With QoS 0 it only makes room."""
@@ -198,8 +198,8 @@ class Connection:
 
         self._paho.on_connect = on_connect
 
-    def _sentence(self, error: Exception) -> str:
-        return sentence(error, where=self._where, complaint=self._complaint.text, timeout_seconds=self._broker.timeout_seconds)
+    def _unavailable(self, error: Exception) -> BrokerUnavailableError:
+        return unavailable(error, where=self._where, complaint=self._complaint.text, timeout_seconds=self._broker.timeout_seconds)
 
 
 class _Complaint(logging.Handler):

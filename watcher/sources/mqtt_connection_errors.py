@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 from watcher.sources.protocol import SourceError
 
@@ -10,15 +11,27 @@ from watcher.sources.protocol import SourceError
 NOT_YET_VALID = 9
 EXPIRED = 10
 UNKNOWN_ISSUER = (18, 19, 20)
+# What OpenSSL says of a connection that simply ended.
+CUT_OFF = frozenset({None, "UNEXPECTED_EOF_WHILE_READING"})
 # Spec: MQTT 5.0 section 3.14.2.1.
 UNSPECIFIED = 0x80
 SESSION_TAKEN_OVER = 0x8E
+# Of a CONNACK: server unavailable, server busy, quota exceeded, connection rate exceeded. Spec: MQTT 5.0 section 3.2.2.2; paho
+# gives those of 3.1.1 the same numbers.
+NOT_NOW = frozenset({0x88, 0x89, 0x97, 0x9F})
 
 
 class BrokerUnavailableError(SourceError):
     """The broker cannot be reached, or is gone."""
 
     reason = "broker-unavailable"
+
+
+class BrokerTlsError(BrokerUnavailableError):
+    """One of us does not trust the other's certificate, or there is no TLS at that port."""
+
+    reason = "broker-tls"
+    for_a_person = True
 
 
 class BrokerRefusedError(SourceError):
@@ -33,6 +46,19 @@ class TopicRefusedError(SourceError):
 
     reason = "subscription-refused"
     for_a_person = True
+
+
+def refused(where: str, code: Any) -> SourceError:
+    """What a CONNACK's reason code means for us; `code` is paho's."""
+    kind = BrokerUnavailableError if getattr(code, "value", code) in NOT_NOW else BrokerRefusedError
+    return kind(f"{where} refuses us: {code}")
+
+
+def unavailable(error: Exception, *, where: str, complaint: str, timeout_seconds: float) -> BrokerUnavailableError:
+    """No connection, or no more; what to say of it is in `sentence`."""
+    handshakes = [each for each in _chain(error) if isinstance(each, ssl.SSLError) and getattr(each, "reason", None) not in CUT_OFF]
+    kind = BrokerTlsError if handshakes else BrokerUnavailableError
+    return kind(sentence(error, where=where, complaint=complaint, timeout_seconds=timeout_seconds))
 
 
 def sentence(error: Exception, *, where: str, complaint: str, timeout_seconds: float) -> str:
