@@ -112,6 +112,7 @@ async def test_every_event_is_listed_with_its_fate(bench: BacklogBench) -> None:
         ("duplicate", "joined", "v2", A),
         ("accepted", "", "v1", A),
     ]
+    assert [(row.excerpt[:2], row.body_bytes) for row in rows[:2]] == [(b"{{", 9999), (b"", 0)]
     assert rows[-1].received_at == bench.clock() - timedelta(seconds=1)
     assert (rows[-1].source, rows[-1].registry, rows[-1].repository) == ("main", HOST, APP)
     assert [row.id for row in await bench.backlog.events(before_id=rows[1].id, limit=1)] == [rows[2].id]

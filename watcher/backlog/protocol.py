@@ -183,7 +183,8 @@ class EventRow:
     """One line of the inbox, for people.
 
     `job_state` is that of its job: waiting, leased, done or dead, '' where there is none (any more); `job_reason` is the result
-    of a job that is done, and else why it waits or died.
+    of a job that is done, and else why it waits or died. `excerpt` is the beginning of the body of a rejected event, which had
+    `body_bytes`.
     """
 
     id: int
@@ -198,6 +199,8 @@ class EventRow:
     job_id: str | None
     job_state: str = ""
     job_reason: str = ""
+    excerpt: bytes = b""
+    body_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,8 @@ _REPLAY = """UPDATE job SET state = 'waiting', attempts = 0, outside = 0, outsid
 _DELETED = """SELECT tag, digest FROM event WHERE registry = ? AND repository = ? AND put_at > ? AND reason = 'delete'"""
 _DEPTH = "SELECT lane, state, count(*), min(put_at) FROM job WHERE state IN ('waiting', 'leased', 'dead') GROUP BY lane, state"
 _EVENTS = """SELECT event.id, event.source, event.received_at, fate, event.reason, event.registry, event.repository, event.tag,
-    event.digest, job_id, coalesce(state, '') AS job_state, coalesce(job.reason, '') AS job_reason
+    event.digest, job_id, coalesce(state, '') AS job_state, coalesce(job.reason, '') AS job_reason,
+    coalesce(excerpt, x'') AS excerpt, coalesce(body_bytes, 0) AS body_bytes
     FROM event LEFT JOIN job ON job.id = event.job_id WHERE {} ORDER BY event.id DESC LIMIT ?"""
 _BEFORE = _EVENTS.format("event.id < ?")
 _NAMING = _EVENTS.format("event.registry = ? AND event.repository = ? AND (event.tag = ? OR event.digest = ?)")

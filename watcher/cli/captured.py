@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from watcher.cli.captured_queue import read_messages
+from watcher.cli.captured_queue import published, read_messages
 from watcher.dialects.protocol import Delivery, lower_headers
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host
@@ -16,6 +16,8 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_HEADERS = 200
 # How a captured MQTT message begins. Its properties have the names of MQTT 5.0 section 3.3.2.3, in lower case here.
 PUBLISH = "PUBLISH"
+TOPIC = "topic name"
+RETAIN = "retain"
 CONTENT_TYPE = "content type"
 USER_PROPERTY = "user property"
 
@@ -37,7 +39,7 @@ def read_deliveries(file: Path, registry: Host) -> Sequence[Delivery]:
         return [_request(content, file, registry)]
     if content.startswith((f"{PUBLISH}\n".encode(), f"{PUBLISH}\r\n".encode())):
         _, properties, payload = _parts(content, file)
-        return [Delivery(registry=registry, headers=_message_headers(properties), body=payload)]
+        return [_published(properties, payload, registry)]
     return read_messages(content, registry) or [Delivery(registry=registry, headers={}, body=content)]
 
 
@@ -54,16 +56,16 @@ def _request(content: bytes, file: Path, registry: Host) -> Delivery:
     return Delivery(registry=registry, headers=lower_headers(fields), body=body, method=method)
 
 
-def _message_headers(properties: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The content type and the user properties, in the form that the HTTP binding gives the attributes of a CloudEvent."""
-    headers: dict[str, str] = {}
-    for name, value in properties:
-        if name == CONTENT_TYPE:
-            headers["content-type"] = value
-        elif name == USER_PROPERTY:
-            key, _, text = value.partition("=")
-            headers[f"ce-{key.lower()}"] = text
-    return headers
+def _published(properties: Sequence[tuple[str, str]], payload: bytes, registry: Host) -> Delivery:
+    one = dict(properties)
+    return published(
+        one.get(TOPIC, ""),
+        payload,
+        registry,
+        retained=one.get(RETAIN) == "1",
+        content_type=one.get(CONTENT_TYPE, ""),
+        properties=[(key, text) for name, value in properties if name == USER_PROPERTY for key, _, text in [value.partition("=")]],
+    )
 
 
 def _parts(content: bytes, file: Path) -> tuple[str, list[tuple[str, str]], bytes]:

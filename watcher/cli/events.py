@@ -1,5 +1,7 @@
-"""`watcher events parse|list`: what a captured payload becomes, and what arrived."""
+"""`watcher events parse|list|replay`: what a captured payload becomes, what arrived, and the same once more."""
 
+import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +13,17 @@ import msgspec
 from watcher.backlog.inbox_json import event_json
 from watcher.backlog.protocol import EventRow
 from watcher.cli.captured import read_deliveries
+from watcher.cli.events_replay import Replay, event_sources
 from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
 from watcher.dialects.catalog import DIALECTS, build_dialect
+from watcher.kit.telemetry import configure_logging
 from watcher.model.errors import ConfigurationError
 from watcher.model.moments import iso
 from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Pushed
 from watcher.model.reference import Host, parse_host
-from watcher.sources.binding import EventSourceSettings, SourceSettings
+from watcher.sources.binding import EventSourceSettings
+from watcher.storage import opened
 
 
 @click.group()
@@ -37,13 +42,15 @@ def parse(dialect: str, registry: str | None, source: str | None, file: Path) ->
     """Show what a captured payload becomes: one JSON object per event and line.
 
     FILE is a body; or `*.http.txt`: request line, headers, blank line, body; or a captured MQTT message: PUBLISH, its properties, a
-    blank line, the payload; or what `aws sqs receive-message` or `gcloud pubsub subscriptions pull --format json` printed.
+    blank line, the payload; or what `aws sqs receive-message`, `gcloud pubsub subscriptions pull --format json` or `mosquitto_sub`
+    with `-F %j`, `-F %J` or `-v` printed, several times after each other too.
     """
     configured = _source(source, dialect) if source or dialect == "generic" else EventSourceSettings(dialect=dialect)
     host = parse_host(registry) if registry else Host(configured.registry)
-    reader, aliases = build_dialect(dialect, configured.mapping), frozenset(configured.aliases)
+    reader = build_dialect(dialect, configured.mapping)
+    bound = configured.delivery({}, b"")
     for delivery in read_deliveries(file, host):
-        for decision in reader.read(replace(delivery, aliases=aliases)):
+        for decision in reader.read(replace(delivery, further=bound.further, aliases=bound.aliases)):
             click.echo(msgspec.json.encode(decision_json(decision)))
 
 
@@ -59,6 +66,41 @@ def list_(output: str, limit: int) -> None:
         as_cells=_cells,
         nothing="No events.",
     )
+
+
+@events.command()
+@click.option("--source", metavar="NAME", help="Take in captured files, as `parse` reads them, as this source would.")
+@click.option("--rejected", is_flag=True, help="Read every rejected event anew that is kept whole: its first 4 KiB are kept.")
+@click.argument("which", metavar="[ID]... | --source NAME FILE...", nargs=-1)
+@config_option
+def replay(source: str | None, which: tuple[str, ...], *, rejected: bool) -> None:
+    """Take events in once more: by the running daemon they are judged within a second, else when it is started.
+
+    A rejected event is read again, by the configuration of now; the image of any other is judged again.
+    """
+    if sum((bool(which), rejected)) != 1 or (source and rejected):
+        raise click.UsageError("name IDs, or give --rejected, or --source NAME and files")
+    if source is None and not all(each.isascii() and each.isdecimal() for each in which):
+        raise click.UsageError("an ID is a number of `watcher events list`; for files name their --source")
+    configure_logging(level="error", stream=sys.stderr)
+    _, settings = required_settings()
+
+    async def replayed() -> Replay:
+        async with opened(settings.store, read_only=False) as storage:
+            again = Replay(storage=storage, sources=event_sources(settings))
+            if source is not None:
+                await again.files(source, map(Path, which))
+            elif rejected:
+                await again.rejected()
+            else:
+                await again.events(map(int, dict.fromkeys(which)))
+            return again
+
+    again = asyncio.run(replayed())
+    counts = again.counts
+    click.echo(", ".join(f"{counts[fate]} {fate}" for fate in ("accepted", "duplicates", "ignored", "rejected")))
+    if again.cut:
+        click.echo(f"{again.cut} rejected events are not kept whole: let their sender send them again", err=True)
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
@@ -88,10 +130,9 @@ def _source(name: str | None, dialect: str) -> EventSourceSettings:
             "--dialect generic: name with -c FILE --source NAME the source whose `mapping` says where the fields are"
         )
     path, settings = required_settings()
-    sources: Sequence[SourceSettings] = settings.sources
-    for source in sources:
-        if isinstance(source, EventSourceSettings) and (source.name, source.dialect) == (name, dialect):
-            return source
+    source = event_sources(settings).get(name)
+    if source is not None and source.dialect == dialect:
+        return source
     raise ConfigurationError(f"{path}: no source {name!r} of dialect {dialect}")
 
 

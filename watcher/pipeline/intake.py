@@ -71,6 +71,25 @@ class DurableIntake:
         shaken = next((each for each in decisions if isinstance(each, Handshake)), None)
         return replace(accepted, handshake=shaken) if shaken else accepted
 
+    async def again(self, source: str, delivery: Delivery) -> Accepted:
+        """Take in what an operator wants read anew, though it arrived before: nothing of it counts as a repetition.
+
+        Raises:
+            RetryableError: nothing of it was kept.
+        """
+        arrivals = self._arrivals(source, delivery, self._decide(source, delivery))
+        return await self._take(source, [_renewed(each) for each in arrivals], await self._looks_again(arrivals))
+
+    async def pushed_again(self, source: str, pushes: Sequence[Push]) -> Accepted:
+        """Take in images that an operator wants judged anew, as if they had been pushed now.
+
+        Raises:
+            RetryableError: nothing of it was kept.
+        """
+        now = self.clock()
+        arrivals = [Arrival(source=source, decision=Pushed(push=each), delivery_key=None, received_at=now) for each in pushes]
+        return await self._take(source, [_renewed(each) for each in arrivals])
+
     async def found(self, source: str, pushes: Sequence[Push]) -> Accepted:
         """Take in what a sweep found: images that nobody told us of, or that have no verdict any more.
 
@@ -195,6 +214,10 @@ def _is_one_of(arrival: Arrival, ours: frozenset[str]) -> bool:
 def _ignored(arrival: Arrival) -> Arrival:
     event_id = _event_id(arrival.decision)
     return replace(arrival, decision=Ignored(reason="published-by-us", event_id=event_id), wait_seconds=0.0)
+
+
+def _renewed(arrival: Arrival) -> Arrival:
+    return replace(arrival, delivery_key=f"again:{uuid4().hex}")
 
 
 def _excerpt(delivery: Delivery) -> dict[str, Any]:

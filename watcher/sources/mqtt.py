@@ -175,10 +175,10 @@ class MqttSource:
         )
 
     def _delivery(self, message: Message) -> Delivery:
-        return self._settings.bounded_delivery(_headers(message), message.payload, limit_bytes=self._max_payload_bytes)
+        return self._settings.bounded_delivery(headers_of(message), message.payload, limit_bytes=self._max_payload_bytes)
 
 
-def _headers(message: Message) -> Mapping[str, str]:
+def headers_of(message: Message) -> Mapping[str, str]:
     """A user property is a header of its name, and the attribute of a CloudEvent in the form that HTTP gives it.
 
     That form is quoted, MQTT's is not. What the protocol says stands above what the publisher calls alike.

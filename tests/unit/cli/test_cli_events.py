@@ -190,10 +190,11 @@ def test_generic_needs_a_source_with_a_mapping(watcher: Run, tmp_path: Path, arg
 
 
 def test_a_captured_mqtt_message_is_taken_apart(tmp_path: Path) -> None:
-    """Its content type and its user properties become what the HTTP binding of CloudEvents has; the rest is the broker's."""
+    """Its source would hand it over with the same headers."""
     path = tmp_path / "publish.txt"
     path.write_bytes(b"PUBLISH\nTopic Name: a/b\nQoS: 1\nContent Type: application/json\nUser Property: id=a=b:c\n\n{}\n")
-    expected = Delivery(registry=Host("r"), headers={"content-type": "application/json", "ce-id": "a=b:c"}, body=b"{}\n")
+    headers = {"content-type": "application/json", "id": "a=b:c", "ce-id": "a=b:c", "mqtt-topic": "a/b", "mqtt-retain": "0"}
+    expected = Delivery(registry=Host("r"), headers=headers, body=b"{}\n")
     assert read_deliveries(path, Host("r")) == [expected]
 
 
@@ -243,6 +244,61 @@ def test_what_was_read_from_a_queue_is_its_messages(tmp_path: Path) -> None:
         assert read_deliveries(tmp_path / "captured.json", Host("r")) == expected
 
 
+# As mosquitto_sub 2.0.11 prints them; a broker hands on user properties of one name twice.
+PRINTED = (
+    '{"tst":"2026-11-29T08:21:04.726671Z+0000","topic":"registry/a","qos":1,"retain":0,"payloadlen":22,"mid":1,'
+    '"properties":{"content-type":"application/cloudevents+json","user-properties":{"type":"com.x","type":"b%","id":"1"}},'
+)
+
+
+@pytest.mark.parametrize(
+    ("printed", "payload"),
+    [
+        (PRINTED + r'"payload":"{\n \"a\": \"\u00e9\", \"b\": 1e400}"}' + "\n", '{\n "a": "é", "b": 1e400}'),
+        (PRINTED + '"payload":{"a":"é","b":null}}\n', '{"a":"é","b":null}'),
+    ],
+)
+def test_what_mosquitto_sub_printed_is_its_messages(tmp_path: Path, printed: str, payload: str) -> None:
+    """With -F %j or %J, as the source would hand each over; %J has changed numbers, and %j nothing."""
+    headers = {
+        "type": "b%",
+        "ce-type": "b%25",
+        "id": "1",
+        "ce-id": "1",
+        "content-type": "application/cloudevents+json",
+        "mqtt-topic": "registry/a",
+        "mqtt-retain": "0",
+    }
+    size = len(payload.encode())
+    (tmp_path / "captured").write_text(printed.replace('"payloadlen":22', f'"payloadlen":{size}') * 2)
+    expected = Delivery(registry=Host("r"), headers=headers, body=payload.encode())
+    assert read_deliveries(tmp_path / "captured", Host("r")) == [expected] * 2
+
+
+def test_a_payload_that_was_cut_is_said(tmp_path: Path) -> None:
+    """What is no text ends for mosquitto_sub at its first zero."""
+    (tmp_path / "captured").write_text(PRINTED + '"payload":"x"}\n')
+    with pytest.raises(ConfigurationError, match="registry/a has 22 bytes, of which 1 were captured"):
+        read_deliveries(tmp_path / "captured", Host("r"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_topics_with_payloads_are_messages(tmp_path: Path, end: str) -> None:
+    """As with -v, where a payload may have several lines; it is left as it is."""
+    (tmp_path / "captured").write_bytes(f'a/b {{{end} "é": 1}}{end}c []{end}d {{"e": {{}}}}'.encode())
+    expected = [
+        Delivery(registry=Host("r"), headers={"mqtt-topic": topic, "mqtt-retain": "0"}, body=body.encode())
+        for topic, body in (("a/b", f'{{{end} "é": 1}}'), ("c", "[]"), ("d", '{"e": {}}'))
+    ]
+    assert read_deliveries(tmp_path / "captured", Host("r")) == expected
+
+
+def test_several_calls_may_stand_after_each_other(tmp_path: Path) -> None:
+    """SQS gives ten messages at a time, and a shell appends."""
+    (tmp_path / "captured").write_text(f"{json.dumps({'Messages': [SQS_MESSAGE] * 2})}\n{json.dumps([SQS_MESSAGE])}\n\n")
+    assert len(read_deliveries(tmp_path / "captured", Host("r"))) == 3
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -255,6 +311,10 @@ def test_what_was_read_from_a_queue_is_its_messages(tmp_path: Path) -> None:
         PULLED | {"message": {"data": "{}", "publishTime": "2026-03-01T10:00:04Z"}},
         PULLED | {"message": {"publishTime": "2026-03-01T10:00:04Z", "attributes": [7]}},
         "Messages",
+        SQS_MESSAGE | {"Attributes": 7},
+        SQS_MESSAGE | {"MessageAttributes": {"a": 7}},
+        {"topic": "a", "qos": 1, "payloadlen": 2},
+        {"a": {"b": {}}},
     ],
 )
 def test_what_is_no_list_of_messages_is_a_body(tmp_path: Path, body: object) -> None:
@@ -262,6 +322,26 @@ def test_what_is_no_list_of_messages_is_a_body(tmp_path: Path, body: object) -> 
     (tmp_path / "captured.json").write_text(json.dumps(body))
     expected = Delivery(registry=Host("r"), headers={}, body=json.dumps(body).encode())
     assert read_deliveries(tmp_path / "captured.json", Host("r")) == [expected]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a/b {}\nhello\n",
+        b"a/b {} x\n",
+        b" {}",
+        b"a\x01b {}",
+        b"a/b {",
+        b"{} {}",
+        b"\xff",
+        b"a/b " + b"[" * 10_000,
+        b"[" * 10_000,
+    ],
+)
+def test_what_is_no_messages_is_a_body(tmp_path: Path, content: bytes) -> None:
+    """Its dialect says what is wrong with it."""
+    (tmp_path / "captured").write_bytes(content)
+    assert read_deliveries(tmp_path / "captured", Host("r")) == [Delivery(registry=Host("r"), headers={}, body=content)]
 
 
 def test_every_message_of_a_queue_is_decided(watcher: Run, tmp_path: Path) -> None:
