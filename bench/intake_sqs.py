@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from bench.intake_durable import HOST, event, taken_by
 from bench.intake_turns import Load, Options, Side, apart, server
 from tests.doubles.moto import REGION, isolate_identity
+from tests.doubles.sqs_server import PATH, SqsServer
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_settings import SqsSourceSettings
 
@@ -34,46 +33,18 @@ def measure(side: Side, turn: int, path: Path, options: Options) -> Load:
 
 
 def serve(ready: Callable[[str], None], turn: int, messages: int) -> None:
-    asyncio.run(_serve(ready, turn, messages))
-
-
-async def _serve(ready: Callable[[str], None], turn: int, messages: int) -> None:
-    """A service that only hands out what it has, ten at a time: moto gives a hundred messages a second or two."""
-    system = {"SentTimestamp": "1767225600000", "ApproximateReceiveCount": "1"}
-    waiting: list[dict[str, Any]] = [
-        {
-            "MessageId": f"{number:036}",
-            "ReceiptHandle": f"{number:0200}",
-            "Body": event(turn, number).decode(),
-            "Attributes": system,
-        }
-        for number in range(messages)
-    ]
-
-    async def call(request: web.Request) -> web.Response:
-        asked = await request.json()
-        if request.headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage":
-            if not waiting and asked.get("WaitTimeSeconds"):
-                await asyncio.sleep(0.2)
-            count = asked.get("MaxNumberOfMessages", 1)
-            given, waiting[:] = waiting[-count:], waiting[:-count]
-            return web.json_response({"Messages": given})
-        return web.json_response({"Successful": [{"Id": each["Id"]} for each in asked["Entries"]]})
-
-    app = web.Application()
-    app.add_routes([web.post("/{path:.*}", call)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    ready(f"http://127.0.0.1:{runner.addresses[0][1]}/1/queue")
-    await asyncio.Event().wait()
+    double = SqsServer()
+    double.send(*[event(turn, number) for number in range(messages)])
+    double.start()
+    ready(double.url)
+    threading.Event().wait()
 
 
 def take_bare(url: str, receivers: int) -> float:
     """Seconds from the first messages until the queue is empty."""
     import boto3
 
-    endpoint = url.rpartition("/")[0].rpartition("/")[0]
+    endpoint = url.removesuffix(PATH)
     began: list[float] = []
 
     def drain(client: Any) -> None:
