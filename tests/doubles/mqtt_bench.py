@@ -14,13 +14,14 @@ from paho.mqtt.properties import Properties
 
 from tests.doubles.mosquitto import Mosquitto, start_mosquitto
 from tests.doubles.source_bench import BODY
+from watcher.sources.condition import UNAVAILABLE
 from watcher.sources.mqtt import MqttSource
 from watcher.sources.mqtt_settings import MqttSourceSettings
 from watcher.sources.protocol import Source
 
 CLIENT = "watcher-main"
 TOPIC = "registry/events"
-# A refusal is seen at once, when the source hangs up; these are for a source that says that it does not run, and for any other.
+# A refusal is seen at once, in the source's health; these are for a source that says that it does not run, and for any other.
 ABSENT_SECONDS = 0.3
 GIVE_UP_SECONDS = 20.0
 
@@ -60,8 +61,8 @@ async def renew_session(port: int, client_id: str = CLIENT, topic: str = TOPIC) 
 class MqttBench:
     """News is a message; delivered means that the broker got the source's PUBACK for it.
 
-    MQTT has no refusal: a source that cannot keep a message hangs up without one. What was not delivered is then taken out of its
-    session, as by a sender who gives up, because a broker never does.
+    MQTT has no refusal: a source that cannot store a message keeps it. What was not delivered is then taken out of its session,
+    and the connection with it, as by a sender who gives up, because a broker never does.
     """
 
     def __init__(self) -> None:
@@ -90,7 +91,8 @@ class MqttBench:
 
     async def _is_acknowledged(self, before: int) -> bool:
         """Whether the broker's log says so after position `before`."""
-        absent = self.source.health.problem in {"not started", "stopped"}
+        health = self.source.health
+        absent = health.problem in {"not started", "stopped"}
         try:
             async with asyncio.timeout(ABSENT_SECONDS if absent else GIVE_UP_SECONDS):
                 while True:
@@ -98,7 +100,7 @@ class MqttBench:
                     _, sent, answered = since.partition(f"Sending PUBLISH to {CLIENT} ")
                     if sent and f"Received PUBACK from {CLIENT} " in answered:
                         return True
-                    if sent and (f"Client {CLIENT} disconnected" in answered or f"Client {CLIENT} closed" in answered):
+                    if sent and health.problem.startswith(UNAVAILABLE):
                         return False
                     await asyncio.sleep(0.005)
         except TimeoutError:

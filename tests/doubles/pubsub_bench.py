@@ -9,6 +9,7 @@ from typing import Any
 from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
 from tests.doubles.source_bench import BODY
 from watcher.sources.condition import UNAVAILABLE
+from watcher.sources.patience import HELD_SECONDS
 from watcher.sources.protocol import Source
 from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSourceSettings
@@ -20,10 +21,11 @@ GIVE_UP_SECONDS = 20.0
 DEADLINE_SECONDS = 20.0
 
 
-def source_at(server: PubsubServer, **given: Any) -> PubsubSource:
+def source_at(server: PubsubServer, *, held_seconds: float = HELD_SECONDS, **given: Any) -> PubsubSource:
     """A source named `main` of the double; `given` are further settings."""
     usual: dict[str, Any] = {"name": "main", "registry": "registry.example.com", "subscription": SUBSCRIPTION}
-    return PubsubSource(PubsubSourceSettings(endpoint=server.endpoint, **{**usual, **given}))
+    settings = PubsubSourceSettings(endpoint=server.endpoint, **{**usual, **given})
+    return PubsubSource(settings, held_seconds=held_seconds)
 
 
 async def until(is_true: Callable[[], object]) -> None:
@@ -36,7 +38,7 @@ async def until(is_true: Callable[[], object]) -> None:
 class PubsubBench:
     """News is a message; delivered means that it was acknowledged.
 
-    What was not stored is given back and comes again. It is taken away then, as by a sender who gives up.
+    What was not stored is given back, by this source at once, and comes again. It is taken away then, as by a sender who gives up.
     """
 
     def __init__(self) -> None:
@@ -47,7 +49,7 @@ class PubsubBench:
     async def open(self) -> AsyncIterator["PubsubBench"]:
         self.server.start()
         try:
-            self.source = source_at(self.server)
+            self.source = source_at(self.server, held_seconds=0)
             yield self
         finally:
             self.server.kill()

@@ -12,6 +12,7 @@ from unittest import mock
 
 from tests.doubles.moto import MotoQueue, isolate_identity, shared_moto
 from tests.doubles.source_bench import BODY
+from watcher.sources.patience import HELD_SECONDS
 from watcher.sources.protocol import Source
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_settings import SqsSourceSettings
@@ -21,7 +22,7 @@ ABSENT_SECONDS = 0.1
 DEADLINE_SECONDS = 20.0
 
 
-def source_at(queue: MotoQueue, **given: Any) -> SqsSource:
+def source_at(queue: MotoQueue, *, held_seconds: float = HELD_SECONDS, **given: Any) -> SqsSource:
     """A source named `main` of a queue in moto; `given` are further settings.
 
     It polls for a second only: moto goes on with a poll whose client has hung up, and takes a message for it. What it gave out in
@@ -30,7 +31,7 @@ def source_at(queue: MotoQueue, **given: Any) -> SqsSource:
     """
     usual: dict[str, Any] = {"name": "main", "region": "eu-west-1", "registry": "registry.example.com", "wait": "1s"}
     usual |= {"visibility_timeout": "5s", "receivers": 1}
-    return SqsSource(SqsSourceSettings(queue_url=queue.url, **{**usual, **given}))
+    return SqsSource(SqsSourceSettings(queue_url=queue.url, **{**usual, **given}), held_seconds=held_seconds)
 
 
 async def until(is_true: Callable[[], object]) -> None:
@@ -51,8 +52,8 @@ async def until_counts(queue: MotoQueue, *expected: tuple[int, int]) -> None:
 class SqsBench:
     """News is a message; delivered means that it was deleted from the queue.
 
-    SQS has no refusal: what was not stored comes again. This queue gives each message out once, so that one which was refused
-    becomes a dead letter, as of a sender who gives up.
+    SQS has no refusal: what was not stored is kept, and then comes again. This source keeps nothing, and this queue gives each
+    message out once, so that one which was refused becomes a dead letter, as of a sender who gives up.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class SqsBench:
         assert self._queue.dead_letters is not None
         self._dead_letters = self._queue.dead_letters
         with tempfile.TemporaryDirectory() as directory, mock.patch.dict(os.environ, isolate_identity(Path(directory))):
-            self.source = source_at(self._queue)
+            self.source = source_at(self._queue, held_seconds=0)
             yield self
             await asyncio.to_thread(self._queue.delete)
 

@@ -215,7 +215,7 @@ async def test_a_message_that_is_never_stored_becomes_a_dead_letter(moto: Moto) 
     queue = await asyncio.to_thread(lambda: moto.queue(max_receives=2))
     assert queue.dead_letters is not None
     intake = ChoosyIntake(refused=b"poison")
-    source = source_at(queue)
+    source = source_at(queue, held_seconds=0)
     async with listening(source, intake, connected=True):
         await send(queue, b"poison", b"good")
         await until(lambda: b"good" in intake.attempts)
@@ -228,8 +228,9 @@ async def test_a_message_that_is_never_stored_becomes_a_dead_letter(moto: Moto) 
     assert [each["Body"] for each in await asyncio.to_thread(queue.dead_letters.receive)] == ["poison"]
 
 
-async def test_an_outage_of_the_store_loses_nothing(queue: MotoQueue) -> None:
-    """Everything comes again until it could be stored, and the reason is told meanwhile."""
+async def test_an_outage_of_the_store_loses_nothing(moto: Moto) -> None:
+    """Everything is kept until it could be stored, though the queue would give it out once only; the reason is told meanwhile."""
+    queue = await asyncio.to_thread(lambda: moto.queue(max_receives=1))
     intake = RecordingIntake(broken=True)
     intake.gate.set()
     source = source_at(queue)

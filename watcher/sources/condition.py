@@ -35,6 +35,11 @@ class Condition:
         """Whether the other side brought news, or said that there was none, when it was asked last."""
         return not self._hearing
 
+    @property
+    def stores(self) -> bool:
+        """Whether the last delivery was put on disk."""
+        return not self._storing
+
     @contextmanager
     def listening(self, problem: str = "connecting") -> Iterator[None]:
         """From the start to the end of a source; `problem` is why it hears nothing yet."""

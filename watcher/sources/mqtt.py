@@ -1,12 +1,13 @@
 """News by MQTT: any dialect's events as the payloads of messages on a topic.
 
-A message is acknowledged once it is on disk. One that could not be put there is left unacknowledged, and because a broker sends it
-again only to a client that comes back, the connection is given up and made anew.
+A message is acknowledged once it is on disk. One that cannot be put there is kept, and so is everything that comes after it at the
+broker: it gives nobody else what it has sent to us, and sends it again only over another connection.
 
 Spec: MQTT 5.0, MQTT 3.1.1; CloudEvents MQTT binding 1.0.2.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 
 import structlog
@@ -16,12 +17,13 @@ from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds, size_bytes
-from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.errors import ConfigurationError
 from watcher.sources.condition import Condition
 from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
 from watcher.sources.mqtt_connection_errors import TopicRefusedError
 from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSourceSettings, is_shared
 from watcher.sources.mqtt_tls import tls_context
+from watcher.sources.patience import Patience
 from watcher.sources.protocol import Intake, SourceError
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,7 @@ class MqttSource:
         self.health = self._condition.health
         self._settings = settings
         self._max_payload_bytes = size_bytes(settings.max_payload)
+        self._patience = Patience(self._condition, math.inf)
         self._failures = 0
         self._has_connected = False
         self._broker()  # what a person must change is said at the start
@@ -61,10 +64,12 @@ class MqttSource:
                 problem = await self._listen(intake)
                 if loop.time() - started > GOOD_SECONDS:
                     self._failures = 0
-                await self._wait_after(problem)
+                self._condition.heard_nothing(problem)
+                self._failures += 1
+                await asyncio.sleep(BACKOFF.after(self._failures))
 
-    async def _listen(self, intake: Intake) -> RetryableError | ConfigurationError:
-        """Take messages in until the connection or intake fails; returns how.
+    async def _listen(self, intake: Intake) -> SourceError | ConfigurationError:
+        """Take messages in until the connection is lost; returns how.
 
         A file that was readable at the start, and is not now, is being replaced.
         """
@@ -75,26 +80,22 @@ class MqttSource:
                 self._note_session(connection)
                 group.create_task(self._subscribe(connection), name=f"mqtt-subscribe:{self.name}")
                 await self._take_all(connection, intake, group)
-        except* (RetryableError, ConfigurationError) as failed:
+        except* (SourceError, ConfigurationError) as failed:
             problem = failed
         while isinstance(problem, BaseExceptionGroup):
             problem = problem.exceptions[0]
-        assert isinstance(problem, (RetryableError, ConfigurationError)), "a listener that stops quietly is an outage"
+        assert isinstance(problem, (SourceError, ConfigurationError)), "a listener that stops quietly is an outage"
         return problem
 
     async def _take_all(self, connection: Connection, intake: Intake, group: asyncio.TaskGroup) -> None:
-        """Store up to `receive_maximum` messages at once: they then share a commit. Acknowledge in the order they came.
-
-        One that cannot be stored ends it after those before it were acknowledged.
-        """
+        """Store up to `receive_maximum` messages at once: they then share a commit. Acknowledge in the order they came."""
         free = asyncio.Semaphore(self._settings.receive_maximum)
-        order: asyncio.Queue[tuple[Message, asyncio.Task[RetryableError | None]]] = asyncio.Queue()
+        order: asyncio.Queue[tuple[Message, asyncio.Task[None]]] = asyncio.Queue()
 
         async def acknowledge() -> None:
             while True:
                 message, stored = await order.get()
-                if (error := await stored) is not None:
-                    raise error
+                await stored
                 connection.acknowledge(message)
                 self._failures = 0
                 free.release()
@@ -105,20 +106,10 @@ class MqttSource:
             order.put_nowait((message, group.create_task(self._store(message, intake), name=f"mqtt-store:{self.name}")))
             await free.acquire()
 
-    async def _store(self, message: Message, intake: Intake) -> RetryableError | None:
-        """Returns why it is not stored, when the broker can send it again."""
+    async def _store(self, message: Message, intake: Intake) -> None:
         delivery = self._delivery(message)
-        while True:
-            try:
-                await intake(self.name, delivery)
-            except RetryableError as error:
-                if message.qos > 0:
-                    return error
-                self._condition.postponed(error)
-                await asyncio.sleep(BACKOFF.first_seconds)  # nobody else has it
-            else:
-                self._condition.stored()
-                return None
+        await self._patience.stored(lambda: intake(self.name, delivery))
+        self._condition.stored()
 
     async def _subscribe(self, connection: Connection) -> None:
         """Until every topic is granted. Those that are need not wait for the others."""
@@ -129,14 +120,6 @@ class MqttSource:
             await asyncio.sleep(BACKOFF.after(attempt + 1))
             topics, attempt = tuple(refused), attempt + 1
         self._condition.heard(host=self._settings.host, session_present=connection.session_present)
-
-    async def _wait_after(self, problem: RetryableError | ConfigurationError) -> None:
-        self._failures += 1
-        if isinstance(problem, SourceError | ConfigurationError):
-            self._condition.heard_nothing(problem)
-        else:
-            self._condition.postponed(problem)  # we hung up
-        await asyncio.sleep(BACKOFF.after(self._failures))
 
     def _note_session(self, connection: Connection) -> None:
         """A session that is gone took with it what was published meanwhile, which a sweep may find."""

@@ -1,7 +1,7 @@
 """News by Google Pub/Sub: any dialect's events as the data of messages, read by streaming pull.
 
-A message is acknowledged once it is on disk. One that could not be put there is given back, and so is everything that is under way
-when the source ends.
+A message is acknowledged once it is on disk. One that cannot be put there is kept for some minutes and then given back, as is
+everything that is under way when the source ends.
 
 Permissions: roles/pubsub.subscriber on the subscription.
 """
@@ -17,13 +17,14 @@ from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
 from watcher.sources.condition import Condition
+from watcher.sources.patience import HELD_SECONDS, Patience
 from watcher.sources.protocol import Intake, SourceError
 from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.sources.pubsub_stream import Message, Stream, connect
 from watcher.sources.pubsub_stream_client import Address
 from watcher.sources.pubsub_stream_client_errors import UnsettledError
 
-# Between two streams, and between two attempts to store.
+# Between two streams.
 BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # A stream that stood this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
@@ -38,13 +39,13 @@ class PubsubSource:
         ConfigurationError: the file of credentials cannot be read (on construction).
     """
 
-    def __init__(self, settings: PubsubSourceSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: PubsubSourceSettings, *, clock: Clock = utc_now, held_seconds: float = HELD_SECONDS) -> None:
         self.name = settings.name or settings.dialect
         self._condition = Condition(self.name, clock)
         self.health = self._condition.health
         self._settings = settings
         self._max_payload_bytes = size_bytes(settings.max_payload)
-        self._refusals, self._round_ends = 0, 0.0
+        self._patience = Patience(self._condition, held_seconds)
         if settings.credentials_file:
             try:
                 Path(settings.credentials_file).read_bytes()
@@ -98,32 +99,18 @@ class PubsubSource:
         await stream.falls()
 
     async def _take(self, message: Message, stream: Stream, intake: Intake) -> None:
-        """Store and acknowledge, or give back after a while. Messages are stored at the same time: they then share a commit."""
+        """Store and acknowledge, or give back. Messages are stored at the same time: they then share a commit."""
+        delivery = self._delivery(message)
         try:
-            await intake(self.name, self._delivery(message))
-        except RetryableError as error:
-            await asyncio.sleep(self._refused(error))
+            await self._patience.stored(lambda: intake(self.name, delivery))
+        except RetryableError:
             stream.give_back(message)
             return
-        self._refusals = 0
         self._condition.stored(message.published_at)
-        failed = await stream.acknowledge(message)
-        if failed:
+        if failed := await stream.acknowledge(message):
             self._condition.unsettled(UnsettledError(f"{self._settings.subscription}: {failed}"), message_id=message.id)
         else:
             self._condition.settled()
-
-    def _refused(self, error: RetryableError) -> float:
-        """For how many seconds to keep what was refused.
-
-        All that is refused meanwhile is given back together: every delivery brings a message nearer to the dead letters.
-        """
-        now = asyncio.get_running_loop().time()
-        if now >= self._round_ends:
-            self._refusals += 1
-            self._round_ends = now + BACKOFF.after(self._refusals)
-        self._condition.postponed(error)
-        return self._round_ends - now
 
     def _delivery(self, message: Message) -> Delivery:
         return self._settings.bounded_delivery(headers_of(message), message.data, limit_bytes=self._max_payload_bytes)

@@ -1,7 +1,7 @@
 """News from a queue of Amazon SQS: any dialect's events as the bodies of messages.
 
-A message is deleted once it is on disk. One that could not be put there comes again, until its queue's redrive policy makes a
-dead letter of it; what becomes of that is not ours.
+A message is deleted once it is on disk. One that cannot be put there is kept for some minutes, while few others are received; then
+it comes again, until its queue's redrive policy makes a dead letter of it. What becomes of that is not ours.
 
 Permissions: sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility; kms:Decrypt on the key of an encrypted queue.
 """
@@ -16,6 +16,7 @@ from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
 from watcher.model.moments import iso
 from watcher.sources.condition import Condition
+from watcher.sources.patience import HELD_SECONDS, Patience
 from watcher.sources.protocol import Intake
 from watcher.sources.sqs_queue import Queue
 from watcher.sources.sqs_queue_client import BATCH, Address, Message
@@ -24,8 +25,8 @@ from watcher.sources.sqs_settings import SqsSourceSettings
 
 # Between two polls that failed.
 BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
-# Between two attempts to store something, while nothing can be: every attempt brings a message nearer to the dead letters.
-STORE_BACKOFF = Backoff(first_seconds=0.5, longest_seconds=10.0)
+# Between two polls while nothing can be stored: each message that comes is nearer to the dead letters.
+TRIAL_SECONDS = 2.0
 # Between two polls without a message: not everything that speaks SQS waits as it is asked to.
 LEAST_POLL_SECONDS = 0.2
 
@@ -33,16 +34,15 @@ LEAST_POLL_SECONDS = 0.2
 class SqsSource:
     """One queue."""
 
-    def __init__(self, settings: SqsSourceSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: SqsSourceSettings, *, clock: Clock = utc_now, held_seconds: float = HELD_SECONDS) -> None:
         self.name = settings.name or settings.dialect
         self._condition = Condition(self.name, clock)
         self.health = self._condition.health
         self._settings = settings
-        self._refusals = 0  # rounds in a row in which nothing could be stored
+        self._patience = Patience(self._condition, held_seconds)
 
     async def run(self, intake: Intake) -> None:
         """Listen until cancelled; stops within a second, even in the middle of a poll."""
-        self._refusals = 0
         settings = self._settings
         address = Address(
             url=settings.queue_url,
@@ -69,9 +69,9 @@ class SqsSource:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            is_trial = self._refusals > 0
+            is_trial = not self._condition.stores
             if is_trial:
-                await asyncio.sleep(STORE_BACKOFF.after(self._refusals))
+                await asyncio.sleep(TRIAL_SECONDS)
             started = loop.time()
             try:
                 # A poll that waits says nothing until there is a message: the first after a failure does not.
@@ -86,23 +86,16 @@ class SqsSource:
             if not messages:
                 await asyncio.sleep(max(0.0, LEAST_POLL_SECONDS - (loop.time() - started)))
             for message in messages:
-                if not is_trial:
-                    group.create_task(self._store(message, queue, intake), name=f"sqs-store:{self.name}")
-                    continue
-                await self._store(message, queue, intake)
-                if self._refusals:
-                    self._refusals += 1
+                group.create_task(self._store(message, queue, intake), name=f"sqs-store:{self.name}")
 
     async def _store(self, message: Message, queue: Queue, intake: Intake) -> None:
+        delivery = self._delivery(message)
         try:
-            await intake(self.name, self._delivery(message))
-        except RetryableError as error:
+            await self._patience.stored(lambda: intake(self.name, delivery))
+        except RetryableError:
             queue.refused(message)
-            self._refusals = max(1, self._refusals)  # those of one batch are one
-            self._condition.postponed(error)
             return
         queue.stored(message)
-        self._refusals = 0
         self._condition.stored(message.sent_at)
 
     def _delivery(self, message: Message) -> Delivery:

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 # A source stops within a second: the poll's thread notices its closed connection in milliseconds, the rest is one call each.
 HANG_UP_SECONDS = 0.3
 GIVE_BACK_SECONDS = 0.6
-# A refused message stays away 0, 1, 3, 7, … seconds. A queue that dead-letters at the fiftieth receipt then sits out ten hours.
+# A refused message stays away 0, 1, 3, 7, … seconds.
 LONGEST_AWAY_SECONDS = 900
 # What cannot be settled is tried again this often, within some 15 s. Then it comes again by itself, and is a duplicate.
 SETTLE_ATTEMPTS = 5

@@ -12,16 +12,17 @@ import msgspec
 import structlog
 
 from watcher.dialects.protocol import Delivery, lower_headers
+from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.seldom import Seldom
 from watcher.model.errors import RetryableError
 from watcher.sources.condition import Condition
+from watcher.sources.patience import Patience
 from watcher.sources.protocol import Accepted, Body, BodyUnreadError, HookRequest, Intake, Reply
 from watcher.sources.webhook_auth import HeaderDoorman
 from watcher.sources.webhook_fetch import fetch
 from watcher.sources.webhook_oidc import TokenDoorman
-from watcher.sources.webhook_patience import Patience
 from watcher.sources.webhook_senders import SENDERS, Sender, is_unknown_format, payload_of
 from watcher.sources.webhook_settings import (
     BasicAuth,
@@ -40,6 +41,10 @@ from watcher.sources.webhook_sns import SnsDoorman
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 1
+# A sender that waits for its answer is answered soon after there is one. Each holds the body of its request in memory; whoever
+# comes beyond is told at once.
+PAUSES = Backoff(first_seconds=0.25, longest_seconds=0.25)
+MAX_WAITING = 64
 JSON = {"Content-Type": "application/json"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
@@ -84,6 +89,8 @@ class WebhookSource:
         waits_seconds: float | None = None,
     ) -> None:
         self.name = settings.name or settings.dialect
+        self._condition = Condition(self.name, clock)
+        self.health = self._condition.health
         self._settings = settings
         self._sender = SENDERS.get(settings.dialect, Sender())
         self._doormen = _doormen(settings.auth, self._sender, clock)
@@ -92,9 +99,8 @@ class WebhookSource:
         self._intake: Intake | None = None
         self._said_previous = False
         self._seldom = Seldom()
-        self._patience = Patience(self._sender.waits_seconds if waits_seconds is None else waits_seconds)
-        self._condition = Condition(self.name, clock)
-        self.health = self._condition.health
+        waits_seconds = self._sender.waits_seconds if waits_seconds is None else waits_seconds
+        self._patience = Patience(self._condition, waits_seconds, pauses=PAUSES, most_waiting=MAX_WAITING)
 
     async def run(self, intake: Intake) -> None:
         """Take requests until cancelled; before and after that they are answered 503, which every sender repeats."""
@@ -149,7 +155,6 @@ class WebhookSource:
         except StoppedError:
             return _unavailable(closes=not body.ended)
         except RetryableError as error:
-            self._condition.postponed(error)
             return _unavailable(error, closes=not body.ended)
         self._condition.stored()
         return replace(self._reply(request, result), closes=not body.ended)

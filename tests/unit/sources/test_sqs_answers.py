@@ -18,6 +18,7 @@ from tests.doubles.moto import isolate_identity
 from tests.doubles.scripted_server import scripted_server
 from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import until
+from watcher.sources.patience import HELD_SECONDS
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_queue import LONGEST_AWAY_SECONDS, away_seconds
 from watcher.sources.sqs_queue_client import Address, SqsClient
@@ -88,9 +89,9 @@ async def service() -> AsyncIterator[Service]:
         service.over.set()
 
 
-def source_of(url: str, **given: Any) -> SqsSource:
+def source_of(url: str, *, held_seconds: float = HELD_SECONDS, **given: Any) -> SqsSource:
     usual: dict[str, Any] = {"name": "main", "registry": "registry.example.com", "region": "eu-west-1", "receivers": 1}
-    return SqsSource(SqsSourceSettings(queue_url=url, **{**usual, **given}))
+    return SqsSource(SqsSourceSettings(queue_url=url, **{**usual, **given}), held_seconds=held_seconds)
 
 
 async def test_a_message_is_a_delivery(service: Service) -> None:
@@ -342,23 +343,32 @@ async def test_what_arrives_after_the_end_goes_back(service: Service) -> None:
     assert [(each["ReceiptHandle"], each["VisibilityTimeout"]) for each in given_back["Entries"]] == [("receipt-1", 0)]
 
 
-async def test_a_full_disk_burns_few_receipts(service: Service) -> None:
-    """While nothing can be stored one message at a time is asked for, and each goes back for longer the more often it came."""
-    attributes = {"SentTimestamp": SENT, "ApproximateReceiveCount": "4"}
-    service.messages = [message(number, Attributes=attributes) for number in range(30)]
+async def test_a_full_disk_burns_no_receipts(service: Service) -> None:
+    """What was received is kept until it can be stored; meanwhile one message at a time is asked for."""
+    service.messages = [message(number) for number in range(13)]
     source, intake = source_of(service.url), RecordingIntake(broken=True)
     intake.gate.set()
     async with listening(source, intake):
         await until(lambda: len(service.asked("ReceiveMessage")) >= 3)
         assert source.health.problem == "events cannot be taken in now: disk full"
-        assert not source.health.connected
-        hidden = [each["VisibilityTimeout"] for asked in service.asked("ChangeMessageVisibilityBatch") for each in asked["Entries"]]
         intake.broken = False
-        await until(lambda: source.health.connected)
+        await until(lambda: len(intake.taken) == 13)
+        assert source.health.connected
     most = [asked["MaxNumberOfMessages"] for asked in service.asked("ReceiveMessage")]
     assert most[0] == 10
     assert 1 in most[1:3]
-    assert set(hidden) == {7}
+    assert service.asked("ChangeMessageVisibilityBatch") == []
+
+
+async def test_what_cannot_be_stored_for_long_goes_back(service: Service) -> None:
+    """Later each time: its queue counts, and makes a dead letter of it in the end."""
+    service.messages = [message(1, Attributes={"SentTimestamp": SENT, "ApproximateReceiveCount": "4"})]
+    source, intake = source_of(service.url, held_seconds=0), RecordingIntake(broken=True)
+    intake.gate.set()
+    async with listening(source, intake):
+        await until(lambda: service.asked("ChangeMessageVisibilityBatch"))
+    (entry,) = service.asked("ChangeMessageVisibilityBatch")[0]["Entries"]
+    assert entry["VisibilityTimeout"] == 7
 
 
 def test_a_message_stays_away_longer_each_time() -> None:

@@ -19,9 +19,10 @@ from watcher.dialects.catalog import build_dialect
 from watcher.dialects.generic import GenericMapping
 from watcher.kit.clock import utc_now
 from watcher.model.push import Pushed, Rejected
+from watcher.sources.condition import Condition
+from watcher.sources.patience import Patience
 from watcher.sources.protocol import Accepted
-from watcher.sources.webhook import WebhookSource
-from watcher.sources.webhook_patience import MAX_WAITING, Patience
+from watcher.sources.webhook import MAX_WAITING, PAUSES, WebhookSource
 from watcher.sources.webhook_settings import WebhookSourceSettings
 from watcher.testing.senders import payloads
 from watcher.testing.senders.announcement import Announcement, Request
@@ -175,7 +176,8 @@ async def test_nobody_is_kept_waiting_by_a_source_that_stops(patient: Street) ->
 @virtual_time
 async def test_no_more_bodies_are_held_than_there_is_room_for() -> None:
     """Who comes beyond is told at once, whatever the sender."""
-    begun, patience = now(), Patience(waits_seconds=8.0)
+    begun = now()
+    patience = Patience(Condition("main", utc_now), 8.0, pauses=PAUSES, most_waiting=MAX_WAITING)
 
     async def full() -> Accepted:
         raise FullDiskError("disk full")
