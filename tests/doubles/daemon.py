@@ -95,6 +95,10 @@ class RunningDaemon:
         with urlopen(Request(self.url + path, headers=headers), timeout=10) as response:
             return json.load(response)
 
+    def text(self, path: str) -> str:
+        with urlopen(self.url + path, timeout=10) as response:
+            return str(response.read().decode())
+
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         request = Request(self.url + path, data=body, headers=headers or {}, method="POST")
         try:

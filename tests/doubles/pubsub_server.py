@@ -24,7 +24,7 @@ from grpc_status import rpc_status
 TOPIC = "projects/p/topics/t"
 SUBSCRIPTION = "projects/p/subscriptions/news"
 # Of one response: the service packs several, too.
-BATCH = 100
+BATCH, BATCH_BYTES = 100, 10_000_000
 INVALID = "PERMANENT_FAILURE_INVALID_ACK_ID"
 # As many streams and calls at a time as a test may want.
 WORKERS = 16
@@ -66,6 +66,7 @@ class Subscription:
     def take(self, stream: int, room: int, room_bytes: int, lease_seconds: float) -> list[tuple[str, Any]]:
         """Lease what there is and fits, with a new ack id for each. With the lock held."""
         taken: list[tuple[str, Any]] = []
+        room_bytes = min(room_bytes, BATCH_BYTES)
         while self.waiting and len(taken) < min(room, BATCH) and room_bytes > 0:
             message = self.waiting.popleft()
             ack_id, size = f"ack-{next(self._numbers)}", message.ByteSize()
@@ -138,12 +139,18 @@ class Subscription:
 
 
 class PubsubServer:
-    """One topic's worth of Pub/Sub at 127.0.0.1:`port`; `subscriptions` and `refusals` (by method) may be changed at any time."""
+    """One topic's worth of Pub/Sub at 127.0.0.1:`port`.
+
+    `subscriptions`, `refusals` (by method), `skew_seconds`, by which its clock is ahead of ours, and `hook` may be changed at any
+    time: `hook(method)` is asked before anything is done, and where it says no the call is cut off.
+    """
 
     def __init__(self) -> None:
         self.port = 0
         self.subscriptions = {SUBSCRIPTION: Subscription()}
         self.refusals: dict[str, tuple[grpc.StatusCode, str]] = {}
+        self.hook: Callable[[str], bool] = lambda _method: True
+        self.skew_seconds = 0.0
         self.calls: list[str] = []
         self.streams = 0  # open now
         self._streams_end: dict[int, tuple[grpc.StatusCode, str]] = {}
@@ -211,7 +218,7 @@ class PubsubServer:
 
     def _put(self, data: bytes, attributes: Any) -> str:
         message = types.PubsubMessage.pb()(data=data, attributes=attributes, message_id=str(next(self._ids)))
-        message.publish_time.FromNanoseconds(time.time_ns())
+        message.publish_time.FromNanoseconds(time.time_ns() + round(self.skew_seconds * 1e9))
         for subscription in self.subscriptions.values():
             subscription.put(message)
         return str(message.message_id)
@@ -305,6 +312,8 @@ class PubsubServer:
 
     def _enter(self, method: str, context: Any) -> None:
         self.calls.append(method)
+        if not self.hook(method):
+            context.abort(Code.UNAVAILABLE, "Socket closed")
         if method in self.refusals:
             context.abort(*self.refusals[method])
 

@@ -121,6 +121,11 @@ class SqsQueue:
             raise Refusal("InvalidParameterValue", "Message does not exist or is not available for visibility timeout change.")
         self._hide(copy, hidden_seconds)
 
+    def show(self) -> None:
+        """Whatever is hidden, now."""
+        for handle in list(self.hidden):
+            self.change(handle, 0)
+
     def expire(self) -> float | None:
         """Show what is hidden no longer; returns when the next one is."""
         now = time.monotonic()
@@ -201,7 +206,7 @@ class SqsServer:
     async def _start(self) -> None:
         app = web.Application(client_max_size=2 * LARGEST_BYTES)
         app.router.add_post("/{path:.*}", self._call)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]

@@ -1,0 +1,56 @@
+"""The queue of Amazon SQS, as a courier."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.doubles.courier import Once
+from tests.doubles.moto import REGION, isolate_identity
+from tests.doubles.sqs_server import LARGEST_BYTES, SIGNATURE_MINUTES, SqsServer
+
+
+class SqsCourier:
+    """The double; with `seed` it leaves order to chance, and hands some messages out twice."""
+
+    name = "sqs"
+    largest = LARGEST_BYTES
+    junk = "\N{NULL}\N{REPLACEMENT CHARACTER}\N{GRINNING FACE}".encode()  # a text all the same
+    bearable_seconds = 60.0 * SIGNATURE_MINUTES - 10
+
+    def __init__(self, directory: Path, *, seed: int | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.environment = isolate_identity(directory)
+        self._server = SqsServer(duplicates=0.05, seed=seed)
+        self._once = Once()
+        self._server.hook = lambda operation, _asked: operation != "DeleteMessageBatch" or self._once.passes()
+        self._server.start()
+
+    def source(self, registry: str) -> str:
+        return f'{{type: sqs, name: sqs, registry: "{registry}", queue_url: "{self._server.url}", region: {REGION}}}'
+
+    def publish(self, *bodies: bytes) -> None:
+        self._server.send(*bodies)
+
+    def unsettled(self) -> int:
+        return sum(self._server.counts())
+
+    def under_way(self) -> int:
+        return self._server.counts()[1]
+
+    def give_up(self) -> None:
+        self._server.ask(lambda queue: queue.show())
+
+    def at_acknowledgement(self, do: Callable[[], None]) -> threading.Event:
+        return self._once.arm(do)
+
+    def set_clock(self, ahead_seconds: float) -> None:
+        self._server.skew_seconds = ahead_seconds
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def start(self) -> None:
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.close()
