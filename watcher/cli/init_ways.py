@@ -19,7 +19,8 @@ _TEXTS = resources.files("watcher.cli").joinpath("init_texts")
 class Queue:
     """`source` are the fields of the source, `keeps` what it holds for a watcher that is away. `dialect` suits it best.
 
-    `relays` can post on what a sender posts, whose headers it has as `headers`. `send` is the command that puts an event into it.
+    `relays` can post on what a sender posts, whose headers it has as `headers`. `send` is the command that puts an event into it,
+    and `order` says when.
     """
 
     dialect: str
@@ -28,6 +29,7 @@ class Queue:
     relays: str
     headers: str
     send: str
+    order: str = "The sender then writes"
 
 
 QUEUES: Mapping[str, Queue] = {
@@ -50,9 +52,10 @@ QUEUES: Mapping[str, Queue] = {
         send="gcloud pubsub topics publish registry-watcher --project my-project --message '{{event}}'",
     ),
     "mqtt": Queue(
+        order="After step 2, because a broker keeps nothing for whom it does not know, the sender writes",
         dialect="cloudevents",
         source='host: {{broker}}, port: {{port}}, topic: registry/push, username: watcher, password: "env:MQTT_PASSWORD"',
-        keeps="The broker keeps for 7 days what is published with QoS 1 while the watcher is away; start the watcher first.",
+        keeps="The broker keeps for 7 days what is published with QoS 1 while the watcher is away.",
         relays="a bridge, a small program",
         headers="user properties",
         send="mosquitto_pub -V mqttv5 -h {{broker}} -p {{port}}{{tls}} -u sender -P PASSWORD \\\n"
@@ -132,7 +135,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def _writing(queue: Queue) -> str:
-    return f"# The sender then writes an event into each message, as here; whoever may write is believed:\n{queue.send}\n"
+    return f"# {queue.order} an event into each message;\n# whoever may write is believed:\n{queue.send}\n"
 
 
 def _passing_on(dialect: str, queue: Queue) -> str:
