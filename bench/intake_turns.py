@@ -1,8 +1,11 @@
 """Two sides in turns on one load, in one run: `bare` stores nothing and shows what the sender can give, `durable` is ours."""
 
 import multiprocessing
+import os
 import sqlite3
 import statistics
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
@@ -15,6 +18,8 @@ SIDES: tuple[Side, ...] = ("bare", "durable")
 # For a round of one side. It only ends what hangs.
 GIVE_UP_SECONDS = 300.0
 STOP_SECONDS = 20.0
+# Before each round that is durable: as a commit of some hundred messages.
+FLUSHES, FLUSHED_BYTES = 50, 128 * 1024
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,13 +71,17 @@ def compare(name: str, way: Way, options: Options, directory: Path) -> bool:
     """Measure and print; whether the goal was reached and every message is on disk exactly once."""
     path = directory / f"{name}.db"
     loads: dict[Side, list[Load]] = {side: [] for side in SIDES}
+    flushes: list[float] = []
     for turn in range(options.rounds):
+        flushes += flush_ms(directory)
         for side in SIDES:
             loads[side].append(way.measure(side, turn, path, options))
     medians = {side: statistics.median(load.rate for load in loads[side]) for side in SIDES}
     for side in SIDES:
         rates = " ".join(f"{load.rate:7.0f}" for load in loads[side])
         print(f"{name:8} {side:8} {rates} messages/s, median {medians[side]:.0f}   {loads[side][-1].remark}".rstrip())
+    cuts = statistics.quantiles(flushes, n=10)
+    print(f"{name:8} flush    {statistics.median(flushes):.1f} ms, one in ten above {cuts[-1]:.1f} ms, up to {max(flushes):.0f} ms")
     events, jobs = rows(path)
     sent = sum(load.messages for load in loads["durable"])
     most = sent + sum(load.unanswered for load in loads["durable"])
@@ -81,6 +90,18 @@ def compare(name: str, way: Way, options: Options, directory: Path) -> bool:
     ratio = medians["durable"] / medians["bare"]
     print(f"{name:8} ratio    {ratio:.2f} of bare; {medians['durable']:.0f} messages/s (goal {goal:.0f})", flush=True)
     return medians["durable"] >= goal and sent <= jobs <= most
+
+
+def flush_ms(directory: Path) -> list[float]:
+    """What the disk alone takes, which nothing durable is quicker than: other programs use it too."""
+    taken = []
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        for _ in range(FLUSHES):
+            file.write(bytes(FLUSHED_BYTES))
+            started = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append(1000 * (time.perf_counter() - started))
+    return taken
 
 
 def rows(path: Path) -> tuple[int, int]:

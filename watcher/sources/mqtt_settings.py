@@ -36,8 +36,9 @@ class MqttSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_
     ca_file: str = ""  # authorities that may sign the broker's certificate, in PEM; empty: the system's
     client_cert: str = ""  # our certificate, in PEM, for a broker that asks for one; with its key unless `client_key` has it
     client_key: str = ""  # the key of `client_cert`, in PEM, without a passphrase
-    # Messages that wait to be stored at a time. A broker of MQTT 5 is told; no broker is read from while there are as many.
-    receive_maximum: int = 100
+    # Messages that wait to be stored at a time. A broker of MQTT 5 is told; no broker is read from while there are as many. They
+    # share a commit, so that it takes many to keep up while a disk is slow.
+    receive_maximum: int = 500
     max_payload: Size = "1MiB"  # a larger message is recorded as rejected, and acknowledged: it would only come again
     keepalive: Duration = "15s"  # a connection that died silently is noticed after two of these
     timeout: Duration = "10s"  # for the broker to answer
