@@ -67,7 +67,7 @@ class Endurance:
         image = build_image(layers, config={"User": "1000", "Labels": {"number": str(number)}})
         while True:
             try:
-                _put(self.registry, repository, image, f"v{number}")
+                put_image(self.registry, repository, image, f"v{number}")
             except (OSError, http.client.HTTPException):
                 time.sleep(0.2)
             else:
@@ -213,8 +213,8 @@ def _drained(it: Endurance) -> float:
 
 def _say(it: Endurance, *, pushing: float, drained: float) -> None:
     it.remember()
-    doubled = [each for each in it.pushed if _referrers(it.registry, *each) > 1]
-    unattached = [each for each in it.pushed if _referrers(it.registry, *each) < 1]
+    doubled = [each for each in it.pushed if referrers(it.registry, *each) > 1]
+    unattached = [each for each in it.pushed if referrers(it.registry, *each) < 1]
     dead = (
         rows(it.daemon, "SELECT state FROM job WHERE state = 'dead'"),
         rows(it.daemon, "SELECT state FROM publication WHERE state = 'failed'"),
@@ -231,7 +231,7 @@ def _say(it: Endurance, *, pushing: float, drained: float) -> None:
     print(f"memory of the daemon: {early:.0f} MiB, then {late:.0f} MiB: {late / early - 1:+.0%} (budget ±{RSS_BUDGET:.0%})")
 
 
-def _referrers(registry: RunningRegistry, repository: str, digest: str) -> int:
+def referrers(registry: RunningRegistry, repository: str, digest: str) -> int:
     """How many verdicts are listed for an image."""
     connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
     connection.request("GET", f"/v2/{repository}/manifests/{digest.replace(':', '-')}", headers={"Accept": MANIFESTS})
@@ -242,7 +242,7 @@ def _referrers(registry: RunningRegistry, repository: str, digest: str) -> int:
     return sum(1 for each in listed if str(each.get("artifactType", "")).startswith("application/vnd.registry-watcher"))
 
 
-def _put(registry: RunningRegistry, repository: str, image: BuiltImage, tag: str) -> None:
+def put_image(registry: RunningRegistry, repository: str, image: BuiltImage, tag: str) -> None:
     """As a client pushes: blobs that are not there, then the manifest. Raises OSError when the registry did not take it."""
     connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
 

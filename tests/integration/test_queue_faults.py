@@ -25,7 +25,8 @@ pytestmark = pytest.mark.timeout(180)
 COURIERS: dict[str, Callable[[Path], Courier]] = {"sqs": SqsCourier, "pubsub": PubsubCourier, "mqtt": MqttCourier}
 IDENTICAL = 1000
 TEN_MINUTES = 600.0
-MAX_RESIDENT_KIB = 400 * 1024
+# Of a daemon that reads them all: the SDK of Pub/Sub alone holds some copies of 64 MiB while it reads.
+MAX_RESIDENT_KIB = 512 * 1024
 
 
 class World:
