@@ -12,11 +12,12 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Everything it issues is for 127.0.0.1 and lies in `directory` as PEM; its own certificate is `path`."""
+    """Everything it issues is for `address` and lies in `directory` as PEM; its own certificate is `path`."""
 
-    def __init__(self, directory: Path, name: str = "authority") -> None:
+    def __init__(self, directory: Path, name: str = "authority", *, address: str = "127.0.0.1") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self._address = ip_address(address)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         certificate = _builder(self._name, self._name, self._key.public_key())
@@ -28,7 +29,7 @@ class Authority:
         """Certificate and key of somebody."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_named(name), self._name, key.public_key()).add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName([x509.IPAddress(self._address)]), critical=False
         )
         cert_path, key_path = self._directory / f"{name}.pem", self._directory / f"{name}.key.pem"
         cert_path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))

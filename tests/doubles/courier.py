@@ -55,6 +55,10 @@ class Courier(Protocol):
         """By how much the service's clock is ahead of ours from now on, where it has one."""
         ...
 
+    def end_identity(self) -> None:
+        """What the source proves itself with is believed no longer. The next is already where it looks for it, or can be had."""
+        ...
+
     def kill(self) -> None:
         """As a machine that loses power would."""
         ...

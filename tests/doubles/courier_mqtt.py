@@ -31,15 +31,20 @@ class MqttCourier:
     environment: Mapping[str, str] = {}
 
     def __init__(self, directory: Path) -> None:
-        self._broker = start_mosquitto(directory)
+        self._broker = start_mosquitto(directory, password=("watcher", "first"))
+        self._password = directory / "password"
+        self._password.write_text("first")
         self._once = Once()
         self._wire = Wire(self._broker.port, self._once.passes)
 
     def source(self, registry: str) -> str:
-        return f'{{type: mqtt, name: mqtt, registry: "{registry}", host: 127.0.0.1, port: {self._wire.port}, topic: "registry/#"}}'
+        where = f'host: 127.0.0.1, port: {self._wire.port}, topic: "registry/#"'
+        who = f'username: watcher, password: "file:{self._password}"'
+        return f'{{type: mqtt, name: mqtt, registry: "{registry}", {where}, {who}}}'
 
     def publish(self, *bodies: bytes) -> None:
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client.username_pw_set("watcher", self._password.read_text())
         client.connect("127.0.0.1", self._broker.port)
         client.loop_start()
         for sent in [client.publish(TOPIC, body, qos=1) for body in bodies]:
@@ -64,6 +69,13 @@ class MqttCourier:
 
     def set_clock(self, ahead_seconds: float) -> None:
         return
+
+    def end_identity(self) -> None:
+        """A password, known to the broker when it is back."""
+        self._password.write_text("second")
+        self._broker.stop()
+        self._broker.set_password("watcher", "second")
+        self._broker.start()
 
     def kill(self) -> None:
         """What it was sent is on its disk before: what it loses in between no receiver can find."""

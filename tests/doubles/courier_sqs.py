@@ -19,7 +19,10 @@ class SqsCourier:
 
     def __init__(self, directory: Path, *, seed: int | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.environment = isolate_identity(directory)
+        identity = isolate_identity(directory)
+        self._credentials = Path(identity["AWS_SHARED_CREDENTIALS_FILE"])
+        self._write_key("first")
+        self.environment = {name: value for name, value in identity.items() if "KEY" not in name}
         self._server = SqsServer(duplicates=0.05, seed=seed)
         self._once = Once()
         self._server.hook = lambda operation, _asked: operation != "DeleteMessageBatch" or self._once.passes()
@@ -46,6 +49,11 @@ class SqsCourier:
     def set_clock(self, ahead_seconds: float) -> None:
         self._server.skew_seconds = ahead_seconds
 
+    def end_identity(self) -> None:
+        """A key; the next is in the SDK's file."""
+        self._write_key("second")
+        self._server.expired_keys = {"first"}
+
     def kill(self) -> None:
         self._server.kill()
 
@@ -54,3 +62,6 @@ class SqsCourier:
 
     def close(self) -> None:
         self._server.close()
+
+    def _write_key(self, key: str) -> None:
+        self._credentials.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {key}\n")

@@ -65,6 +65,11 @@ class Mosquitto:
         self.kill()
         raise RuntimeError(f"mosquitto did not start: {self.log[-2000:]}")
 
+    def set_password(self, username: str, password: str) -> None:
+        """Known from its next start on."""
+        command = ["mosquitto_passwd", "-b", str(self.directory / "passwords"), username, password]
+        subprocess.run(command, check=True, timeout=10)
+
     def stop(self) -> None:
         """SIGTERM and wait: it writes down every session."""
         if self.process is not None:

@@ -25,6 +25,8 @@ TOPIC = "projects/p/topics/t"
 SUBSCRIPTION = "projects/p/subscriptions/news"
 # Of one response: the service packs several, too.
 BATCH, BATCH_BYTES = 100, 10_000_000
+EVERYWHERE = "0.0.0.0"
+UNAUTHENTICATED = "Request had invalid authentication credentials. Expected OAuth 2 access token or other valid credential."
 INVALID = "PERMANENT_FAILURE_INVALID_ACK_ID"
 # As many streams and calls at a time as a test may want.
 WORKERS = 16
@@ -143,10 +145,16 @@ class PubsubServer:
 
     `subscriptions`, `refusals` (by method), `skew_seconds`, by which its clock is ahead of ours, and `hook` may be changed at any
     time: `hook(method)` is asked before anything is done, and where it says no the call is cut off.
+
+    With `tls` it is at EVERYWHERE, an address that is not this machine's own to a client, and wants a token with every call; it
+    believes all but those that `revoke_tokens` was called after.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: grpc.ServerCredentials | None = None) -> None:
         self.port = 0
+        self._tls = tls
+        self._tokens: set[str] = set()
+        self._revoked: set[str] = set()
         self.subscriptions = {SUBSCRIPTION: Subscription()}
         self.refusals: dict[str, tuple[grpc.StatusCode, str]] = {}
         self.hook: Callable[[str], bool] = lambda _method: True
@@ -165,7 +173,7 @@ class PubsubServer:
 
     @property
     def endpoint(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{EVERYWHERE if self._tls else '127.0.0.1'}:{self.port}"
 
     def start(self) -> None:
         """Again at the same port, after `kill`."""
@@ -187,7 +195,10 @@ class PubsubServer:
                 grpc.method_handlers_generic_handler("google.pubsub.v1.Publisher", publisher),
             ]
         )
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        if self._tls is None:
+            self.port = self._server.add_insecure_port(self.endpoint)
+        else:
+            self.port = self._server.add_secure_port(self.endpoint, self._tls)
         self._server.start()
 
     def kill(self) -> None:
@@ -215,6 +226,11 @@ class PubsubServer:
 
     def allow(self, method: str) -> None:
         del self.refusals[method]
+
+    def revoke_tokens(self) -> None:
+        """Every token that was ever shown has come to its end; streams that are open with one end, too."""
+        self._revoked |= self._tokens
+        self.end_streams(Code.UNAUTHENTICATED, UNAUTHENTICATED)
 
     def _put(self, data: bytes, attributes: Any) -> str:
         message = types.PubsubMessage.pb()(data=data, attributes=attributes, message_id=str(next(self._ids)))
@@ -314,8 +330,15 @@ class PubsubServer:
         self.calls.append(method)
         if not self.hook(method):
             context.abort(Code.UNAVAILABLE, "Socket closed")
+        if self._tls is not None:
+            self._check_token(dict(context.invocation_metadata()).get("authorization", ""), context)
         if method in self.refusals:
             context.abort(*self.refusals[method])
+
+    def _check_token(self, token: str, context: Any) -> None:
+        self._tokens.add(token)
+        if not token.startswith("Bearer ") or token in self._revoked:
+            context.abort(Code.UNAUTHENTICATED, UNAUTHENTICATED)
 
     def _subscription(self, name: str, context: Any) -> Subscription:
         if name not in self.subscriptions:

@@ -150,7 +150,8 @@ class SqsQueue:
 class SqsServer:
     """One queue at 127.0.0.1:`port`, served by a thread of its own; its methods block.
 
-    `refusals` (by operation), `hook` and `skew_seconds`, by which its clock is ahead of ours, may be changed at any time.
+    `refusals` (by operation), `hook`, `skew_seconds`, by which its clock is ahead of ours, and `expired_keys`, the ids of keys that
+    it believes no longer, may be changed at any time.
     """
 
     def __init__(self, *, duplicates: float = 0.0, seed: int | None = None) -> None:
@@ -159,6 +160,7 @@ class SqsServer:
         self.refusals: dict[str, Refusal] = {}
         self.hook: Hook = lambda _operation, _asked: True
         self.skew_seconds = 0.0
+        self.expired_keys: set[str] = set()
         self.calls: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._runner: web.AppRunner | None = None
@@ -232,6 +234,8 @@ class SqsServer:
         try:
             if operation in self.refusals:
                 raise self.refusals[operation]
+            if request.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0] in self.expired_keys:
+                raise Refusal("ExpiredToken", "The security token included in the request is expired.", status=403)
             self._check_time(request.headers.get("X-Amz-Date"))
             if not asked.get("QueueUrl", "").endswith(PATH):
                 raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")

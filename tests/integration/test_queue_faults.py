@@ -232,3 +232,18 @@ def test_a_clock_that_amazon_does_not_bear(world: World, ahead_seconds: float, c
     assert [(line["level"], line["reason"]) for line in world.logged("source.disconnected", courier)[told:]] == [
         ("error", "queue-clock")
     ]
+
+
+def test_what_we_prove_ourselves_with_ends(world: World, courier: Courier) -> None:
+    """While the source listens: it comes back by itself with the next, and nothing is lost."""
+
+    def troubles() -> int:
+        return len(world.logged("source.disconnected", courier)) + len(world.logged("queue.unsettled", courier))
+
+    repository, event = world.pushed()
+    before = troubles()
+    courier.end_identity()
+    courier.publish(envelope(event))
+    world.is_settled(courier, repository)
+    assert troubles() > before
+    world.connected(courier)
