@@ -7,6 +7,7 @@ Permissions: sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility;
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 
 from watcher.dialects.protocol import Delivery
@@ -40,6 +41,7 @@ class SqsSource:
         self.health = self._condition.health
         self._settings = settings
         self._patience = Patience(self._condition, held_seconds)
+        self._failed_at = -math.inf  # when a poll did, by the loop's time
 
     async def run(self, intake: Intake) -> None:
         """Listen until cancelled; stops within a second, even in the middle of a poll."""
@@ -78,11 +80,13 @@ class SqsSource:
                 messages = await queue.receive(most=1 if is_trial else BATCH, waits=self._condition.hears)
             except QueueError as error:
                 self._condition.heard_nothing(error)
+                self._failed_at = loop.time()
                 failures += 1
                 await asyncio.sleep(BACKOFF.after(failures))
                 continue
             failures = 0
-            self._condition.heard(queue_url=self._settings.queue_url)
+            if started > self._failed_at:  # a poll that was under way when another failed says nothing of what came after
+                self._condition.heard(queue_url=self._settings.queue_url)
             if not messages:
                 await asyncio.sleep(max(0.0, LEAST_POLL_SECONDS - (loop.time() - started)))
             for message in messages:

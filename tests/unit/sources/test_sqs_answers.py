@@ -215,6 +215,37 @@ async def test_a_queue_that_gives_nothing_is_told_and_tried_again(service: Servi
     assert [each["log_level"] for each in logs if each["event"] == "source.disconnected"] == [level]
 
 
+async def test_a_poll_that_began_before_the_trouble_does_not_end_it(service: Service) -> None:
+    """Of two at a time one waits while the other is refused: what it brings is taken in, and the trouble is told once."""
+    release, polls = asyncio.Event(), 0
+
+    async def one_waits(asked: dict[str, Any]) -> web.Response:
+        nonlocal polls
+        polls += 1
+        if asked["WaitTimeSeconds"] == 0 and polls <= 2:
+            return web.json_response({})  # the first of each, which does not wait
+        if asked["WaitTimeSeconds"] and not release.is_set():
+            if waiting.locked():
+                return await refusing("ExpiredToken")(asked)
+            async with waiting:
+                await release.wait()
+                return web.json_response({"Messages": [message(1)]})
+        return await refusing("ExpiredToken")(asked)
+
+    waiting = asyncio.Lock()
+    service.answers["ReceiveMessage"] = one_waits
+    source, intake = source_of(service.url, receivers=2), open_intake()
+    with capture_logs() as logs:
+        async with listening(source, intake):
+            await until(lambda: "(ExpiredToken)" in source.health.problem)
+            release.set()
+            await until(lambda: intake.taken)
+            before = polls
+            await until(lambda: polls > before + 1)
+            assert not source.health.connected
+    assert [each["event"] for each in logs if each["event"].startswith("source.")] == ["source.connected", "source.disconnected"]
+
+
 async def test_what_answers_may_be_something_else(service: Service) -> None:
     """A proxy's page is no answer of the queue."""
 
