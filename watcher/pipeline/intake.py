@@ -158,16 +158,15 @@ class DurableIntake:
 
     async def _take(self, source: str, arrivals: Sequence[Arrival], looks: Sequence[Arrival] = ()) -> Accepted:
         receipts = await self._keep_counted(source, arrivals, looks)
-        fates = dict.fromkeys(Fate, 0)
-        for arrival, receipt in zip(arrivals, receipts, strict=True):
-            fates[receipt.fate] += 1
+        for arrival in arrivals:
             if isinstance(arrival.decision, Rejected):
                 self._say_rejected(source, arrival.decision)
+        fates = [receipt.fate for receipt in receipts]  # counted without a hash of each, which an Enum takes in Python
         return Accepted(
-            accepted=fates[Fate.ACCEPTED],
-            ignored=fates[Fate.IGNORED],
-            duplicates=fates[Fate.DUPLICATE],
-            rejected=fates[Fate.REJECTED],
+            accepted=fates.count(Fate.ACCEPTED),
+            ignored=fates.count(Fate.IGNORED),
+            duplicates=fates.count(Fate.DUPLICATE),
+            rejected=fates.count(Fate.REJECTED),
         )
 
     def _say_rejected(self, source: str, decision: Rejected) -> None:
