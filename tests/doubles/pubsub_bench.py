@@ -23,8 +23,13 @@ DEADLINE_SECONDS = 20.0
 
 def source_at(server: PubsubServer, *, held_seconds: float = HELD_SECONDS, **given: Any) -> PubsubSource:
     """A source named `main` of the double; `given` are further settings."""
-    usual: dict[str, Any] = {"name": "main", "registry": "registry.example.com", "subscription": SUBSCRIPTION}
-    settings = PubsubSourceSettings(endpoint=server.endpoint, **{**usual, **given})
+    usual: dict[str, Any] = {
+        "name": "main",
+        "registry": "registry.example.com",
+        "subscription": SUBSCRIPTION,
+        "endpoint": server.endpoint,
+    }
+    settings = PubsubSourceSettings(**{**usual, **given})
     return PubsubSource(settings, held_seconds=held_seconds)
 
 

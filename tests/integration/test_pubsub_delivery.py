@@ -54,6 +54,22 @@ async def test_what_googles_publisher_publishes_arrives(server: PubsubServer) ->
     assert {delivery.headers["x-goog-pubsub-attribute-action"] for _, delivery in intake.taken} == {"INSERT"}
 
 
+async def test_an_emulator_is_found_in_the_environment(server: PubsubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown no credentials, and told in the log; an endpoint that is configured stands above it."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", server.endpoint)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
+    intake = open_intake()
+    with structlog.testing.capture_logs() as lines:
+        async with listening(source_at(server, endpoint=""), intake):
+            server.publish(b"{}")
+            await until(lambda: server.main.acknowledged)
+    assert [line["endpoint"] for line in lines if line["event"] == "emulator.used"] == [server.endpoint]
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:1")
+    async with listening(source_at(server), intake):
+        server.publish(b"{}")
+        await until(lambda: len(server.main.acknowledged) == 2)
+
+
 async def test_a_broker_that_is_killed_loses_nothing(server: PubsubServer) -> None:
     """Messages in flight come again after its return at the same port, and the source needs no restart."""
     intake, source = RecordingIntake(), source_at(server)

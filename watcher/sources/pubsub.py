@@ -7,8 +7,11 @@ Permissions: roles/pubsub.subscriber on the subscription.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
+
+import structlog
 
 from watcher.dialects.protocol import Delivery
 from watcher.kit.backoff import Backoff
@@ -24,10 +27,14 @@ from watcher.sources.pubsub_stream import Message, Stream, connect
 from watcher.sources.pubsub_stream_client import Address
 from watcher.sources.pubsub_stream_client_errors import UnsettledError
 
+log = structlog.get_logger(__name__)
+
 # Between two streams.
 BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # A stream that stood this long was a good one: the next failure is a new one.
 GOOD_SECONDS = 30.0
+# Names a host with a port, which speaks no TLS.
+EMULATOR = "PUBSUB_EMULATOR_HOST"
 # As the headers of a push subscription without its envelope are called.
 HEADER = "x-goog-pubsub-"
 
@@ -56,6 +63,8 @@ class PubsubSource:
         """Listen until cancelled, on one stream after the other; stops within a second."""
         failures = 0
         loop = asyncio.get_running_loop()
+        if emulator := self._emulator():
+            log.warning("emulator.used", source=self.name, endpoint=emulator, detail=f"because {EMULATOR} is set")
         with self._condition.listening():
             while True:
                 started = loop.time()
@@ -70,11 +79,11 @@ class PubsubSource:
 
     async def _listen(self, intake: Intake) -> SourceError:
         """Take messages in until the stream is gone; returns why."""
-        settings = self._settings
+        settings, emulator = self._settings, self._emulator()
         address = Address(
             subscription=settings.subscription,
-            endpoint=settings.endpoint,
-            is_local=settings.is_local,
+            endpoint=settings.endpoint or emulator,
+            is_plain=settings.is_local or bool(emulator),
             credentials_file=settings.credentials_file,
             max_messages=settings.max_messages,
             timeout_seconds=seconds(settings.timeout),
@@ -111,6 +120,10 @@ class PubsubSource:
             self._condition.unsettled(UnsettledError(f"{self._settings.subscription}: {failed}"), message_id=message.id)
         else:
             self._condition.settled()
+
+    def _emulator(self) -> str:
+        """Where the environment wants the service to be, as Google's own tools read it. What is configured stands above it."""
+        return "" if self._settings.endpoint else os.environ.get(EMULATOR, "")
 
     def _delivery(self, message: Message) -> Delivery:
         return self._settings.bounded_delivery(headers_of(message), message.data, limit_bytes=self._max_payload_bytes)

@@ -19,7 +19,8 @@ class PubsubSourceSettings(
 
     subscription: str  # its full name: "projects/PROJECT/subscriptions/NAME"; it exists, and has no push endpoint
     # Where the service is reached, as HOST or HOST:PORT: a regional endpoint (europe-west3-pubsub.googleapis.com) or an emulator.
-    # Empty: pubsub.googleapis.com. TLS and credentials are used everywhere but on this machine ("localhost:8085").
+    # Empty: the emulator in PUBSUB_EMULATOR_HOST, if that is set, or pubsub.googleapis.com. TLS and credentials are used everywhere
+    # but on this machine ("localhost:8085") and with PUBSUB_EMULATOR_HOST.
     endpoint: str = ""
     # Messages received and not yet stored; no more are sent to us beyond. All of them share commits, and are given back at the end.
     max_messages: int = 500

@@ -31,11 +31,14 @@ _TALKATIVE = ("google.api_core.bidi", "google.cloud.pubsub_v1", "callback-except
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Which subscription, where, and as whom. `endpoint` empty: Google's; `credentials_file` empty: what the machine has."""
+    """Which subscription, where, and as whom. `endpoint` empty: Google's; `credentials_file` empty: what the machine has.
+
+    `is_plain`: without TLS, and so without credentials.
+    """
 
     subscription: str
     endpoint: str
-    is_local: bool
+    is_plain: bool
     credentials_file: str
     max_messages: int
     timeout_seconds: float
@@ -170,7 +173,7 @@ class PullClient:
 
         # Given a transport, the client takes no other endpoint from the environment.
         address = self._address
-        if address.is_local:
+        if address.is_plain:
             transport = SubscriberGrpcTransport(channel=grpc.insecure_channel(address.endpoint, options=CHANNEL_OPTIONS))
         else:
             transport = SubscriberGrpcTransport(
