@@ -187,11 +187,10 @@ def main() -> int:
         it.drain()
         drained = time.monotonic()
         wrong = it.wrong()
-    print(f"{asked.by}: {len(bodies)} messages with {len(it.ids)} ids of {len(it.pushed)} images, {dict(it.hurt)}")
-    print(
-        f"{asked.by}: under way at the kills {it.under_way}; sent in {blown - begun:.0f} s, drained {drained - blown:.0f} s later"
-    )
-    print(f"{asked.by}: {json.dumps(wrong)}")
+        print(f"{asked.by}: {len(bodies)} messages with {len(it.ids)} ids of {len(it.pushed)} images, {dict(it.hurt)}")
+        times = f"sent in {blown - begun:.0f} s, drained {drained - blown:.0f} s later"
+        print(f"{asked.by}: under way at the kills {it.under_way}; {times}")
+        print(f"{asked.by}: {json.dumps(wrong)}")
     return 1 if any(wrong.values()) else 0
 
 
