@@ -238,7 +238,7 @@ def test_what_we_prove_ourselves_with_ends(world: World, courier: Courier) -> No
     """While the source listens: it comes back by itself with the next, and nothing is lost."""
 
     def troubles() -> int:
-        return len(world.logged("source.disconnected", courier)) + len(world.logged("queue.unsettled", courier))
+        return len(world.logged("source.disconnected", courier)) + len(world.logged("acknowledgement.failed", courier))
 
     repository, event = world.pushed()
     before = troubles()
