@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from watcher.kit.sqlite import Database
 from watcher.store.migrate import migrate
@@ -10,6 +12,7 @@ from watcher.store.migrate import migrate
 
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncIterator[Database]:
+    _begin(path)
     database = Database(path)
     database.own()
     try:
@@ -18,3 +21,17 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def _begin(path: Path) -> None:
+    if not path.exists():
+        path.write_bytes(_new())
+
+
+@cache
+def _new() -> bytes:
+    """The file of a store in which there is nothing yet. Making the tables takes longer than most tests do with them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "watcher.db"
+        migrate(path)
+        return path.read_bytes()

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,10 @@ def readiness(daemon: RunningDaemon) -> tuple[int, str]:
 def refused(daemon: RunningDaemon, registry: ServedRegistry, why: str) -> None:
     """Events are answered 503 with the reason, readiness has it too, and the log says it once."""
     image = build_image([build_layer({"app/name": "refused"})])
-    for _ in range(20):
-        status, body = announce(daemon, registry, image)
-        assert (status, why in body["detail"]) == (503, True), body
+    # Side by side: each is kept waiting for a moment in case it passes.
+    with ThreadPoolExecutor(max_workers=10) as senders:
+        for status, body in senders.map(lambda _: announce(daemon, registry, image), range(20)):
+            assert (status, why in body["detail"]) == (503, True), body
     eventually(lambda: why in readiness(daemon)[1], what=f"{why} at /readyz")
     assert daemon.get("/healthz") == {"status": "alive"}
     assert len([line for line in daemon.lines() if line["event"] == "store.failed"]) == 1
