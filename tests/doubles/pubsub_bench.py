@@ -64,6 +64,7 @@ class PubsubBench:
         acknowledged = await self._is_acknowledged(message_id)
         if not acknowledged:
             self.server.main.drop()
+            await until(lambda: not self.server.main.leases)  # the source may have been given it again already
         return acknowledged
 
     async def _is_acknowledged(self, message_id: str) -> bool:

@@ -55,6 +55,7 @@ class Subscription:
     acknowledged: list[str] = field(default_factory=list)  # by message id
     given_back: list[str] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
+    unwanted: set[str] = field(default_factory=set)
     ack_answers: deque[str] = field(default_factory=deque)
     lock: threading.Condition = field(default_factory=threading.Condition)
     _ends: list[tuple[float, str]] = field(default_factory=list)
@@ -125,10 +126,10 @@ class Subscription:
                 self._free(ack_id)
 
     def drop(self) -> None:
-        """Nobody wants any of it any more."""
+        """Nobody wants any of it any more: what waits is gone, and what is leased as soon as it comes back."""
         with self.lock:
             self.waiting.clear()
-            self.leases.clear()
+            self.unwanted.update(lease.message.message_id for lease in self.leases.values())
 
     def outstanding(self, stream: int) -> tuple[int, int]:
         """Messages and bytes on one stream. With the lock held."""
@@ -136,7 +137,9 @@ class Subscription:
         return len(sizes), sum(sizes)
 
     def _free(self, ack_id: str) -> None:
-        self.waiting.append(self.leases.pop(ack_id).message)
+        message = self.leases.pop(ack_id).message
+        if message.message_id not in self.unwanted:
+            self.waiting.append(message)
         self.lock.notify_all()
 
 
