@@ -26,12 +26,13 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.doubles.children import children
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually, free_port
+from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry, start_docker_registry
 from tests.doubles.hooks import rows
 from tests.doubles.pushing import MANIFESTS
 from watcher.model.digest import Digest
 from watcher.testing.images import BuiltImage, build_image, build_layer
+from watcher.testing.ports import free_port
 
 RSS_BUDGET = 0.10
 REPOSITORIES = 50

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon, eventually, free_port
+from tests.doubles.daemon import HOOK_SECRET, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry, start_docker_registry
 from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
 from watcher.testing.images import BuiltImage, build_image, build_layer
+from watcher.testing.ports import free_port
 
 P50_BUDGET_SECONDS = 1.0
 

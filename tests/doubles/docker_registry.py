@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import yaml
 
 from watcher.model.reference import Host
+from watcher.testing.ports import free_port
 
 USERNAME = "watcher"
 PASSWORD = "s3cret"
@@ -115,7 +116,7 @@ def start_docker_registry(
     and pulls, the configuration recommended to operators. `htpasswd` asks for USERNAME and PASSWORD.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    port, debug_port = _free_port(), _free_port()
+    port, debug_port = free_port(), free_port()
     config: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
@@ -143,9 +144,3 @@ def start_docker_registry(
     running = RunningRegistry(port=port, debug_port=debug_port, directory=directory, log=directory / "registry.log")
     running.start()
     return running
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

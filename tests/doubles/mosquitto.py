@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from watcher.testing.ports import free_port
+
 PROGRAM = "/usr/sbin/mosquitto"
 DYNAMIC_SECURITY = str(next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"), "missing"))
 # It accepts within 15 ms on an idle machine.
@@ -122,9 +124,7 @@ def start_mosquitto(
     `asks_for_certificate` wants one of the client as well. `settings` are further lines of its configuration.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     lines = [
         f"listener {port} 127.0.0.1",
         f"allow_anonymous {str(password is None).lower()}",

@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
-from tests.doubles.daemon import eventually, free_port
+from tests.doubles.daemon import eventually
+from watcher.testing.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon, eventually, free_port
+from tests.doubles.daemon import HOOK_SECRET, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.mosquitto import start_mosquitto
 from tests.doubles.moto import isolate_identity, shared_moto
@@ -23,6 +23,7 @@ from tests.doubles.scripted_server import ScriptedServer, scripted_server
 from watcher.dialects.catalog import DIALECTS
 from watcher.kit.clock import utc_now
 from watcher.testing.images import BuiltImage, build_image, build_layer
+from watcher.testing.ports import free_port
 from watcher.testing.senders import payloads
 from watcher.testing.senders.announcement import Announcement
 from watcher.testing.senders.catalog import senders

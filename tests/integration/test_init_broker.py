@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shlex
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from watcher.dialects.catalog import build_dialect
 from watcher.model.push import Pushed
 from watcher.sources.mqtt import MqttSource
 from watcher.sources.mqtt_settings import MqttSourceSettings
+from watcher.testing.ports import free_port
 
 # What Debian's /etc/mosquitto/mosquitto.conf says before it includes ours.
 DEBIAN = "persistence true\npersistence_location {folder}/\nlog_dest file {folder}/mosquitto.log\ninclude_dir {folder}/conf.d\n"
@@ -42,9 +42,7 @@ class SetUp:
 def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SetUp]:
     """Every step as it is printed, but in a folder of the test and at a free port."""
     monkeypatch.chdir(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     ended = CliRunner().invoke(init, ["--type", "mqtt", "--registry", "localhost:5000"], catch_exceptions=False)
     printed = ended.stdout.replace("/etc/mosquitto", str(tmp_path)).replace("1883", str(port))
     configuration, commands, publish, _ = re.split(r"(?m)(?:^#.*\n)+", printed.partition("\n")[2])[1:5]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually, free_port
+from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
 from tests.doubles.hooks import deliver, envelope, push_event, rows
 from tests.doubles.pushing import attached_verdict
 from tests.doubles.served_registry import ServedRegistry
 from watcher.testing.images import BuiltImage, build_image, build_layer
 from watcher.testing.notifications import Endpoint
+from watcher.testing.ports import free_port
 
 STAGES = ("after-commit", "in-a-layer", "before-publication", "after-the-put")
 ROUNDS = 5

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.daemon import Receiver, RunningDaemon, eventually, free_port
+from tests.doubles.daemon import Receiver, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hooks import deliver, envelope, push_event, rows
 from tests.doubles.pushing import attached_verdict, skopeo_push, write_layout
 from tests.doubles.served_registry import ServedRegistry
 from watcher.testing.images import BuiltImage, build_image, build_layer
+from watcher.testing.ports import free_port
 
 SOURCE = "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
 POLICY = """apiVersion: watcher/v1

@@ -15,13 +15,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually, free_port
+from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hooks import rows as stored
 from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
 from watcher.model.digest import Digest
 from watcher.model.verdict import INSPECTED
 from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_index, build_layer
+from watcher.testing.ports import free_port
 
 DEBIAN = 'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n'
 PASSWD = "root:x:0:0:root:/root:/bin/bash\napp:x:1000:1000::/home/app:/bin/sh\n"

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.daemon import RunningDaemon, eventually, free_port
+from tests.doubles.daemon import RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.mosquitto import start_mosquitto
 from tests.doubles.mqtt_bench import publish
 from tests.doubles.pushing import attached_verdict, skopeo_push, write_layout
 from watcher.testing.images import build_image, build_layer
+from watcher.testing.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 

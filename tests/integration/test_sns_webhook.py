@@ -6,7 +6,6 @@ confirmation) go through a door that says which service is meant. Moto sends no 
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +22,7 @@ from tests.doubles.receiver import Receiver, WrittenDialect, running_receiver
 from watcher.kit.clock import utc_now
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import SnsAuth, WebhookSourceSettings
+from watcher.testing.ports import free_port
 from watcher.testing.senders.sns_topic import SigningTopic
 
 REGION = "eu-west-1"
@@ -35,9 +35,7 @@ SIGNED_FOR_SNS = {
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     """The URL of moto's server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     program = Path(sys.executable).with_name("moto_server")
     with subprocess.Popen(
         [program, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.doubles.daemon import free_port
 from tests.doubles.hooks import envelope, push_event
 from watcher import settings as configuration
 from watcher.daemon import Daemon, assembled, run_until_signalled
@@ -24,6 +23,7 @@ from watcher.model.verdict import Verdict
 from watcher.publishing.protocol import Progress
 from watcher.sources.protocol import Health, Intake
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
+from watcher.testing.ports import free_port
 from watcher.testing.registry import MemoryRegistry, serve_registry
 
 APP = RepositoryName("team/app")

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.doubles.daemon import RunningDaemon, eventually, free_port
+from tests.doubles.daemon import RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.pushing import attached_verdict, skopeo_push, write_layout
 from watcher.testing.images import BuiltImage, build_image, build_layer
+from watcher.testing.ports import free_port
 
 CONFIG = """\
 registries: [{{host: "{host}"}}]

@@ -28,6 +28,7 @@ from watcher.registry.settings import RegistrySettings
 from watcher.reports.table import verdict_block
 from watcher.testing.images import push_image, put_image
 from watcher.testing.notifications import Endpoint
+from watcher.testing.ports import free_port
 from watcher.testing.registry import MemoryRegistry, serve_registry
 
 # A cold start compiles policies and secret rules; the three verdicts then take less than a second.
@@ -95,7 +96,7 @@ async def _demo(console: Console, folder: Path, *, leave: bool) -> bool:
     publisher = DemoPublisher(console)
     async with AsyncExitStack() as stack:
         # The registry must know where to send its events before the daemon knows where it listens.
-        port = _free_port()
+        port = free_port()
         endpoint = Endpoint(url=f"http://127.0.0.1:{port}{HOOK}", headers={"Authorization": f"Bearer {secret}"})
         registry = await stack.enter_async_context(serve_registry(notify=endpoint))
         path = folder / "watcher.yaml"
@@ -210,11 +211,3 @@ async def _until_interrupted(console: Console) -> None:
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
