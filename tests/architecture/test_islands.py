@@ -20,6 +20,7 @@ SHARED: dict[str, dict[str, str]] = {
         "binding": "the fields all sources share: whose events they bring",
         "condition": "what keeps a source from hearing, told alike by every one",
         "patience": "how long what cannot be stored is kept, which is asked by all whose sender does not repeat it for ever",
+        "reconnecting": "how a source comes back after its connection was lost, however it is made",
         "context": "what every source may need of the daemon",
     },
     "watcher.backlog": {

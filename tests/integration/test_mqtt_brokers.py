@@ -141,7 +141,7 @@ async def test_a_broker_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     try:
         with capture_logs() as logs:
             async with running(source, open_intake()):
-                await until(lambda: source._failures >= 2)
+                await until(lambda: source._reconnecting.failures >= 2)
                 assert source.health.problem == f"127.0.0.1:{broker.port} cannot be reached: Connection refused"
                 broker.start()
                 await until(lambda: source.health.connected)

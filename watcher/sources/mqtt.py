@@ -13,25 +13,20 @@ from collections.abc import Mapping
 import structlog
 
 from watcher.dialects.protocol import Delivery
-from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds, size_bytes
-from watcher.model.errors import ConfigurationError
 from watcher.sources.condition import Condition
 from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
 from watcher.sources.mqtt_connection_errors import TopicRefusedError
 from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSourceSettings, is_shared
 from watcher.sources.mqtt_tls import tls_context
 from watcher.sources.patience import Patience
-from watcher.sources.protocol import Intake, SourceError
+from watcher.sources.protocol import Intake
+from watcher.sources.reconnecting import BACKOFF, Reconnecting
 
 log = structlog.get_logger(__name__)
 
-# Between two connections. A broker that restarts is back within the first.
-BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
-# A connection that held this long was a good one: the next failure is a new one.
-GOOD_SECONDS = 30.0
 # Above a payload of the largest size: topic and properties, which the protocol limits to 64 KiB each.
 PACKET_MARGIN_BYTES = 1024 * 1024
 
@@ -50,42 +45,26 @@ class MqttSource:
         self._settings = settings
         self._max_payload_bytes = size_bytes(settings.max_payload)
         self._patience = Patience(self._condition, math.inf)
-        self._failures = 0
+        self._reconnecting = Reconnecting(self._condition)
         self._has_connected = False
         self._broker()  # what a person must change is said at the start
 
     async def run(self, intake: Intake) -> None:
         """Listen until cancelled, on one connection after the other."""
         self._warn()
-        loop = asyncio.get_running_loop()
         with self._condition.listening():
-            while True:
-                started = loop.time()
-                problem = await self._listen(intake)
-                if loop.time() - started > GOOD_SECONDS:
-                    self._failures = 0
-                self._condition.heard_nothing(problem)
-                self._failures += 1
-                await asyncio.sleep(BACKOFF.after(self._failures))
+            await self._reconnecting.keep(lambda: self._listen(intake))
 
-    async def _listen(self, intake: Intake) -> SourceError | ConfigurationError:
-        """Take messages in until the connection is lost; returns how.
+    async def _listen(self, intake: Intake) -> None:
+        """Take messages in until the connection is lost, and raise how.
 
         A file that was readable at the start, and is not now, is being replaced.
         """
-        problem: BaseException | None = None
-        try:
-            broker = await asyncio.to_thread(self._broker)
-            async with connect(broker) as connection, asyncio.TaskGroup() as group:
-                self._note_session(connection)
-                group.create_task(self._subscribe(connection), name=f"mqtt-subscribe:{self.name}")
-                await self._take_all(connection, intake, group)
-        except* (SourceError, ConfigurationError) as failed:
-            problem = failed
-        while isinstance(problem, BaseExceptionGroup):
-            problem = problem.exceptions[0]
-        assert isinstance(problem, (SourceError, ConfigurationError)), "a listener that stops quietly is an outage"
-        return problem
+        broker = await asyncio.to_thread(self._broker)
+        async with connect(broker) as connection, asyncio.TaskGroup() as group:
+            self._note_session(connection)
+            group.create_task(self._subscribe(connection), name=f"mqtt-subscribe:{self.name}")
+            await self._take_all(connection, intake, group)
 
     async def _take_all(self, connection: Connection, intake: Intake, group: asyncio.TaskGroup) -> None:
         """Store up to `receive_maximum` messages at once: they then share a commit. Acknowledge in the order they came."""
@@ -97,7 +76,7 @@ class MqttSource:
                 message, stored = await order.get()
                 await stored
                 connection.acknowledge(message)
-                self._failures = 0
+                self._reconnecting.failures = 0
                 free.release()
 
         group.create_task(acknowledge(), name=f"mqtt-acknowledge:{self.name}")

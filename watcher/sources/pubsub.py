@@ -14,25 +14,21 @@ from pathlib import Path
 import structlog
 
 from watcher.dialects.protocol import Delivery
-from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
 from watcher.sources.condition import Condition
 from watcher.sources.patience import HELD_SECONDS, Patience
-from watcher.sources.protocol import Intake, SourceError
+from watcher.sources.protocol import Intake
 from watcher.sources.pubsub_settings import PubsubSourceSettings
 from watcher.sources.pubsub_stream import Message, Stream, connect
 from watcher.sources.pubsub_stream_client import Address
 from watcher.sources.pubsub_stream_client_errors import UnsettledError
+from watcher.sources.reconnecting import Reconnecting
 
 log = structlog.get_logger(__name__)
 
-# Between two streams.
-BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
-# A stream that stood this long was a good one: the next failure is a new one.
-GOOD_SECONDS = 30.0
 # Names a host with a port, which speaks no TLS.
 EMULATOR = "PUBSUB_EMULATOR_HOST"
 # As the headers of a push subscription without its envelope are called.
@@ -61,45 +57,16 @@ class PubsubSource:
 
     async def run(self, intake: Intake) -> None:
         """Listen until cancelled, on one stream after the other; stops within a second."""
-        failures = 0
-        loop = asyncio.get_running_loop()
-        if emulator := self._emulator():
-            log.warning("emulator.used", source=self.name, endpoint=emulator, detail=f"because {EMULATOR} is set")
+        address = self._address()
         with self._condition.listening():
-            while True:
-                started = loop.time()
-                problem = await self._listen(intake)
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise asyncio.CancelledError  # a TaskGroup that fails in the same moment keeps it to itself
-                if loop.time() - started > GOOD_SECONDS:
-                    failures = 0
-                self._condition.heard_nothing(problem)
-                failures += 1
-                await asyncio.sleep(BACKOFF.after(failures))
+            await Reconnecting(self._condition).keep(lambda: self._listen(address, intake))
 
-    async def _listen(self, intake: Intake) -> SourceError:
-        """Take messages in until the stream is gone; returns why."""
-        settings, emulator = self._settings, self._emulator()
-        address = Address(
-            subscription=settings.subscription,
-            endpoint=settings.endpoint or emulator,
-            is_plain=settings.is_local or bool(emulator),
-            credentials_file=settings.credentials_file,
-            max_messages=settings.max_messages,
-            timeout_seconds=seconds(settings.timeout),
-        )
-        problem: BaseException | None = None
-        try:
-            async with connect(address) as stream, asyncio.TaskGroup() as group:
-                group.create_task(self._watch(stream), name=f"pubsub-watch:{self.name}")
-                async for message in stream.messages():
-                    group.create_task(self._take(message, stream, intake), name=f"pubsub-take:{self.name}")
-        except* SourceError as failed:
-            problem = failed
-        while isinstance(problem, BaseExceptionGroup):
-            problem = problem.exceptions[0]
-        assert isinstance(problem, SourceError), "a listener that stops quietly is an outage"
-        return problem
+    async def _listen(self, address: Address, intake: Intake) -> None:
+        """Take messages in until the stream is gone, and raise why."""
+        async with connect(address) as stream, asyncio.TaskGroup() as group:
+            group.create_task(self._watch(stream), name=f"pubsub-watch:{self.name}")
+            async for message in stream.messages():
+                group.create_task(self._take(message, stream, intake), name=f"pubsub-take:{self.name}")
 
     async def _watch(self, stream: Stream) -> None:
         """Raises SourceError when the stream is gone."""
@@ -121,9 +88,20 @@ class PubsubSource:
         else:
             self._condition.settled()
 
-    def _emulator(self) -> str:
-        """Where the environment wants the service to be, as Google's own tools read it. What is configured stands above it."""
-        return "" if self._settings.endpoint else os.environ.get(EMULATOR, "")
+    def _address(self) -> Address:
+        """What is configured stands above where the environment wants the service to be, as Google's own tools read it."""
+        settings = self._settings
+        emulator = "" if settings.endpoint else os.environ.get(EMULATOR, "")
+        if emulator:
+            log.warning("emulator.used", source=self.name, endpoint=emulator, detail=f"because {EMULATOR} is set")
+        return Address(
+            subscription=settings.subscription,
+            endpoint=settings.endpoint or emulator,
+            is_plain=settings.is_local or bool(emulator),
+            credentials_file=settings.credentials_file,
+            max_messages=settings.max_messages,
+            timeout_seconds=seconds(settings.timeout),
+        )
 
     def _delivery(self, message: Message) -> Delivery:
         return self._settings.bounded_delivery(headers_of(message), message.data, limit_bytes=self._max_payload_bytes)

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 
 from watcher.dialects.protocol import Delivery
-from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
@@ -19,13 +18,12 @@ from watcher.model.moments import iso
 from watcher.sources.condition import Condition
 from watcher.sources.patience import HELD_SECONDS, Patience
 from watcher.sources.protocol import Intake
+from watcher.sources.reconnecting import BACKOFF
 from watcher.sources.sqs_queue import Queue
 from watcher.sources.sqs_queue_client import BATCH, Address, Message
 from watcher.sources.sqs_queue_client_errors import QueueError
 from watcher.sources.sqs_settings import SqsSourceSettings
 
-# Between two polls that failed.
-BACKOFF = Backoff(first_seconds=0.5, longest_seconds=60.0)
 # Between two polls while nothing can be stored: each message that comes is nearer to the dead letters.
 TRIAL_SECONDS = 2.0
 # Between two polls without a message: not everything that speaks SQS waits as it is asked to.

@@ -14,7 +14,7 @@ from watcher.dialects.cloudevents import CloudeventsDialect
 from watcher.dialects.protocol import Delivery
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Pushed
-from watcher.sources.mqtt import BACKOFF, MqttSource
+from watcher.sources.mqtt import MqttSource
 from watcher.sources.mqtt_connection import Message
 from watcher.sources.mqtt_connection_errors import sentence
 from watcher.sources.mqtt_settings import MqttSourceSettings
@@ -70,12 +70,6 @@ def test_a_payload_that_is_too_large_is_only_begun() -> None:
     assert delivered(message(b"x" * 1024)).whole_bytes is None
     delivery = delivered(message(b"x" * 5000))
     assert (len(delivery.body), delivery.whole_bytes, len(delivery.whole_sha256)) == (4096, 5000, 64)
-
-
-def test_connections_are_spread_and_slow_down() -> None:
-    """Up to a minute apart, however long it goes on."""
-    assert 0.1 <= BACKOFF.after(1) <= 0.7
-    assert all(30 <= BACKOFF.after(failures) <= 75 for failures in (10, 100, 10_000))
 
 
 def test_missing_files_are_said_at_the_start(tmp_path: Path) -> None:
