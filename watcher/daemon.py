@@ -46,7 +46,6 @@ from watcher.publishing.settings import MessagePublisherSettings
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries, WritableRegistries
 from watcher.settings import Settings
-from watcher.sources.binding import EventSourceSettings
 from watcher.sources.catalog import build_source
 from watcher.sources.context import SourceContext
 from watcher.sources.protocol import Source
@@ -278,9 +277,8 @@ def _sources(settings: Settings, storage: Storage, registries: Registries, metri
 
 
 def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIntake:
-    heard = [each for each in settings.sources if isinstance(each, EventSourceSettings)]
     return DurableIntake(
-        dialects={each.name: build_dialect(each.dialect, each.mapping) for each in heard},
+        dialects={name: build_dialect(each.dialect, each.mapping) for name, each in settings.event_sources.items()},
         backlog=storage.backlog,
         own_writes=storage.own_writes,
         clock=utc_now,

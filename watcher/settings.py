@@ -3,6 +3,7 @@
 Reference: docs/reference/settings.md; the JSON Schema is config/schemas/watcher.schema.json.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policies: PolicySettings = PolicySettings()
     publish: tuple[AnyPublisherSettings, ...] = ()
     admission: AdmissionSettings | None = None
+
+    @property
+    def event_sources(self) -> Mapping[str, EventSourceSettings]:
+        """Those whose events somebody else writes, by their names."""
+        return {each.name: each for each in self.sources if isinstance(each, EventSourceSettings)}
 
 
 def find(explicit: Path | None) -> Path:

@@ -13,7 +13,7 @@ import msgspec
 from watcher.backlog.inbox_json import event_json
 from watcher.backlog.protocol import EventRow
 from watcher.cli.captured import read_deliveries
-from watcher.cli.events_replay import Replay, event_sources
+from watcher.cli.events_replay import Replay
 from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
 from watcher.dialects.catalog import DIALECTS, build_dialect
@@ -87,7 +87,7 @@ def replay(source: str | None, which: tuple[str, ...], *, rejected: bool) -> Non
 
     async def replayed() -> Replay:
         async with opened(settings.store, read_only=False) as storage:
-            again = Replay(storage=storage, sources=event_sources(settings))
+            again = Replay(storage=storage, sources=settings.event_sources)
             if source is not None:
                 await again.files(source, map(Path, which))
             elif rejected:
@@ -130,7 +130,7 @@ def _source(name: str | None, dialect: str) -> EventSourceSettings:
             "--dialect generic: name with -c FILE --source NAME the source whose `mapping` says where the fields are"
         )
     path, settings = required_settings()
-    source = event_sources(settings).get(name)
+    source = settings.event_sources.get(name)
     if source is not None and source.dialect == dialect:
         return source
     raise ConfigurationError(f"{path}: no source {name!r} of dialect {dialect}")

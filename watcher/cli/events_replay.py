@@ -15,18 +15,12 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.pipeline.intake import DurableIntake
-from watcher.settings import Settings
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.protocol import Accepted
 from watcher.storage import Storage
 
 # Rows of the inbox that are looked through at a time.
 PAGE = 500
-
-
-def event_sources(settings: Settings) -> Mapping[str, EventSourceSettings]:
-    """Every source that hears of events, by its name."""
-    return {each.name: each for each in settings.sources if isinstance(each, EventSourceSettings)}
 
 
 @dataclass(slots=True, kw_only=True)
