@@ -15,9 +15,14 @@ import tempfile
 from pathlib import Path
 
 from bench import intake_mqtt, intake_pubsub, intake_sqs, intake_webhook
-from bench.intake_turns import Options, Way, compare
+from bench.intake_turns import Goal, Options, Way, compare, queue_goal
 
-WAYS: dict[str, Way] = {"webhook": intake_webhook, "sqs": intake_sqs, "pubsub": intake_pubsub, "mqtt": intake_mqtt}
+WAYS: dict[str, tuple[Way, Goal]] = {
+    "webhook": (intake_webhook, intake_webhook.goal),
+    "sqs": (intake_sqs, queue_goal),
+    "pubsub": (intake_pubsub, queue_goal),
+    "mqtt": (intake_mqtt, queue_goal),
+}
 
 
 def main() -> int:
@@ -34,7 +39,7 @@ def main() -> int:
     given = vars(parser.parse_args())
     ways, directory = given.pop("by"), given.pop("directory")
     with tempfile.TemporaryDirectory(dir=directory) as name:
-        reached = [compare(way, WAYS[way], Options(**given), Path(name)) for way in ways]
+        reached = [compare(way, *WAYS[way], Options(**given), Path(name)) for way in ways]
     return 0 if all(reached) else 1
 
 

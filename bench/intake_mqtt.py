@@ -6,25 +6,16 @@ processor than the broker, and there may be two for all of them.
 
 import asyncio
 import tempfile
-import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from bench.intake_durable import HOST, event, taken_by
 from bench.intake_turns import GIVE_UP_SECONDS, Load, Options, Side, apart
 from tests.doubles.mosquitto import start_mosquitto
-from tests.doubles.mqtt_bench import CLIENT, TOPIC, renew_session, source_at
+from tests.doubles.mqtt_bench import CLIENT, publish_many, renew_session, source_at
 
-GOAL_PER_SECOND = 2000.0
 # Tests want a line for every packet, and everything written down for every message, which takes the longer the more there are.
 SETTINGS = ("log_type none", "autosave_on_changes false", "max_queued_messages 0")
-# Of the publisher, that wait for their acknowledgement: enough to keep the broker busy.
-UNDER_WAY = 1000
-
-
-def goal(limit: float) -> float:
-    return min(GOAL_PER_SECOND, limit)
 
 
 def measure(side: Side, turn: int, path: Path, options: Options) -> Load:
@@ -44,28 +35,7 @@ def measure(side: Side, turn: int, path: Path, options: Options) -> Load:
 
 
 def publish_all(port: int, turn: int, messages: int) -> None:
-    """With QoS 1; returns when the broker has acknowledged everything."""
-    from paho.mqtt.client import Client, MQTTv5
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-    client.max_inflight_messages_set(UNDER_WAY)
-    acknowledged = threading.Semaphore(0)
-
-    def on_publish(*_: Any) -> None:
-        acknowledged.release()
-
-    client.on_publish = on_publish
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    for number in range(messages):
-        client.publish(TOPIC, event(turn, number), qos=1)
-    deadline = time.monotonic() + GIVE_UP_SECONDS
-    for number in range(messages):
-        if not acknowledged.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise RuntimeError(f"{number} of {messages} messages were acknowledged")
-    client.disconnect()
-    client.loop_stop()
+    publish_many(port, (event(turn, number) for number in range(messages)))
 
 
 def take_bare(port: int, messages: int) -> float:

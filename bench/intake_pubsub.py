@@ -12,12 +12,6 @@ from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
 from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSourceSettings
 
-GOAL_PER_SECOND = 2000.0
-
-
-def goal(limit: float) -> float:
-    return min(GOAL_PER_SECOND, limit)
-
 
 def measure(side: Side, turn: int, path: Path, options: Options) -> Load:
     with server(serve, turn, options.messages, exactly_once=options.exactly_once) as endpoint:

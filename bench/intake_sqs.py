@@ -16,12 +16,6 @@ from tests.doubles.sqs_server import PATH, SqsServer
 from watcher.sources.sqs import SqsSource
 from watcher.sources.sqs_settings import SqsSourceSettings
 
-GOAL_PER_SECOND = 2000.0
-
-
-def goal(limit: float) -> float:
-    return min(GOAL_PER_SECOND, limit)
-
 
 def measure(side: Side, turn: int, path: Path, options: Options) -> Load:
     with server(serve, turn, options.messages) as url:

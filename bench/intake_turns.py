@@ -18,6 +18,7 @@ SIDES: tuple[Side, ...] = ("bare", "durable")
 # For a round of one side. It only ends what hangs.
 GIVE_UP_SECONDS = 300.0
 STOP_SECONDS = 20.0
+QUEUE_GOAL_PER_SECOND = 2000.0
 # Before each round that is durable: as a commit of some hundred messages.
 FLUSHES, FLUSHED_BYTES = 50, 128 * 1024
 
@@ -55,19 +56,24 @@ class Load:
         return self.messages / self.seconds
 
 
+Goal = Callable[[float], float]
+"""Messages a second that the durable side should reach, of what the bare one did."""
+
+
 class Way(Protocol):
     """One way for messages to come."""
-
-    def goal(self, limit: float) -> float:
-        """Messages a second that the durable side should reach, of what the bare one did."""
-        ...
 
     def measure(self, side: Side, turn: int, path: Path, options: Options) -> Load:
         """One round: no two turns have a message in common. The durable side writes to the database at `path`."""
         ...
 
 
-def compare(name: str, way: Way, options: Options, directory: Path) -> bool:
+def queue_goal(limit: float) -> float:
+    """Messages a second of a queue, or what the queue itself can give where that is less."""
+    return min(QUEUE_GOAL_PER_SECOND, limit)
+
+
+def compare(name: str, way: Way, goal_of: Goal, options: Options, directory: Path) -> bool:
     """Measure and print; whether the goal was reached and every message is on disk exactly once."""
     path = directory / f"{name}.db"
     loads: dict[Side, list[Load]] = {side: [] for side in SIDES}
@@ -86,7 +92,7 @@ def compare(name: str, way: Way, options: Options, directory: Path) -> bool:
     sent = sum(load.messages for load in loads["durable"])
     most = sent + sum(load.unanswered for load in loads["durable"])
     print(f"{name:8} on disk  {events} events, {jobs} jobs for {sent} messages")
-    goal = way.goal(medians["bare"])
+    goal = goal_of(medians["bare"])
     ratio = medians["durable"] / medians["bare"]
     print(f"{name:8} ratio    {ratio:.2f} of bare; {medians['durable']:.0f} messages/s (goal {goal:.0f})", flush=True)
     return medians["durable"] >= goal and sent <= jobs <= most

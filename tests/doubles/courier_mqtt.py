@@ -6,14 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
 from tests.doubles.courier import Once
 from tests.doubles.daemon import eventually
 from tests.doubles.mosquitto import start_mosquitto
+from tests.doubles.mqtt_bench import TOPIC, publish_many
 
-TOPIC = "registry/events"
 PUBLISH, PUBACK = 3, 4  # spec: MQTT 5.0 section 2.1.2
 # Below what the source tells the broker that it takes, with topic and properties.
 LARGEST_BYTES = 15 * 1024 * 1024
@@ -43,15 +40,7 @@ class MqttCourier:
         return f'{{type: mqtt, name: mqtt, registry: "{registry}", {where}, {who}}}'
 
     def publish(self, *bodies: bytes) -> None:
-        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        client.username_pw_set("watcher", self._password.read_text())
-        client.connect("127.0.0.1", self._broker.port)
-        client.loop_start()
-        for sent in [client.publish(TOPIC, body, qos=1) for body in bodies]:
-            sent.wait_for_publish(SECONDS)
-            assert sent.is_published()
-        client.disconnect()
-        client.loop_stop()
+        publish_many(self._broker.port, bodies, user=("watcher", self._password.read_text()))
 
     def unsettled(self) -> int:
         """Whatever the broker keeps is in the file that it writes, with its topic."""

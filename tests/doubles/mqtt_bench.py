@@ -2,13 +2,16 @@
 
 import asyncio
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -26,6 +29,9 @@ ABSENT_SECONDS = 0.3
 GIVE_UP_SECONDS = 20.0
 
 DEADLINE_SECONDS = 20.0
+# Of many messages, that wait for their acknowledgement: enough to keep the broker busy; and until all of them have it.
+UNDER_WAY = 1000
+PUBLISH_SECONDS = 300.0
 
 
 def source_at(port: int, **given: Any) -> MqttSource:
@@ -46,6 +52,32 @@ async def publish(port: int, *payloads: bytes, topic: str = TOPIC, qos: int = 1,
     async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5, **settings) as client:
         for payload in payloads:
             await client.publish(topic, payload, qos=qos, retain=retain)
+
+
+def publish_many(port: int, payloads: Iterable[bytes], *, user: tuple[str, str] | None = None) -> None:
+    """As quickly as the broker takes them, with QoS 1; returns when it has acknowledged everything. `user` has a password."""
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.max_inflight_messages_set(UNDER_WAY)
+    if user is not None:
+        client.username_pw_set(*user)
+    acknowledged = threading.Semaphore(0)
+
+    def on_publish(*_: Any) -> None:
+        acknowledged.release()
+
+    client.on_publish = on_publish
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    count = 0
+    for payload in payloads:
+        client.publish(TOPIC, payload, qos=1)
+        count += 1
+    deadline = time.monotonic() + PUBLISH_SECONDS
+    for number in range(count):
+        if not acknowledged.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise RuntimeError(f"{number} of {count} messages were acknowledged")
+    client.disconnect()
+    client.loop_stop()
 
 
 async def renew_session(port: int, client_id: str = CLIENT, topic: str = TOPIC) -> None:
