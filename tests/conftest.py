@@ -7,6 +7,8 @@ import hypothesis
 import pytest
 import pytest_socket
 
+from tests.doubles.moto import isolate_identity
+
 HERE = Path(__file__).parent
 
 # Pure code is tested here: whoever opens a socket says so with `pytest.mark.enable_socket`.
@@ -35,6 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if kind(item) == "unit" and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
+
+
+@pytest.fixture
+def aws_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who this process is for the SDK of AWS: somebody with keys, and nobody that this machine knows."""
+    for name, value in isolate_identity(tmp_path).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from tests.doubles.moto import isolate_identity
 from tests.doubles.scripted_server import Answer, scripted_server
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.registry.client import RegistryClient
@@ -172,10 +171,8 @@ PLACES: Mapping[type | None, tuple[type, Callable[[Path], Opened]]] = {
 
 
 @pytest.fixture(autouse=True)
-def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def identity(aws_identity: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever runs the tests may be logged in somewhere; that plays no part."""
-    for name, value in isolate_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("APP_SECRET", "app")
 

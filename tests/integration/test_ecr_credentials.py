@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.moto import Moto, isolate_identity, start_moto
+from tests.doubles.moto import Moto, start_moto
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.model.reference import Host
 from watcher.registry.client import RegistryClient
@@ -34,12 +34,10 @@ def aws(moto: Moto) -> str:
 
 
 @pytest.fixture(autouse=True)
-def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def identity(aws_identity: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keys in the environment, and nothing else of the machine's."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in isolate_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
 

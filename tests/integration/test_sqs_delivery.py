@@ -12,11 +12,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.doubles.intakes import DiskFullError, RecordingIntake, open_intake
-from tests.doubles.moto import Moto, MotoQueue, isolate_identity, shared_moto
+from tests.doubles.moto import Moto, MotoQueue, shared_moto
 from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import DEADLINE_SECONDS, source_at, until, until_counts
 from watcher.dialects.protocol import Delivery
 from watcher.sources.protocol import Accepted
+
+pytestmark = pytest.mark.usefixtures("aws_identity")
 
 PUSH = {
     "Source": "aws.ecr",
@@ -31,12 +33,6 @@ PUSH = {
         }
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in isolate_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the SQS source makes of answers that moto never gives: failures, of whole calls and of single messages, and silence."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,14 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.doubles.intakes import open_intake
-from tests.doubles.moto import isolate_identity
 from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import until
-from tests.doubles.sqs_scripted import ScriptedQueue, message, refusing, scripted_queue, source_of
+from tests.doubles.sqs_scripted import ScriptedQueue, message, refusing, source_of
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("aws_identity")]
 
 EXPIRED = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z (20260101T001000Z - 5 min.) SECRET"
 EARLY = "Signature not yet current: 20260101T001000Z is still later than 20260101T000500Z (20260101T000000Z + 5 min.) SECRET"
-
-
-@pytest.fixture(autouse=True)
-def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in isolate_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[ScriptedQueue]:
-    async with scripted_queue() as service:
-        yield service
 
 
 async def test_a_message_is_a_delivery(service: ScriptedQueue) -> None:

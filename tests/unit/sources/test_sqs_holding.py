@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,14 @@ from structlog.testing import capture_logs
 
 from tests.doubles.certificates import Authority
 from tests.doubles.intakes import RecordingIntake, open_intake
-from tests.doubles.moto import isolate_identity
 from tests.doubles.scripted_server import scripted_server
 from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import until
-from tests.doubles.sqs_scripted import SENT, ScriptedQueue, message, refusing, scripted_queue, source_of
+from tests.doubles.sqs_scripted import SENT, ScriptedQueue, message, refusing, source_of
 from watcher.sources.sqs_queue import LONGEST_AWAY_SECONDS, away_seconds
 from watcher.sources.sqs_queue_client import Address, SqsClient
 
-pytestmark = pytest.mark.enable_socket
-
-
-@pytest.fixture(autouse=True)
-def identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in isolate_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[ScriptedQueue]:
-    async with scripted_queue() as service:
-        yield service
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("aws_identity")]
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

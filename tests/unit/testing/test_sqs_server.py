@@ -1,7 +1,6 @@
 """The double of Amazon SQS does to the SDK what the service does."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -9,7 +8,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from tests.doubles.moto import REGION, isolate_identity
+from tests.doubles.moto import REGION
 from tests.doubles.sqs_server import LARGEST_BYTES, SqsServer
 
 pytestmark = pytest.mark.enable_socket
@@ -18,10 +17,8 @@ Serve = Callable[..., tuple[SqsServer, Any]]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
+def serve(aws_identity: None) -> Iterator[Serve]:
     """`serve(…)`: a server, and a client of the SDK for it."""
-    for name, value in isolate_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
     running: list[tuple[SqsServer, Any]] = []
 
     def begin(**how: Any) -> tuple[SqsServer, Any]:
