@@ -267,11 +267,17 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("vex_justification", "OpenVEX vocabulary"),
         _bool("vendor_will_not_fix", "the distribution says so"),
         Field(name="first_seen", type="timestamp", about="when it was first seen in this package", optional=True),
+        _text("title", "what it is, in one line"),
+        _text("severity_source", "who says so: the distribution, `GHSA`, a CVSS vector's source; empty when nobody does"),
+        _text("link", "where to read about it"),
+        _text("owner", "the distribution's package that brought the package, `deb/python3-yaml`; empty where none did"),
+        _bool("malware", "the package itself is malicious (`MAL-` ids)"),
     ),
     "Fix": (
         _bool("available", "whether a fixed version can be installed"),
         _texts("versions", "fixed versions"),
         Field(name="available_since", type="timestamp", about="since when", optional=True),
+        _text("state", "`fixed`, `not-fixed`, `will-not-fix`, or `subscription` where the fix is for paying users only"),
     ),
     "Cvss": (
         _text("source", "`nvd`, `vendor`, `ghsa`"),

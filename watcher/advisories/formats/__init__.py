@@ -1,0 +1,1 @@
+"""What advisories are published as, one format a file. Pure: bytes in, records out."""
