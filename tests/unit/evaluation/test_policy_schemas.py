@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
+from watcher.evaluation.policies.loading import pack_names
 from watcher.kit.yaml_source import parse_yaml
 
 
@@ -15,11 +16,12 @@ def values(file: str) -> list[Any]:
     return [source.value for source in parse_yaml(text, file)]
 
 
-@pytest.mark.parametrize(("schema", "file"), [(policy_schema(), "baseline.yaml"), (policy_test_schema(), "baseline_test.yaml")])
-def test_shipped_documents_are_valid(schema: dict[str, Any], file: str) -> None:
-    """The pack and its tests."""
+@pytest.mark.parametrize("pack", pack_names())
+@pytest.mark.parametrize(("schema", "suffix"), [(policy_schema(), ""), (policy_test_schema(), "_test")])
+def test_shipped_documents_are_valid(schema: dict[str, Any], suffix: str, pack: str) -> None:
+    """A pack and its tests."""
     Draft202012Validator.check_schema(schema)
-    for value in values(file):
+    for value in values(f"{pack}{suffix}.yaml"):
         Draft202012Validator(schema).validate(value)
 
 

@@ -102,7 +102,7 @@ def test_the_revision_names_what_can_change_a_verdict(tmp_path: Path) -> None:
 
 def test_there_are_packs() -> None:
     """Their tests are not packs."""
-    assert pack_names() == ["baseline"]
+    assert pack_names() == ["baseline", "vulnerabilities"]
 
 
 @pytest.mark.parametrize(
