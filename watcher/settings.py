@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from watcher.advisories.settings import AdvisorySettings
 from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.hosts import ANY_HOST
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sources: tuple[AnySourceSettings, ...] = ()
     inspection: InspectionSettings = InspectionSettings()
     policies: PolicySettings = PolicySettings()
+    advisories: AdvisorySettings = AdvisorySettings()
     publish: tuple[AnyPublisherSettings, ...] = ()
     admission: AdmissionSettings | None = None
 

@@ -63,7 +63,7 @@ class Advisory:
 
     `aliases` are other names of the same vulnerability; `covers` names vulnerabilities that an erratum mends together, each a
     matter of its own. `severity` (of SEVERITIES, or empty) is what whoever wrote it says in words. `links` are for people, the
-    best first.
+    best first. One that is `withdrawn` says of nothing any more that it is affected.
     """
 
     id: str

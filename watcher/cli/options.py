@@ -47,3 +47,10 @@ def optional_settings() -> Settings:
     if named is None and not any(path.is_file() for path in configuration.DEFAULT_PATHS):
         return Settings()
     return configuration.load(configuration.find(named))
+
+
+def config_folder() -> Path:
+    """Where relative paths of the configuration begin."""
+    named = given_config()
+    found = [named] if named is not None else [path for path in configuration.DEFAULT_PATHS if path.is_file()]
+    return found[0].parent if found else Path()

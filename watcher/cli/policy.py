@@ -10,7 +10,7 @@ import msgspec
 from rich.text import Text
 
 from watcher import settings as configuration
-from watcher.cli.options import config_option, given_config, optional_settings
+from watcher.cli.options import config_folder, config_option, optional_settings
 from watcher.cli.terminal import console
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
 from watcher.evaluation.policies.loading import PolicySources, load_policies, load_settings
@@ -95,7 +95,7 @@ def chosen_policies(settings: PolicySettings, packs: Sequence[str], paths: Seque
         PolicyError: one `file:line:column: what` a line.
     """
     if not packs and not paths:
-        return load_settings(settings, beside=_config_folder())
+        return load_settings(settings, beside=config_folder())
     packs = packs or DEFAULT_PACKS
     known = {name for source in load_policies(packs).documents.policies for name in source.lists}
     lists: Mapping[str, Sequence[str]] = {name: entries for name, entries in settings.lists.items() if name in known}
@@ -111,13 +111,6 @@ def _asked_for(packs: Sequence[str], paths: Sequence[Path]) -> PolicySources:
 
 def _compiled(sources: PolicySources) -> PolicySet:
     return PolicySet.compile(sources.documents.policies, revision=sources.revision, on_no_match=sources.on_no_match)
-
-
-def _config_folder() -> Path:
-    """Where relative paths of the configuration begin."""
-    named = given_config()
-    found = [named] if named is not None else [path for path in configuration.DEFAULT_PATHS if path.is_file()]
-    return found[0].parent if found else Path()
 
 
 def _print_report(report: TestReport, min_coverage: float) -> None:

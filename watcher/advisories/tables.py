@@ -1,0 +1,156 @@
+"""The file that advisories are kept in: its tables, and what of a record is in them.
+
+It is never changed in place. An import writes the next file beside it and puts that in its place, so that whoever reads has a whole
+one, and an import that fails has changed nothing.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from watcher.advisories.record import Interval
+from watcher.model.errors import ConfigurationError
+
+# Files of another number are not read: they are made anew by importing again.
+FORMAT = 1
+
+# `feed` is what is published together: the advisories of one ecosystem in OSV, one list. `covers` is the ecosystem, or the family
+# of ecosystems, for which it is everything there is; empty for none. `as_of` is of when it is, seconds since 1970.
+# `touched` has the number of the last import in which something about a package became another.
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE feed (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, covers TEXT NOT NULL DEFAULT '', licence TEXT NOT NULL DEFAULT '',
+    as_of REAL, imported_at REAL, malformed INTEGER NOT NULL DEFAULT 0, url TEXT NOT NULL DEFAULT '',
+    etag TEXT NOT NULL DEFAULT '', last_modified TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE ecosystem (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE advisory (
+    id INTEGER PRIMARY KEY, feed INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL, places BLOB NOT NULL,
+    UNIQUE (feed, name)
+);
+CREATE TABLE alias (name TEXT NOT NULL, advisory INTEGER NOT NULL, PRIMARY KEY (name, advisory)) WITHOUT ROWID;
+CREATE TABLE affected (
+    ecosystem INTEGER NOT NULL, package TEXT NOT NULL, advisory INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (ecosystem, package, advisory)
+) WITHOUT ROWID;
+CREATE TABLE touched (
+    ecosystem INTEGER NOT NULL, package TEXT NOT NULL, import INTEGER NOT NULL, PRIMARY KEY (ecosystem, package)
+) WITHOUT ROWID;
+CREATE TABLE exploited (name TEXT PRIMARY KEY, added REAL) WITHOUT ROWID;
+CREATE TABLE likelihood (name TEXT PRIMARY KEY, probability REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE statement (id INTEGER PRIMARY KEY, feed INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE statement_alias (name TEXT NOT NULL, statement INTEGER NOT NULL, PRIMARY KEY (name, statement)) WITHOUT ROWID;
+"""
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """`advisory.body`: what of an advisory is about no package. Vectors are (source, text); times seconds since 1970."""
+
+    id: str
+    aliases: tuple[str, ...]
+    covers: tuple[str, ...]
+    summary: str
+    published: float | None
+    severity: str
+    vectors: tuple[tuple[str, str], ...]
+    links: tuple[str, ...]
+
+
+class KeptAffected(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of `affected.body`, which is a list of them: Affected without its place.
+
+    Intervals are (introduced, fixed, last_affected, limit). `since` is from when on a fix was there, None where none is or nobody
+    said when.
+    """
+
+    intervals: tuple[tuple[str, str, str, str], ...]
+    versions: tuple[str, ...]
+    severity: str
+    status: str
+    module: str
+    subscription: bool
+    since: float | None = None
+
+    @property
+    def spans(self) -> tuple[Interval, ...]:
+        return tuple(
+            Interval(introduced=introduced, fixed=fixed, last_affected=last, limit=limit)
+            for introduced, fixed, last, limit in self.intervals
+        )
+
+    @property
+    def has_fix(self) -> bool:
+        return not self.subscription and any(fixed for _, fixed, _, _ in self.intervals)
+
+
+ENCODER = msgspec.msgpack.Encoder()
+KEPT = msgspec.msgpack.Decoder(Kept)
+AFFECTED = msgspec.msgpack.Decoder(tuple[KeptAffected, ...])
+PLACES = msgspec.msgpack.Decoder(list[tuple[int, str]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A row of `feed`, with how many advisories are kept of it."""
+
+    name: str
+    covers: str = ""
+    licence: str = ""
+    as_of: datetime | None = None
+    imported_at: datetime | None = None
+    advisories: int = 0
+    malformed: int = 0
+    url: str = ""
+    etag: str = ""
+    last_modified: str = ""
+
+
+def feeds(connection: sqlite3.Connection) -> list[Feed]:
+    rows = connection.execute(
+        "SELECT name, covers, licence, as_of, imported_at, (SELECT count(*) FROM advisory WHERE feed = feed.id),"
+        " malformed, url, etag, last_modified FROM feed ORDER BY name"
+    )
+    return [
+        Feed(
+            name=name,
+            covers=covers,
+            licence=licence,
+            as_of=moment(as_of),
+            imported_at=moment(imported_at),
+            advisories=advisories,
+            malformed=malformed,
+            url=url,
+            etag=etag,
+            last_modified=last_modified,
+        )
+        for name, covers, licence, as_of, imported_at, advisories, malformed, url, etag, last_modified in rows
+    ]
+
+
+def moment(timestamp: float | None) -> datetime | None:
+    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """The file as it is now, whatever takes its place later.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigurationError: it is none of ours, damaged, or of another version.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    try:
+        found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise ConfigurationError(f"{path}: no advisory data of ours, or damaged: {error}; import them again") from error
+    if found is None or found[0] != str(FORMAT):
+        connection.close()
+        raise ConfigurationError(f"{path}: advisory data of another version; remove the file and import again")
+    return connection

@@ -1,0 +1,158 @@
+"""`watcher advisories import|status`: the vulnerability data that images are held against."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from watcher.advisories.importing import Report, import_paths
+from watcher.advisories.status import Status, status_of
+from watcher.cli.options import config_folder, config_option, optional_settings
+from watcher.cli.terminal import console
+from watcher.kit.clock import utc_now
+from watcher.kit.units import seconds
+from watcher.model.moments import iso
+from watcher.reports.table import printable
+
+EXIT_STALE = 1
+
+
+@click.group("advisories")
+@config_option
+def advisories() -> None:
+    """Vulnerability data: import them, and see how old they are and what they cover."""
+
+
+@advisories.command("import")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, exists=True))
+@click.option("--as-of", metavar="DATE", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Of when they are, in UTC.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@config_option
+def import_files(paths: tuple[Path, ...], as_of: datetime | None, output: str) -> None:
+    """Read advisories from files, folders and archives: OSV records as .json, .jsonl, .zip, each also compressed with gzip.
+
+    What is there already and says the same costs nothing; a withdrawn advisory is taken out. A record that cannot be read is
+    counted and named. The present data are replaced when everything was read, never before. Without --as-of each file's time
+    of change says of when it is.
+    """
+    with _progress() as seen:
+        report = import_paths(paths, data_path(), now=utc_now(), as_of=as_of.replace(tzinfo=UTC) if as_of else None, seen=seen)
+    if output == "json":
+        click.echo(msgspec.json.encode(_report_json(report)))
+    else:
+        _show_report(report)
+
+
+@advisories.command()
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@config_option
+def status(output: str) -> int:
+    """What the data cover, and how old they are. Ends with 1 when there are none, or some are older than they may be."""
+    settings, now = optional_settings().advisories, utc_now()
+    try:
+        found = status_of(data_path())
+    except FileNotFoundError:
+        click.echo("{}" if output == "json" else f"{data_path()}: there are no advisories yet: watcher advisories import PATH...")
+        return EXIT_STALE
+    stale = {each.name for each in found.feeds if found.stale(each, now=now, max_age_seconds=seconds(settings.max_age))}
+    if output == "json":
+        click.echo(msgspec.json.encode(_status_json(found, stale, now)))
+    else:
+        _show_status(found, stale, now)
+    return EXIT_STALE if stale else 0
+
+
+def data_path() -> Path:
+    """The file of the configuration, beside it."""
+    return config_folder() / optional_settings().advisories.path
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """A line that counts records and goes away again, on a terminal only."""
+    terminal = console(stderr=True)
+    if not terminal.is_terminal:
+        yield lambda _count: None
+        return
+    with terminal.status("reading advisories") as shown:
+        yield lambda count: shown.update(f"reading advisories: {count}")
+
+
+def _show_report(report: Report) -> None:
+    counts = report.counts
+    for each in report.malformed:
+        click.echo(f"skipped {printable(each.where)}: {printable(each.reason)}", err=True)
+    if report.malformed_count > len(report.malformed):
+        click.echo(f"skipped {report.malformed_count - len(report.malformed)} more", err=True)
+    click.echo(
+        f"{report.records} records of {', '.join(report.feeds)}: {counts.added} new, {counts.changed} changed,"
+        f" {counts.removed} removed; {counts.touched} packages are concerned, {report.malformed_count} records could not be read"
+    )
+
+
+def _report_json(report: Report) -> dict[str, Any]:
+    return {
+        "records": report.records,
+        "feeds": report.feeds,
+        "added": report.counts.added,
+        "changed": report.counts.changed,
+        "unchanged": report.counts.unchanged,
+        "removed": report.counts.removed,
+        "packages": report.counts.touched,
+        "malformed": report.malformed_count,
+        "skipped": [{"where": each.where, "reason": each.reason} for each in report.malformed],
+    }
+
+
+def _show_status(found: Status, stale: set[str], now: datetime) -> None:
+    table = Table(box=box.SIMPLE)
+    for heading in ("feed", "covers", "advisories", "age", "licence"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "advisories" else "left")
+    for each in found.feeds:
+        age = Text(_age(now - each.as_of) if each.as_of else "-", style="red" if each.name in stale else "")
+        if each.name in stale:
+            age.append(", stale")
+        table.add_row(Text(printable(each.name)), Text(printable(each.covers) or "-"), str(each.advisories), age, each.licence)
+    console().print(table)
+    click.echo(
+        f"{found.path}: {found.bytes / 2**20:.1f} MiB, revision {found.revision}; {len(found.ecosystems)} ecosystems,"
+        f" {sum(found.ecosystems.values())} vulnerable packages; {found.exploited} known exploited, {found.likelihoods} with a"
+        f" probability, {found.statements} VEX statements"
+    )
+
+
+def _status_json(found: Status, stale: set[str], now: datetime) -> dict[str, Any]:
+    return {
+        "path": str(found.path),
+        "bytes": found.bytes,
+        "revision": found.revision,
+        "feeds": [
+            {
+                "name": each.name,
+                "covers": each.covers,
+                "advisories": each.advisories,
+                "malformed": each.malformed,
+                "as_of": iso(each.as_of) if each.as_of else None,
+                "age_seconds": round((now - each.as_of).total_seconds()) if each.as_of else None,
+                "stale": each.name in stale,
+                "licence": each.licence,
+            }
+            for each in found.feeds
+        ],
+        "ecosystems": dict(found.ecosystems),
+        "exploited": found.exploited,
+        "likelihoods": found.likelihoods,
+        "statements": found.statements,
+    }
+
+
+def _age(age: timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    return f"{hours / 24:.0f} d" if hours >= 48 else f"{hours:.0f} h"
