@@ -35,6 +35,11 @@ SHARED: dict[str, dict[str, str]] = {
         "context": "what every publisher may need of the daemon",
         "cloudevent": "the one message format of every destination that sends messages",
     },
+    "watcher.advisories.formats": {
+        "protocol": "what every format is read by",
+        "fields": "documents, ids, texts and times, which every format has",
+        "vex_words": "what a statement may say, in OpenVEX and CSAF alike",
+    },
     "watcher.inspection.catalogers": {
         "protocol": "what every cataloger implements, and its errors",
         "purl": "the one way a package URL is written",
