@@ -45,6 +45,10 @@ SHARED: dict[str, dict[str, str]] = {
         "purl": "the one way a package URL is written",
         "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",
     },
+    "watcher.advisories.versions": {
+        "protocol": "what a key is, what is refused, and how numbers are compared in every one",
+        "semver": "the rules that crates.io has as they are, and Go, npm and NuGet with liberties of their own",
+    },
 }
 
 
@@ -78,7 +82,7 @@ def test_an_adapter_knows_no_neighbour(graph: grimp.ImportGraph, room: str) -> N
 
 def test_only_those_who_assemble_know_a_catalog(graph: grimp.ImportGraph) -> None:
     """A catalog names every adapter of its room, so whoever imports it depends on all of them."""
-    assemblers = ("watcher.settings", "watcher.daemon", "watcher.cli", "watcher.inspection")
+    assemblers = ("watcher.settings", "watcher.daemon", "watcher.cli", "watcher.inspection", "watcher.advisories")
     strangers = {
         f"{importer} imports {room}.catalog"
         for room in SHARED
