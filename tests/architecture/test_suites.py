@@ -48,7 +48,7 @@ from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers
 from watcher.sources.protocol import Hook, Intake, Source
 from watcher.sources.pubsub_stream_client import Ears
 from watcher.sources.webhook import Doorman
-from watcher.store.protocol import FailedPublications, ImageReader, Outbox, VerdictStore
+from watcher.store.protocol import FailedPublications, ImageReader, Outbox, PackageIndex, VerdictStore
 from watcher.store.statements import Transactions
 
 PROJECT = Path(__file__).parents[2]
@@ -87,6 +87,7 @@ ALONE: Mapping[type, str] = {
     Outbox: "tests/contract/test_store_contract.py",
     FailedPublications: "tests/contract/test_failed_publications_contract.py",
     OwnWrites: "tests/contract/test_store_contract.py",
+    PackageIndex: "tests/contract/test_package_index_contract.py",
     Referrers: "tests/unit/registry/test_registry_referrers.py",
     Rules: "tests/unit/secrets/test_secret_judgement.py",
     Submissions: "tests/unit/pipeline/test_intake.py",

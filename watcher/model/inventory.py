@@ -210,6 +210,11 @@ class Distro:
     like: tuple[str, ...] = ()
     known: bool = False
 
+    @property
+    def release(self) -> str:
+        """`debian:12`; `arch` where there is no version, empty where there is no ID."""
+        return f"{self.id}:{self.version}" if self.id and self.version else self.id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:

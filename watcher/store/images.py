@@ -36,7 +36,7 @@ class StoredImages:
 
         def run(connection: Connection) -> Sequence[ImageRow]:
             ids = connection.execute(page).scalars().all()
-            return _rows(connection, ids)
+            return image_rows(connection, ids)
 
         return await self._database.read(run)
 
@@ -107,7 +107,8 @@ def _older_than(verdict_id: str | None) -> Sequence[ColumnElement[bool]]:
     return [verdict.c.id < select(cursor.c.id).where(cursor.c.verdict_id == verdict_id).scalar_subquery()]
 
 
-def _rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:
+def image_rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:
+    """One for each digest, registry and repository, in this order."""
     tags: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
     places = (reference.c.registry, reference.c.repository, reference.c.tag, reference.c.leads)
     seen = select(image.c.digest, *places).join(reference, reference.c.image_id == image.c.id)

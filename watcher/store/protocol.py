@@ -276,3 +276,71 @@ class ImageReader(Protocol):
         An image that passes now is not among those that fail, whatever its earlier verdicts were.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageQuery:
+    """A purl or a name; the other is empty.
+
+    A purl may lack its qualifiers, or these and its version, and then stands for any. A name is the package's own or the one that
+    advisories know it by.
+    """
+
+    purl: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPackage:
+    """A package in an image. `type` is its purl type, `source` the name advisories know it by; `layer` brought it, 0 = base."""
+
+    type: str
+    name: str
+    version: str
+    source: str
+    purl: str
+    layer: int
+    from_base: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingImage:
+    """An image, and those of its packages that were asked for."""
+
+    row: ImageRow
+    packages: tuple[HeldPackage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageName:
+    """`name` is the one that advisories are matched on, `type` the package's purl type.
+
+    `distro` is empty for images of any, `debian:12` for those of that release and every 12.x, `wolfi` for those of every version.
+    """
+
+    type: str
+    name: str
+    distro: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A subject with a standing verdict. `indexes` are those that it was judged as part of."""
+
+    registry: Host
+    repository: RepositoryName
+    digest: Digest
+    environment: str | None
+    indexes: frozenset[Digest] = frozenset()
+
+
+class PackageIndex(Protocol):
+    """Which images hold a package, as of their last inspection."""
+
+    async def holding(self, wanted: PackageQuery, *, after: Digest | None = None, limit: int = 100) -> Sequence[HoldingImage]:
+        """In order of digest, beginning after `after`; one for each place that an image was seen at. `limit` counts digests."""
+        ...
+
+    async def holders(self, names: Collection[PackageName]) -> Sequence[Holder]:
+        """Every subject whose image holds any of these, once, in no order."""
+        ...

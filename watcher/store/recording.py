@@ -52,6 +52,7 @@ def prepare(judged: Judged) -> Prepared:
     layers = tuple(each.digest for each in inventory.layers)
     facts = {
         "chain_id": chain_ids(layers)[-1] if layers else None,
+        "distro": inventory.distro.release,
         "config": pack(StoredImage(inventory=replace(inventory, packages=(), files=FileTable()), runs=runs_of(inventory.packages))),
     }
     return replace(prepared, facts=facts, sets=sets_of(inventory.packages))

@@ -38,6 +38,9 @@ package = Table(
     Column("source", Text, nullable=False),
     Column("purl", Text, nullable=False),
     Column("detail", LargeBinary, nullable=False),
+    Index("ix_package_name", "name", "ecosystem"),
+    Index("ix_package_source", "source", "ecosystem"),
+    Index("ix_package_purl", "purl"),
 )
 
 # `paths` are of the databases that its packages are in, in their order: zstd msgpack [[path, how many], …]. `digest` is the sha256
@@ -56,6 +59,7 @@ set_package = Table(
     Column("set_id", Id, ForeignKey("package_set.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("package_id", Id, ForeignKey("package.id"), nullable=False),
+    Index("ix_set_package_package", "package_id"),
     sqlite_with_rowid=False,
 )
 
@@ -81,7 +85,7 @@ layer_files = Table(
 )
 
 # Everything that was ever judged: images, and indexes and artefacts, whose `config` is NULL as that of an image that could not
-# be read. `chain_id` names the layers in their order (watcher/store/chain.py).
+# be read. `chain_id` names the layers in their order (watcher/store/chain.py). `distro` is `debian:12`, '' where it has none.
 image = Table(
     "image",
     metadata,
@@ -89,6 +93,7 @@ image = Table(
     Column("digest", String(140), nullable=False, unique=True),
     Column("chain_id", String(140)),
     Column("config", LargeBinary),
+    Column("distro", Text, nullable=False, server_default=""),
     Index("ix_image_chain", "chain_id"),
 )
 
@@ -116,6 +121,7 @@ image_set = Table(
     Column("position", Integer, primary_key=True),
     Column("set_id", Id, ForeignKey("package_set.id"), nullable=False),
     Column("from_base", Boolean, nullable=False),
+    Index("ix_image_set_set", "set_id"),
     sqlite_with_rowid=False,
 )
 

@@ -13,6 +13,7 @@ from tests.doubles.verdicts import MOMENT, SUBJECT, a_verdict
 from watcher.inspection.image.merge import merged_files
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
+from watcher.model.inventory import Distro
 from watcher.store.facts import LayerStore
 from watcher.store.images import StoredImages
 from watcher.store.protocol import Judged
@@ -71,3 +72,18 @@ async def test_an_image_inspected_again_finds_its_packages_after_an_upgrade(of_t
             said = a_verdict(id=f"again-{number}", subject=replace(SUBJECT, digest=inventory.digest))
             await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=said, inventory=inventory)], lambda *_: ())
         assert await database.read(counts) == before == (6, 3, 7)
+
+
+async def test_images_are_found_by_their_distribution_after_an_upgrade(of_the_first_version: Path) -> None:
+    """The upgrade reads it from what was recorded, as recording does."""
+
+    def distros(connection: Connection) -> dict[str, str]:
+        return {row.digest: row.distro for row in connection.exec_driver_sql("SELECT digest, distro FROM image")}
+
+    documents = [json.loads(each) for each in EXPECTED]
+    async with open_database(of_the_first_version) as database:
+        found = await database.read(distros)
+    assert {each["digest"]: found[each["digest"]] for each in documents} == {
+        each["digest"]: Distro(id=each["distro"]["id"], version=each["distro"]["version"]).release for each in documents
+    }
+    assert "debian:12" in found.values()
