@@ -26,6 +26,7 @@ from watcher.registry.settings import RegistrySettings
 from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
 from watcher.store.failed_publications import StoredFailedPublications
+from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
 from watcher.store.verdicts import StoredVerdicts
 
@@ -96,6 +97,7 @@ async def _serve_durable(ready: Callable[[str], None], path: Path) -> None:
             jobs=durable.backlog,
             verdicts=StoredVerdicts(durable.database, utc_now),
             images=StoredImages(durable.database, merged_files),
+            packages=StoredPackageIndex(durable.database),
             publications=StoredFailedPublications(durable.database, utc_now),
             evaluator=no_evaluator,
             # A push is taken in without a word to its registry.

@@ -181,6 +181,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 jobs=storage.jobs,
                 verdicts=storage.verdicts,
                 images=storage.images,
+                packages=storage.packages,
                 publications=storage.publications,
                 evaluator=lambda: evaluator,
                 registries=registries,

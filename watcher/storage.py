@@ -26,11 +26,12 @@ from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
+from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate, require_current
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
-from watcher.store.protocol import FailedPublications, ImageReader, Outbox, VerdictStore
+from watcher.store.protocol import FailedPublications, ImageReader, Outbox, PackageIndex, VerdictStore
 from watcher.store.retention import Retention
 from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
@@ -58,6 +59,7 @@ class Storage:
     jobs: BacklogReader
     verdicts: VerdictStore
     images: ImageReader
+    packages: PackageIndex
     outbox: Outbox
     publications: FailedPublications
     layers: LayerCache
@@ -157,6 +159,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         jobs=backlog,
         verdicts=StoredVerdicts(database, clock, bell=bell),
         images=StoredImages(database, merged_files),
+        packages=StoredPackageIndex(database),
         outbox=StoredOutbox(database, clock, bell=bell),
         publications=StoredFailedPublications(database, clock, bell=bell),
         layers=LayerStore(database),

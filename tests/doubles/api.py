@@ -28,6 +28,7 @@ from watcher.model.verdict import Verdict
 from watcher.pipeline.intake import DurableIntake
 from watcher.sources.protocol import Hook, Source
 from watcher.store.failed_publications import StoredFailedPublications
+from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
@@ -87,6 +88,7 @@ async def running_api(
             jobs=backlog,
             verdicts=verdicts,
             images=StoredImages(database, merged_files),
+            packages=StoredPackageIndex(database),
             publications=StoredFailedPublications(database, clock),
             evaluator=lambda: evaluator,
             registries=registries,

@@ -17,7 +17,7 @@ from watcher.kit.telemetry import Metrics
 from watcher.model.push import Push
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
-from watcher.store.protocol import FailedPublications, ImageReader, VerdictStore
+from watcher.store.protocol import FailedPublications, ImageReader, PackageIndex, VerdictStore
 
 
 class Submissions(Protocol):
@@ -45,6 +45,7 @@ class ApiContext:
     jobs: BacklogReader
     verdicts: VerdictStore
     images: ImageReader
+    packages: PackageIndex
     publications: FailedPublications
     evaluator: Callable[[], Evaluator]
     registries: Registries

@@ -27,7 +27,7 @@ async def listing(request: web.Request) -> web.Response:
     by_digest = [list(group) for _, group in groupby(rows, key=lambda row: row.digest)]
     shown = by_digest[:limit]
     following = shown[-1][0].digest if len(by_digest) > limit else None
-    return page("images", [_row(row) for group in shown for row in group], following)
+    return page("images", [image_row(row) for group in shown for row in group], following)
 
 
 async def one(request: web.Request) -> web.Response:
@@ -74,6 +74,18 @@ async def newest(request: web.Request) -> web.Response:
     return page("verdicts", shown, _following(found, limit))
 
 
+def image_row(row: ImageRow) -> dict[str, Any]:
+    """One image as lists show it."""
+    return {
+        "digest": row.digest,
+        "registry": row.registry,
+        "repository": row.repository,
+        "tags": list(row.tags),
+        "outcome": row.outcome,
+        "evaluated_at": iso(row.evaluated_at) if row.evaluated_at else None,
+    }
+
+
 def _filter_of(request: web.Request) -> SubjectFilter:
     """Raises InvalidQueryError for an outcome that there is not."""
     query = request.query
@@ -94,17 +106,6 @@ def _following(found: Sequence[Verdict], limit: int) -> str | None:
 
 def _unknown(digest: str) -> web.Response:
     return problem(404, "No such image", detail=f"{digest} has no verdict")
-
-
-def _row(row: ImageRow) -> dict[str, Any]:
-    return {
-        "digest": row.digest,
-        "registry": row.registry,
-        "repository": row.repository,
-        "tags": list(row.tags),
-        "outcome": row.outcome,
-        "evaluated_at": iso(row.evaluated_at) if row.evaluated_at else None,
-    }
 
 
 def _subject(verdict: Verdict) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""`/api/v1/packages`: which images hold a package."""
+
+from itertools import groupby
+from typing import Any
+
+from aiohttp import web
+
+from watcher.api.context import CONTEXT
+from watcher.api.images import image_row
+from watcher.api.paging import InvalidQueryError, limit_of, page
+from watcher.model.digest import parse_digest
+from watcher.store.protocol import HeldPackage, PackageQuery
+
+PURL = "pkg:"
+
+
+async def listing(request: web.Request) -> web.Response:
+    """One item per digest, registry and repository, in order of digest; `limit` counts digests."""
+    wanted, limit, after = _wanted(request), limit_of(request), request.query.get("cursor")
+    index = request.app[CONTEXT].packages
+    found = await index.holding(wanted, after=parse_digest(after) if after else None, limit=limit + 1)
+    by_digest = [list(group) for _, group in groupby(found, key=lambda each: each.row.digest)]
+    shown = by_digest[:limit]
+    following = shown[-1][0].row.digest if len(by_digest) > limit else None
+    items = [{**image_row(each.row), "packages": [_package(held) for held in each.packages]} for group in shown for each in group]
+    return page("images", items, following)
+
+
+def _wanted(request: web.Request) -> PackageQuery:
+    """Raises InvalidQueryError unless there is either a purl or a name."""
+    purl, name = request.query.get("purl", ""), request.query.get("name", "")
+    if bool(purl) is bool(name):
+        raise InvalidQueryError(reason="either purl or name must say which package")
+    if purl and not purl.startswith(PURL):
+        raise InvalidQueryError(reason=f"purl must begin with {PURL}")
+    return PackageQuery(purl=purl, name=name)
+
+
+def _package(held: HeldPackage) -> dict[str, Any]:
+    return {
+        "type": held.type,
+        "name": held.name,
+        "version": held.version,
+        "source_name": held.source,
+        "purl": held.purl,
+        "layer": held.layer,
+        "from_base": held.from_base,
+    }
