@@ -38,6 +38,7 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.advisories.formats": {
         "protocol": "what every format is read by",
         "fields": "documents, ids, texts and times, which every format has",
+        "osv": "the shape of a record, which PyPA writes as YAML",
         "vex_words": "what a statement may say, in OpenVEX and CSAF alike",
     },
     "watcher.inspection.catalogers": {

@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.advisories.formats import csaf, debian_tracker, epss, kev, openvex, rustsec, secdb
+from watcher.advisories.formats.catalog import READERS, format_of
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.formats.rustsec_requirements import RequirementError, affected_between
 from watcher.advisories.record import Record
-
-READERS = {module.__name__.rpartition(".")[2]: module.read for module in (csaf, debian_tracker, epss, kev, openvex, rustsec, secdb)}
 
 WORDS = """
 0 v3.19 CVE-2024-0001 CVE-2024-99999999 GHSA-aaaa-bbbb-cccc not_affected fixed 2.0 1.2.3-r0 open resolved bookworm
@@ -48,6 +46,12 @@ cveID,dateAdded
 CVE-2024-0001,"2024
 #model_version:1
 "
+id: PYSEC-2022-1
+affected:
+- package: {name: a, ecosystem: PyPI}
+  ranges: [{events: [{introduced: 0}]}]
+  - &a [*a]
+? !!set {a}
 """
 
 texts = st.sampled_from(WORDS.split()) | st.text(max_size=8)
@@ -69,6 +73,8 @@ lines = st.sampled_from(LINES.strip().split("\n"))
 
 
 def is_read(reader: str, content: bytes) -> None:
+    for suffix in (".csv", ".json", ".md", ".yaml"):
+        assert format_of(content, name=f"file{suffix}") in {None, *READERS}
     try:
         records: list[Record] = list(READERS[reader](content, name="file"))
     except NotThisFormatError:
@@ -83,14 +89,14 @@ def test_any_bytes_are_records_or_another_format(reader: str, content: bytes) ->
     is_read(reader, content)
 
 
-@pytest.mark.parametrize("reader", ["csaf", "debian_tracker", "kev", "openvex", "secdb"])
+@pytest.mark.parametrize("reader", ["csaf", "debian-tracker", "kev", "openvex", "osv", "pypa", "secdb"])
 @given(document=documents)
 def test_any_json_is_records_or_another_format(reader: str, document: Any) -> None:
     """However the parts of the formats are put together."""
     is_read(reader, json.dumps(document).encode())
 
 
-@pytest.mark.parametrize("reader", ["epss", "kev", "rustsec"])
+@pytest.mark.parametrize("reader", ["epss", "kev", "pypa", "rustsec"])
 @given(text=st.lists(lines | st.text(max_size=8), max_size=12).map("\n".join), end=st.sampled_from(["", "\n"]))
 def test_any_lines_are_records_or_another_format(reader: str, text: str, end: str) -> None:
     """However the lines of the formats follow one another."""

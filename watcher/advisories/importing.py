@@ -1,14 +1,15 @@
 """From documents to the next file: which format each is of, and which feed its records belong to."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from watcher.advisories.documents import Document, documents
-from watcher.advisories.ecosystems import family
-from watcher.advisories.formats import osv
-from watcher.advisories.record import Advisory, Malformed, Record
+from watcher.advisories.feeds import counterparts, covered_by, feed_of, list_of
+from watcher.advisories.formats.catalog import READERS, format_of
+from watcher.advisories.formats.protocol import NotThisFormatError
+from watcher.advisories.record import Advisory, Exploited, Likelihood, Malformed, Statement
 from watcher.advisories.replacing import next_file
 from watcher.advisories.writer import Counts, Writer
 from watcher.model.errors import PermanentError
@@ -25,12 +26,17 @@ class NothingToImportError(PermanentError):
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What an import did. `malformed` names the first MAX_NAMED records that could not be read, `malformed_count` counts all."""
+    """What an import did.
+
+    `malformed` names the first MAX_NAMED records that could not be read, `malformed_count` counts all. `others` counts texts and
+    YAML that are no advisories.
+    """
 
     counts: Counts = field(default_factory=Counts)
     records: int = 0
     malformed: list[Malformed] = field(default_factory=list)
     malformed_count: int = 0
+    others: int = 0
     feeds: list[str] = field(default_factory=list)
 
     def refuse(self, record: Malformed) -> None:
@@ -44,7 +50,7 @@ class _Sum:
     """What is known of a feed at the end of an import."""
 
     as_of: datetime
-    whole: bool
+    whole: bool = True
     malformed: int = 0
 
 
@@ -64,52 +70,97 @@ def import_paths(
         UnreadableError, NothingToImportError: nothing is changed.
         ConfigurationError: the file cannot be read or written; nothing is changed.
     """
-    report = Report()
     with next_file(target, now=now) as writer:
-        _put_all(documents(paths), writer, report, now=now, as_of=as_of, seen=seen)
+        importer = Importer(writer, now=now, seen=seen)
+        for document in documents(paths):
+            importer.put(document, as_of=as_of or document.as_of)
+        importer.finish()
+        report = importer.report
         if not report.records:
             raise NothingToImportError(f"no advisories in {', '.join(map(str, paths))}" + _first(report))
     report.counts = writer.counts
     return report
 
 
-def _put_all(
-    found: Iterable[Document],
-    writer: Writer,
-    report: Report,
-    *,
-    now: datetime,
-    as_of: datetime | None,
-    seen: Callable[[int], None],
-) -> None:
-    sums: dict[str, _Sum] = {}
-    for document in found:
-        of_when = min(as_of or document.as_of, now)
-        for record in _records(document):
-            if isinstance(record, Malformed):
-                report.refuse(record)
-                continue
-            if not isinstance(record, Advisory):
-                continue
-            feed = feed_of(record)
-            known = sums.setdefault(feed, _Sum(of_when, document.whole))
-            known.as_of, known.whole = max(known.as_of, of_when), known.whole and document.whole
-            writer.put(feed, record)
-            report.records += 1
-            if report.records % 1000 == 0:
-                seen(report.records)
-    for feed, known in sums.items():
-        writer.ended(feed, as_of=known.as_of, complete=known.whole)
-    report.feeds = sorted(sums)
+class Importer:
+    """Puts documents into the next file, one after the other."""
 
+    def __init__(self, writer: Writer, *, now: datetime, seen: Callable[[int], None] = lambda _: None) -> None:
+        self.report = Report()
+        self._writer, self._now, self._seen = writer, now, seen
+        self._sums: dict[str, _Sum] = {}
+        # What is about vulnerabilities by their names is put when all advisories are there, whose packages it concerns.
+        self._exploited: list[Exploited] = []
+        self._likelihoods: list[Likelihood] = []
+        self._statements: dict[str, list[Statement]] = {}
+        # Advisories of archives that could not be read. What was known of them is still the best that is.
+        self._unread: set[str] = set()
 
-def feed_of(advisory: Advisory) -> str:
-    """The list that it would be published in: that of its first ecosystem."""
-    return f"osv:{family(advisory.affected[0].ecosystem)}" if advisory.affected else "osv:"
+    def put(self, document: Document, *, as_of: datetime) -> None:
+        """Everything of one document; `as_of` is of when it is."""
+        kind = format_of(document.content, name=document.name)
+        if kind is None:
+            self.report.others += 1
+            return
+        of_when, all_of = min(as_of, self._now), ""
+        try:
+            all_of = list_of(kind, document)
+            for record in READERS[kind](document.content, name=document.name):
+                if isinstance(record, Malformed):
+                    self._refuse(record, document, all_of, of_when)
+                    continue
+                feed = all_of or feed_of(kind, document, record)
+                self._put(record, feed)
+                known = self._sum(feed, of_when)
+                known.whole = known.whole and (document.whole or bool(all_of))
+        except NotThisFormatError as error:
+            reason = str(error).removeprefix(f"{document.name}: ")
+            self._refuse(Malformed(where=document.name, reason=reason), document, all_of, of_when)
 
+    def finish(self) -> None:
+        """Say of every feed how far it goes."""
+        if self._exploited:
+            self._writer.exploited(self._exploited)
+        if self._likelihoods:
+            self._writer.likelihoods(self._likelihoods)
+        for feed, said in self._statements.items():
+            self._writer.statements(feed, said)
+        for feed, known in self._sums.items():
+            alone = any(not self._writer.has(other) for other in counterparts(feed))
+            self._writer.ended(
+                feed,
+                as_of=known.as_of,
+                covers="" if alone else covered_by(feed),
+                # Of a list that could be read in part nobody knows what it does not have any more.
+                complete=known.whole and not known.malformed,
+                keep=self._unread,
+                malformed=known.malformed,
+            )
+        self.report.feeds = sorted(self._sums)
 
-def _records(document: Document) -> Iterator[Record]:
-    yield from osv.read(document.content, name=document.name)
+    def _put(self, record: Advisory | Exploited | Likelihood | Statement, feed: str) -> None:
+        if isinstance(record, Advisory):
+            self._writer.put(feed, record)
+        elif isinstance(record, Exploited):
+            self._exploited.append(record)
+        elif isinstance(record, Likelihood):
+            self._likelihoods.append(record)
+        else:
+            self._statements.setdefault(feed, []).append(record)
+        self.report.records += 1
+        if self.report.records % 1000 == 0:
+            self._seen(self.report.records)
+
+    def _sum(self, feed: str, as_of: datetime) -> _Sum:
+        known = self._sums.setdefault(feed, _Sum(as_of))
+        known.as_of = max(known.as_of, as_of)
+        return known
+
+    def _refuse(self, record: Malformed, document: Document, feed: str, as_of: datetime) -> None:
+        self.report.refuse(record)
+        self._unread.add(PurePath(document.name).stem)
+        if feed:
+            self._sum(feed, as_of).malformed += 1
 
 
 def _first(report: Report) -> str:

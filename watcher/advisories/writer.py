@@ -1,7 +1,7 @@
 """Puts records into the next file, feed by feed, and notes which packages became another matter by it."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b, sha256
@@ -127,17 +127,19 @@ class Writer:
         as_of: datetime,
         covers: str | None = None,
         complete: bool = False,
+        keep: Collection[str] = (),
         malformed: int = 0,
         licence: str = "",
     ) -> None:
         """Say how far a feed goes, after its records were put.
 
         `covers`: the ecosystem, or family of them, that it has everything of; None where its records show that: one that is about a
-        single family is in no other family's list. `complete`: what the feed said and does not say any more is removed.
+        single family is in no other family's list. `complete`: what the feed said and does not say any more is removed,
+        but for advisories of the names in `keep`.
         """
         held = self._feed(feed)
         if complete:
-            for name in held.known.keys() - held.seen:
+            for name in held.known.keys() - held.seen - set(keep):
                 self._removed(*held.known.pop(name))
                 self.counts.removed += 1
         shown = covers if covers is not None else (next(iter(held.alone)) if len(held.alone) == 1 else "")
@@ -149,6 +151,10 @@ class Writer:
             self._connection.execute(
                 "UPDATE feed SET covers = ?, as_of = max(coalesce(as_of, 0), ?) WHERE id = ?", (shown, as_of.timestamp(), held.id)
             )
+
+    def has(self, feed: str) -> bool:
+        """Whether anything was ever put into a feed of this name."""
+        return feed in self._feeds or self._connection.execute("SELECT 1 FROM feed WHERE name = ?", (feed,)).fetchone() is not None
 
     def fetched(self, feed: str, *, url: str, etag: str, last_modified: str) -> None:
         """Keep what asks next time whether there is something new."""

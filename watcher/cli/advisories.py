@@ -36,7 +36,10 @@ def advisories() -> None:
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @config_option
 def import_files(paths: tuple[Path, ...], as_of: datetime | None, output: str) -> None:
-    """Read advisories from files, folders and archives: OSV records as .json, .jsonl, .zip, each also compressed with gzip.
+    """Read advisories from files, folders and archives (.zip, .gz).
+
+    What a file is, is told by what is in it: OSV records as .json or .jsonl; the databases of RustSec and PyPA, Alpine's secdb,
+    Debian's security tracker; KEV and EPSS; OpenVEX and CSAF.
 
     What is there already and says the same costs nothing; a withdrawn advisory is taken out. A record that cannot be read is
     counted and named. The present data are replaced when everything was read, never before. Without --as-of each file's time
@@ -94,6 +97,7 @@ def _show_report(report: Report) -> None:
     click.echo(
         f"{report.records} records of {', '.join(report.feeds)}: {counts.added} new, {counts.changed} changed,"
         f" {counts.removed} removed; {counts.touched} packages are concerned, {report.malformed_count} records could not be read"
+        + (f", {report.others} files are no advisories" if report.others else "")
     )
 
 
@@ -107,6 +111,7 @@ def _report_json(report: Report) -> dict[str, Any]:
         "removed": report.counts.removed,
         "packages": report.counts.touched,
         "malformed": report.malformed_count,
+        "others": report.others,
         "skipped": [{"where": each.where, "reason": each.reason} for each in report.malformed],
     }
 

@@ -18,7 +18,7 @@ _ROLLING = {"packages.wolfi.dev": "Wolfi", "packages.cgr.dev": "Chainguard"}
 
 
 class _Database(msgspec.Struct, frozen=True):
-    packages: list[msgspec.Raw]
+    packages: list[msgspec.Raw] | None
     distroversion: str = ""
     urlprefix: str = ""
     reponame: str = ""
@@ -42,7 +42,7 @@ def read(content: bytes, *, name: str) -> Records:
     # Alpine writes a vulnerability under every package and every version, so it is whole only at the end.
     affected: dict[str, list[Affected]] = {}
     names: dict[str, tuple[str, ...]] = {}
-    for index, raw in enumerate(database.packages):
+    for index, raw in enumerate(database.packages or ()):
         try:
             package = msgspec.json.decode(raw, type=_Entry).pkg
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -58,6 +58,16 @@ def read(content: bytes, *, name: str) -> Records:
     prefix = ecosystem.partition(":")[0].upper()
     for first, entries in affected.items():
         yield Advisory(id=f"{prefix}-{first}", aliases=names[first], affected=tuple(dict.fromkeys(entries)))
+
+
+def repository_of(content: bytes, *, name: str) -> str:
+    """What the document is everything of: `Alpine:v3.19/main`.
+
+    Raises:
+        NotThisFormatError: as `read`.
+    """
+    database = decoded(content, _Database, name)
+    return f"{_ecosystem(database)}/{database.reponame}"
 
 
 def _ecosystem(database: _Database) -> str:
