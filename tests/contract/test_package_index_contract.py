@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,10 +97,21 @@ async def test_an_answer_says_what_an_image_holds(bench: Bench) -> None:
     base = Package(record=npm("a", "0.9.0"), path="package.json", layer=0, from_base=True)
     await bench.record(1, base, *twice, npm("b"))
     (found,) = await bench.index.holding(PackageQuery(name="a"))
-    assert found.packages == (
-        HeldPackage(type="npm", name="a", version="0.9.0", source="a", purl="pkg:npm/a@0.9.0", layer=0, from_base=True),
-        HeldPackage(type="npm", name="a", version="1.0.0", source="a", purl="pkg:npm/a@1.0.0", layer=1, from_base=False),
+    assert [(each.purl, each.layer, each.from_base) for each in found.packages] == [
+        ("pkg:npm/a@0.9.0", 0, True),
+        ("pkg:npm/a@1.0.0", 1, False),
+    ]
+    assert found.packages[0] == HeldPackage(
+        id=found.packages[0].id,
+        type="npm",
+        name="a",
+        version="0.9.0",
+        source="a",
+        purl="pkg:npm/a@0.9.0",
+        layer=0,
+        from_base=True,
     )
+    assert found.distro == "debian:12"
     assert (found.row.registry, found.row.tags, found.row.outcome) == (SUBJECT.registry, ("v1",), Outcome.FAIL)
 
 
@@ -151,6 +163,43 @@ async def test_holders_can_be_those_of_one_release(bench: Bench) -> None:
     assert await holders("debian") == [0, 1, 2, 3, 4]
     assert await holders("debian:%") == [4]
     assert await holders("") == [0, 1, 2, 3, 4, 8, 9]
+
+
+async def test_versions_that_images_hold_are_listed(bench: Bench) -> None:
+    """With all that was recorded of each, once for every distribution; what no image holds any more is none of them."""
+    newer = replace(LIBSSL, version="3.0.2")
+    await bench.record(1, LIBSSL, YAML)
+    await bench.record(2, LIBSSL, newer)
+    await bench.record(3, LIBSSL, distro=replace(DEBIAN, version="11"))
+    await bench.record(4, replace(LIBSSL, version="1"))
+    await bench.record(4)
+    openssl = PackageName(type="deb", name="openssl")
+    found = [(each.record, each.distro) for each in await bench.index.installed([openssl, PackageName(type="npm", name="openssl")])]
+    assert len(found) == 3
+    assert set(found) == {(LIBSSL, "debian:12"), (newer, "debian:12"), (LIBSSL, "debian:11")}
+    narrow = await bench.index.installed([replace(openssl, distro="debian:11")])
+    assert [(each.record, each.distro) for each in narrow] == [(LIBSSL, "debian:11")]
+
+
+async def test_images_are_found_by_what_is_installed_in_them(bench: Bench) -> None:
+    """One version in one distribution: the same package in another one's images is another matter."""
+    old = replace(DEBIAN, version="11")
+    await bench.record(3, LIBSSL)
+    await bench.record(1, LIBSSL, YAML)
+    await bench.record(2, LIBSSL, YAML, distro=old)
+    await bench.record(4, LIBSSL, distro=old)
+    names = [PackageName(type="deb", name="openssl"), PackageName(type="pypi", name="pyyaml")]
+    held = {(each.record.name, each.distro): each for each in await bench.index.installed(names)}
+
+    async def holding(*wanted: tuple[str, str], **paging: Any) -> list[tuple[int, list[str]]]:
+        found = await bench.index.holding_any([held[each] for each in wanted], **paging)
+        return [(int(each.row.digest.removeprefix("sha256:")), [package.name for package in each.packages]) for each in found]
+
+    both = (("libssl3", "debian:12"), ("PyYAML", "debian:11"))
+    assert await holding(*both) == [(1, ["libssl3"]), (2, ["PyYAML"]), (3, ["libssl3"])]
+    assert await holding(*both, limit=2) == [(1, ["libssl3"]), (2, ["PyYAML"])]
+    assert await holding(*both, after=a_digest(2)) == [(3, ["libssl3"])]
+    assert await holding() == []
 
 
 async def test_every_subject_is_a_holder_once(bench: Bench) -> None:

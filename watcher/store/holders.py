@@ -1,15 +1,18 @@
 """From packages to the images that hold them: package, set, image, each step by an index."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from heapq import nsmallest
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, and_, or_, select, union
+from sqlalchemy import CompoundSelect, Connection, Row, Select, and_, or_, select, union
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName
 from watcher.store.images import image_rows
-from watcher.store.protocol import HeldPackage, Holder, HoldingImage, PackageName, PackageQuery
+from watcher.store.packages import record_of
+from watcher.store.protocol import HeldPackage, Holder, HoldingImage, InstalledPackage, PackageName, PackageQuery
 from watcher.store.statements import Transactions, parts
 from watcher.store.tables import image, image_set, package, set_package, verdict
 
@@ -35,30 +38,69 @@ class StoredPackageIndex:
             page = page.where(image.c.digest > after)
 
         def run(connection: Connection) -> Sequence[HoldingImage]:
-            ids = connection.execute(page).scalars().all()
-            packages = _packages(connection, ids, asked)
-            return [HoldingImage(row=row, packages=packages[row.digest]) for row in image_rows(connection, ids)]
+            return _holding(connection, connection.execute(page).scalars().all(), [asked])
+
+        return await self._database.read(run)
+
+    async def installed(self, names: Collection[PackageName]) -> Sequence[InstalledPackage]:
+        """See `PackageIndex.installed`."""
+
+        def run(connection: Connection) -> Sequence[InstalledPackage]:
+            found = {
+                (row.package_id, row.distro): None
+                for known, distro in _by_kind(names)
+                for row in connection.execute(_narrowed(_held(known).add_columns(image.c.distro).distinct(), distro))
+            }
+            rows = _rows(connection, sorted({number for number, _ in found}))
+            return [InstalledPackage(id=number, record=record_of(rows[number]), distro=distro) for number, distro in found]
+
+        return await self._database.read(run)
+
+    async def holding_any(
+        self, wanted: Collection[InstalledPackage], *, after: Digest | None = None, limit: int = 100
+    ) -> Sequence[HoldingImage]:
+        """See `PackageIndex.holding_any`."""
+        by_distro: defaultdict[str, list[int]] = defaultdict(list)
+        for each in wanted:
+            by_distro[each.distro].append(each.id)
+        asked = [*parts(sorted({each.id for each in wanted}))]
+        meant = {(each.id, each.distro) for each in wanted}
+
+        def run(connection: Connection) -> Sequence[HoldingImage]:
+            candidates: dict[str, int] = {}
+            for distro, numbers in by_distro.items():
+                for part in parts(numbers):
+                    held = select(image.c.digest, image.c.id).where(image.c.distro == distro, image.c.id.in_(_images(part)))
+                    later = held.where(image.c.digest > after) if after is not None else held
+                    candidates.update((digest, number) for digest, number in connection.execute(later))
+            ids = [candidates[digest] for digest in nsmallest(limit, candidates)]
+            return [_only(each, meant) for each in _holding(connection, ids, asked)]
 
         return await self._database.read(run)
 
     async def holders(self, names: Collection[PackageName]) -> Sequence[Holder]:
         """See `PackageIndex.holders`."""
-        by_kind: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for each in names:
-            by_kind[each.type, each.distro].add(each.name)
 
         def run(connection: Connection) -> Sequence[Holder]:
             ids: set[int] = set()
-            for (kind, distro), wanted in by_kind.items():
-                # By type, since SQLite looks through a whole index for pairs of columns.
-                for part in parts(sorted(wanted)):
-                    held = _images(_known_by(kind, part))
-                    if distro:
-                        held = held.join(image, image.c.id == image_set.c.image_id).where(_is_of(distro))
-                    ids.update(connection.execute(held.distinct()).scalars())
+            for known, distro in _by_kind(names):
+                held = _images(known)
+                if distro:
+                    held = _narrowed(held.join(image, image.c.id == image_set.c.image_id), distro)
+                ids.update(connection.execute(held.distinct()).scalars())
             return _holders(connection, sorted(ids))
 
         return await self._database.read(run)
+
+
+def _by_kind(names: Collection[PackageName]) -> Iterator[tuple[Packages, str]]:
+    """Packages, and the distribution that their images must be of. By type, since for pairs SQLite looks through a whole index."""
+    by_kind: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for each in names:
+        by_kind[each.type, each.distro].add(each.name)
+    for (kind, distro), wanted in by_kind.items():
+        for part in parts(sorted(wanted)):
+            yield _known_by(kind, part), distro
 
 
 def _asked_for(wanted: PackageQuery) -> Packages:
@@ -73,52 +115,85 @@ def _known_by(kind: str, names: Sequence[str]) -> Packages:
     return union(*(select(package.c.id).where(package.c.ecosystem == kind, column.in_(names)) for column in columns))
 
 
-def _images(packages: Packages) -> Select[Any]:
+def _images(packages: Packages | Sequence[int]) -> Select[Any]:
     sets = select(set_package.c.set_id).where(set_package.c.package_id.in_(packages))
     return select(image_set.c.image_id).where(image_set.c.set_id.in_(sets))
 
 
-def _is_of(distro: str) -> ColumnElement[bool]:
+def _held(packages: Packages) -> Select[Any]:
+    """Packages with the images that hold them."""
+    return (
+        select(set_package.c.package_id)
+        .join(image_set, image_set.c.set_id == set_package.c.set_id)
+        .join(image, image.c.id == image_set.c.image_id)
+        .where(set_package.c.package_id.in_(packages))
+    )
+
+
+def _narrowed(images: Select[Any], distro: str) -> Select[Any]:
+    if not distro:
+        return images
     named = [image.c.distro.startswith(f"{distro}{mark}", autoescape=True) for mark in ".:"]
-    return or_(image.c.distro == distro, *named)
+    return images.where(or_(image.c.distro == distro, *named))
 
 
-def _packages(connection: Connection, ids: Sequence[int], asked: Packages) -> dict[str, tuple[HeldPackage, ...]]:
-    """Those of the images. Set by set, of which images share most: all that hold a package are many more than a page shows."""
+def _holding(connection: Connection, ids: Sequence[int], asked: Sequence[Packages | Sequence[int]]) -> Sequence[HoldingImage]:
+    """The images with those of their packages that were asked for, in order of digest."""
     sets = connection.execute(
-        select(image.c.digest, image_set.c.position, image_set.c.from_base, image_set.c.set_id)
+        select(image.c.digest, image.c.distro, image_set.c.position, image_set.c.from_base, image_set.c.set_id)
         .join(image_set, image_set.c.image_id == image.c.id)
         .where(image.c.id.in_(ids))
         .order_by(image_set.c.image_id, image_set.c.position)
     ).all()
-    members: defaultdict[int, list[int]] = defaultdict(list)
-    for part in parts(sorted({each.set_id for each in sets})):
-        held = select(set_package.c.set_id, set_package.c.package_id).where(
-            set_package.c.set_id.in_(part), set_package.c.package_id.in_(asked)
-        )
-        for set_id, package_id in connection.execute(held.order_by(set_package.c.set_id, set_package.c.position)):
-            members[set_id].append(package_id)
+    members = _members(connection, sorted({each.set_id for each in sets}), asked)
     rows = _rows(connection, sorted({number for numbers in members.values() for number in numbers}))
-    found: defaultdict[str, dict[HeldPackage, None]] = defaultdict(dict)
-    for digest, position, from_base, set_id in sets:
+    packages: defaultdict[str, dict[HeldPackage, None]] = defaultdict(dict)
+    for digest, _, position, from_base, set_id in sets:
         for number in members.get(set_id, ()):
             # One package can be in many places of an image.
-            found[digest][HeldPackage(**rows[number], layer=position, from_base=from_base)] = None
-    return {digest: tuple(each) for digest, each in found.items()}
+            packages[digest][_package(rows[number], position, from_base=from_base)] = None
+    distros = {each.digest: each.distro for each in sets}
+    return [
+        HoldingImage(row=row, distro=distros[row.digest], packages=tuple(packages[row.digest]))
+        for row in image_rows(connection, ids)
+    ]
 
 
-def _rows(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
-    for part in parts(ids):
-        for row in connection.execute(select(package).where(package.c.id.in_(part))):
-            found[row.id] = {
-                "type": row.ecosystem,
-                "name": row.name,
-                "version": row.version,
-                "source": row.source,
-                "purl": row.purl,
-            }
-    return found
+def _members(connection: Connection, sets: Sequence[int], asked: Sequence[Packages | Sequence[int]]) -> defaultdict[int, list[int]]:
+    """The packages that were asked for, set by set, of which images share most: all that hold one are more than a page shows."""
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for part in parts(sets):
+        for packages in asked:
+            held = (
+                select(set_package.c.set_id, set_package.c.package_id)
+                .where(set_package.c.set_id.in_(part), set_package.c.package_id.in_(packages))
+                .order_by(set_package.c.set_id, set_package.c.position)
+            )
+            for set_id, package_id in connection.execute(held):
+                members[set_id].append(package_id)
+    return members
+
+
+def _rows(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    return {row.id: row for part in parts(ids) for row in connection.execute(select(package).where(package.c.id.in_(part)))}
+
+
+def _package(row: Row[Any], position: int, *, from_base: bool) -> HeldPackage:
+    return HeldPackage(
+        id=row.id,
+        type=row.ecosystem,
+        name=row.name,
+        version=row.version,
+        source=row.source,
+        purl=row.purl,
+        layer=position,
+        from_base=from_base,
+    )
+
+
+def _only(found: HoldingImage, meant: Collection[tuple[int, str]]) -> HoldingImage:
+    """What another distribution's images hold was asked for together with what those of this one do."""
+    return replace(found, packages=tuple(each for each in found.packages if (each.id, found.distro) in meant))
 
 
 def _holders(connection: Connection, ids: Sequence[int]) -> Sequence[Holder]:

@@ -158,10 +158,11 @@ def _packages(connection: Connection, held: Any) -> Iterator[Package]:
     rows = iter(connection.execute(members).all())
     for path, count in unpack(held.paths, _Paths):
         for _ in range(count):
-            yield Package(record=_record(next(rows)), path=path, layer=held.position, from_base=held.from_base)
+            yield Package(record=record_of(next(rows)), path=path, layer=held.position, from_base=held.from_base)
 
 
-def _record(row: Row[Any]) -> PackageRecord:
+def record_of(row: Row[Any]) -> PackageRecord:
+    """The record of a row of `package`."""
     detail = msgspec.msgpack.decode(row.detail, type=_Detail)
     return PackageRecord(
         type=row.ecosystem,

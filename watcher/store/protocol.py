@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watcher.model.digest import Digest
-from watcher.model.inventory import Inventory
+from watcher.model.inventory import Inventory, PackageRecord
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Subject, Verdict
 
@@ -292,8 +292,12 @@ class PackageQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPackage:
-    """A package in an image. `type` is its purl type, `source` the name advisories know it by; `layer` brought it, 0 = base."""
+    """A package in an image: `type` is its purl type, `source` the name advisories know it by; `layer` brought it, 0 = base.
 
+    `id` is the store's own, as that of an InstalledPackage.
+    """
+
+    id: int
     type: str
     name: str
     version: str
@@ -305,9 +309,10 @@ class HeldPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingImage:
-    """An image, and those of its packages that were asked for."""
+    """An image, those of its packages that were asked for, and its distribution: `debian:12`, empty where it has none."""
 
     row: ImageRow
+    distro: str
     packages: tuple[HeldPackage, ...]
 
 
@@ -321,6 +326,15 @@ class PackageName:
     type: str
     name: str
     distro: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledPackage:
+    """A package as it is in images of one distribution, `debian:12`, or of none."""
+
+    id: int
+    record: PackageRecord
+    distro: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +353,16 @@ class PackageIndex(Protocol):
 
     async def holding(self, wanted: PackageQuery, *, after: Digest | None = None, limit: int = 100) -> Sequence[HoldingImage]:
         """In order of digest, beginning after `after`; one for each place that an image was seen at. `limit` counts digests."""
+        ...
+
+    async def installed(self, names: Collection[PackageName]) -> Sequence[InstalledPackage]:
+        """Every version of these that an image holds, once for each distribution of such images."""
+        ...
+
+    async def holding_any(
+        self, wanted: Collection[InstalledPackage], *, after: Digest | None = None, limit: int = 100
+    ) -> Sequence[HoldingImage]:
+        """The images of a package's distribution that hold it, in the order of `holding`."""
         ...
 
     async def holders(self, names: Collection[PackageName]) -> Sequence[Holder]:
