@@ -33,6 +33,11 @@ def feed_of(kind: str, document: Document, record: Advisory | Exploited | Likeli
     return f"osv:{family(record.affected[0].ecosystem)}" if record.affected else "osv:"
 
 
+def is_about_one(record: Advisory | Exploited | Likelihood | Statement) -> bool:
+    """Whether it is an advisory about packages of a single family of ecosystems."""
+    return isinstance(record, Advisory) and len({family(each.ecosystem) for each in record.affected}) == 1
+
+
 def covered_by(feed: str) -> str | None:
     """What a feed is everything of; empty for nothing, None where its records show it."""
     if feed == "debian-tracker":

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 
 from watcher.advisories.documents import Document, documents
-from watcher.advisories.feeds import counterparts, covered_by, feed_of, list_of
+from watcher.advisories.feeds import counterparts, covered_by, feed_of, is_about_one, list_of
 from watcher.advisories.formats.catalog import READERS, format_of
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Advisory, Exploited, Likelihood, Malformed, Statement
@@ -47,10 +47,11 @@ class Report:
 
 @dataclass(slots=True)
 class _Sum:
-    """What is known of a feed at the end of an import."""
+    """What is known of a feed at the end of an import. `own`: it was met in its own list, not in that of another ecosystem."""
 
     as_of: datetime
     whole: bool = True
+    own: bool = False
     malformed: int = 0
 
 
@@ -113,6 +114,8 @@ class Importer:
                 self._put(record, feed)
                 known = self._sum(feed, of_when)
                 known.whole = known.whole and (document.whole or bool(all_of))
+                # What is about several ecosystems is in the list of each. Only what is about one shows whose list this is.
+                known.own = known.own or bool(all_of) or is_about_one(record)
         except NotThisFormatError as error:
             reason = str(error).removeprefix(f"{document.name}: ")
             self._refuse(Malformed(where=document.name, reason=reason), document, all_of, of_when)
@@ -132,7 +135,7 @@ class Importer:
                 as_of=known.as_of,
                 covers="" if alone else covered_by(feed),
                 # Of a list that could be read in part nobody knows what it does not have any more.
-                complete=known.whole and not known.malformed,
+                complete=known.whole and known.own and not known.malformed,
                 keep=self._unread,
                 malformed=known.malformed,
             )

@@ -155,6 +155,17 @@ def test_a_damaged_record_of_an_archive_is_as_it_was(tmp_path: Path) -> None:
     assert names(tmp_path) == {"GHSA-0", "GHSA-2"}
 
 
+def test_a_whole_archive_takes_nothing_out_of_another_ecosystem(tmp_path: Path) -> None:
+    """Npm's has records that are about PyPI first. It is not the list of PyPI."""
+    both = osv("GHSA-1", at("PyPI", "x", *until("1")), at("npm", "x", *until("1")))
+    imported(tmp_path, a_json=json.dumps(osv("PYSEC-1", at("PyPI", "flask", *until("2")))))
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("GHSA-1.json", json.dumps(both))
+        archive.writestr("GHSA-2.json", json.dumps(osv("GHSA-2", at("npm", "y", *until("1")))))
+    import_paths([tmp_path / "all.zip"], tmp_path / "advisories.db", now=NOW)
+    assert names(tmp_path) == {"PYSEC-1", "GHSA-1", "GHSA-2"}
+
+
 def test_a_release_of_alpine_is_covered_by_both_of_its_repositories(tmp_path: Path) -> None:
     """A package does not say which one it is from, so one of them alone is not everything there is."""
 
