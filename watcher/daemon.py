@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import structlog
 
+from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.backlog.protocol import Job
@@ -133,13 +134,18 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         publishers = await stack.enter_async_context(_open_publishers(settings, storage, registries, extra))
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
+        advisories = AdvisoryGatherer(
+            path=folder / settings.advisories.path,
+            max_age_seconds=seconds(settings.advisories.max_age),
+            first_seen=storage.first_seen,
+        )
         judge = Judge(
             backlog=storage.backlog,
             verdicts=storage.verdicts,
             own_writes=storage.own_writes,
             judging=Judging(
                 inspector=inspector,
-                gathering=Gathering(),
+                gathering=Gathering(gatherers=[advisories]),
                 evaluator=evaluator,
                 engine_version=VERSION,
                 index_seconds=seconds(settings.inspection.timeout),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from watcher.advisories.protocol import FirstSeen
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
@@ -26,6 +27,7 @@ from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
+from watcher.store.first_seen import StoredFirstSeen
 from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
 from watcher.store.migrate import migrate, require_current
@@ -65,6 +67,7 @@ class Storage:
     layers: LayerCache
     bases: KnownBases
     own_writes: OwnWrites
+    first_seen: FirstSeen
     locks: SubjectLocks
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
@@ -164,6 +167,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         publications=StoredFailedPublications(database, clock, bell=bell),
         layers=LayerStore(database),
         bases=StoredBases(database),
+        first_seen=StoredFirstSeen(database),
         own_writes=OwnWriteStore(database, clock, alone=alone),
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),

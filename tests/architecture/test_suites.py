@@ -18,6 +18,7 @@ from tests.contract.test_dialect_contract import ALL as DIALECTS
 from tests.contract.test_doorman_contract import SENDERS
 from tests.contract.test_evaluator_contract import EVALUATORS
 from tests.contract.test_file_rows_contract import KEPT as FILES
+from tests.contract.test_gatherer_contract import PLACES as GATHERERS
 from tests.contract.test_image_source_contract import PLACES as IMAGES
 from tests.contract.test_inbox_contract import INBOXES
 from tests.contract.test_inspector_contract import INSPECTORS
@@ -30,6 +31,7 @@ from tests.contract.test_publisher_contract import PLACES as PUBLISHERS
 from tests.contract.test_registries_contract import KINDS as REGISTRIES
 from tests.contract.test_source_contract import BENCHES
 from tests.doubles.backlogs import BACKLOGS
+from watcher.advisories.protocol import FirstSeen
 from watcher.api.context import Submissions
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader, Inbox
 from watcher.dialects.protocol import Dialect
@@ -64,6 +66,7 @@ SUITES: Mapping[type, Collection[type]] = {
     Doorman: [adapter for adapter, _ in SENDERS.values()],
     Evaluator: EVALUATORS,
     FileRows: FILES,
+    Gatherer: [adapter for adapter, _ in GATHERERS.values()],
     ImageInspector: INSPECTORS,
     ImageSource: [adapter for adapter, _ in IMAGES.values()],
     Inbox: INBOXES,
@@ -79,8 +82,8 @@ SUITES: Mapping[type, Collection[type]] = {
 
 # Protocol with one adapter and no double → the tests of that adapter. The second one begins a suite.
 ALONE: Mapping[type, str] = {
+    FirstSeen: "tests/contract/test_first_seen_contract.py",
     Ears: "tests/unit/sources/test_pubsub_messages.py",
-    Gatherer: "tests/unit/pipeline/test_gathering.py",
     Hook: "tests/contract/test_source_contract.py",
     ImageReader: "tests/contract/test_store_contract.py",
     Manifests: "tests/unit/registry/test_registry_images.py",

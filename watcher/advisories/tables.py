@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from watcher.advisories.record import Interval
 from watcher.model.errors import ConfigurationError
 
 # Files of another number are not read: they are made anew by importing again.
@@ -60,27 +59,24 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     links: tuple[str, ...]
 
 
+Span = tuple[str, str, str, str]
+"""An Interval: (introduced, fixed, last_affected, limit)."""
+
+
 class KeptAffected(msgspec.Struct, frozen=True, array_like=True):
     """One entry of `affected.body`, which is a list of them: Affected without its place.
 
-    Intervals are (introduced, fixed, last_affected, limit). `since` is from when on a fix was there, None where none is or nobody
+    `since` is from when on a fix was there, None where none is or nobody
     said when.
     """
 
-    intervals: tuple[tuple[str, str, str, str], ...]
+    intervals: tuple[Span, ...]
     versions: tuple[str, ...]
     severity: str
     status: str
     module: str
     subscription: bool
     since: float | None = None
-
-    @property
-    def spans(self) -> tuple[Interval, ...]:
-        return tuple(
-            Interval(introduced=introduced, fixed=fixed, last_affected=last, limit=limit)
-            for introduced, fixed, last, limit in self.intervals
-        )
 
     @property
     def has_fix(self) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from rich.markup import escape
 
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
-from watcher.cli.options import config_option, optional_settings
+from watcher.cli.options import config_folder, config_option, optional_settings
 from watcher.cli.policy import chosen_policies
 from watcher.cli.terminal import console
 from watcher.evaluation.policies.loading import PolicySources
@@ -147,11 +147,15 @@ def _registries(settings: Settings, images: Sequence[NamedImage]) -> Sequence[Re
 @asynccontextmanager
 async def _judging(asked: Scan, settings: Settings, registries: Registries) -> AsyncIterator[Judging]:
     """Raises ConfigurationError when a policy is wrong or nothing can be inspected safely on this machine."""
+    from watcher.advisories.gatherer import AdvisoryGatherer
     from watcher.evaluation.evaluator import ProcessEvaluator
     from watcher.inspection.cache import MemoryLayerCache
     from watcher.inspection.image.base_image import listed_in
     from watcher.inspection.inspector import Inspector
 
+    advisories = AdvisoryGatherer(
+        path=config_folder() / settings.advisories.path, max_age_seconds=seconds(settings.advisories.max_age)
+    )
     inspector = Inspector(
         settings.inspection,
         cache=MemoryLayerCache(),
@@ -162,7 +166,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
     async with ProcessEvaluator(asked.policies) as evaluator, inspector:
         yield Judging(
             inspector=inspector,
-            gathering=Gathering(),
+            gathering=Gathering(gatherers=[advisories]),
             evaluator=evaluator,
             engine_version=VERSION,
             index_seconds=seconds(settings.inspection.timeout),

@@ -180,7 +180,7 @@ class Judging:
             sections=judgement.sections,
             origin=task.origin,
         )
-        return Judged(verdict=verdict, inventory=inventory, reads_tags=judgement.reads_tags)
+        return Judged(verdict=verdict, inventory=inventory, knowledge=knowledge, reads_tags=judgement.reads_tags)
 
     def _undecided(self, task: Task, inventory: Inventory, error: PermanentError) -> Judged:
         """The verdict about an image that has been looked at and cannot be judged, with the reason."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory, PackageRecord
+from watcher.model.knowledge import Knowledge
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Subject, Verdict
 
@@ -20,12 +21,14 @@ from watcher.model.verdict import Outcome, Subject, Verdict
 class Judged:
     """One verdict with the facts it rests on; `inventory` is None for an index and where nothing could be inspected.
 
-    `looked` is false where the image's bytes could not be had or read: that says nothing against an earlier verdict of them.
+    `knowledge` is what was known of the image besides. `looked` is false where the image's bytes could not be had or read: that
+    says nothing against an earlier verdict of them.
     `reads_tags` is the judgement's.
     """
 
     verdict: Verdict
     inventory: Inventory | None = None
+    knowledge: tuple[Knowledge, ...] = ()
     looked: bool = True
     reads_tags: bool = False
 

@@ -223,3 +223,11 @@ deployment = Table(
     Column("name", String(40), primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+# `key` names a vulnerability and a package (watcher/advisories/vulnerabilities.py).
+first_seen = Table(
+    "first_seen",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+)

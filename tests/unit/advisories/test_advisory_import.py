@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.advisories.osv_records import at, encoded, osv, until
+from tests.doubles.advisory_data import at, encoded, osv, until
 from watcher.advisories.documents import UnreadableError
 from watcher.advisories.importing import NothingToImportError, Report, import_paths
 from watcher.advisories.record import Exploited, Likelihood, Statement

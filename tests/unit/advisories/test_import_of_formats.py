@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.advisories.osv_records import at, encoded, osv, until
+from tests.doubles.advisory_data import at, encoded, osv, until
 from watcher.advisories.formats.catalog import READERS, format_of
 from watcher.advisories.importing import NothingToImportError, Report, import_paths
 from watcher.advisories.status import Status, status_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.advisories.osv_records import at, encoded, osv, until
+from tests.doubles.advisory_data import at, encoded, osv, until
 from watcher.advisories.formats.osv import MAX_BYTES, intervals_of, read
 from watcher.advisories.record import WILL_NOT_FIX, Advisory, Interval, Malformed, Vector
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.advisories.osv_records import at, encoded, osv, until
+from tests.doubles.advisory_data import at, encoded, osv, until
 from watcher.cli.app import watcher
 
 CURL = osv("CVE-2026-1", at("Debian:12", "curl", *until("7")))

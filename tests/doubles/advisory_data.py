@@ -1,11 +1,17 @@
-"""OSV records as tests write them."""
+"""A file of advisories as tests need one."""
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+from watcher.advisories.importing import import_paths
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def osv(identifier: str, *affected: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """One record about `affected`, which `at` makes."""
+    """One OSV record about `affected`, which `at` makes."""
     return {"id": identifier, "modified": "2026-01-02T00:00:00Z", "affected": list(affected), **fields}
 
 
@@ -22,3 +28,11 @@ def until(fixed: str, *, introduced: str = "0") -> tuple[dict[str, str], dict[st
 def encoded(*records: dict[str, Any]) -> bytes:
     """A line each."""
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def advisory_data(folder: Path, *records: dict[str, Any], now: datetime = NOW, as_of: datetime | None = None) -> Path:
+    """The file, with these records added to what is in it."""
+    source, target = folder / "records.jsonl", folder / "advisories.db"
+    source.write_bytes(encoded(*records))
+    import_paths([source], target, now=now, as_of=as_of or now)
+    return target

@@ -1,0 +1,97 @@
+"""What advisories say of an image, for those who judge it: a Gatherer for the section `vulnerabilities`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from watcher.advisories.coverage import UPDATE, covered
+from watcher.advisories.protocol import FirstSeen
+from watcher.advisories.reading import AdvisoryFile
+from watcher.advisories.vulnerabilities import Matched, documented, match, seen_key
+from watcher.kit.clock import Clock, utc_now
+from watcher.kit.threads import Threads
+from watcher.model.inventory import Inventory
+from watcher.model.knowledge import Knowledge
+from watcher.model.moments import iso
+from watcher.model.verdict import Section, SectionState, Subject
+
+SECTION = "vulnerabilities"
+
+
+@dataclass(slots=True, kw_only=True)
+class AdvisoryGatherer:
+    """Looks into the file at `path`, and into the one that takes its place from then on.
+
+    Without `first_seen` nobody knows since when a vulnerability is known here.
+    """
+
+    path: Path
+    max_age_seconds: float
+    first_seen: FirstSeen | None = None
+    clock: Clock = utc_now
+    name: str = "advisories"
+    sections: Sequence[str] = (SECTION,)
+    # One thread: the file's memory of answers is not for several, and SQLite is quicker than any of them.
+    _threads: Threads = field(default_factory=lambda: Threads(1, name="advisories"), init=False)
+    _data: AdvisoryFile | None = field(default=None, init=False)
+    _identity: tuple[int, int, int] | None = field(default=None, init=False)
+
+    async def gather(self, subject: Subject, inventory: Inventory) -> Knowledge:
+        """Raises ConfigurationError for a file that cannot be read."""
+        asked = await self._threads.call(lambda: self._matched(inventory))
+        if asked is None:
+            missing = Section(state=SectionState.NOT_CONFIGURED, reason=f"run: {UPDATE}")
+            return Knowledge(sections={SECTION: missing})
+        data, matched = asked
+        now = self.clock()
+        keys = dict.fromkeys(seen_key(known) for known, _ in matched.found)
+        seen = await self.first_seen.first_seen(keys, now=now) if self.first_seen is not None and keys else {}
+        return await self._threads.call(lambda: self._knowledge(data, subject, inventory, matched, seen, now))
+
+    async def revision(self) -> tuple[str, int] | None:
+        """(lineage, number of the last import) of the file there is now; None where there is none."""
+
+        def asked() -> tuple[str, int] | None:
+            data = self._current()
+            return None if data is None else (data.lineage, data.last_import)
+
+        return await self._threads.call(asked)
+
+    def _matched(self, inventory: Inventory) -> tuple[AdvisoryFile, Matched] | None:
+        data = self._current()
+        return None if data is None else (data, match(data, inventory))
+
+    def _knowledge(
+        self,
+        data: AdvisoryFile,
+        subject: Subject,
+        inventory: Inventory,
+        matched: Matched,
+        seen: Mapping[str, datetime],
+        now: datetime,
+    ) -> Knowledge:
+        coverage = covered(inventory, data.as_of, matched.incomparable, now=now, max_age_seconds=self.max_age_seconds)
+        document: dict[str, Any] = {
+            "vulnerabilities": documented(data, inventory, subject, matched.found, seen),
+            "data": {"vulnerability_covered": coverage.section.state in {SectionState.COMPLETE, SectionState.STALE}},
+        }
+        if coverage.as_of is not None:
+            document["data"]["vulnerability_db_time"] = iso(coverage.as_of)
+        return Knowledge(sections={SECTION: coverage.section}, document=msgspec.json.encode(document), data_revision=data.revision)
+
+    def _current(self) -> AdvisoryFile | None:
+        """The file that is there now, opened. It is replaced, never changed: what is held open stays what it was."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._data = None
+            return None
+        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._data is None or identity != self._identity:
+            # The one before is closed when the last that asks it has ended.
+            self._data, self._identity = AdvisoryFile(self.path), identity
+        return self._data

@@ -1,0 +1,149 @@
+"""The file of advisories, open for questions. What was asked once is remembered, since images hold the same packages."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from watcher.advisories.ecosystems import family
+from watcher.advisories.record import Statement
+from watcher.advisories.tables import AFFECTED, KEPT, Kept, KeptAffected, feeds, open_read_only
+
+# Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
+_TOGETHER = 500
+# Packages whose advisories are remembered, and advisories themselves. A fleet has some ten thousand of the first, and a tenth of
+# them in any advisory at all.
+_REMEMBERED = 50_000
+_STATEMENT = msgspec.msgpack.Decoder(Statement)
+
+Entry = tuple[int, tuple[KeptAffected, ...]]
+"""An advisory by its number in this file, and what it says of one package."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The last `most` answers."""
+
+    most: int
+    held: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+
+    def get(self, key: Any) -> Any:
+        return self.held.get(key)
+
+    def keep(self, key: Any, value: Any) -> None:
+        self.held[key] = value
+        if len(self.held) > self.most:
+            self.held.popitem(last=False)
+
+
+class AdvisoryFile:
+    """One revision of the data. Not for several threads at a time.
+
+    Raises what `open_read_only` raises.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_read_only(path)
+        meta = dict(self._connection.execute("SELECT name, value FROM meta"))
+        self.revision, self.lineage, self.last_import = meta["revision"], meta["lineage"], int(meta["import"])
+        self._ecosystems: Mapping[str, int] = {
+            name: number for number, name in self._connection.execute("SELECT id, name FROM ecosystem")
+        }
+        self._as_of = {each.covers: each.as_of for each in feeds(self._connection) if each.covers and each.as_of is not None}
+        self._packages, self._advisories = Memory(_REMEMBERED), Memory(_REMEMBERED)
+        # What others worked out from it, for as long as it is open.
+        self.answers, self.rated = Memory(_REMEMBERED), Memory(_REMEMBERED)
+        self._exploited = frozenset(name for (name,) in self._connection.execute("SELECT name FROM exploited"))
+        self.has_statements = bool(self._connection.execute("SELECT 1 FROM statement LIMIT 1").fetchone())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def as_of(self, ecosystem: str) -> datetime | None:
+        """Of when the data about an ecosystem are; None where it is not covered."""
+        if ecosystem not in self._ecosystems:
+            return None
+        return self._as_of.get(ecosystem) or self._as_of.get(family(ecosystem))
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Of when the oldest of the data are."""
+        return min(self._as_of.values(), default=None)
+
+    def about(self, ecosystem: str, packages: Collection[str]) -> Mapping[str, tuple[Entry, ...]]:
+        """What is said of these packages; those of which nothing is are left out."""
+        number, held = self._ecosystems.get(ecosystem), self._packages.held
+        if number is None:
+            return {}
+        unknown = [package for package in packages if (number, package) not in held]
+        found: dict[str, list[Entry]] = {package: [] for package in unknown}
+        for package, advisory, body in self._rows(
+            "SELECT package, advisory, body FROM affected WHERE ecosystem = ? AND package IN ({})", unknown, number
+        ):
+            found[package].append((advisory, AFFECTED.decode(body)))
+        answer = {package: tuple(entries) for package, entries in found.items() if entries}
+        for package in packages:
+            if entries := held.get((number, package)):
+                answer[package] = entries
+        for package, entries in found.items():
+            self._packages.keep((number, package), tuple(entries))
+        return answer
+
+    def advisories(self, numbers: Collection[int]) -> Mapping[int, Kept]:
+        """Advisories by number."""
+        held = self._advisories.held
+        answer: dict[int, Kept] = {number: held[number] for number in numbers if number in held}
+        unknown = [number for number in numbers if number not in answer]
+        for number, body in self._rows("SELECT id, body FROM advisory WHERE id IN ({})", unknown):
+            answer[number] = KEPT.decode(body)
+            self._advisories.keep(number, answer[number])
+        return answer
+
+    def named(self, names: Collection[str]) -> Mapping[str, Collection[int]]:
+        """The advisories that go by each name, as their own or as an alias, or that cover it."""
+        found: dict[str, list[int]] = {}
+        for name, number in self._rows("SELECT name, advisory FROM alias WHERE name IN ({})", list(names)):
+            found.setdefault(name, []).append(number)
+        return found
+
+    def packages_of(self, numbers: Collection[int]) -> Iterator[tuple[str, str]]:
+        """(ecosystem, package) that advisories are about."""
+        from watcher.advisories.tables import PLACES
+
+        names = {number: name for name, number in self._ecosystems.items()}
+        for (places,) in self._rows("SELECT places FROM advisory WHERE id IN ({})", list(numbers)):
+            for ecosystem, package in PLACES.decode(places):
+                yield names[ecosystem], package
+
+    def exploited(self, names: Iterable[str]) -> bool:
+        return not self._exploited.isdisjoint(names)
+
+    def likelihoods(self, names: Collection[str]) -> Mapping[str, float]:
+        return dict(self._rows("SELECT name, probability FROM likelihood WHERE name IN ({})", list(names)))
+
+    def statements(self, names: Collection[str]) -> Mapping[str, Sequence[Statement]]:
+        """What VEX documents say of vulnerabilities by these names."""
+        if not self.has_statements:
+            return {}
+        found: dict[str, list[Statement]] = {}
+        for name, body in self._rows(
+            "SELECT name, body FROM statement_alias JOIN statement ON statement.id = statement WHERE name IN ({})", list(names)
+        ):
+            found.setdefault(name, []).append(_STATEMENT.decode(body))
+        return found
+
+    def touched_since(self, last_import: int) -> Iterator[tuple[str, str]]:
+        """(ecosystem, package) that became another matter after that import."""
+        yield from self._connection.execute(
+            "SELECT name, package FROM touched JOIN ecosystem ON ecosystem.id = ecosystem WHERE import > ? ORDER BY name, package",
+            (last_import,),
+        )
+
+    def _rows(self, statement: str, values: Sequence[Any], *first: Any) -> Iterator[Any]:
+        for start in range(0, len(values), _TOGETHER):
+            part = values[start : start + _TOGETHER]
+            yield from self._connection.execute(statement.format(",".join("?" * len(part))), (*first, *part))

@@ -1,0 +1,37 @@
+"""Since when something is known here."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from watcher.store.statements import Transactions, insert_new, parts
+from watcher.store.tables import first_seen
+
+
+class StoredFirstSeen:
+    """`FirstSeen` of watcher/advisories/protocol.py."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    async def first_seen(self, keys: Collection[str], *, now: datetime) -> Mapping[str, datetime]:
+        """See `FirstSeen.first_seen`."""
+        known = await self._database.read(lambda connection: _known(connection, keys))
+        new = sorted(set(keys) - known.keys())
+        if not new:
+            return known
+
+        def write(connection: Connection) -> Mapping[str, datetime]:
+            insert_new(connection, first_seen, [{"key": key, "seen_at": now} for key in new])
+            return _known(connection, new)
+
+        return {**known, **await self._database.write(write)}
+
+
+def _known(connection: Connection, keys: Collection[str]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for part in parts(sorted(keys)):
+        rows = connection.execute(select(first_seen.c.key, first_seen.c.seen_at).where(first_seen.c.key.in_(part)))
+        found.update((key, seen_at) for key, seen_at in rows)
+    return found
