@@ -14,6 +14,8 @@ from aiohttp import web
 
 from bench.intake_durable import EVENT, HOST, open_durable
 from bench.intake_turns import Load, Options, Side, server
+from watcher.advisories.enquiries import AdvisoryEnquiries
+from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.api.settings import ServerSettings
@@ -98,6 +100,7 @@ async def _serve_durable(ready: Callable[[str], None], path: Path) -> None:
             verdicts=StoredVerdicts(durable.database, utc_now),
             images=StoredImages(durable.database, merged_files),
             packages=StoredPackageIndex(durable.database),
+            advisories=AdvisoryEnquiries(AdvisoryGatherer(path=path.with_name("none.db"), max_age_seconds=0)),
             publications=StoredFailedPublications(durable.database, utc_now),
             evaluator=no_evaluator,
             # A push is taken in without a word to its registry.

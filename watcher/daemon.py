@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import structlog
 
+from watcher.advisories.enquiries import AdvisoryEnquiries
 from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
@@ -188,6 +189,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 verdicts=storage.verdicts,
                 images=storage.images,
                 packages=storage.packages,
+                advisories=AdvisoryEnquiries(advisories),
                 publications=storage.publications,
                 evaluator=lambda: evaluator,
                 registries=registries,

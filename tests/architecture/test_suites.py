@@ -31,7 +31,8 @@ from tests.contract.test_publisher_contract import PLACES as PUBLISHERS
 from tests.contract.test_registries_contract import KINDS as REGISTRIES
 from tests.contract.test_source_contract import BENCHES
 from tests.doubles.backlogs import BACKLOGS
-from watcher.advisories.protocol import FirstSeen
+from watcher.advisories.enquiries import Data
+from watcher.advisories.protocol import FirstSeen, KnownVulnerabilities
 from watcher.api.context import Submissions
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader, Inbox
 from watcher.dialects.protocol import Dialect
@@ -82,7 +83,9 @@ SUITES: Mapping[type, Collection[type]] = {
 
 # Protocol with one adapter and no double → the tests of that adapter. The second one begins a suite.
 ALONE: Mapping[type, str] = {
+    Data: "tests/unit/advisories/test_enquiries.py",
     FirstSeen: "tests/contract/test_first_seen_contract.py",
+    KnownVulnerabilities: "tests/unit/advisories/test_enquiries.py",
     Ears: "tests/unit/sources/test_pubsub_messages.py",
     Hook: "tests/contract/test_source_contract.py",
     ImageReader: "tests/contract/test_store_contract.py",

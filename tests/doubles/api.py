@@ -14,6 +14,8 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.registries import MemoryRegistries
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import SUBJECT, a_verdict
+from watcher.advisories.enquiries import AdvisoryEnquiries
+from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.api.limits import LIMITS, Limits
@@ -89,6 +91,7 @@ async def running_api(
             verdicts=verdicts,
             images=StoredImages(database, merged_files),
             packages=StoredPackageIndex(database),
+            advisories=AdvisoryEnquiries(AdvisoryGatherer(path=directory / "advisories.db", max_age_seconds=86400, clock=clock)),
             publications=StoredFailedPublications(database, clock),
             evaluator=lambda: evaluator,
             registries=registries,

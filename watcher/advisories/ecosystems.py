@@ -79,6 +79,22 @@ def release_of(package_type: str, distro: Distro) -> str | None:
     return f"{name}:v{release}" if name == "Alpine" else f"{name}:{release}"
 
 
+@lru_cache(maxsize=4096)
+def installed_as(ecosystem: str) -> tuple[tuple[str, str], ...]:
+    """The packages that an ecosystem's advisories are about, as (purl type, distribution as `ID:VERSION_ID`).
+
+    The distribution is empty for packages of any; none are known of an ecosystem that nothing is looked up in.
+    """
+    found = [(kind, "") for kind, name in LANGUAGES.items() if name == ecosystem]
+    for (kind, distro), (name, parts) in _DISTRIBUTIONS.items():
+        release = ecosystem.removeprefix(name).lstrip(": ").removeprefix("v")
+        if ecosystem == name and parts == 0:
+            found.append((kind, distro))
+        elif ecosystem.startswith(name) and release and parts:
+            found.append((kind, f"{distro}:{release}"))
+    return tuple(found)
+
+
 def comparable_name(ecosystem: str, package: str) -> str:
     """A package's name as its ecosystem compares them."""
     if ecosystem == "PyPI":

@@ -1,10 +1,10 @@
 """What advisories say of an image, for those who judge it: a Gatherer for the section `vulnerabilities`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from watcher.model.moments import iso
 from watcher.model.verdict import Section, SectionState, Subject
 
 SECTION = "vulnerabilities"
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,3 +96,12 @@ class AdvisoryGatherer:
             # The one before is closed when the last that asks it has ended.
             self._data, self._identity = AdvisoryFile(self.path), identity
         return self._data
+
+    async def ask(self, question: Callable[[AdvisoryFile], T]) -> T | None:
+        """What `question` finds in the data there are now; None where there are none. In the one thread that reads them."""
+
+        def asked() -> T | None:
+            data = self._current()
+            return None if data is None else question(data)
+
+        return await self._threads.call(asked)

@@ -63,7 +63,7 @@ def match(data: AdvisoryFile, inventory: Inventory) -> Matched:
     wanted = [
         (package, lookup) for package in inventory.packages if (lookup := lookup_of(package.record, inventory.distro)) is not None
     ]
-    answers = _answers(data, dict.fromkeys(lookup for _, lookup in wanted))
+    answers = answers_for(data, dict.fromkeys(lookup for _, lookup in wanted))
     matched = Matched()
     for package, lookup in wanted:
         answer = answers[lookup]
@@ -75,7 +75,7 @@ def match(data: AdvisoryFile, inventory: Inventory) -> Matched:
     return matched
 
 
-def _answers(data: AdvisoryFile, wanted: Iterable[Lookup]) -> Mapping[Lookup, Answer]:
+def answers_for(data: AdvisoryFile, wanted: Iterable[Lookup]) -> Mapping[Lookup, Answer]:
     """Worked out once for each version of a package while the data are the same."""
     answers: dict[Lookup, Answer] = {}
     asked: defaultdict[str, list[Lookup]] = defaultdict(list)
@@ -147,11 +147,11 @@ def _joined(advisories: Mapping[int, Kept]) -> list[tuple[list[str], list[int]]]
         if covers and all(name in group_of and group_of[name] is not group for name in covers):
             continue  # an erratum for what is told one by one
         names = {name for each in members for name in (each.id, *each.aliases, *each.covers)}
-        found.append((sorted(names, key=lambda name: _preference(name, members)), sorted(group)))
+        found.append((sorted(names, key=lambda name: preference(name, members)), sorted(group)))
     return sorted(found)
 
 
-def _preference(name: str, members: Sequence[Kept]) -> tuple[int, int, int, str]:
+def preference(name: str, members: Sequence[Kept]) -> tuple[int, int, int, str]:
     """Malware by its own id; then CVE, GHSA, and the source's; what an erratum covers is never its name."""
     own = any(name in {each.id, *each.aliases} for each in members)
     cve = _CVE.fullmatch(name)
@@ -179,7 +179,7 @@ def documented(
     names = {name for known, _ in found for name in (known.id, *known.aliases)}
     said, owned = data.statements(names), owners(inventory)
     digests = [layer.digest for layer in inventory.layers]
-    rated = _all_rated(data, {(known.lookup, known.id): known for known, _ in found})
+    rated = all_rated(data, {(known.lookup, known.id): known for known, _ in found})
     documents = []
     for known, package in found:
         document = rated[known.lookup, known.id] | {"package": _package(package, digests)}
@@ -199,7 +199,7 @@ def seen_key(known: Known) -> str:
     return f"{known.id} {known.lookup.ecosystem.partition(':')[0]}/{known.lookup.package}"
 
 
-def _all_rated(data: AdvisoryFile, found: Mapping[_Key, Known]) -> Mapping[_Key, dict[str, Any]]:
+def all_rated(data: AdvisoryFile, found: Mapping[_Key, Known]) -> Mapping[_Key, dict[str, Any]]:
     """What is the same of a vulnerability wherever the package is."""
     rated = {key: document for key in found if (document := data.rated.get(key)) is not None}
     new = [known for key, known in found.items() if key not in rated]
@@ -214,13 +214,14 @@ def _all_rated(data: AdvisoryFile, found: Mapping[_Key, Known]) -> Mapping[_Key,
             for number in further.get(name, ())
             if name in {(each := kept[number]).id, *each.aliases}
         }
-        document = _rated(data, known, list(same.values()), likelihoods)
+        document = rating_of(data, known, list(same.values()), likelihoods)
         rated[known.lookup, known.id] = document
         data.rated.keep((known.lookup, known.id), document)
     return rated
 
 
-def _rated(data: AdvisoryFile, known: Known, same: Sequence[Kept], likelihoods: Mapping[str, float]) -> dict[str, Any]:
+def rating_of(data: AdvisoryFile, known: Known, same: Sequence[Kept], likelihoods: Mapping[str, float]) -> dict[str, Any]:
+    """How it is read by rules, but for the package and what is of one image. `same` are further advisories about it."""
     names = (known.id, *known.aliases)
     release = known.lookup.ecosystem
     distribution = family(release) if release not in LANGUAGES.values() else ""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.log import server_logger
 
-from watcher.api import admission, evaluations, health, hooks, images, inbox, packages, sources
+from watcher.api import admission, evaluations, health, hooks, images, inbox, packages, sources, vulnerabilities
 from watcher.api.connections import Connections
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.guard import OPEN, add_open, guarding
@@ -39,8 +39,10 @@ def build_app(context: ApiContext) -> web.Application:
     app.router.add_get("/api/v1/images/{digest}", images.one)
     app.router.add_get("/api/v1/images/{digest}/inspection", images.inspection)
     app.router.add_get("/api/v1/images/{digest}/verdicts", images.verdicts)
+    app.router.add_get("/api/v1/images/{digest}/vulnerabilities", vulnerabilities.of_image)
     app.router.add_get("/api/v1/verdicts", images.newest)
     app.router.add_get("/api/v1/packages", packages.listing)
+    app.router.add_get("/api/v1/vulnerabilities/{id}", vulnerabilities.one)
     app.router.add_get("/api/v1/events", inbox.events)
     app.router.add_get("/api/v1/sources", sources.listing)
     app.router.add_get("/api/v1/dead-letters", inbox.dead_letters)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from watcher.advisories.protocol import KnownVulnerabilities
 from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import AdmissionSettings
 from watcher.backlog.protocol import BacklogReader
@@ -46,6 +47,7 @@ class ApiContext:
     verdicts: VerdictStore
     images: ImageReader
     packages: PackageIndex
+    advisories: KnownVulnerabilities
     publications: FailedPublications
     evaluator: Callable[[], Evaluator]
     registries: Registries

@@ -9,7 +9,7 @@ from watcher.api.context import CONTEXT
 from watcher.api.images import image_row
 from watcher.api.paging import InvalidQueryError, limit_of, page
 from watcher.model.digest import parse_digest
-from watcher.store.protocol import HeldPackage, PackageQuery
+from watcher.store.protocol import HeldPackage, HoldingImage, PackageQuery
 
 PURL = "pkg:"
 
@@ -22,8 +22,20 @@ async def listing(request: web.Request) -> web.Response:
     by_digest = [list(group) for _, group in groupby(found, key=lambda each: each.row.digest)]
     shown = by_digest[:limit]
     following = shown[-1][0].row.digest if len(by_digest) > limit else None
-    items = [{**image_row(each.row), "packages": [_package(held) for held in each.packages]} for group in shown for each in group]
-    return page("images", items, following)
+    return page("images", [_item(each) for group in shown for each in group], following)
+
+
+def package_json(held: HeldPackage) -> dict[str, Any]:
+    """A package in an image, as lists show it."""
+    return {
+        "type": held.type,
+        "name": held.name,
+        "version": held.version,
+        "source_name": held.source,
+        "purl": held.purl,
+        "layer": held.layer,
+        "from_base": held.from_base,
+    }
 
 
 def _wanted(request: web.Request) -> PackageQuery:
@@ -36,13 +48,5 @@ def _wanted(request: web.Request) -> PackageQuery:
     return PackageQuery(purl=purl, name=name)
 
 
-def _package(held: HeldPackage) -> dict[str, Any]:
-    return {
-        "type": held.type,
-        "name": held.name,
-        "version": held.version,
-        "source_name": held.source,
-        "purl": held.purl,
-        "layer": held.layer,
-        "from_base": held.from_base,
-    }
+def _item(found: HoldingImage) -> dict[str, Any]:
+    return {**image_row(found.row), "packages": [package_json(held) for held in found.packages]}

@@ -33,7 +33,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "engine_version": verdict.engine_version,
         "evaluated_at": iso(verdict.evaluated_at),
         "findings": [_finding_json(finding) for finding in verdict.findings],
-        "sections": {name: _section_json(section) for name, section in verdict.sections.items()},
+        "sections": {name: section_json(section) for name, section in verdict.sections.items()},
         "event": (
             {"source": verdict.origin.source, "received_at": iso(verdict.origin.received_at)}
             if verdict.origin is not None
@@ -79,7 +79,8 @@ def _evidence_json(evidence: Evidence | None) -> dict[str, Any] | None:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _section_json(section: Section) -> dict[str, Any]:
+def section_json(section: Section) -> dict[str, Any]:
+    """How far a section can be relied on."""
     built: dict[str, Any] = {"state": section.state.value}
     if section.reason:
         built["reason"] = section.reason
