@@ -39,8 +39,10 @@ from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.pipeline.outages import UNHEARD, Outages
+from watcher.pipeline.reevaluate import Reevaluation
 from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
+from watcher.pipeline.stored_images import is_again
 from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
@@ -76,6 +78,7 @@ class Daemon:
     evaluator: CurrentEvaluator
     intake: DurableIntake
     jobs: Jobs
+    reevaluation: Reevaluation
     announcer: Announcer
     sources: Sequence[Source]
     context: ApiContext
@@ -92,6 +95,7 @@ class Daemon:
                 "judge": partial(self.jobs.run, group),
                 "leases": self.jobs.renew,
                 "announce": partial(self.announcer.run, group),
+                "reevaluate": self.reevaluation.run,
                 "retention": self.storage.retention.run,
             }
             group.create_task(self.announcer.open(), name="open-publishers")
@@ -155,11 +159,26 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             registries=registries,
             environments=settings.environments,
             routes=_routes(settings, extra),
+            standing=storage.standing,
+            images=storage.images,
             clock=utc_now,
             recorded=partial(_count_judged, metrics),
             suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
         intake = _intake(settings, storage, metrics)
+        reevaluation = Reevaluation(
+            settings=settings.reevaluate,
+            inbox=storage.backlog,
+            standing=storage.standing,
+            packages=storage.packages,
+            marks=storage.standing,
+            advisories=advisories,
+            policy_revision=lambda: evaluator.revision,
+            environments=settings.environments,
+            clock=utc_now,
+            counted=metrics.count_reevaluations,
+            aged=metrics.show_advisories_age,
+        )
         yield Daemon(
             settings=settings,
             folder=folder,
@@ -175,6 +194,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 done=metrics.count_job,
                 buried=metrics.count_dead_letter,
             ),
+            reevaluation=reevaluation,
             announcer=Announcer(
                 outbox=storage.outbox,
                 verdicts=storage.verdicts,
@@ -301,6 +321,8 @@ def _count_judged(metrics: Metrics, job: Job, judged: Sequence[Judged], seconds:
     for each in judged:
         metrics.count_verdict(each.verdict.outcome.value)
     metrics.inspection_seconds.observe(seconds)
+    if is_again(job):
+        return  # nothing was pushed
     # The clock can have been set back meanwhile.
     metrics.push_to_verdict_seconds.observe(max(0.0, (utc_now() - job.received_at).total_seconds()))
 

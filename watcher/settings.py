@@ -19,6 +19,7 @@ from watcher.kit.yaml_source import YamlSource, parse_yaml
 from watcher.model.errors import ConfigurationError, WatcherError
 from watcher.model.reference import parse_host
 from watcher.pipeline.environments import EnvironmentSettings
+from watcher.pipeline.reevaluate_settings import ReevaluateSettings
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.binding import EventSourceSettings
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policies: PolicySettings = PolicySettings()
     advisories: AdvisorySettings = AdvisorySettings()
     publish: tuple[AnyPublisherSettings, ...] = ()
+    reevaluate: ReevaluateSettings = ReevaluateSettings()
     admission: AdmissionSettings | None = None
 
     @property

@@ -37,6 +37,7 @@ from watcher.store.protocol import FailedPublications, ImageReader, Outbox, Pack
 from watcher.store.retention import Retention
 from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
+from watcher.store.standing import StoredStanding
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.trial import write_trial
 from watcher.store.verdicts import StoredVerdicts
@@ -68,6 +69,7 @@ class Storage:
     bases: KnownBases
     own_writes: OwnWrites
     first_seen: FirstSeen
+    standing: StoredStanding
     locks: SubjectLocks
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
@@ -168,6 +170,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         layers=LayerStore(database),
         bases=StoredBases(database),
         first_seen=StoredFirstSeen(database),
+        standing=StoredStanding(database),
         own_writes=OwnWriteStore(database, clock, alone=alone),
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),

@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 
 import watcher
+from tests.contract.test_changes_contract import PLACES as CHANGES
 from tests.contract.test_credentials_contract import PLACES as CREDENTIALS
 from tests.contract.test_dialect_contract import ALL as DIALECTS
 from tests.contract.test_doorman_contract import SENDERS
@@ -43,7 +44,7 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import Cataloger
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
-from watcher.pipeline.protocol import Gatherer
+from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
 from watcher.publishing.protocol import OwnWrites, Progress, Publisher, SubjectLocks
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
@@ -62,6 +63,7 @@ SUITES: Mapping[type, Collection[type]] = {
     BacklogKeeper: BACKLOGS.values(),
     BacklogReader: BACKLOGS.values(),
     Cataloger: [type(each) for each in CATALOGERS.values()],
+    Changes: [adapter for adapter, _ in CHANGES.values()],
     CredentialSource: [adapter for adapter, _ in CREDENTIALS.values()],
     Dialect: [type(each) for each in DIALECTS.values()],
     Doorman: [adapter for adapter, _ in SENDERS.values()],
@@ -89,6 +91,8 @@ ALONE: Mapping[type, str] = {
     Ears: "tests/unit/sources/test_pubsub_messages.py",
     Hook: "tests/contract/test_source_contract.py",
     ImageReader: "tests/contract/test_store_contract.py",
+    Marks: "tests/unit/pipeline/test_reevaluate.py",
+    Standing: "tests/unit/pipeline/test_judging_again.py",
     Manifests: "tests/unit/registry/test_registry_images.py",
     Outbox: "tests/contract/test_store_contract.py",
     FailedPublications: "tests/contract/test_failed_publications_contract.py",

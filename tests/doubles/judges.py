@@ -15,6 +15,7 @@ from tests.doubles.inventories import an_inventory
 from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Arrival, Job, Lane, Settlement
 from watcher.backlog.sqlite import SqliteBacklog
+from watcher.inspection.image.merge import merged_files
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.inventory import Inventory
@@ -29,8 +30,10 @@ from watcher.pipeline.judging import Judging
 from watcher.pipeline.routing import Route
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import ImageSource
+from watcher.store.images import StoredImages
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
+from watcher.store.standing import StoredStanding
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, serve_registry
@@ -107,6 +110,8 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
             registries=registries,
             environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
             routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
+            standing=StoredStanding(database),
+            images=StoredImages(database, merged_files),
             clock=clock,
             recorded=lambda _job, judged, _seconds: recorded.append(judged),
             suppressed=suppressed.append,

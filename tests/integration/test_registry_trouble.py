@@ -15,6 +15,7 @@ from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Done, Job, Lane, Retry, Settlement
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.cache import MemoryLayerCache
+from watcher.inspection.image.merge import merged_files
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.model.push import Push
@@ -24,7 +25,9 @@ from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
+from watcher.store.images import StoredImages
 from watcher.store.own_writes import OwnWriteStore
+from watcher.store.standing import StoredStanding
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
@@ -84,6 +87,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
                 registries=registries,
                 environments=[],
                 routes=[],
+                standing=StoredStanding(database),
+                images=StoredImages(database, merged_files),
                 clock=lambda: MOMENT,
                 recorded=lambda _job, _judged, _seconds: None,
                 suppressed=lambda _job: None,

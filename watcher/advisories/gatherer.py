@@ -1,6 +1,6 @@
 """What advisories say of an image, for those who judge it: a Gatherer for the section `vulnerabilities`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from watcher.advisories.coverage import UPDATE, covered
+from watcher.advisories.ecosystems import installed_as
 from watcher.advisories.protocol import FirstSeen
 from watcher.advisories.reading import AdvisoryFile
 from watcher.advisories.vulnerabilities import Matched, documented, match, seen_key
@@ -43,7 +44,7 @@ class AdvisoryGatherer:
 
     async def gather(self, subject: Subject, inventory: Inventory) -> Knowledge:
         """Raises ConfigurationError for a file that cannot be read."""
-        asked = await self._threads.call(lambda: self._matched(inventory))
+        asked = await self.ask(lambda data: (data, match(data, inventory)))
         if asked is None:
             missing = Section(state=SectionState.NOT_CONFIGURED, reason=f"run: {UPDATE}")
             return Knowledge(sections={SECTION: missing})
@@ -53,18 +54,26 @@ class AdvisoryGatherer:
         seen = await self.first_seen.first_seen(keys, now=now) if self.first_seen is not None and keys else {}
         return await self._threads.call(lambda: self._knowledge(data, subject, inventory, matched, seen, now))
 
-    async def revision(self) -> tuple[str, int] | None:
-        """(lineage, number of the last import) of the file there is now; None where there is none."""
+    async def ask(self, question: Callable[[AdvisoryFile], T]) -> T | None:
+        """What `question` finds in the data there are now; None where there are none. In the one thread that reads them."""
 
-        def asked() -> tuple[str, int] | None:
+        def asked() -> T | None:
             data = self._current()
-            return None if data is None else (data.lineage, data.last_import)
+            return None if data is None else question(data)
 
         return await self._threads.call(asked)
 
-    def _matched(self, inventory: Inventory) -> tuple[AdvisoryFile, Matched] | None:
-        data = self._current()
-        return None if data is None else (data, match(data, inventory))
+    async def revision(self) -> str:
+        """See `Changes.revision` (watcher/pipeline/protocol.py): the file there is now, and how many imports made it."""
+        return await self.ask(lambda data: f"{data.lineage} {data.last_import}") or ""
+
+    async def oldest(self) -> datetime | None:
+        """See `Changes.oldest`."""
+        return await self.ask(lambda data: data.oldest)
+
+    async def changed_since(self, revision: str) -> Collection[tuple[str, str, str]] | None:
+        """See `Changes.changed_since`. None when the data were begun anew, or are those of an earlier import again."""
+        return await self.ask(lambda data: _changed_since(data, revision))
 
     def _knowledge(
         self,
@@ -97,11 +106,10 @@ class AdvisoryGatherer:
             self._data, self._identity = AdvisoryFile(self.path), identity
         return self._data
 
-    async def ask(self, question: Callable[[AdvisoryFile], T]) -> T | None:
-        """What `question` finds in the data there are now; None where there are none. In the one thread that reads them."""
 
-        def asked() -> T | None:
-            data = self._current()
-            return None if data is None else question(data)
-
-        return await self._threads.call(asked)
+def _changed_since(data: AdvisoryFile, revision: str) -> Collection[tuple[str, str, str]] | None:
+    lineage, _, number = revision.partition(" ")
+    if data.lineage != lineage or not number.isdigit() or int(number) > data.last_import:
+        return None
+    touched = data.touched_since(int(number))
+    return {(kind, package, distro) for ecosystem, package in touched for kind, distro in installed_as(ecosystem)}

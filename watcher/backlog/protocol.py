@@ -27,7 +27,8 @@ class Arrival:
     `delivery_key` is stable over the sender's retries; None says that nobody sent it but a sweep found it, which is written down
     only when a job comes of it. `excerpt` (at most 4 KiB), `body_sha256` and `body_bytes` are kept for
     rejected events only. `environment` overrides the configured mapping (CI submissions). `wait_seconds` delays the job.
-    `job_id` fixes the id of the job that comes of it; None lets the backlog choose.
+    `job_id` fixes the id of the job that comes of it; None lets the backlog choose. What is no news, since nobody told it, is not
+    written down as an event.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Arrival:
     environment: str | None = None
     wait_seconds: float = 0.0
     job_id: str | None = None
+    is_news: bool = True
     excerpt: bytes = b""
     body_sha256: str = ""
     body_bytes: int = 0

@@ -126,7 +126,7 @@ def _take(batch: _Batch, arrival: Arrival, key: bytes) -> Receipt:
             place = (said_id, *_NOWHERE[1:])
         case Handshake():
             receipt = Receipt(fate=Fate.IGNORED, reason="handshake")  # 2
-    if arrival.delivery_key is None and receipt.fate is not Fate.ACCEPTED:
+    if not arrival.is_news or (arrival.delivery_key is None and receipt.fate is not Fate.ACCEPTED):
         return receipt
     rejected = receipt.fate is Fate.REJECTED
     kept = (arrival.excerpt[:EXCERPT_BYTES], arrival.body_sha256, arrival.body_bytes) if rejected else (None, None, None)

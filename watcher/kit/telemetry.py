@@ -1,6 +1,7 @@
 """Logs and metrics of one process."""
 
 import logging
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -119,6 +120,8 @@ class Metrics:
     source_connected: Gauge = field(init=False)
     source_last_event: Gauge = field(init=False)
     source_lag_seconds: Gauge = field(init=False)
+    reevaluations: Counter = field(init=False)
+    advisories_age_seconds: Gauge = field(init=False)
     _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -235,6 +238,17 @@ class Metrics:
             registry=registry,
         )
 
+        self.reevaluations = Counter(
+            "watcher_reevaluations_total",
+            "Images that are to be judged again by cause (policy, advisories, all-advisories, schedule).",
+            ("cause",),
+            registry=registry,
+        )
+        self.advisories_age_seconds = Gauge(
+            "watcher_advisories_age_seconds", "How old the oldest vulnerability data are; NaN without any.", registry=registry
+        )
+        self.advisories_age_seconds.set(math.nan)
+
     def count_event(self, source: str, decision: str, reason: str) -> None:
         """One more event. On the hot path of intake: looking a child up by its labels costs more than counting."""
         labels = (source, decision, reason)
@@ -272,6 +286,12 @@ class Metrics:
 
     def count_dead_letter(self, reason: str) -> None:
         self.dead_letters.labels(reason).inc()
+
+    def count_reevaluations(self, cause: str, images: int) -> None:
+        self.reevaluations.labels(cause).inc(images)
+
+    def show_advisories_age(self, seconds: float | None) -> None:
+        self.advisories_age_seconds.set(math.nan if seconds is None else seconds)
 
     def count_restart(self, part: str) -> None:
         self.restarts.labels(part).inc()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,13 +18,15 @@ from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
-from watcher.pipeline.judging import Judging, Task, own_fault
+from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.pinning import Pinned, pin
+from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
-from watcher.pipeline.routing import Route, publishers_of
+from watcher.pipeline.routing import Route, only_news, publishers_of
+from watcher.pipeline.stored_images import NotStoredError, StoredImages, is_again
 from watcher.publishing.protocol import OwnWrites
 from watcher.registry.protocol import ImageSource, Registries
-from watcher.store.protocol import Judged, VerdictStore
+from watcher.store.protocol import ImageReader, Judged, VerdictStore
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +51,8 @@ class Judge:
     registries: Registries
     environments: Sequence[EnvironmentSettings]
     routes: Sequence[Route]
+    standing: Standing
+    images: ImageReader
     clock: Clock
     recorded: Callable[[Job, Sequence[Judged], float], None]
     suppressed: Callable[[Job], None]
@@ -80,6 +85,9 @@ class Judge:
         already = await self.verdicts.verdict(job.id)
         if already is not None:
             return Done(result=already.outcome.value)
+        if is_again(job):
+            with suppress(NotStoredError):
+                return await self._judge_stored(job)
         pinned = await pin(job, self.registries, self._tags_of(job))
         if pinned.left:
             await self.verdicts.left(push.registry, push.repository, pinned.digest, pinned.left)
@@ -102,6 +110,22 @@ class Judge:
             return await self._record(job, judged, started, children=())
         children = tuple(entry.digest for entry in manifest.content.manifests) if isinstance(manifest.content, Index) else ()
         return await self._judge_covering(job, task, source, manifest, children, started)
+
+    async def _judge_stored(self, job: Job) -> Settlement:
+        """Judge what was judged before by what is stored of it. Who was told hears of it where it says something new.
+
+        Raises:
+            NotStoredError: that is not enough.
+        """
+        push, started = job.push, time.monotonic()
+        if push.digest is None:
+            raise NotStoredError("a tag names nothing that is stored")
+        stored = StoredImages(registry=push.registry, repository=push.repository, standing=self.standing, images=self.images)
+        task = self._task(job, Pinned(digest=push.digest, tags=tuple(await self._tags_of(job)(push.digest))))
+        sight = Sight(manifest=stored.manifest, inspect=stored.inspect)
+        judged = await self.judging.judge_seen(task, sight, await stored.manifest(push.digest))
+        await stored.require_same_facts(judged[-1].verdict)
+        return await self._record(job, judged, started, children=())
 
     def _tags_of(self, job: Job) -> Callable[[Digest], Awaitable[Sequence[Tag]]]:
         return partial(self.verdicts.tags, job.push.registry, job.push.repository)
@@ -229,7 +253,8 @@ class Judge:
 
     async def _record(self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...]) -> Settlement:
         await self._move_tags(job, judged[-1])
-        await self.verdicts.record(judged, partial(publishers_of, self.routes))
+        routing = partial(publishers_of, self.routes)
+        await self.verdicts.record(judged, partial(only_news, routing) if is_again(job) else routing)
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)
         verdict = judged[-1].verdict

@@ -6,6 +6,7 @@ An index has one verdict per platform that can run and one of its own, which is 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 
 import structlog
@@ -79,6 +80,14 @@ class Member:
     knowledge: tuple[Knowledge, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Where the images of one repository are looked at: at their registry, or in what is stored of them."""
+
+    manifest: Callable[[Digest], Awaitable[FetchedManifest]]
+    inspect: Callable[[FetchedManifest], Awaitable[Inventory]]
+
+
 @dataclass(slots=True)
 class Walk:
     """What was met on the way through an index and those it contains: each image is judged once, however often it is listed."""
@@ -112,9 +121,16 @@ class Judging:
         """
         if isinstance(manifest.content, Index):
             source = Budgeted(source=source, seconds=self.index_seconds)
-            judged, _ = await self._judge_index(task, source, manifest, manifest.content, Walk((manifest.digest,)))
+        return await self.judge_seen(
+            task, Sight(manifest=source.manifest, inspect=partial(self.inspector.inspect, source)), manifest
+        )
+
+    async def judge_seen(self, task: Task, sight: Sight, manifest: FetchedManifest) -> Sequence[Judged]:
+        """As `judge`, wherever its images are looked at. Raises as that does, and what `sight` does that is no PermanentError."""
+        if isinstance(manifest.content, Index):
+            judged, _ = await self._judge_index(task, sight, manifest, manifest.content, Walk((manifest.digest,)))
             return judged
-        return [(await self._judge_image(task, source, manifest)).judged]
+        return [(await self._judge_image(task, sight, manifest)).judged]
 
     def unknown(self, task: Task, media_type: str, error: PermanentError) -> Judged:
         """The verdict about something that could not be looked at, with the reason."""
@@ -123,9 +139,9 @@ class Judging:
         # Bytes that are no manifest have been looked at, and will say the same to everybody.
         return replace(judged, looked=isinstance(error, InvalidManifestError))
 
-    async def _judge_image(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Member:
+    async def _judge_image(self, task: Task, sight: Sight, manifest: FetchedManifest) -> Member:
         try:
-            return await self._looked_at(task, source, manifest)
+            return await self._looked_at(task, sight, manifest)
         except WatcherError:
             raise
         except Exception as error:
@@ -134,11 +150,11 @@ class Judging:
             log.exception("image.crashed", image=task.subject.name)
             return Member(judged=self.unknown(task, manifest.media_type, own_fault(error)), platform="")
 
-    async def _looked_at(self, task: Task, source: ImageSource, manifest: FetchedManifest) -> Member:
+    async def _looked_at(self, task: Task, sight: Sight, manifest: FetchedManifest) -> Member:
         if isinstance(manifest.content, Manifest) and manifest.content.is_bare_artifact:
             return self._artefact(task, manifest, f"cannot run: {manifest.content.kind:.100}")
         try:
-            inventory = await self.inspector.inspect(source, manifest)
+            inventory = await sight.inspect(manifest)
         except CannotRunError as error:
             return self._artefact(task, manifest, str(error))
         except PermanentError as error:
@@ -202,7 +218,7 @@ class Judging:
         return replace(inventory, base=base, sections={**inventory.sections, "base": Section()})
 
     async def _judge_index(
-        self, task: Task, source: ImageSource, manifest: FetchedManifest, index: Index, walk: Walk
+        self, task: Task, sight: Sight, manifest: FetchedManifest, index: Index, walk: Walk
     ) -> tuple[list[Judged], tuple[Member, ...]]:
         """Verdicts that were not there before, the index's last; and its images, those of indexes it contains among them."""
         judged: list[Judged] = []
@@ -212,7 +228,7 @@ class Judging:
             if entry.platform is not None and not task.platforms(entry.platform):
                 continue
             if entry.digest not in walk.members:
-                below, found = await self._judge_entry(task, source, entry, walk)
+                below, found = await self._judge_entry(task, sight, entry, walk)
                 judged += [_listed_by(manifest.digest, each) for each in below]
                 walk.members[entry.digest] = found
             members |= {each.judged.verdict.subject.digest: each for each in walk.members[entry.digest]}
@@ -227,7 +243,7 @@ class Judging:
         return [*judged, own], tuple(members.values())
 
     async def _judge_entry(
-        self, task: Task, source: ImageSource, entry: Descriptor, walk: Walk
+        self, task: Task, sight: Sight, entry: Descriptor, walk: Walk
     ) -> tuple[list[Judged], tuple[Member, ...]]:
         """One entry under its own name. What is nothing that runs has no verdict and is no member."""
         tags = tuple(sorted(await task.tags_of(entry.digest)))
@@ -243,7 +259,7 @@ class Judging:
         if len(walk.members) >= MAX_INDEX_ENTRIES:
             return unknown(InvalidManifestError(f"more than {MAX_INDEX_ENTRIES} entries in an index and those it contains"))
         try:
-            child = await source.manifest(entry.digest)
+            child = await sight.manifest(entry.digest)
         except (NotFoundError, NotAManifestError) as error:
             # A build cache lists its layers; what is called a manifest and is none is a platform that nobody can look at.
             return unknown(error) if entry.media_type in MANIFEST_TYPES | INDEX_TYPES else ([], ())
@@ -252,9 +268,9 @@ class Judging:
         if isinstance(child.content, Index):
             if len(walk.above) >= MAX_INDEX_DEPTH:
                 return unknown(InvalidManifestError(f"indexes within indexes, more than {MAX_INDEX_DEPTH} deep"), child.media_type)
-            judged, members = await self._judge_index(own, source, child, child.content, walk.below(child.digest))
+            judged, members = await self._judge_index(own, sight, child, child.content, walk.below(child.digest))
             return (judged, members) if members else ([], ())
-        member = await self._judge_image(own, source, child)
+        member = await self._judge_image(own, sight, child)
         if member.judged.verdict.outcome is Outcome.NOT_APPLICABLE and member.judged.inventory is None:
             return [], ()
         return [member.judged], (replace(member, platform=member.platform or entry.platform or ""),)

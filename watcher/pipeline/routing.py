@@ -1,6 +1,6 @@
 """Which publishers hear of a verdict."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from watcher.model.verdict import Outcome, Verdict
@@ -29,3 +29,10 @@ class Route:
 def publishers_of(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
     """The names of those whose routes take it."""
     return [route.publisher for route in routes if route.takes(verdict, earlier)]
+
+
+def only_news(
+    routing: Callable[[Verdict, Verdict | None], Collection[str]], verdict: Verdict, earlier: Verdict | None
+) -> Collection[str]:
+    """Nobody, where the verdict only repeats what was said: an image that is judged again for our own reasons is no event."""
+    return () if earlier is not None and verdict.repeats(earlier) else routing(verdict, earlier)

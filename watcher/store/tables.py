@@ -164,6 +164,13 @@ verdict = Table(
     Column("looked", Boolean, nullable=False, server_default=true()),
     Column("stands", Boolean, nullable=False, server_default=true()),
     Index("ix_verdict_image", "image_id", "id"),
+    # Partial, since most images are part of none.
+    Index(
+        "ix_verdict_index",
+        "index_digest",
+        sqlite_where=text("index_digest IS NOT NULL"),
+        postgresql_where=text("index_digest IS NOT NULL"),
+    ),
     Index("ix_verdict_findings", "findings_digest"),
 )
 
@@ -230,4 +237,12 @@ first_seen = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("seen_at", UtcTime, nullable=False),
+)
+
+# How far something came: one row a name.
+mark = Table(
+    "mark",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
 )

@@ -17,6 +17,7 @@ from tests.doubles.routes import sending
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.backlog.protocol import Arrival, Dead, Done, Job, JobRow, Lane, Settlement
 from watcher.backlog.sqlite import LEASE_SECONDS, SqliteBacklog
+from watcher.inspection.image.merge import merged_files
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError
@@ -29,9 +30,11 @@ from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.publishing.protocol import Progress
+from watcher.store.images import StoredImages
 from watcher.store.outbox import LEASE, StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged, Publication, Published, PublishFailed, PublishLater
+from watcher.store.standing import StoredStanding
 from watcher.store.tables import publication
 from watcher.store.verdicts import StoredVerdicts
 
@@ -118,6 +121,8 @@ class JudgeBench:
             registries=RefusingRegistries(self.work),
             environments=[],
             routes=[],
+            standing=StoredStanding(database),
+            images=StoredImages(database, merged_files),
             clock=self.clock,
             recorded=lambda *_: None,
             suppressed=lambda _job: None,
