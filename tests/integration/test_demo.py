@@ -13,15 +13,16 @@ from tests.doubles.daemon import eventually
 WATCHER = [sys.executable, "-m", "watcher"]
 
 
-def test_the_demo_shows_three_verdicts_and_ends() -> None:
-    """One passes, two fail for the reasons the demo plants, and our own writes start no work."""
+def test_the_demo_shows_four_verdicts_and_ends() -> None:
+    """One passes, three fail for the reasons the demo plants, and our own writes start no work."""
     done = subprocess.run([*WATCHER, "demo", "--exit"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert re.findall(r"^ *(PASS|WARN|FAIL|UNKNOWN) ", done.stdout, re.MULTILINE) == ["PASS", "FAIL", "FAIL"]
+    assert re.findall(r"^ *(PASS|WARN|FAIL|UNKNOWN) ", done.stdout, re.MULTILINE) == ["PASS", "FAIL", "FAIL", "FAIL"]
     assert "AWS access key id in /root/.aws/credentials, line 2" in done.stdout
     assert "baseline/trusted-base" in done.stdout
-    assert done.stdout.count("now on disk") == 3
+    assert "CVE-2020-14343 (CRITICAL) in PyYAML 5.3.1, fixed in 5.4" in " ".join(done.stdout.split())
+    assert done.stdout.count("now on disk") == 4
     assert "\x1b" not in done.stdout
 
 

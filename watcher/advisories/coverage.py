@@ -9,7 +9,7 @@ from watcher.advisories.ecosystems import lookup_of
 from watcher.model.inventory import Inventory
 from watcher.model.verdict import Section, SectionState
 
-UPDATE = "watcher advisories import"
+UPDATE = "watcher advisories update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """From documents to the next file: which format each is of, and which feed its records belong to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -11,6 +11,7 @@ from watcher.advisories.formats.catalog import READERS, format_of
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Advisory, Exploited, Likelihood, Malformed, Statement
 from watcher.advisories.replacing import next_file
+from watcher.advisories.sources import licence_of
 from watcher.advisories.writer import Counts, Writer
 from watcher.model.errors import PermanentError
 
@@ -96,6 +97,7 @@ class Importer:
         self._statements: dict[str, list[Statement]] = {}
         # Advisories of archives that could not be read. What was known of them is still the best that is.
         self._unread: set[str] = set()
+        self._listed: dict[str, Collection[str]] = {}
 
     def put(self, document: Document, *, as_of: datetime) -> None:
         """Everything of one document; `as_of` is of when it is."""
@@ -120,6 +122,11 @@ class Importer:
             reason = str(error).removeprefix(f"{document.name}: ")
             self._refuse(Malformed(where=document.name, reason=reason), document, all_of, of_when)
 
+    def listed(self, feed: str, names: Collection[str], *, as_of: datetime) -> None:
+        """Advisories of these names are all there are in a feed, of which only those that have changed were put."""
+        self._listed[feed] = names
+        self._sum(feed, min(as_of, self._now)).own = True
+
     def finish(self) -> None:
         """Say of every feed how far it goes."""
         if self._exploited:
@@ -135,10 +142,13 @@ class Importer:
                 as_of=known.as_of,
                 covers="" if alone else covered_by(feed),
                 # Of a list that could be read in part nobody knows what it does not have any more.
-                complete=known.whole and known.own and not known.malformed,
-                keep=self._unread,
+                complete=(known.whole or feed in self._listed) and known.own and not known.malformed,
+                keep=self._unread.union(self._listed.get(feed, ())),
                 malformed=known.malformed,
+                licence=licence_of(feed),
             )
+            if feed in self._listed:
+                self._writer.confirmed(feed, as_of=known.as_of)
         self.report.feeds = sorted(self._sums)
 
     def _put(self, record: Advisory | Exploited | Likelihood | Statement, feed: str) -> None:

@@ -18,13 +18,14 @@ FORMAT = 1
 
 # `feed` is what is published together: the advisories of one ecosystem in OSV, one list. `covers` is the ecosystem, or the family
 # of ecosystems, for which it is everything there is; empty for none. `as_of` is of when it is, seconds since 1970.
+# `url`, `etag`, `last_modified` are of what was fetched last; `mark` is up to when its changes are known, where it lists them.
 # `touched` has the number of the last import in which something about a package became another.
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE feed (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, covers TEXT NOT NULL DEFAULT '', licence TEXT NOT NULL DEFAULT '',
     as_of REAL, imported_at REAL, malformed INTEGER NOT NULL DEFAULT 0, url TEXT NOT NULL DEFAULT '',
-    etag TEXT NOT NULL DEFAULT '', last_modified TEXT NOT NULL DEFAULT ''
+    etag TEXT NOT NULL DEFAULT '', last_modified TEXT NOT NULL DEFAULT '', mark TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE ecosystem (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE advisory (
@@ -103,12 +104,13 @@ class Feed:
     url: str = ""
     etag: str = ""
     last_modified: str = ""
+    mark: str = ""
 
 
 def feeds(connection: sqlite3.Connection) -> list[Feed]:
     rows = connection.execute(
         "SELECT name, covers, licence, as_of, imported_at, (SELECT count(*) FROM advisory WHERE feed = feed.id),"
-        " malformed, url, etag, last_modified FROM feed ORDER BY name"
+        " malformed, url, etag, last_modified, mark FROM feed ORDER BY name"
     )
     return [
         Feed(
@@ -122,8 +124,9 @@ def feeds(connection: sqlite3.Connection) -> list[Feed]:
             url=url,
             etag=etag,
             last_modified=last_modified,
+            mark=mark,
         )
-        for name, covers, licence, as_of, imported_at, advisories, malformed, url, etag, last_modified in rows
+        for name, covers, licence, as_of, imported_at, advisories, malformed, url, etag, last_modified, mark in rows
     ]
 
 

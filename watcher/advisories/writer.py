@@ -156,10 +156,17 @@ class Writer:
         """Whether anything was ever put into a feed of this name."""
         return feed in self._feeds or self._connection.execute("SELECT 1 FROM feed WHERE name = ?", (feed,)).fetchone() is not None
 
-    def fetched(self, feed: str, *, url: str, etag: str, last_modified: str) -> None:
+    def fetched(self, feed: str, *, url: str, etag: str, last_modified: str, mark: str) -> None:
         """Keep what asks next time whether there is something new."""
         self._connection.execute(
-            "UPDATE feed SET url = ?, etag = ?, last_modified = ? WHERE id = ?", (url, etag, last_modified, self._feed(feed).id)
+            "UPDATE feed SET url = ?, etag = ?, last_modified = ?, mark = ? WHERE name = ?", (url, etag, last_modified, mark, feed)
+        )
+
+    def confirmed(self, feed: str, *, as_of: datetime) -> None:
+        """Nothing of it has changed until then."""
+        self._connection.execute(
+            "UPDATE feed SET as_of = max(coalesce(as_of, 0), ?), imported_at = ? WHERE name = ?",
+            (as_of.timestamp(), self._now, feed),
         )
 
     def finish(self) -> None:

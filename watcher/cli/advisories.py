@@ -1,4 +1,4 @@
-"""`watcher advisories import|status`: the vulnerability data that images are held against."""
+"""`watcher advisories import|update|status`: the vulnerability data that images are held against."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from watcher.advisories.importing import Report, import_paths
 from watcher.advisories.status import Status, status_of
+from watcher.cli.advisories_update import fetch_configured
 from watcher.cli.options import config_folder, config_option, optional_settings
 from watcher.cli.terminal import console
 from watcher.kit.clock import utc_now
@@ -27,7 +28,10 @@ EXIT_STALE = 1
 @click.group("advisories")
 @config_option
 def advisories() -> None:
-    """Vulnerability data: import them, and see how old they are and what they cover."""
+    """Vulnerability data: fetch or import them, and see how old they are and what they cover."""
+
+
+advisories.add_command(fetch_configured)
 
 
 @advisories.command("import")
@@ -62,7 +66,7 @@ def status(output: str) -> int:
     try:
         found = status_of(data_path())
     except FileNotFoundError:
-        click.echo("{}" if output == "json" else f"{data_path()}: there are no advisories yet: watcher advisories import PATH...")
+        click.echo("{}" if output == "json" else f"{data_path()}: there are no advisories yet: watcher advisories update")
         return EXIT_STALE
     stale = {each.name for each in found.feeds if found.stale(each, now=now, max_age_seconds=seconds(settings.max_age))}
     if output == "json":

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("watcher.cli.init", "init", "Write the shortest useful watcher.yaml."),
     "scan": ("watcher.cli.scan", "scan", "Inspect and judge images without a daemon."),
     "policy": ("watcher.cli.policy", "policy", "Check and test policies."),
-    "advisories": ("watcher.cli.advisories", "advisories", "Import vulnerability data; see how old they are."),
+    "advisories": ("watcher.cli.advisories", "advisories", "Fetch or import vulnerability data; see how old they are."),
     "verdict": ("watcher.cli.verdict", "verdict", "Show verdicts of a running or stopped daemon."),
     "events": ("watcher.cli.events", "events", "Read captured payloads and the inbox."),
     "sweep": ("watcher.cli.sweep", "sweep_now", "Find images without a verdict now."),

@@ -1,4 +1,4 @@
-"""`watcher demo`: a registry and the daemon in one process, three pushes, three verdicts. Offline, and gone without a trace."""
+"""`watcher demo`: a registry and the daemon in one process, four pushes, four verdicts. Offline, and gone without a trace."""
 
 import asyncio
 import secrets
@@ -16,9 +16,11 @@ from rich.text import Text
 
 from watcher import settings as configuration
 from watcher.backlog.protocol import EventRow
+from watcher.cli.demo_advisories import write_advisories
 from watcher.cli.demo_images import CASES, ROGUE_BASE, TRUSTED_BASE, Case, base_image, rogue_image
 from watcher.cli.options import config_option
 from watcher.daemon import Daemon, assembled
+from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
@@ -31,7 +33,7 @@ from watcher.testing.notifications import Endpoint
 from watcher.testing.ports import free_port
 from watcher.testing.registry import MemoryRegistry, serve_registry
 
-# A cold start compiles policies and secret rules; the three verdicts then take less than a second.
+# A cold start compiles policies and secret rules; the four verdicts then take less than a second.
 VERDICT_SECONDS = 60.0
 HOOK = "/hooks/demo"
 OWN_WRITE = "published-by-us"
@@ -42,7 +44,7 @@ server: {{port: {port}}}
 store: {{url: "sqlite:///{folder}/watcher.db"}}
 registries: [{{host: "{registry}"}}]
 sources: [{{name: demo, type: webhook, dialect: distribution, auth: {{type: bearer, secret: "file:{folder}/hook-secret"}}}}]
-policies: {{lists: {{trusted_bases: ["{registry}/base/**"]}}}}
+policies: {{packs: [baseline, vulnerabilities], lists: {{trusted_bases: ["{registry}/base/**"]}}}}
 publish: [{{type: referrer}}]
 """
 
@@ -77,10 +79,10 @@ class DemoPublisher:
 
 
 @click.command()
-@click.option("--exit", "leave", is_flag=True, help="End after the third verdict; 0 when all three are as expected.")
+@click.option("--exit", "leave", is_flag=True, help="End after the last verdict; 0 when all are as expected.")
 @config_option
 def demo(leave: bool) -> None:
-    """See it work: a registry, three pushes, three verdicts; offline, nothing else needed."""
+    """See it work: a registry, four pushes, four verdicts; offline, nothing else needed."""
     console = Console(highlight=False, soft_wrap=False)
     configure_logging(level="error", stream=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
@@ -99,6 +101,7 @@ async def _demo(console: Console, folder: Path, *, leave: bool) -> bool:
         port = free_port()
         endpoint = Endpoint(url=f"http://127.0.0.1:{port}{HOOK}", headers={"Authorization": f"Bearer {secret}"})
         registry = await stack.enter_async_context(serve_registry(notify=endpoint))
+        await asyncio.to_thread(write_advisories, folder, now=utc_now())
         path = folder / "watcher.yaml"
         path.write_text(CONFIGURATION.format(port=port, folder=folder, registry=registry.host), encoding="utf-8")
         daemon = await stack.enter_async_context(
@@ -140,9 +143,8 @@ async def _push_all(console: Console, registry: MemoryRegistry, publisher: DemoP
 def _greet(console: Console, registry: MemoryRegistry, port: int) -> None:
     console.print()
     console.print(Text.assemble(("Registry Watcher", "bold"), "  every pushed image gets a verdict, in the registry itself"))
-    console.print(
-        Text(f"registry on {registry.host}, watcher on 127.0.0.1:{port}, policy: baseline; all in this process", style="dim")
-    )
+    console.print(Text(f"registry on {registry.host}, watcher on 127.0.0.1:{port}, all in this process", style="dim"))
+    console.print(Text("policies: baseline, and vulnerabilities on two advisories that came along", style="dim"))
 
 
 def _announce(console: Console, registry: MemoryRegistry, case: Case) -> None:

@@ -1,4 +1,4 @@
-"""The images that `watcher demo` pushes: one clean, one that leaks a key, one on a base nobody trusts."""
+"""The images that `watcher demo` pushes: clean, with a leaked key, on a base nobody trusts, with a known vulnerability."""
 
 import secrets
 import string
@@ -61,7 +61,7 @@ def _key() -> str:
 
 
 @cache
-def _app(host: Host, base: str, *, leaky: bool = False) -> BuiltImage:
+def _app(host: Host, base: str, *, leaky: bool = False, vulnerable: bool = False) -> BuiltImage:
     below = base_image() if base == TRUSTED_BASE else rogue_image()
     layers = [_base_layer(base), build_layer({"srv/app.py": "print('hello')\n"})]
     history = [{"created_by": "FROM " + base}, {"created_by": "COPY app.py /srv/"}]
@@ -71,6 +71,10 @@ def _app(host: Host, base: str, *, leaky: bool = False) -> BuiltImage:
         history.append({"created_by": "COPY .aws /root/.aws"})
         layers.append(build_layer({"root/.aws/.wh.credentials": ""}))
         history.append({"created_by": "RUN rm /root/.aws/credentials"})
+    if vulnerable:
+        metadata = "Metadata-Version: 2.1\nName: PyYAML\nVersion: 5.3.1\n"
+        layers.append(build_layer({"srv/lib/PyYAML-5.3.1.dist-info/METADATA": metadata}))
+        history.append({"created_by": "RUN pip install --target /srv/lib PyYAML==5.3.1"})
     config = {"User": "app", "Entrypoint": ["python3", "/srv/app.py"], "ExposedPorts": {"8080/tcp": {}}}
     annotations = {BASE_NAME: f"{host}/{base}:{'12' if base == TRUSTED_BASE else 'latest'}", BASE_DIGEST: below.digest}
     return build_image(layers, config=config, history=history, annotations=annotations)
@@ -97,5 +101,12 @@ CASES = (
         tag="0.9.1",
         expected=Outcome.FAIL,
         image=lambda host: _app(host, ROGUE_BASE),
+    ),
+    Case(
+        title="A library with a vulnerability that has a fix",
+        repository="shop/orders",
+        tag="3.1.0",
+        expected=Outcome.FAIL,
+        image=lambda host: _app(host, TRUSTED_BASE, vulnerable=True),
     ),
 )

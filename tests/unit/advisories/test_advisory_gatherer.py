@@ -71,7 +71,7 @@ def section(knowledge: Knowledge) -> Section:
 async def test_without_data_it_is_not_configured(tmp_path: Path) -> None:
     """The reason is a command that exists."""
     found = section(await known(tmp_path / "none.db", image(CURL)))
-    assert (found.state, found.reason) == (SectionState.NOT_CONFIGURED, "run: watcher advisories import")
+    assert (found.state, found.reason) == (SectionState.NOT_CONFIGURED, "run: watcher advisories update")
 
 
 async def test_a_distribution_is_matched_by_source_package(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def configured(tmp_path: Path) -> list[str]:
 
 def test_without_data_the_status_says_what_to_do(configured: list[str]) -> None:
     result = CliRunner().invoke(watcher, [*configured, "status"])
-    assert "watcher advisories import PATH" in result.output
+    assert "watcher advisories update" in result.output
 
 
 def test_what_is_imported_has_a_status(configured: list[str], tmp_path: Path) -> None:
