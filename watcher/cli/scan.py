@@ -13,6 +13,7 @@ from uuid import uuid4
 import click
 import msgspec
 from rich.markup import escape
+from rich.padding import Padding
 
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
 from watcher.cli.options import config_folder, config_option, optional_settings
@@ -34,7 +35,8 @@ from watcher.pipeline.judging import Judging, Task
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
-from watcher.reports.table import printable, verdict_block
+from watcher.reports.table import MAX_LISTED, printable, verdict_block
+from watcher.reports.vulnerabilities import vulnerabilities_block
 from watcher.settings import Settings
 from watcher.store.protocol import Judged
 
@@ -183,9 +185,25 @@ def _progress(text: str) -> AbstractContextManager[Any]:
 def _show(named: NamedImage, judged: Sequence[Judged], *, as_json: bool) -> None:
     terminal = console()
     for each in judged:
+        found = _vulnerabilities(each)
         if as_json:
             inspection = inspection_json(each.inventory) if each.inventory is not None else None
-            line = {"image": named.text, "verdict": verdict_json(each.verdict), "inspection": inspection}
+            line = {
+                "image": named.text,
+                "verdict": verdict_json(each.verdict),
+                "inspection": inspection,
+                "vulnerabilities": found,
+            }
             click.echo(msgspec.json.encode(line))
-        else:
-            terminal.print(verdict_block(each.verdict, name=named.text))
+            continue
+        terminal.print(verdict_block(each.verdict, name=named.text))
+        if found is not None:
+            # A pipe is given all of them: other programs read it.
+            shown = vulnerabilities_block(found, most=MAX_LISTED if terminal.is_terminal else None)
+            terminal.print(Padding(shown, (0, 0, 0, 2), expand=False))
+
+
+def _vulnerabilities(judged: Judged) -> list[dict[str, Any]] | None:
+    """Those of an image; None where there are no data, and for what is no image of one platform."""
+    documents: list[dict[str, Any]] = [msgspec.json.decode(each.document) for each in judged.knowledge]
+    return next((each["vulnerabilities"] for each in documents if "vulnerabilities" in each), None)

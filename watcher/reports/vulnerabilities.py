@@ -84,7 +84,7 @@ def _row(found: Vulnerability) -> _Row:
 def _total(rows: Sequence[_Row]) -> Text:
     counted = Counter(row.severity for row in rows)
     named = [Text(f"{each}: {counted[each]}", style=style) for each, style in SEVERITY_STYLES.items() if counted[each]]
-    total = Text(f"Total: {len(rows)}", style="bold")
+    total = Text(f"Vulnerabilities: {len(rows)}", style="bold")
     return Text.assemble(total, " (", Text(", ").join(named), ")") if named else total
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.advisory_data import advisory_data, at, osv, until
 from tests.doubles.pushing import write_layout
 from tests.unit.cli.conftest import Run
 from watcher.cli.images import LOCAL, choose_platforms, local_tag, this_machine
+from watcher.kit.clock import utc_now
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import NotFoundError
 from watcher.model.image import FetchedManifest
@@ -85,6 +87,29 @@ def test_an_ambiguous_image_is_unknown_and_says_why_once(
     ended = watcher("scan", f"oci:{layout}", "--policy", policy)
     assert ended.out.count(named.rpartition(".")[2]) == 1
     assert len(ended.out.splitlines()) == 2
+
+
+def test_vulnerabilities_are_listed(watcher: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With package, id, severity, installed and fixed version; as rules read them in JSON; by the data beside the configuration."""
+    monkeypatch.chdir(tmp_path)
+    status = "Package: openssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.11-1~deb12u1\n"
+    files = {"etc/os-release": "ID=debian\nVERSION_ID=12\n", "var/lib/dpkg/status": status}
+    layout = write_layout(tmp_path / "app", build_image([PASSWD, build_layer(files)], config={"User": "1000"}))
+    _, (before,) = scanned(watcher, f"oci:{layout}")
+    assert before["vulnerabilities"] is None
+    assert before["verdict"]["sections"]["vulnerabilities"]["state"] == "not-configured"
+    record = osv("DEBIAN-CVE-2023-5363", at("Debian:12", "openssl", *until("3.0.11-1~deb12u2")), upstream=["CVE-2023-5363"])
+    advisory_data(tmp_path, record, now=utc_now())
+    code, (line,) = scanned(watcher, f"oci:{layout}", "--pack", "vulnerabilities")
+    (found,) = line["vulnerabilities"]
+    assert (code, found["id"], found["fix"]["versions"]) == (0, "CVE-2023-5363", ["3.0.11-1~deb12u2"])
+    assert [each["rule"] for each in line["verdict"]["findings"]] == ["vulnerabilities/unrated"]
+    shown = watcher("scan", f"oci:{layout}").out.splitlines()
+    assert [each.split() for each in shown[-3:]] == [
+        ["Vulnerabilities:", "1", "(UNKNOWN:", "1)"],
+        ["Package", "Vulnerability", "Severity", "Installed", "Fixed"],
+        ["openssl", "CVE-2023-5363", "UNKNOWN", "3.0.11-1~deb12u1", "3.0.11-1~deb12u2"],
+    ]
 
 
 def test_the_worst_of_several_is_the_exit_code(watcher: Run, policy: Path, tmp_path: Path) -> None:

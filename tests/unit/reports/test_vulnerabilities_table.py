@@ -30,7 +30,7 @@ def rows(text: str) -> list[list[str]]:
 def test_a_line_says_what_where_and_what_mends_it() -> None:
     """Package, id, severity, installed and fixed version; above them how many there are."""
     text = shown(a_vulnerability())
-    assert text.splitlines()[0] == "Total: 1 (HIGH: 1)"
+    assert text.splitlines()[0] == "Vulnerabilities: 1 (HIGH: 1)"
     assert text.splitlines()[1].split() == ["Package", "Vulnerability", "Severity", "Installed", "Fixed"]
     assert rows(text) == [["libssl3", "CVE-2026-1", "HIGH", "3.0.1", "3.0.2"]]
 
@@ -44,7 +44,7 @@ def test_the_worst_come_first() -> None:
         a_vulnerability("CVE-KEV", "HIGH", package="zlib1g", kev=True),
     )
     counted = "MALICIOUS: 1, CRITICAL: 1, HIGH: 2, MEDIUM: 1, LOW: 1, NEGLIGIBLE: 1, UNKNOWN: 1"
-    assert text.splitlines()[0] == f"Total: 8 ({counted})"
+    assert text.splitlines()[0] == f"Vulnerabilities: 8 ({counted})"
     order = ["MAL-1", "CVE-CRITICAL", "CVE-KEV", "CVE-HIGH", "CVE-MEDIUM", "CVE-LOW", "CVE-NEGLIGIBLE", "CVE-UNKNOWN"]
     assert [row[1] for row in rows(text)] == order
     assert rows(text)[2] == ["zlib1g", "CVE-KEV", "HIGH", "kev", "3.0.1", "3.0.2"]
@@ -78,7 +78,7 @@ def test_what_does_not_affect_the_image_is_counted_only() -> None:
         a_vulnerability("CVE-2", vex_status="fixed"),
         a_vulnerability("CVE-3", vex_status="under_investigation"),
     )
-    assert text.splitlines()[0] == "Total: 1 (HIGH: 1)"
+    assert text.splitlines()[0] == "Vulnerabilities: 1 (HIGH: 1)"
     assert "2 more of which VEX says that the image is not affected" in text
     assert "CVE-1" not in text
 
@@ -109,7 +109,7 @@ def test_in_a_pipe_one_record_is_one_line() -> None:
 def test_a_terminal_can_be_spared_the_rest() -> None:
     """The first are listed, the rest are counted."""
     text = shown(*(a_vulnerability(f"CVE-{number}") for number in range(30)), most=25)
-    assert text.splitlines()[0] == "Total: 30 (HIGH: 30)"
+    assert text.splitlines()[0] == "Vulnerabilities: 30 (HIGH: 30)"
     assert "… and 5 more; -o json lists all" in text
 
 
@@ -120,7 +120,7 @@ def test_one_package_at_two_places_is_one_line() -> None:
 
 def test_an_image_without_any_says_so() -> None:
     """And has no table."""
-    assert shown() == "Total: 0\n"
+    assert shown() == "Vulnerabilities: 0\n"
 
 
 def test_text_of_an_image_cannot_move_the_cursor() -> None:
