@@ -30,7 +30,7 @@ class Report:
     """What an import did.
 
     `malformed` names the first MAX_NAMED records that could not be read, `malformed_count` counts all. `others` counts texts and
-    YAML that are no advisories.
+    YAML that are no advisories. `kept` are feeds of a bundle that are younger here.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -39,6 +39,7 @@ class Report:
     malformed_count: int = 0
     others: int = 0
     feeds: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
 
     def refuse(self, record: Malformed) -> None:
         self.malformed_count += 1

@@ -90,6 +90,34 @@ class Writer:
         )
         self._touched.update(places)
 
+    def keeps(self, feed: str, name: str, digest: bytes) -> bool:
+        """Whether this feed says just that by that id. It is then taken to say it again."""
+        held = self._feed(feed)
+        held.seen.add(name)
+        known = held.known.get(name)
+        if known is None or known[1] != digest:
+            return False
+        self.counts.unchanged += 1
+        return True
+
+    def adopt(self, feed: str, digest: bytes, kept: bytes, said: Mapping[tuple[str, str], bytes]) -> None:
+        """As `put`, of what another file keeps: `kept` of the advisory, and `said` of packages by (ecosystem, package)."""
+        advisory, held = KEPT.decode(kept), self._feed(feed)
+        known = held.known.get(advisory.id)
+        if known is None:
+            self.counts.added += 1
+        else:
+            self.counts.changed += 1
+            self._removed(*known)
+        for body in said.values():
+            AFFECTED.decode(body)
+        places = [(self._ecosystem(ecosystem), package) for ecosystem, package in said]
+        number = self._inserted(held.id, advisory, places, kept, digest)
+        held.known[advisory.id] = (number, digest)
+        rows = [(*place, number, body) for place, body in zip(places, said.values(), strict=True)]
+        self._connection.executemany("INSERT INTO affected VALUES (?, ?, ?, ?)", rows)
+        self._touched.update(places)
+
     def exploited(self, entries: Iterable[Exploited]) -> None:
         """All that is known to be exploited; whatever was is forgotten."""
         self._replace("exploited", {each.id: each.added.timestamp() if each.added else None for each in entries}, step=0.0)
@@ -196,7 +224,7 @@ class Writer:
             self._ecosystems[name] = added or 0
         return self._ecosystems[name]
 
-    def _inserted(self, feed: int, advisory: Advisory, places: list[Place], kept: bytes, digest: bytes) -> int:
+    def _inserted(self, feed: int, advisory: Advisory | Kept, places: list[Place], kept: bytes, digest: bytes) -> int:
         number = self._connection.execute(
             "INSERT INTO advisory (feed, name, hash, body, places) VALUES (?, ?, ?, ?, ?)",
             (feed, advisory.id, digest, kept, ENCODER.encode(places)),

@@ -1,4 +1,4 @@
-"""`watcher advisories import|update|status`: the vulnerability data that images are held against."""
+"""`watcher advisories import|export|update|status`: the vulnerability data that images are held against."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +12,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from watcher.advisories.bundle import export_bundle, is_bundle
 from watcher.advisories.importing import Report, import_paths
+from watcher.advisories.merging import import_bundle
 from watcher.advisories.status import Status, status_of
 from watcher.cli.advisories_update import fetch_configured
 from watcher.cli.options import config_folder, config_option, optional_settings
 from watcher.cli.terminal import console
 from watcher.kit.clock import utc_now
 from watcher.kit.units import seconds
+from watcher.model.errors import ConfigurationError
 from watcher.model.moments import iso
 from watcher.reports.table import printable
 
@@ -43,18 +46,38 @@ def import_files(paths: tuple[Path, ...], as_of: datetime | None, output: str) -
     """Read advisories from files, folders and archives (.zip, .gz).
 
     What a file is, is told by what is in it: OSV records as .json or .jsonl; the databases of RustSec and PyPA, Alpine's secdb,
-    Debian's security tracker; KEV and EPSS; OpenVEX and CSAF.
+    Debian's security tracker; KEV and EPSS; OpenVEX and CSAF. A bundle of `export` is imported alone: its feeds take the place of
+    those here that are not younger, and what only is here stays.
 
     What is there already and says the same costs nothing; a withdrawn advisory is taken out. A record that cannot be read is
     counted and named. The present data are replaced when everything was read, never before. Without --as-of each file's time
     of change says of when it is.
     """
+    bundles = [path for path in paths if is_bundle(path)]
+    if bundles and (len(paths) > 1 or as_of):
+        raise ConfigurationError(f"{bundles[0]}: a bundle is imported alone, and says itself of when it is")
     with _progress() as seen:
-        report = import_paths(paths, data_path(), now=utc_now(), as_of=as_of.replace(tzinfo=UTC) if as_of else None, seen=seen)
+        if bundles:
+            report = import_bundle(bundles[0], data_path(), now=utc_now(), seen=seen)
+        else:
+            report = import_paths(paths, data_path(), now=utc_now(), as_of=as_of.replace(tzinfo=UTC) if as_of else None, seen=seen)
     if output == "json":
         click.echo(msgspec.json.encode(_report_json(report)))
     else:
         _show_report(report)
+
+
+@advisories.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Take the place of a FILE that is there.")
+@config_option
+def export(file: Path, *, replace: bool) -> None:
+    """Write the data to FILE, one bundle for machines without a network: `watcher advisories import FILE`."""
+    try:
+        manifest = export_bundle(data_path(), file, replace=replace)
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{data_path()}: there are no advisories yet: watcher advisories update") from error
+    click.echo(f"{file}: {file.stat().st_size / 2**20:.1f} MiB of {manifest.bytes / 2**20:.1f} MiB, revision {manifest.revision}")
 
 
 @advisories.command()
@@ -94,6 +117,8 @@ def _progress() -> Iterator[Callable[[int], None]]:
 
 def _show_report(report: Report) -> None:
     counts = report.counts
+    for feed in report.kept:
+        click.echo(f"{printable(feed)}: what is here is younger, and stays")
     for each in report.malformed:
         click.echo(f"skipped {printable(each.where)}: {printable(each.reason)}", err=True)
     if report.malformed_count > len(report.malformed):
@@ -109,6 +134,7 @@ def _report_json(report: Report) -> dict[str, Any]:
     return {
         "records": report.records,
         "feeds": report.feeds,
+        "kept": report.kept,
         "added": report.counts.added,
         "changed": report.counts.changed,
         "unchanged": report.counts.unchanged,
