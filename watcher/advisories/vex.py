@@ -45,16 +45,19 @@ def parse_purl(text: str) -> Purl | None:
 
 def statement_for(said: Iterable[Statement], record: PackageRecord, subject: Subject) -> Statement | None:
     """Of statements about one vulnerability the latest that is about this package of this image; None when none is."""
-    about = [each for each in said if _is_about(each, record, subject)]
+    about = [each for each in said if is_about(each, record, subject)]
     return max(about, key=lambda each: each.said or _LONG_AGO, default=None)
 
 
-def _is_about(said: Statement, record: PackageRecord, subject: Subject) -> bool:
-    """Parts are packages of a product that is the image, or holds it; a product without parts is the image, or the package."""
-    if said.parts:
-        whole = any(names_image(product, subject) or names_package(product, record) for product in said.products)
-        return whole and any(names_package(part, record) for part in said.parts)
-    return any(names_image(product, subject) or names_package(product, record) for product in said.products)
+def is_about(said: Statement, record: PackageRecord, subject: Subject | None) -> bool:
+    """Parts are packages of a product that is the image, or holds it; a product without parts is the image, or the package.
+
+    Without `subject` it is asked of the package alone, in whichever image.
+    """
+    whole = any(
+        (subject is not None and names_image(product, subject)) or names_package(product, record) for product in said.products
+    )
+    return whole and (not said.parts or any(names_package(part, record) for part in said.parts))
 
 
 def names_package(text: str, record: PackageRecord) -> bool:

@@ -16,6 +16,7 @@ from watcher.advisories.bundle import export_bundle, is_bundle
 from watcher.advisories.importing import Report, import_paths
 from watcher.advisories.merging import import_bundle
 from watcher.advisories.status import Status, status_of
+from watcher.cli.advisories_lint import lint_vex
 from watcher.cli.advisories_update import fetch_configured
 from watcher.cli.options import config_folder, config_option, optional_settings
 from watcher.cli.terminal import console
@@ -35,6 +36,7 @@ def advisories() -> None:
 
 
 advisories.add_command(fetch_configured)
+advisories.add_command(lint_vex)
 
 
 @advisories.command("import")
