@@ -26,12 +26,13 @@ LEAST_PART = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
-    """What was fetched of one source. `reason` says why that failed; nothing else is then there.
+    """What was fetched of one source, `ecosystem` where it is one of OSV. `reason` says why that failed.
 
     Without anything else it has not changed. `listed` are all the advisories there are, where only `records` were fetched.
     """
 
     feed: str
+    ecosystem: str = ""
     reason: str = ""
     file: Path | None = None
     records: tuple[Document, ...] = ()
@@ -95,7 +96,14 @@ async def _ecosystem(source: OsvSource, row: Feed, folder: Path, fetcher: Fetche
         archive = await fetcher.file(source.feed, source.archive_url, folder / "all.zip", known=Seen())
         return replace(_whole(source, archive), seen=listed.seen, mark=changes.newest)
     records = await _records(source, wanted, fetcher)
-    return Brought(feed=source.feed, records=records, listed=changes.modified.keys(), seen=listed.seen, mark=changes.newest)
+    return Brought(
+        feed=source.feed,
+        ecosystem=source.ecosystem,
+        records=records,
+        listed=changes.modified.keys(),
+        seen=listed.seen,
+        mark=changes.newest,
+    )
 
 
 async def _records(source: OsvSource, identifiers: Iterable[str], fetcher: Fetcher) -> tuple[Document, ...]:
@@ -142,7 +150,10 @@ def _named(content: bytes) -> str:
 
 
 def _whole(source: Source, fetched: Fetched | None) -> Brought:
-    return Brought(feed=source.feed, file=fetched.path, seen=fetched.seen) if fetched else Brought(feed=source.feed)
+    if fetched is None:
+        return Brought(feed=source.feed)
+    ecosystem = source.ecosystem if isinstance(source, OsvSource) else ""
+    return Brought(feed=source.feed, ecosystem=ecosystem, file=fetched.path, seen=fetched.seen)
 
 
 def _seen(row: Feed) -> Seen:

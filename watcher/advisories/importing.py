@@ -49,11 +49,16 @@ class Report:
 
 @dataclass(slots=True)
 class _Sum:
-    """What is known of a feed at the end of an import. `own`: it was met in its own list, not in that of another ecosystem."""
+    """What is known of a feed at the end of an import.
+
+    `own`: it was met in its own list, not in that of another ecosystem. `covers` is what it is everything of, None where its
+    records show that.
+    """
 
     as_of: datetime
     whole: bool = True
     own: bool = False
+    covers: str | None = None
     malformed: int = 0
 
 
@@ -100,33 +105,40 @@ class Importer:
         self._unread: set[str] = set()
         self._listed: dict[str, Collection[str]] = {}
 
-    def put(self, document: Document, *, as_of: datetime) -> None:
-        """Everything of one document; `as_of` is of when it is."""
+    def put(self, document: Document, *, as_of: datetime, ecosystem: str = "") -> None:
+        """Everything of one document; `as_of` is of when it is.
+
+        `ecosystem` is of OSV, in whose list it is. Without, each record is taken to be of its first: one that moves from one to
+        another is then in both, until their whole lists are read again.
+        """
         kind = format_of(document.content, name=document.name)
         if kind is None:
             self.report.others += 1
             return
         of_when, all_of = min(as_of, self._now), ""
         try:
-            all_of = list_of(kind, document)
+            all_of = "" if ecosystem else list_of(kind, document)
             for record in READERS[kind](document.content, name=document.name):
                 if isinstance(record, Malformed):
                     self._refuse(record, document, all_of, of_when)
                     continue
-                feed = all_of or feed_of(kind, document, record)
+                feed = f"osv:{ecosystem}" if ecosystem else all_of or feed_of(kind, document, record)
                 self._put(record, feed)
                 known = self._sum(feed, of_when)
+                known.covers = ecosystem or known.covers
                 known.whole = known.whole and (document.whole or bool(all_of))
                 # What is about several ecosystems is in the list of each. Only what is about one shows whose list this is.
-                known.own = known.own or bool(all_of) or is_about_one(record)
+                known.own = known.own or bool(all_of or ecosystem) or is_about_one(record)
         except NotThisFormatError as error:
             reason = str(error).removeprefix(f"{document.name}: ")
             self._refuse(Malformed(where=document.name, reason=reason), document, all_of, of_when)
 
-    def listed(self, feed: str, names: Collection[str], *, as_of: datetime) -> None:
-        """Advisories of these names are all there are in a feed, of which only those that have changed were put."""
+    def listed(self, ecosystem: str, names: Collection[str], *, as_of: datetime) -> None:
+        """Advisories of these names are all there are in an ecosystem, of which only those that have changed were put."""
+        feed = f"osv:{ecosystem}"
         self._listed[feed] = names
-        self._sum(feed, min(as_of, self._now)).own = True
+        known = self._sum(feed, min(as_of, self._now))
+        known.own, known.covers = True, ecosystem
 
     def finish(self) -> None:
         """Say of every feed how far it goes."""
@@ -141,15 +153,13 @@ class Importer:
             self._writer.ended(
                 feed,
                 as_of=known.as_of,
-                covers="" if alone else covered_by(feed),
+                covers="" if alone else known.covers if known.covers is not None else covered_by(feed),
                 # Of a list that could be read in part nobody knows what it does not have any more.
                 complete=(known.whole or feed in self._listed) and known.own and not known.malformed,
                 keep=self._unread.union(self._listed.get(feed, ())),
                 malformed=known.malformed,
                 licence=licence_of(feed),
             )
-            if feed in self._listed:
-                self._writer.confirmed(feed, as_of=known.as_of)
         self.report.feeds = sorted(self._sums)
 
     def _put(self, record: Advisory | Exploited | Likelihood | Statement, feed: str) -> None:

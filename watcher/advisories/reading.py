@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from watcher.advisories.ecosystems import family
+from watcher.advisories.feeds import counterparts
 from watcher.advisories.record import Statement
-from watcher.advisories.tables import AFFECTED, KEPT, Kept, KeptAffected, feeds, open_read_only
+from watcher.advisories.tables import AFFECTED, KEPT, Feed, Kept, KeptAffected, feeds, open_read_only
 
 # Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
 _TOGETHER = 500
@@ -53,7 +54,7 @@ class AdvisoryFile:
         self._ecosystems: Mapping[str, int] = {
             name: number for number, name in self._connection.execute("SELECT id, name FROM ecosystem")
         }
-        self._as_of = {each.covers: each.as_of for each in feeds(self._connection) if each.covers and each.as_of is not None}
+        self._as_of = _ages(feeds(self._connection))
         self._packages, self._advisories = Memory(_REMEMBERED), Memory(_REMEMBERED)
         # What others worked out from it, for as long as it is open.
         self.answers, self.rated = Memory(_REMEMBERED), Memory(_REMEMBERED)
@@ -147,3 +148,16 @@ class AdvisoryFile:
         for start in range(0, len(values), _TOGETHER):
             part = values[start : start + _TOGETHER]
             yield from self._connection.execute(statement.format(",".join("?" * len(part))), (*first, *part))
+
+
+def _ages(known: Sequence[Feed]) -> Mapping[str, datetime]:
+    """Of when the data about what is covered are: as old as the older of those that cover it together, as young as the youngest
+    of those that each cover all of it.
+    """
+    dates = {each.name: each.as_of for each in known if each.as_of is not None}
+    ages: dict[str, datetime] = {}
+    for each in known:
+        if each.covers and each.name in dates:
+            together = min(dates[name] for name in (each.name, *counterparts(each.name)) if name in dates)
+            ages[each.covers] = max(together, ages.get(each.covers, together))
+    return ages

@@ -91,9 +91,9 @@ class Update:
             importer = Importer(writer, now=now, seen=seen)
             for each in good:
                 for document in _documents(each, now):
-                    importer.put(document, as_of=now)
+                    importer.put(document, as_of=now, ecosystem=each.ecosystem)
                 if each.listed:
-                    importer.listed(each.feed, each.listed, as_of=now)
+                    importer.listed(each.ecosystem, each.listed, as_of=now)
             importer.finish()
             for each in good:
                 _noted(writer, each, now)

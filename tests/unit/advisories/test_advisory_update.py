@@ -123,6 +123,19 @@ async def test_what_has_changed_is_fetched_record_by_record(bench: Bench) -> Non
     assert (bench.feed("osv:PyPI").as_of, bench.feed("osv:PyPI").covers) == (LATER, "PyPI")
 
 
+async def test_a_record_that_becomes_another_ecosystems_is_not_said_twice(bench: Bench) -> None:
+    """While this one lists it, it is kept as this one has it: what it said before of PyPI is gone."""
+    await bench.update()
+    affected = at("npm", "flask", *until("9")), at("PyPI", "flask-core", *until("9"))
+    moved = osv("PYSEC-2", *affected) | {"modified": "2026-02-01T00:00:00Z"}
+    bench.feeds.ecosystem("PyPI", flask(1), moved)
+    assert (await bench.update()).report.counts.changed == 1
+    connection = open_read_only(bench.path)
+    statement = "SELECT ecosystem.name, package FROM affected JOIN ecosystem ON ecosystem.id = ecosystem ORDER BY 1, 2"
+    assert connection.execute(statement).fetchall() == [("PyPI", "flask"), ("PyPI", "flask-core"), ("npm", "flask")]
+    connection.close()
+
+
 async def test_when_much_has_changed_the_archive_is_fetched(bench: Bench) -> None:
     """A thousand requests are more than one."""
     await bench.update()

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from tests.doubles.advisory_data import at, encoded, osv, until
 from watcher.advisories.formats.catalog import READERS, format_of
 from watcher.advisories.importing import NothingToImportError, Report, import_paths
+from watcher.advisories.reading import AdvisoryFile
 from watcher.advisories.status import Status, status_of
 from watcher.advisories.tables import open_read_only
 
@@ -176,6 +177,23 @@ def test_a_release_of_alpine_is_covered_by_both_of_its_repositories(tmp_path: Pa
     assert covered() == set()
     imported(tmp_path, community_json=secdb("community"))
     assert covered() == {"Alpine:v3.19"}
+
+
+def test_data_are_as_old_as_what_covers_them(tmp_path: Path) -> None:
+    """Of two lists of all of PyPI the younger counts, of the two halves of an Alpine the older."""
+    files = {
+        "a.json": osv("CVE-2026-0001", at("PyPI", "a", *until("7"))),
+        "a.yaml": None,
+        "main.json": None,
+        "community.json": None,
+    }
+    texts = {"a.yaml": PYPA, "main.json": secdb("main"), "community.json": secdb("community")}
+    for days, (name, record) in enumerate(files.items()):
+        (tmp_path / name).write_text(json.dumps(record) if record else texts[name])
+        import_paths([tmp_path / name], tmp_path / "advisories.db", now=NOW, as_of=NOW - timedelta(days=days))
+    data = AdvisoryFile(tmp_path / "advisories.db")
+    assert (data.as_of("PyPI"), data.as_of("Alpine:v3.19")) == (NOW, NOW - timedelta(days=3))
+    data.close()
 
 
 def test_repositories_of_alpine_add_up(tmp_path: Path) -> None:
