@@ -58,11 +58,25 @@ def test_a_record_is_read_whole() -> None:
         # Where it is introduced once more before it was ever fixed, it was there all along.
         ([{"introduced": "1"}, {"introduced": "2"}, {"fixed": "3"}], [Interval(introduced="1", fixed="3")]),
         ([{"fixed": "3"}], []),
+        (
+            [{"fixed": "2"}, {"fixed": "1.5"}, {"introduced": "1.10"}, {"introduced": "0"}],
+            [Interval(fixed="1.5"), Interval(introduced="1.10", fixed="2")],
+        ),
+        (
+            [{"introduced": "0"}, {"introduced": "2"}, {"fixed": "1"}, {"fixed": "3"}],
+            [Interval(fixed="1"), Interval(introduced="2", fixed="3")],
+        ),
+        # A range that ends with what the next begins with.
+        (
+            [{"introduced": "1"}, {"introduced": "2"}, {"fixed": "2"}, {"last_affected": "3"}],
+            [Interval(introduced="1", fixed="2"), Interval(introduced="2", last_affected="3")],
+        ),
+        ([{"introduced": "0"}, {"introduced": "none"}, {"fixed": "1"}], [Interval(fixed="1")]),
     ],
 )
 def test_events_become_intervals(events: list[dict[str, str]], intervals: list[Interval]) -> None:
-    """Each `introduced` up to what ends it."""
-    assert list(intervals_of(events)) == intervals
+    """Each `introduced` up to what ends it, in whichever order they are listed; what cannot be ordered is taken as listed."""
+    assert list(intervals_of(events, "crates.io")) == intervals
 
 
 def test_a_distribution_says_its_own_severity() -> None:

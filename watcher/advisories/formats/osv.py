@@ -4,7 +4,7 @@ Spec: OSV schema 1.7, https://ossf.github.io/osv-schema/
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ import msgspec
 
 from watcher.advisories.ecosystems import comparable_name, family, release_named
 from watcher.advisories.record import SEVERITIES, WILL_NOT_FIX, Advisory, Affected, Interval, Malformed, Record, Vector
+from watcher.advisories.versions.catalog import order_of
+from watcher.advisories.versions.protocol import Key, VersionError
 
 # The largest real record, one of a kernel, has 2 MB; a megabyte of JSON takes about ten times that when it is read.
 MAX_BYTES = 16 * 2**20
@@ -34,6 +36,8 @@ _WORDS = {
     "IMPORTANT": "HIGH",
     "CRITICAL": "CRITICAL",
 }
+# Of events at the same version.
+_PLACES = {"introduced": 1, "last_affected": 2}
 _PREFERRED_LINKS = {"ADVISORY": 0, "WEB": 1, "REPORT": 2, "FIX": 3}
 # Distributions' names for a vulnerability of another name.
 _SAME_AS = re.compile(r"(?:DEBIAN|UBUNTU|ALPINE|CGA|BELL|ECHO|MINI|AZL)-((?:CVE|GHSA)-.+)")
@@ -137,10 +141,16 @@ def severity_word(text: object) -> str:
     return _WORDS.get(text.strip().upper(), "") if isinstance(text, str) else ""
 
 
-def intervals_of(events: Iterable[Mapping[str, str]]) -> Iterator[Interval]:
-    """Events as they are listed, in pairs. Spec: OSV, "affected[].ranges[].events"; a `limit` ends what is open."""
+def intervals_of(events: Sequence[Mapping[str, str]], ecosystem: str = "") -> Iterator[Interval]:
+    """Each `introduced` up to what ends it. A `limit` ends what is open, as a fix does.
+
+    Events mean the same in any order. Nearly everybody lists them in pairs, which are taken as they stand; others are put in
+    the order of their versions first.
+
+    Spec: OSV, "affected[].ranges[].events" and "Evaluation"
+    """
     introduced: str | None = None
-    for event in events:
+    for event in events if _are_pairs(events) else _in_order(events, ecosystem):
         if introduced is None and "introduced" in event:
             introduced = event["introduced"]
         for kind in ("fixed", "last_affected", "limit"):
@@ -149,6 +159,27 @@ def intervals_of(events: Iterable[Mapping[str, str]]) -> Iterator[Interval]:
                 introduced = None
     if introduced is not None:
         yield Interval(introduced=introduced)
+
+
+def _are_pairs(events: Sequence[Mapping[str, str]]) -> bool:
+    return all(("introduced" in event) is (place % 2 == 0) for place, event in enumerate(events))
+
+
+def _in_order(events: Sequence[Mapping[str, str]], ecosystem: str) -> Sequence[Mapping[str, str]]:
+    """By version. Where one ends and another begins at the same, the end comes first; what cannot be ordered stays as it is."""
+    order = order_of(ecosystem)
+    single = [{kind: version} for event in events for kind, version in event.items()]
+    if order is None:
+        return single
+
+    def place(event: Mapping[str, str]) -> tuple[bool, Key, int]:
+        ((kind, version),) = event.items()
+        return (version == "*", () if version == "0" else order(version), _PLACES.get(kind, 0))
+
+    try:
+        return sorted(single, key=place)
+    except VersionError:
+        return single
 
 
 def _one(content: bytes, where: str) -> Record:
@@ -170,7 +201,7 @@ def _affected(raw: OsvRecord) -> Iterator[Affected]:
         merged.setdefault((ecosystem, comparable_name(ecosystem, each.package.name), subscription), []).append(each)
     for (ecosystem, package, subscription), entries in merged.items():
         ranges = [each for entry in entries for each in entry.ranges or () if each.type != "GIT"]
-        found = [interval for each in ranges for interval in intervals_of(each.events)]
+        found = [interval for each in ranges for interval in intervals_of(each.events, ecosystem)]
         intervals = tuple(dict.fromkeys(found)) if len(ranges) > 1 else tuple(found)
         versions = tuple(version for entry in entries for version in entry.versions or ())
         if not intervals and not versions:
