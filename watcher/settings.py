@@ -18,6 +18,7 @@ from watcher.inspection.settings import InspectionSettings
 from watcher.kit.yaml_source import YamlSource, parse_yaml
 from watcher.model.errors import ConfigurationError, WatcherError
 from watcher.model.reference import parse_host
+from watcher.model.verdict import REEVALUATION
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.pipeline.reevaluate_settings import ReevaluateSettings
 from watcher.publishing.settings import AnyPublisherSettings
@@ -108,6 +109,8 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
     sources: dict[str, AnySourceSettings] = {}
     for index, given in enumerate(settings.sources):
         named = _completed_source(given, tuple(registries), source, index)
+        if named.name == REEVALUATION:
+            raise ConfigurationError(f"{source.at(('sources', index))}: {REEVALUATION!r} is nobody's name but the watcher's own")
         if named.name in sources:
             raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
         sources[named.name] = named

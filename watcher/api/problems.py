@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from watcher.model.errors import InvalidReferenceError, RetryableError
+from watcher.store.protocol import VerdictGoneError
 
 log = structlog.get_logger(__name__)
 _levels = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         response = problem(error.status, error.reason, headers=headers)
     except InvalidReferenceError as error:
         response = problem(400, "Not a valid name", detail=str(error), reason=error.reason)
+    except VerdictGoneError as error:
+        response = problem(410, "The cursor leads nowhere", detail=str(error), reason=error.reason)
     except RetryableError as error:
         response = problem(503, "Cannot be answered now", detail=str(error), reason=error.reason, headers={"Retry-After": "1"})
     except Exception:  # the boundary of one request: its neighbours must be served

@@ -124,9 +124,13 @@ class PolicyName:
     version: str
 
 
+# Where a verdict comes from that nobody's event led to: what it rests on became another, or it was time to look again.
+REEVALUATION = "reevaluation"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The event that led to a verdict: the source's name and when it was accepted."""
+    """The event that led to a verdict: the source's name and when it was accepted; REEVALUATION is no source's."""
 
     source: str
     received_at: datetime

@@ -23,7 +23,7 @@ from watcher.pipeline.pinning import Pinned, pin
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, only_news, publishers_of
-from watcher.pipeline.stored_images import NotStoredError, StoredImages, is_again
+from watcher.pipeline.stored_images import AGAIN, NotStoredError, StoredImages, is_again
 from watcher.publishing.protocol import OwnWrites
 from watcher.registry.protocol import ImageSource, Registries
 from watcher.store.protocol import ImageReader, Judged, VerdictStore
@@ -144,7 +144,7 @@ class Judge:
             ),
             tag=first,
             now=self.clock(),
-            origin=Origin(source=job.source, received_at=job.received_at),
+            origin=_origin(job),
             tags_of=self._tags_of(job),
             final=job.attempt >= LAST_ATTEMPT,
         )
@@ -277,3 +277,9 @@ class Judge:
             verdict_id=verdict.id,
         )
         return Done(result=verdict.outcome.value, absorbed=children)
+
+
+def _origin(job: Job) -> Origin | None:
+    """None where somebody joined a job of ours, which keeps its source: the verdict is theirs."""
+    joined = job.source == AGAIN and not is_again(job)
+    return None if joined else Origin(source=job.source, received_at=job.received_at)

@@ -8,12 +8,12 @@ from watcher.model.errors import WatcherError
 from watcher.model.image import INDEX_TYPES, OCI_CONFIG, Descriptor, FetchedManifest, Index, Manifest
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Host, RepositoryName
-from watcher.model.verdict import Verdict
+from watcher.model.verdict import REEVALUATION, Verdict
 from watcher.pipeline.protocol import Standing
 from watcher.store.protocol import ImageReader
 
 # The source of jobs about images that were judged before.
-AGAIN = "reevaluation"
+AGAIN = REEVALUATION
 
 
 def is_again(job: Job) -> bool:

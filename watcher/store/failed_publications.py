@@ -8,9 +8,9 @@ from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
 from watcher.model.reference import Tag
 from watcher.store.protocol import PUBLICATION, FailedPublication
+from watcher.store.rows import subject_of
 from watcher.store.statements import Transactions
 from watcher.store.tables import publication, verdict
-from watcher.store.verdicts import subject_of
 
 # Each has an index of its own; one look at all of them would read everything that was ever published.
 _COUNTED = ("waiting", "leased", "failed")

@@ -5,17 +5,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+from sqlalchemy import Connection, Select, exists, func, select
 
 from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.store.inventories import Merge, read_kept, restored
-from watcher.store.protocol import ImageRow, SubjectFilter
+from watcher.store.protocol import ImageRow, SubjectFilter, VerdictGoneError
+from watcher.store.rows import image_id_of, verdict_of, verdict_rows
 from watcher.store.statements import Transactions
 from watcher.store.tables import image, reference, verdict
-from watcher.store.verdicts import image_id_of, verdict_of, verdict_rows
 
 
 class StoredImages:
@@ -71,12 +71,12 @@ class StoredImages:
         return await self._verdicts(verdict_rows().where(verdict.c.id.in_(last)))
 
     async def verdicts(self, digest: Digest, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
-        """All of a digest, newest first."""
-        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest), *_older_than(before))
-        return await self._verdicts(statement.limit(limit))
+        """See `ImageReader.verdicts`."""
+        statement = verdict_rows().where(verdict.c.image_id == image_id_of(digest))
+        return await self._verdicts(statement.limit(limit), before)
 
     async def newest(self, wanted: SubjectFilter, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
-        """The newest verdict of every subject, newest first."""
+        """See `ImageReader.newest`."""
         newer = verdict.alias()
         superseded = exists().where(
             newer.c.image_id == verdict.c.image_id,
@@ -93,18 +93,23 @@ class StoredImages:
             verdict.c.outcome: wanted.outcome.value if wanted.outcome else None,
         }
         same = [column == value for column, value in asked.items() if value is not None]
-        return await self._verdicts(verdict_rows().where(*same, verdict.c.stands, *_older_than(before), ~superseded).limit(limit))
+        return await self._verdicts(verdict_rows().where(*same, verdict.c.stands, ~superseded).limit(limit), before)
 
-    async def _verdicts(self, statement: Select[Any]) -> Sequence[Verdict]:
+    async def _verdicts(self, statement: Select[Any], before: str | None = None) -> Sequence[Verdict]:
         ordered = statement.order_by(verdict.c.id.desc())
-        return await self._database.read(lambda connection: [verdict_of(row) for row in connection.execute(ordered)])
+
+        def run(connection: Connection) -> Sequence[Verdict]:
+            narrowed = ordered if before is None else ordered.where(verdict.c.id < _place_of(connection, before))
+            return [verdict_of(row) for row in connection.execute(narrowed)]
+
+        return await self._database.read(run)
 
 
-def _older_than(verdict_id: str | None) -> Sequence[ColumnElement[bool]]:
-    if verdict_id is None:
-        return ()
-    cursor = verdict.alias()
-    return [verdict.c.id < select(cursor.c.id).where(cursor.c.verdict_id == verdict_id).scalar_subquery()]
+def _place_of(connection: Connection, verdict_id: str) -> int:
+    found = connection.execute(select(verdict.c.id).where(verdict.c.verdict_id == verdict_id)).scalar_one_or_none()
+    if found is None:
+        raise VerdictGoneError(f"verdict {verdict_id:.80} is not kept any more, so what follows it is not known; begin anew")
+    return int(found)
 
 
 def image_rows(connection: Connection, ids: Sequence[int]) -> Sequence[ImageRow]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watcher.model.digest import Digest
+from watcher.model.errors import PermanentError
 from watcher.model.inventory import Inventory, PackageRecord
 from watcher.model.knowledge import Knowledge
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -50,6 +51,12 @@ class Evaluation:
     tags: tuple[Tag, ...]
 
 
+class VerdictGoneError(PermanentError):
+    """A verdict that a list was to go on from is not kept any more: what follows it is not known; begin at the first page."""
+
+    reason = "verdict-gone"
+
+
 class VerdictStore(Protocol):
     """Verdicts, recorded together with what must be published about them."""
 
@@ -60,6 +67,10 @@ class VerdictStore(Protocol):
         A newer verdict of the same subject supersedes publications of older ones that were not yet attempted or have failed, but
         for those that it only repeats to a publisher which it does not go to. One that could not look never takes the place of
         one that did: it is found by its id and in the history, is not the newest, and nobody is told.
+
+        One of REEVALUATION that repeats the one before takes the place of an earlier one of REEVALUATION which did so too, as part
+        of the same index and by the same tags, unless somebody was to be told of that: it is found by its id no more. So an image
+        that is judged again every day has no verdict more than the first that said it and the last that repeated it.
         """
         ...
 
@@ -270,13 +281,17 @@ class ImageReader(Protocol):
         ...
 
     async def verdicts(self, digest: Digest, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
-        """All of a digest, newest first, older than the verdict with the id `before`."""
+        """All of a digest, newest first, older than the verdict with the id `before`.
+
+        Raises:
+            VerdictGoneError: that verdict is not kept any more.
+        """
         ...
 
     async def newest(self, wanted: SubjectFilter, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
         """What is true now: the newest verdict of every subject, newest first, older than the verdict with the id `before`.
 
-        An image that passes now is not among those that fail, whatever its earlier verdicts were.
+        An image that passes now is not among those that fail, whatever its earlier verdicts were. Raises as `verdicts`.
         """
         ...
 

@@ -10,9 +10,9 @@ from watcher.model.errors import NotFoundError
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.standing import KnownAs, StandingSubject
 from watcher.model.verdict import Outcome
+from watcher.store.rows import image_id_of
 from watcher.store.statements import Transactions, insert_new
 from watcher.store.tables import mark, verdict
-from watcher.store.verdicts import image_id_of
 
 _PLACES = (verdict.c.image_id, verdict.c.registry, verdict.c.repository, verdict.c.environment)
 

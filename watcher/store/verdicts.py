@@ -6,20 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-import zstandard
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import Connection, Select, and_, or_, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Origin, Outcome, Subject, Verdict
+from watcher.model.verdict import Subject, Verdict
 from watcher.store.protocol import Evaluation, Judged, Routing
-from watcher.store.recording import FindingsBlob, prepare, write
+from watcher.store.recording import prepare, write
+from watcher.store.repetitions import take_place
+from watcher.store.rows import image_id_of, newest_of, same_subject, verdict_of, verdict_rows
 from watcher.store.statements import Transactions, insert_new
-from watcher.store.tables import findings, image, publication, reference, verdict
+from watcher.store.tables import image, publication, reference, verdict
 from watcher.store.tags import leave, led_to, tags_of
 
 
@@ -46,6 +46,8 @@ class StoredVerdicts:
                     repeats = earlier is not None and each.verdict.repeats(earlier)
                     _supersede(connection, each.verdict, among=publishers if repeats else None)
                     insert_new(connection, publication, _publications(each.verdict, publishers, now))
+                    if repeats:
+                        take_place(connection, each)
 
         await self._database.write(run)
         self._bell.ring()
@@ -147,65 +149,8 @@ class StoredVerdicts:
         return await self._database.read(run)
 
 
-def verdict_rows() -> Select[Any]:
-    """Verdicts with their findings, as `verdict_of` reads them."""
-    return select(verdict, findings.c.blob).join(findings, findings.c.digest == verdict.c.findings_digest)
-
-
-def newest_of(digest: Digest) -> Select[Any]:
-    return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.stands).order_by(verdict.c.id.desc()).limit(1)
-
-
-def image_id_of(digest: Digest) -> Any:
-    return select(image.c.id).where(image.c.digest == digest).scalar_subquery()
-
-
-def verdict_of(row: Row[Any]) -> Verdict:
-    """The very verdict that was recorded."""
-    said = msgspec.json.decode(zstandard.decompress(row.blob), type=FindingsBlob)
-    return Verdict(
-        id=row.verdict_id,
-        outcome=Outcome(row.outcome),
-        subject=subject_of(row),
-        tag=Tag(row.tag) if row.tag else None,
-        media_type=row.media_type,
-        platform=row.platform,
-        policies=said.policies,
-        policy_revision=row.policy_revision,
-        facts_revision=row.facts_revision,
-        data_revision=row.data_revision,
-        engine_version=row.engine_version,
-        evaluated_at=row.evaluated_at,
-        findings=said.findings,
-        sections=said.sections,
-        origin=Origin(source=row.origin_source, received_at=row.origin_received_at) if row.origin_source is not None else None,
-        index_digest=Digest(row.index_digest) if row.index_digest else None,
-        reason=row.reason,
-    )
-
-
-def subject_of(row: Row[Any]) -> Subject:
-    return Subject(
-        registry=Host(row.registry),
-        repository=RepositoryName(row.repository),
-        digest=Digest(row.digest),
-        tags=tuple(Tag(tag) for tag in row.tags.split()),
-        environment=row.environment or None,
-    )
-
-
-def _same_subject(subject: Subject) -> tuple[ColumnElement[bool], ...]:
-    """The verdicts of a subject. Its tags may have grown since, so they do not count."""
-    return (
-        verdict.c.image_id == image_id_of(subject.digest),
-        verdict.c.registry == subject.registry,
-        verdict.c.repository == subject.repository,
-        verdict.c.environment == (subject.environment or ""),
-    )
-
-
 def _earlier(connection: Connection, subject: Subject) -> Verdict | None:
-    row = connection.execute(newest_of(subject.digest).where(*_same_subject(subject))).one_or_none()
+    row = connection.execute(newest_of(subject.digest).where(*same_subject(subject))).one_or_none()
     return None if row is None else verdict_of(row)
 
 
@@ -215,7 +160,7 @@ def _looked(connection: Connection, said: Verdict) -> bool:
 
 def _supersede(connection: Connection, said: Verdict, *, among: Sequence[str] | None) -> None:
     """Take back what nobody was told of older verdicts of this subject; `among` narrows it to these publishers."""
-    older = select(verdict.c.verdict_id).where(*_same_subject(said.subject), verdict.c.verdict_id != said.id)
+    older = select(verdict.c.verdict_id).where(*same_subject(said.subject), verdict.c.verdict_id != said.id)
     statement = update(publication).where(
         publication.c.subject == said.subject.name,
         # As one condition, which no index of a state fits: what waits for other subjects is not looked at.

@@ -206,6 +206,14 @@ async def test_what_is_true_now_is_listed_by_outcome(api: RunningApi) -> None:
     assert (status, "not-applicable" in body["title"]) == (400, True)
 
 
+async def test_a_cursor_of_what_is_gone_is_said_to_be_gone(api: RunningApi) -> None:
+    """Not the end of the list: whoever reads it begins anew."""
+    await api.record(id="v-1")
+    for path in ("/api/v1/verdicts", f"/api/v1/images/{IMAGE}/verdicts"):
+        status, body = await api.get(f"{path}?cursor=v-0")
+        assert (status, body["reason"]) == (410, "verdict-gone")
+
+
 async def test_an_inspection_is_shown_as_it_is_stored(api: RunningApi) -> None:
     """The facts beneath the verdict, by digest."""
     await api.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], nobody)

@@ -70,6 +70,10 @@ def test_init_leaves_a_file_alone(tmp_path: Path) -> None:
             ),
             'watcher.yaml:2:11: aliases "*"',
         ),
+        (
+            "registries: [{host: a.example}]\nsources: [{type: webhook, name: reevaluation, auth: {type: none}}]\n",
+            "watcher.yaml:2:11: 'reevaluation' is nobody's name",
+        ),
         ("publish: [{type: log}, {type: log}]\n", "two publishers are named 'log'"),
         ("inspection: {timeout: 10}\n", "watcher.yaml:1:23"),
         ("server: {host: 0.0.0.0}\n", "api_token must be set"),

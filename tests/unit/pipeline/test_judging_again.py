@@ -171,3 +171,21 @@ async def test_a_push_that_joined_is_a_push(bench: JudgeBench) -> None:
     (job,) = await bench.backlog.lease(tuple(Lane), 1)
     await bench.judge.judge(job)
     assert bench.registry.requests.total() > asked
+    said = await latest(bench, digest)
+    assert said.origin is None
+
+
+async def test_day_after_day_leaves_two_verdicts(bench: JudgeBench) -> None:
+    """Of the image and of the index that it is part of: the push's own, and the last."""
+    image = an_image()
+    index = build_index([image])
+    digest = bench.put(index)
+    await bench.settled(digest)
+    first = await latest(bench, digest)
+    await published(bench)
+    for _ in range(4):
+        bench.clock.advance(86400)
+        await again(bench, digest)
+    images = bench.judge.images
+    for each in (digest, image.digest):
+        assert [said.evaluated_at for said in await images.verdicts(each)] == [bench.clock(), first.evaluated_at]
