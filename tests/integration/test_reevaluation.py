@@ -129,7 +129,7 @@ def test_new_advisories_change_verdicts_without_the_registry(world: World) -> No
     assert world.begun("all-advisories", 1)["images"] == 3
     world.import_advisories(ZLIB)
     _, _, said = world.outcomes("team/app", "unknown", "pass", "fail")
-    assert said["findings"][0]["key"].startswith("CVE-2026-1@pkg:deb/debian/zlib1g@1.2.13")
+    assert any(finding["key"].startswith("CVE-2026-1@pkg:deb/debian/zlib1g@1.2.13") for finding in said["findings"])
     assert world.begun("advisories", 1)["images"] == 2
 
     def failed_index() -> dict[str, Any] | None:

@@ -47,6 +47,15 @@ def covered(
     return Coverage(section=_section(inventory, without, stale, incomparable, any_known=bool(known)), as_of=oldest)
 
 
+def list_section(as_of: datetime | None, what: str, *, now: datetime, max_age_seconds: float) -> Section:
+    """How far a list that is about vulnerabilities by name can be relied on."""
+    if as_of is None:
+        return Section(state=SectionState.MISSING, reason=f"{what} are not imported: {UPDATE}")
+    if now - as_of > timedelta(seconds=max_age_seconds):
+        return Section(state=SectionState.STALE, reason=f"{what} are too old: {UPDATE}")
+    return Section()
+
+
 def _section(
     inventory: Inventory, without: Sequence[str], stale: Sequence[str], incomparable: Sequence[str], *, any_known: bool
 ) -> Section:

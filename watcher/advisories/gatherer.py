@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from watcher.advisories.coverage import UPDATE, covered
+from watcher.advisories.coverage import UPDATE, covered, list_section
 from watcher.advisories.ecosystems import installed_as
 from watcher.advisories.protocol import FirstSeen
 from watcher.advisories.reading import AdvisoryFile
@@ -21,6 +21,11 @@ from watcher.model.moments import iso
 from watcher.model.verdict import Section, SectionState, Subject
 
 SECTION = "vulnerabilities"
+# What else rules may ask of a vulnerability, the list that tells it, and what the list is of.
+LISTS = {
+    "exploitation": ("kev", "vulnerabilities that are known to be exploited"),
+    "likelihood": ("epss", "probabilities of exploitation"),
+}
 T = TypeVar("T")
 
 
@@ -36,7 +41,7 @@ class AdvisoryGatherer:
     first_seen: FirstSeen | None = None
     clock: Clock = utc_now
     name: str = "advisories"
-    sections: Sequence[str] = (SECTION,)
+    sections: Sequence[str] = (SECTION, *LISTS)
     # One thread: the file's memory of answers is not for several, and SQLite is quicker than any of them.
     _threads: Threads = field(default_factory=lambda: Threads(1, name="advisories"), init=False)
     _data: AdvisoryFile | None = field(default=None, init=False)
@@ -47,7 +52,7 @@ class AdvisoryGatherer:
         asked = await self.ask(lambda data: (data, match(data, inventory)))
         if asked is None:
             missing = Section(state=SectionState.NOT_CONFIGURED, reason=f"run: {UPDATE}")
-            return Knowledge(sections={SECTION: missing})
+            return Knowledge(sections=dict.fromkeys(self.sections, missing))
         data, matched = asked
         now = self.clock()
         keys = dict.fromkeys(seen_key(known) for known, _ in matched.found)
@@ -91,7 +96,12 @@ class AdvisoryGatherer:
         }
         if coverage.as_of is not None:
             document["data"]["vulnerability_db_time"] = iso(coverage.as_of)
-        return Knowledge(sections={SECTION: coverage.section}, document=msgspec.json.encode(document), data_revision=data.revision)
+        sections = {SECTION: coverage.section}
+        for name, (feed, what) in LISTS.items():
+            # Of an image without vulnerabilities there is nothing that a list could say.
+            as_of = data.as_of_list(feed) if matched.found else now
+            sections[name] = list_section(as_of, what, now=now, max_age_seconds=self.max_age_seconds)
+        return Knowledge(sections=sections, document=msgspec.json.encode(document), data_revision=data.revision)
 
     def _current(self) -> AdvisoryFile | None:
         """The file that is there now, opened. It is replaced, never changed: what is held open stays what it was."""

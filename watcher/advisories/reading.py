@@ -54,7 +54,9 @@ class AdvisoryFile:
         self._ecosystems: Mapping[str, int] = {
             name: number for number, name in self._connection.execute("SELECT id, name FROM ecosystem")
         }
-        self._as_of = _ages(feeds(self._connection))
+        known = feeds(self._connection)
+        self._as_of = _ages(known)
+        self._lists = {each.name: each.as_of for each in known}
         self._packages, self._advisories = Memory(_REMEMBERED), Memory(_REMEMBERED)
         # What others worked out from it, for as long as it is open.
         self.answers, self.rated = Memory(_REMEMBERED), Memory(_REMEMBERED)
@@ -68,7 +70,12 @@ class AdvisoryFile:
         """Of when the data about an ecosystem are; None where it is not covered."""
         if ecosystem not in self._ecosystems:
             return None
-        return self._as_of.get(ecosystem) or self._as_of.get(family(ecosystem))
+        covering = (self._as_of.get(each) for each in (ecosystem, family(ecosystem)))
+        return max((each for each in covering if each is not None), default=None)
+
+    def as_of_list(self, feed: str) -> datetime | None:
+        """Of when a list is that is about no packages; None where there is none."""
+        return self._lists.get(feed)
 
     @property
     def oldest(self) -> datetime | None:

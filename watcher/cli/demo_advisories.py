@@ -38,6 +38,8 @@ RECORDS: Sequence[dict[str, Any]] = (
         ],
     },
 )
+# As CISA's catalogue has them; this one is in none of the demo's images. It says that there is a list.
+EXPLOITED = {"vulnerabilities": [{"cveID": "CVE-2021-44228", "dateAdded": "2021-12-10"}]}
 
 
 def write_advisories(folder: Path, *, now: datetime) -> None:
@@ -46,4 +48,5 @@ def write_advisories(folder: Path, *, now: datetime) -> None:
     records.mkdir()
     for record in RECORDS:
         (records / f"{record['id']}.json").write_text(json.dumps(record), encoding="utf-8")
+    (records / "kev.json").write_text(json.dumps({"catalogVersion": "demo", **EXPLOITED}), encoding="utf-8")
     import_paths([records], folder / "advisories.db", now=now)

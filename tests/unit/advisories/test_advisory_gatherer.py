@@ -13,6 +13,7 @@ from tests.doubles.advisory_data import NOW, advisory_data, at, osv, until
 from tests.doubles.inventories import a_package, an_inventory
 from tests.doubles.verdicts import IMAGE
 from watcher.advisories.gatherer import AdvisoryGatherer
+from watcher.advisories.importing import import_paths
 from watcher.advisories.record import Exploited, Likelihood, Statement
 from watcher.advisories.replacing import next_file
 from watcher.model.errors import ConfigurationError
@@ -279,3 +280,38 @@ async def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(ConfigurationError, match="import them again"):
         await known(path, image(CURL))
+
+
+@pytest.mark.parametrize(
+    ("listed", "later", "state"),
+    [(False, timedelta(0), "missing"), (True, timedelta(0), "complete"), (True, timedelta(days=4), "stale")],
+)
+async def test_lists_that_are_not_there_are_told(tmp_path: Path, listed: bool, later: timedelta, state: str) -> None:
+    """Nobody knows then whether a vulnerability is exploited; where there is none, nobody has to."""
+    path = advisory_data(tmp_path, osv("DEBIAN-CVE-2026-1", at("Debian:12", "curl", *until("7.0-2"))))
+    if listed:
+        for name, content in {
+            "kev.json": '{"catalogVersion": "1", "vulnerabilities": [{"cveID": "CVE-1999-0001"}]}',
+            "epss.csv": "cve,epss,percentile\nCVE-1999-0001,0.5,0.5\n",
+        }.items():
+            (tmp_path / name).write_text(content)
+            import_paths([tmp_path / name], path, now=NOW, as_of=NOW)
+    found = await known(path, image(CURL), now=NOW + later)
+    assert {found.sections[name].state for name in ("exploitation", "likelihood")} == {state}
+    found = await known(path, image(a_package("curl", "8", source="curl", source_version="8")), now=NOW + later)
+    assert {found.sections[name].state for name in ("exploitation", "likelihood")} == {"complete"}
+
+
+async def test_data_are_as_old_as_the_oldest_list_that_they_take(tmp_path: Path) -> None:
+    """Alpine's two repositories are both needed; of two sources that each have everything the younger counts."""
+    secdb = {"distroversion": "v3.20", "packages": [{"pkg": {"name": "curl", "secfixes": {"8-r1": ["CVE-2026-1"]}}}]}
+    path = tmp_path / "advisories.db"
+    for repository, age in (("main", 5), ("community", 1)):
+        (tmp_path / f"{repository}.json").write_text(json.dumps({**secdb, "reponame": repository}))
+        import_paths([tmp_path / f"{repository}.json"], path, now=NOW, as_of=NOW - timedelta(days=age))
+    inventory = image(
+        package("apk", "curl", "8-r0", source="curl", source_version="8-r0"), distro=Distro(id="alpine", version="3.20.1")
+    )
+    assert section(await known(path, inventory)).state is SectionState.STALE
+    advisory_data(tmp_path, osv("ALPINE-CVE-2026-1", at("Alpine:v3.20", "curl", *until("8-r1"))))
+    assert section(await known(path, inventory)).state is SectionState.COMPLETE

@@ -14,8 +14,11 @@ ELEMENT = "*"
 LENGTH = "#"
 """Ends the path of a list of which only the number of its elements matters."""
 
-# Things rules can name that nothing of ours finds out yet. They are missing, never empty: a rule that reads one is undecided.
+# Things rules can name that nothing of ours finds out, or not until it is given the data. They are missing then, never empty: a
+# rule that reads one is undecided.
 NOT_PRODUCED: Mapping[str, str] = {
+    "exploitation": "no list of exploited vulnerabilities is imported",
+    "likelihood": "no probabilities of exploitation are imported",
     "dockerfile": "the Dockerfile is not part of an image",
     "lifecycle": "no list of distributions' ends of life is configured",
     "malware": "no malware scan is configured",
@@ -261,8 +264,14 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _of("package", "Package", "what is vulnerable"),
         _of("fix", "Fix", "how it is fixed"),
         _list("cvss", "Cvss", "scores, one a source"),
-        _bool("kev", "known to be exploited"),
-        Field(name="epss", type="double", about="probability of exploitation within 30 days", optional=True),
+        _bool("kev", "known to be exploited", sections=("exploitation",)),
+        Field(
+            name="epss",
+            type="double",
+            about="probability of exploitation within 30 days",
+            optional=True,
+            sections=("likelihood",),
+        ),
         _text("vex_status", "`not_affected`, `affected`, `fixed`, `under_investigation`"),
         _text("vex_justification", "OpenVEX vocabulary"),
         _bool("vendor_will_not_fix", "the distribution says so"),
