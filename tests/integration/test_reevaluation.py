@@ -79,7 +79,10 @@ class World:
             return said if [each["outcome"] for each in said] == list(outcomes) else None
 
         told = [each["outcome"] for each in self.said(repository)]
-        return eventually(look, seconds=60, what=f"{outcomes} of {repository}, told {told}\n{self.daemon.tail()}")
+        try:
+            return eventually(look, seconds=60, what=f"{outcomes} of {repository}, told {told}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the log ends\n{self.daemon.tail()}") from error
 
 
 @pytest.fixture

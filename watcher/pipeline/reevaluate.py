@@ -33,6 +33,8 @@ LOOK_SECONDS = 5.0
 TOGETHER = 100
 # Images of one page; a page is read in milliseconds.
 PAGE = 500
+# In place of the policies that everything was judged by, while it is judged again.
+UNFINISHED = "unfinished"
 # Indexes within indexes, as deep as they are looked into.
 MOST_ABOVE = 4
 
@@ -79,6 +81,9 @@ class Reevaluation:
         due = every > 0 and now - begun >= timedelta(seconds=every)
         changed = {name for name in present if present[name] != before[name]}
         cause, found = await self._concerned(changed, before["advisories"], due=due)
+        if found is not None and "policy" in changed:
+            # Policies can come back: were this cut off, those of before would look as if nothing had been judged by others.
+            await self.marks.put_mark("policy", UNFINISHED)
         count = await self._put(found) if found is not None else 0
         noted = {name: present[name] for name in present if known.get(name) != present[name]}
         if "schedule" not in known or due or cause in {"policy", "all-advisories"}:

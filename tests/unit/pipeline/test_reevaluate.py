@@ -236,12 +236,35 @@ async def test_what_was_cut_off_is_put_again(bench: Bench) -> None:
     await loop.look()
     bench.policy = "p2"
 
-    class Cut(StoredStanding):
-        async def put_mark(self, name: str, value: str) -> None:
-            raise KeyboardInterrupt
-
-    cut = replace(loop, marks=Cut(bench.database))
+    cut = replace(loop, marks=Cut(bench.database, bench.policy))
     with pytest.raises(KeyboardInterrupt):
         await cut.look()
     assert await loop.look() == 1
     assert await bench.put() == [1]
+
+
+async def test_policies_that_came_back_are_other_policies(bench: Bench) -> None:
+    """Something was judged by those in between, even if that was cut off."""
+    await bench.record(1, "curl")
+    loop = bench.reevaluation()
+    await loop.look()
+    bench.policy = "p2"
+    with pytest.raises(KeyboardInterrupt):
+        await replace(loop, marks=Cut(bench.database, bench.policy)).look()
+    await bench.put()
+    bench.policy = "p1"
+    assert await loop.look() == 1
+    assert await loop.look() == 0
+
+
+class Cut(StoredStanding):
+    """The process ends before it can note that it came so far."""
+
+    def __init__(self, database: Database, last: str) -> None:
+        super().__init__(database)
+        self._last = last
+
+    async def put_mark(self, name: str, value: str) -> None:
+        if value == self._last:
+            raise KeyboardInterrupt
+        await super().put_mark(name, value)
