@@ -1,7 +1,6 @@
 """Every format by its name, and which one a document is of."""
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -42,7 +41,7 @@ def format_of(content: bytes, *, name: str) -> str | None:
 
     JSON that has nothing of any other format is taken for OSV's, which says what is wrong with it.
     """
-    suffix = PurePath(name).suffix.lower()
+    suffix = name[name.rfind(".") :].lower()
     begin = content[:256].lstrip(b"\xef\xbb\xbf \r\n")
     if suffix == ".md":
         return "rustsec" if begin.startswith((b"```toml", b"+++")) else None

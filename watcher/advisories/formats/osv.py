@@ -149,6 +149,10 @@ def intervals_of(events: Sequence[Mapping[str, str]], ecosystem: str = "") -> It
 
     Spec: OSV, "affected[].ranges[].events" and "Evaluation"
     """
+    if len(events) == 2 and events[0].keys() == {"introduced"} and events[1].keys() == {"fixed"} and events[1]["fixed"] != "*":
+        # As nearly all are: tens of thousands in the errata of one distribution.
+        yield Interval(introduced=events[0]["introduced"], fixed=events[1]["fixed"])
+        return
     introduced: str | None = None
     for event in events if _are_pairs(events) else _in_order(events, ecosystem):
         if introduced is None and "introduced" in event:
@@ -208,13 +212,14 @@ def _affected(raw: OsvRecord) -> Iterator[Affected]:
             continue
         modular = any("module" in interval.fixed for interval in intervals)
         stream = _STREAM.search(raw.summary or "") if modular else None
+        speaking = [each for each in entries if each.severity or each.ecosystem_specific or each.database_specific]
         yield Affected(
             ecosystem=ecosystem,
             package=package,
             intervals=intervals,
             versions=versions,
-            severity=next(filter(None, map(_own_severity, entries)), ""),
-            status=WILL_NOT_FIX if any(map(_will_not_fix, entries)) else "",
+            severity=next(filter(None, map(_own_severity, speaking)), ""),
+            status=WILL_NOT_FIX if any(map(_will_not_fix, speaking)) else "",
             module=stream[1] if stream else "",
             subscription=subscription,
         )
