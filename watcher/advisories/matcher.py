@@ -19,7 +19,7 @@ _BUILDS = frozenset({"AlmaLinux", "Rocky Linux", "Red Hat", "Azure Linux", "open
 _MODULAR = frozenset({"AlmaLinux", "Rocky Linux", "Red Hat"})
 _MODULE = "module"
 # Keys that are remembered of one order. Bounds of one advisory are those of every image.
-_REMEMBERED = 200_000
+_REMEMBERED = 50_000
 
 
 class IncomparableError(Exception):

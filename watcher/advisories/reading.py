@@ -16,9 +16,9 @@ from watcher.advisories.tables import AFFECTED, KEPT, Feed, Kept, KeptAffected, 
 
 # Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
 _TOGETHER = 500
-# Packages whose advisories are remembered, and advisories themselves. A fleet has some ten thousand of the first, and a tenth of
-# them in any advisory at all.
-_REMEMBERED = 50_000
+# Answers of each kind that are remembered. A fleet has some ten thousand packages, of which a tenth is in any advisory at all; what
+# is known of one vulnerability takes about 2 kB.
+_REMEMBERED = 20_000
 _STATEMENT = msgspec.msgpack.Decoder(Statement)
 
 Entry = tuple[int, tuple[KeptAffected, ...]]

@@ -29,7 +29,7 @@ class Score:
         return next(word for least, word in _BANDS if self.base >= least)
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=10_000)
 def score_of(vector: str) -> Score | None:
     """None for what is no vector of version 2, 3 or 4."""
     from cvss import CVSS2, CVSS3, CVSS4

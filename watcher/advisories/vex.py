@@ -26,7 +26,7 @@ class Purl:
     qualifiers: dict[str, str] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=10_000)
 def parse_purl(text: str) -> Purl | None:
     """None for what is none. `name` has the namespace before it."""
     if not text.startswith("pkg:") or len(text) > 2000:

@@ -16,14 +16,14 @@ from watcher.model.errors import ConfigurationError, NotFoundError, PermanentErr
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Action, Origin, Subject
+from watcher.model.verdict import REEVALUATION, Action, Origin, Subject
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.pinning import Pinned, pin
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, only_news, publishers_of
-from watcher.pipeline.stored_images import AGAIN, NotStoredError, StoredImages, is_again
+from watcher.pipeline.stored_images import NotStoredError, StoredImages, is_again
 from watcher.publishing.protocol import OwnWrites
 from watcher.registry.protocol import ImageSource, Registries
 from watcher.store.protocol import ImageReader, Judged, VerdictStore
@@ -281,5 +281,5 @@ class Judge:
 
 def _origin(job: Job) -> Origin | None:
     """None where somebody joined a job of ours, which keeps its source: the verdict is theirs."""
-    joined = job.source == AGAIN and not is_again(job)
+    joined = job.source == REEVALUATION and not is_again(job)
     return None if joined else Origin(source=job.source, received_at=job.received_at)

@@ -20,10 +20,10 @@ from watcher.model.moments import iso, moment_of
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.standing import StandingSubject
+from watcher.model.verdict import REEVALUATION
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.protocol import Changes, Marks, Standing
 from watcher.pipeline.reevaluate_settings import ReevaluateSettings
-from watcher.pipeline.stored_images import AGAIN
 from watcher.store.protocol import Holder, PackageIndex, PackageName
 
 log = structlog.get_logger(__name__)
@@ -156,7 +156,7 @@ class Reevaluation:
         await self.inbox.put(
             [
                 Arrival(
-                    source=AGAIN,
+                    source=REEVALUATION,
                     decision=Pushed(push=Push(registry=registry, repository=repository, digest=digest)),
                     delivery_key=None,
                     received_at=now,

@@ -12,13 +12,10 @@ from watcher.model.verdict import REEVALUATION, Verdict
 from watcher.pipeline.protocol import Standing
 from watcher.store.protocol import ImageReader
 
-# The source of jobs about images that were judged before.
-AGAIN = REEVALUATION
-
 
 def is_again(job: Job) -> bool:
     """Whether a job is about an image that was judged before, and nothing was heard of it since."""
-    return job.source == AGAIN and job.lane is Lane.REEVALUATE
+    return job.source == REEVALUATION and job.lane is Lane.REEVALUATE
 
 
 class NotStoredError(WatcherError):

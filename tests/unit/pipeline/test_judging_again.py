@@ -16,9 +16,8 @@ from watcher.evaluation.protocol import Case
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.push import Push, Pushed
-from watcher.model.verdict import Finding, Outcome, Verdict
+from watcher.model.verdict import REEVALUATION, Finding, Outcome, Verdict
 from watcher.pipeline.gathering import Gathering
-from watcher.pipeline.stored_images import AGAIN
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Published
 from watcher.store.tables import verdict
@@ -36,7 +35,12 @@ async def bench(tmp_path: Path) -> AsyncIterator[JudgeBench]:
 async def again(bench: JudgeBench, digest: Digest, **changes: Any) -> Settlement:
     push = Push(registry=bench.registry.host, repository=REPOSITORY, digest=digest)
     arrival = Arrival(
-        source=AGAIN, decision=Pushed(push=push), delivery_key=None, received_at=bench.clock(), lane=Lane.REEVALUATE, **changes
+        source=REEVALUATION,
+        decision=Pushed(push=push),
+        delivery_key=None,
+        received_at=bench.clock(),
+        lane=Lane.REEVALUATE,
+        **changes,
     )
     await bench.backlog.put([arrival])
     (job,) = await bench.backlog.lease(tuple(Lane), 1)
@@ -165,7 +169,7 @@ async def test_a_push_that_joined_is_a_push(bench: JudgeBench) -> None:
     push = Push(registry=bench.registry.host, repository=REPOSITORY, digest=digest)
     asked = bench.registry.requests.total()
     common = {"decision": Pushed(push=push), "received_at": bench.clock()}
-    await bench.backlog.put([Arrival(source=AGAIN, delivery_key=None, lane=Lane.REEVALUATE, **common)])  # type: ignore[arg-type]
+    await bench.backlog.put([Arrival(source=REEVALUATION, delivery_key=None, lane=Lane.REEVALUATE, **common)])  # type: ignore[arg-type]
     bench.clock.advance(60)
     await bench.backlog.put([Arrival(source="main", delivery_key="1", **common)])  # type: ignore[arg-type]
     (job,) = await bench.backlog.lease(tuple(Lane), 1)
