@@ -42,7 +42,7 @@ ECOSYSTEMS = {
     "Go": ("golang", "{0}.{1}.{2}", 10),
     "RubyGems": ("gem", "{0}.{1}.{2}", 5),
 }
-PACKAGES_OF_AN_ECOSYSTEM = 20_000
+PACKAGES_OF_AN_ECOSYSTEM = 30_000  # so that an image of a thousand packages is held against some 1 900 ranges
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import re
 
 from watcher.advisories.versions.protocol import LIMIT_CHARACTERS, Key, refusal
 
-_VERSION = re.compile(r"[vV]?[0-9][0-9A-Za-z._+-]*")
+_VERSION = re.compile(r"[vV]?[0-9](?:[0-9A-Za-z._+-]*[0-9A-Za-z])?")
 _PART = re.compile(r"[0-9]+|[A-Za-z]+")
 _WILD = re.compile(r"(?<=\.)[xX](?=-dev$|\.)")
 _UNBOUNDED = "9999999"  # Composer's own for the `x` of 1.x-dev
