@@ -191,6 +191,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 work=judge.judge,
                 slots=JOBS_AT_ONCE,
                 outages=outages,
+                asks=lambda job: not is_again(job),
                 done=metrics.count_job,
                 buried=metrics.count_dead_letter,
             ),

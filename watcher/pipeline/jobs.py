@@ -13,7 +13,7 @@ from watcher.model.errors import RetryableError
 from watcher.model.reference import Host
 from watcher.model.verdict import Outcome
 from watcher.pipeline.lanes import LONG_SECONDS, in_slots, open_lanes
-from watcher.pipeline.outages import Outages
+from watcher.pipeline.outages import OUTAGES, Outages
 from watcher.pipeline.settling import settled
 
 log = structlog.get_logger(__name__)
@@ -35,14 +35,15 @@ class _Work(NamedTuple):
 class Jobs:
     """`work` does one job; whatever can go wrong with it is a settlement too.
 
-    `outages` is of registries by host. `done` is told (lane, result) of every job that is done, `buried` why one became a dead
-    letter.
+    `outages` is of registries by host; a job of which `asks` is false needs none, unless it says that it met one. `done` is told
+    (lane, result) of every job that is done, `buried` why one became a dead letter.
     """
 
     backlog: Backlog
     work: Callable[[Job], Awaitable[Settlement]]
     slots: int
     outages: Outages[Host] = field(default_factory=lambda: Outages(kind="registry"))
+    asks: Callable[[Job], bool] = lambda _job: True
     done: Callable[[str, str], None] = lambda _lane, _result: None
     buried: Callable[[str], None] = lambda _reason: None
     renew_seconds: float = RENEW_SECONDS
@@ -64,7 +65,8 @@ class Jobs:
             for job in leased:
                 # One that we still work on without holding it any more is done by whom it comes to, which can be us.
                 self._drop(job.id)
-                self.outages.begun(job.push.registry, job.id)
+                if self.asks(job):
+                    self.outages.begun(job.push.registry, job.id)
                 self._running[job.id] = _Work(job, jobs.create_task(self._do(job), name=f"job-{job.id}"), loop.time())
 
     async def renew(self) -> NoReturn:
@@ -135,5 +137,7 @@ class Jobs:
         """What met a registry that does not answer waits for it together with all others."""
         retry = settlement if isinstance(settlement, Retry) else None
         reason, asked = (retry.reason, retry.delay_seconds) if retry else ("", None)
+        if not self.asks(job) and reason not in OUTAGES:
+            return settlement  # that it was done says nothing of its registry
         seconds = self.outages.ended(job.push.registry, job.id, reason, asked)
         return settlement if retry is None or seconds is None else replace(retry, delay_seconds=seconds)
