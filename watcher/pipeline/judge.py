@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -125,7 +125,7 @@ class Judge:
         sight = Sight(manifest=stored.manifest, inspect=stored.inspect)
         judged = await self.judging.judge_seen(task, sight, await stored.manifest(push.digest))
         await stored.require_same_facts(judged[-1].verdict)
-        return await self._record(job, judged, started, children=())
+        return await self._record(job, judged, started, children=(), stored=True)
 
     def _tags_of(self, job: Job) -> Callable[[Digest], Awaitable[Sequence[Tag]]]:
         return partial(self.verdicts.tags, job.push.registry, job.push.repository)
@@ -251,10 +251,14 @@ class Judge:
         finally:
             self._covered.difference_update(covering)
 
-    async def _record(self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...]) -> Settlement:
+    async def _record(
+        self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...], stored: bool = False
+    ) -> Settlement:
+        """`stored`: the facts are those that are recorded already."""
         await self._move_tags(job, judged[-1])
         routing = partial(publishers_of, self.routes)
-        await self.verdicts.record(judged, partial(only_news, routing) if is_again(job) else routing)
+        news = [replace(each, inventory=None) for each in judged] if stored else judged
+        await self.verdicts.record(news, partial(only_news, routing) if is_again(job) else routing)
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)
         verdict = judged[-1].verdict

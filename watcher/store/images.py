@@ -12,6 +12,7 @@ from watcher.model.inventory import Inventory
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.store.inventories import Merge, read_kept, restored
+from watcher.store.packages import Records
 from watcher.store.protocol import ImageRow, SubjectFilter, VerdictGoneError
 from watcher.store.rows import image_id_of, verdict_of, verdict_rows
 from watcher.store.statements import Transactions
@@ -24,6 +25,7 @@ class StoredImages:
     def __init__(self, database: Transactions, merge: Merge) -> None:
         self._database = database
         self._merge = merge
+        self._records = Records()
 
     async def images(self, *, after: str | None = None, limit: int = 100) -> Sequence[ImageRow]:
         """In order of digest, beginning after `after`.
@@ -59,7 +61,7 @@ class StoredImages:
 
     async def inventory(self, digest: Digest) -> Inventory | None:
         """See `ImageReader.inventory`."""
-        kept = await self._database.read(lambda connection: read_kept(connection, digest))
+        kept = await self._database.read(lambda connection: read_kept(connection, digest, self._records))
         # An image of a million files takes a second: neither on the loop nor in one of the few threads that read.
         return None if kept is None else await asyncio.to_thread(restored, kept, self._merge)
 

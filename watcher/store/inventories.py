@@ -9,7 +9,7 @@ from watcher.model.digest import Digest, short
 from watcher.model.inventory import FileTable, Inventory, LayerFacts, LayerSummary
 from watcher.model.verdict import Section, SectionState
 from watcher.store.facts import KeptLayer, kept_layers
-from watcher.store.packages import Runs, read_packages
+from watcher.store.packages import Records, Runs, read_packages
 from watcher.store.statements import unpack
 from watcher.store.tables import image
 
@@ -33,7 +33,7 @@ class Kept:
     layers: Mapping[Digest, KeptLayer]
 
 
-def read_kept(connection: Connection, digest: Digest) -> Kept | None:
+def read_kept(connection: Connection, digest: Digest, records: Records) -> Kept | None:
     """None when the image was never inspected."""
     row = connection.execute(
         select(image.c.id, image.c.config).where(image.c.digest == digest, image.c.config.is_not(None))
@@ -41,7 +41,7 @@ def read_kept(connection: Connection, digest: Digest) -> Kept | None:
     if row is None:
         return None
     stored = unpack(row.config, StoredImage)
-    inventory = replace(stored.inventory, packages=tuple(read_packages(connection, row.id, stored.runs)))
+    inventory = replace(stored.inventory, packages=tuple(read_packages(connection, row.id, stored.runs, records)))
     return Kept(inventory=inventory, layers=kept_layers(connection, {layer.digest for layer in inventory.layers}))
 
 

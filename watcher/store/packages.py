@@ -16,8 +16,11 @@ import zstandard
 from sqlalchemy import Connection, Row, delete, select
 
 from watcher.model.inventory import Package, PackageRecord
-from watcher.store.statements import ids_of, insert_new, unpack
+from watcher.store.statements import ids_of, insert_new, parts, unpack
 from watcher.store.tables import image_set, package, package_set, set_package
+
+# Some 20 MiB. Ten thousand images on a few hundred bases have as many.
+MOST_REMEMBERED = 30_000
 
 Runs = tuple[tuple[int, int], ...]
 """(layer, how many packages of it) as they follow each other in an inspection."""
@@ -79,14 +82,37 @@ def write_sets(connection: Connection, image_id: int, sets: Sequence[PackageSet]
         connection.execute(image_set.insert(), rows)
 
 
-def read_packages(connection: Connection, image_id: int, runs: Runs) -> Iterator[Package]:
+class Records:
+    """Records of packages by their ids. Images share most of theirs, so that whoever reads many images reads each once.
+
+    What is recorded under an id never changes. Threads may share it: two that miss the same both read it.
+    """
+
+    def __init__(self, limit: int = MOST_REMEMBERED) -> None:
+        self._known: dict[int, PackageRecord] = {}
+        self._limit = limit
+
+    def of(self, connection: Connection, ids: Sequence[int]) -> Sequence[PackageRecord]:
+        """In the order of `ids`."""
+        found = {each: record for each in ids if (record := self._known.get(each)) is not None}
+        for part in parts([each for each in dict.fromkeys(ids) if each not in found]):
+            rows = connection.execute(select(package).where(package.c.id.in_(part)))
+            read = {row.id: record_of(row) for row in rows}
+            if len(self._known) + len(read) > self._limit:
+                self._known.clear()
+            self._known.update(read)
+            found.update(read)
+        return [found[each] for each in ids]
+
+
+def read_packages(connection: Connection, image_id: int, runs: Runs, records: Records) -> Iterator[Package]:
     """The packages of an image as they were recorded, in that order."""
     held = (
         select(image_set.c.position, image_set.c.from_base, package_set.c.id, package_set.c.paths)
         .join(package_set, package_set.c.id == image_set.c.set_id)
         .where(image_set.c.image_id == image_id)
     )
-    brought = {row.position: _packages(connection, row) for row in connection.execute(held).all()}
+    brought = {row.position: _packages(connection, row, records) for row in connection.execute(held).all()}
     for layer, count in runs:
         for _ in range(count):
             yield next(brought[layer])
@@ -147,18 +173,13 @@ def _written(connection: Connection, sets: Sequence[PackageSet]) -> dict[bytes, 
     return known | new_ids
 
 
-def _packages(connection: Connection, held: Any) -> Iterator[Package]:
+def _packages(connection: Connection, held: Any, records: Records) -> Iterator[Package]:
     """The packages of one row of `read_packages`' query."""
-    members = (
-        select(package)
-        .join(set_package, set_package.c.package_id == package.c.id)
-        .where(set_package.c.set_id == held.id)
-        .order_by(set_package.c.position)
-    )
-    rows = iter(connection.execute(members).all())
+    members = select(set_package.c.package_id).where(set_package.c.set_id == held.id).order_by(set_package.c.position)
+    ordered = iter(records.of(connection, connection.execute(members).scalars().all()))
     for path, count in unpack(held.paths, _Paths):
         for _ in range(count):
-            yield Package(record=record_of(next(rows)), path=path, layer=held.position, from_base=held.from_base)
+            yield Package(record=next(ordered), path=path, layer=held.position, from_base=held.from_base)
 
 
 def record_of(row: Row[Any]) -> PackageRecord:

@@ -20,7 +20,8 @@ from watcher.model.verdict import Outcome, Subject, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One verdict with the facts it rests on; `inventory` is None for an index and where nothing could be inspected.
+    """One verdict with the facts it rests on; `inventory` is None for an index, where nothing could be inspected, and where it is
+    what is recorded.
 
     `knowledge` is what was known of the image besides. `looked` is false where the image's bytes could not be had or read: that
     says nothing against an earlier verdict of them.

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.doubles.gatherers import WrittenGatherer, knowing
+from tests.doubles.inventories import an_inventory, layers_of
 from tests.doubles.judges import REPOSITORY, JudgeBench, an_image, open_judge
 from tests.doubles.verdicts import FINDING
 from watcher.backlog.protocol import Arrival, Done, Lane, Settlement
@@ -16,8 +17,10 @@ from watcher.evaluation.protocol import Case
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.push import Push, Pushed
-from watcher.model.verdict import REEVALUATION, Finding, Outcome, Verdict
+from watcher.model.verdict import INSPECTED, REEVALUATION, Finding, Outcome, Section, Verdict
+from watcher.model.verdict_json import verdict_bytes
 from watcher.pipeline.gathering import Gathering
+from watcher.store.facts import LayerStore
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Published
 from watcher.store.tables import verdict
@@ -89,6 +92,39 @@ async def test_nothing_is_asked_of_the_registry(bench: JudgeBench) -> None:
         first.media_type,
     )
     assert said.evaluated_at == bench.clock()
+
+
+async def test_it_is_judged_by_the_same_facts(bench: JudgeBench) -> None:
+    """The policies are asked the very same question, and say byte for byte the same; also when packages are read once for all."""
+    inventory = an_inventory(sections={name: Section() for name in INSPECTED})
+    bench.inspector.inventory = inventory
+    layers = LayerStore(bench.verdicts._database)
+    for facts in layers_of(inventory):
+        await layers.keep_layer(facts)
+    digests = [bench.put(an_image(tag), tag) for tag in "ab"]
+    for digest, tag in zip(digests, "ab", strict=True):
+        await bench.settled(digest, tag=tag)
+    fresh = [await latest(bench, digest) for digest in digests]
+    for _ in range(2):
+        for digest in digests:
+            await again(bench, digest)
+    asked = bench.evaluator.cases
+    assert asked[0].inventory is not None
+    assert len(asked[0].inventory.files) == len(inventory.files) > 0
+    assert asked == asked[:2] * 3
+    for digest, first in zip(digests, fresh, strict=True):
+        said = await latest(bench, digest)
+        assert said.origin != first.origin
+        assert verdict_bytes(replace(said, id=first.id, origin=first.origin)) == verdict_bytes(first)
+
+
+async def test_what_is_recorded_of_the_image_stays(bench: JudgeBench) -> None:
+    """It says what was found when it was inspected, also to those who ask later."""
+    digest = bench.put(an_image())
+    await bench.settled(digest)
+    before = await bench.judge.images.inventory(digest)
+    await again(bench, digest)
+    assert await bench.judge.images.inventory(digest) == before is not None
 
 
 async def test_what_only_repeats_is_told_to_nobody(bench: JudgeBench) -> None:

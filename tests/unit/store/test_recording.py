@@ -16,7 +16,7 @@ from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory, Package, PackageRecord
 from watcher.store.chain import chain_ids
 from watcher.store.facts import LayerStore
-from watcher.store.packages import read_packages, runs_of
+from watcher.store.packages import Records, read_packages, runs_of
 from watcher.store.protocol import Judged
 from watcher.store.statements import pack, pack_files, unpack_files
 from watcher.store.verdicts import StoredVerdicts
@@ -71,8 +71,23 @@ async def test_a_package_keeps_everything_its_database_said(database: Database) 
     found = await rows(database, "SELECT ecosystem, name, version, source FROM package WHERE name != 'ash' ORDER BY name")
     assert found == [("deb", "bash", "1.0", "bash"), ("apk", "so", "2", "src")]
     (image_id,) = (await rows(database, "SELECT id FROM image"))[0]
-    again = await database.read(lambda connection: list(read_packages(connection, image_id, runs_of(packages))))
+    again = await database.read(lambda connection: list(read_packages(connection, image_id, runs_of(packages), Records())))
     assert [each.record for each in again] == [each.record for each in packages]
+
+
+async def test_a_record_is_read_once_for_all_images(database: Database) -> None:
+    """In the order that is asked for, also when more are asked for than are remembered."""
+    packages = tuple(a_package(f"p{number}") for number in range(9))
+    await record(database, "v-1", an_inventory(packages=packages))
+    ids = [number for (number,) in await rows(database, "SELECT id FROM package ORDER BY id DESC")]
+    expected = [name for (name,) in await rows(database, "SELECT name FROM package ORDER BY id DESC")]
+    for limit in (4, 100):
+        records = Records(limit)
+        for asked in (slice(0, 5), slice(3, 9), slice(0, 9)):
+            found = await database.read(lambda connection, asked=asked, records=records: records.of(connection, ids[asked]))  # type: ignore[misc]
+            assert [each.name for each in found] == expected[asked]
+    twice = await database.read(lambda connection: [*records.of(connection, ids), *records.of(connection, ids)])
+    assert all(one is other for one, other in zip(twice[:9], twice[9:], strict=True))
 
 
 async def test_sets_name_the_layer_that_brought_them(database: Database) -> None:
