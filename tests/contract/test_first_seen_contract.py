@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.databases import open_database
 from watcher.advisories.protocol import FirstSeen
 from watcher.storage import owned
+from watcher.store.first_seen import StoredFirstSeen
 from watcher.store.settings import StoreSettings
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -40,3 +42,14 @@ async def test_ten_thousand_at_a_time(seen: FirstSeen) -> None:
     keys = [f"CVE-2026-{number} deb/linux" for number in range(10_000)]
     assert len(await seen.first_seen(keys, now=NOW)) == 10_000
     assert set((await seen.first_seen(keys, now=NOW + timedelta(days=1))).values()) == {NOW}
+
+
+async def test_it_is_known_to_who_comes_later(tmp_path: Path) -> None:
+    """And when more are asked for than are remembered: what counts is on disk."""
+    async with open_database(tmp_path / "watcher.db") as database:
+        few, other = StoredFirstSeen(database, limit=3), StoredFirstSeen(database)
+        keys = ["a", "b", "c", "d", "e"]
+        later = NOW + timedelta(days=1)
+        assert await few.first_seen(keys, now=NOW) == dict.fromkeys(keys, NOW)
+        assert await other.first_seen([*keys, "f"], now=later) == {**dict.fromkeys(keys, NOW), "f": later}
+        assert await few.first_seen(["f", *keys], now=NOW) == {**dict.fromkeys(keys, NOW), "f": later}

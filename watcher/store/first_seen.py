@@ -8,15 +8,31 @@ from sqlalchemy import Connection, select
 from watcher.store.statements import Transactions, insert_new, parts
 from watcher.store.tables import first_seen
 
+# Some 15 MiB: as many as the images of a fleet have between them, most of which share theirs.
+MOST_REMEMBERED = 50_000
+
 
 class StoredFirstSeen:
-    """`FirstSeen` of watcher/advisories/protocol.py."""
+    """`FirstSeen` of watcher/advisories/protocol.py. What was read is remembered, since it never changes."""
 
-    def __init__(self, database: Transactions) -> None:
+    def __init__(self, database: Transactions, *, limit: int = MOST_REMEMBERED) -> None:
         self._database = database
+        self._limit = limit
+        self._remembered: dict[str, datetime] = {}
 
     async def first_seen(self, keys: Collection[str], *, now: datetime) -> Mapping[str, datetime]:
         """See `FirstSeen.first_seen`."""
+        known = {key: seen_at for key in keys if (seen_at := self._remembered.get(key)) is not None}
+        asked = set(keys) - known.keys()
+        if asked:
+            read = await self._read(asked, now)
+            if len(self._remembered) + len(read) > self._limit:
+                self._remembered.clear()
+            self._remembered.update(list(read.items())[: self._limit])
+            known.update(read)
+        return known
+
+    async def _read(self, keys: Collection[str], now: datetime) -> Mapping[str, datetime]:
         known = await self._database.read(lambda connection: _known(connection, keys))
         new = sorted(set(keys) - known.keys())
         if not new:
