@@ -236,7 +236,7 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=2)
     asked = parser.parse_args()
     configure_logging(level="warning", stream=sys.stderr)
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(run(Path(folder).resolve(), asked.images, asked.days))
 
 
