@@ -18,7 +18,6 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.verdict_json import section_json
 from watcher.store.protocol import HoldingImage, PackageName
 
-SECTION = "vulnerabilities"
 # No id is longer, and what is longer is looked for in vain.
 MAX_ID = 200
 
@@ -76,10 +75,10 @@ async def of_image(request: web.Request) -> web.Response:
         "registry": subject.registry,
         "repository": subject.repository,
         "environment": subject.environment,
-        "section": section_json(knowledge.sections[SECTION]),
+        "sections": {name: section_json(section) for name, section in knowledge.sections.items()},
         "data": document.get("data", {}),
         "data_revision": knowledge.data_revision,
-        "vulnerabilities": document.get(SECTION, []),
+        "vulnerabilities": document.get("vulnerabilities", []),
     }
     return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 

@@ -79,13 +79,15 @@ async def test_without_data_every_vulnerability_is_unknown(tmp_path: Path) -> No
 async def test_the_vulnerabilities_of_an_image_are_those_that_rules_read(api: RunningApi) -> None:
     """With how far the data can be relied on, and of which revision they are."""
     status, body = await api.get(f"/api/v1/images/{IMAGE}/vulnerabilities")
-    assert (status, body["section"], body["data"]["vulnerability_covered"]) == (200, {"state": "complete"}, True)
+    sections = {name: section["state"] for name, section in body["sections"].items()}
+    assert (status, body["data"]["vulnerability_covered"]) == (200, True)
+    assert sections == {"vulnerabilities": "complete", "exploitation": "missing", "likelihood": "missing"}
     (found,) = body["vulnerabilities"]
     assert (found["id"], found["package"]["name"], found["fix"]["versions"]) == ("CVE-2023-5363", "libssl3", ["3.0.11-1~deb12u2"])
     assert body["data_revision"]
     assert (await api.get(f"/api/v1/images/{MENDED}/vulnerabilities"))[1]["vulnerabilities"] == []
     _, elsewhere = await api.get(f"/api/v1/images/{ELSEWHERE}/vulnerabilities")
-    assert (elsewhere["vulnerabilities"], elsewhere["section"]["state"]) == ([], "missing")
+    assert (elsewhere["vulnerabilities"], elsewhere["sections"]["vulnerabilities"]["state"]) == ([], "missing")
 
 
 async def test_an_image_that_was_never_inspected_has_none_to_tell(api: RunningApi) -> None:
