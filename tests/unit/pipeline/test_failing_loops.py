@@ -250,6 +250,9 @@ async def test_who_lost_a_lease_drops_its_work(judging: JudgeBench) -> None:
     async with asyncio.TaskGroup() as jobs:
         loop = jobs.create_task(judging.jobs.run(jobs))
         await until(lambda: judging.work.begun)
+        # It would renew the lease when it looks for the next job, as it should.
+        loop.cancel()
+        await asyncio.wait([loop])
         judging.clock.advance(LEASE_SECONDS + 1)
         another = SqliteBacklog(judging.database, judging.clock)
         (job,) = await another.lease([Lane.PUSH], 1)
@@ -258,7 +261,6 @@ async def test_who_lost_a_lease_drops_its_work(judging: JudgeBench) -> None:
         judging.work.ready.set()
         await another.settle(job, Done(result="pass"))
         renewing.cancel()
-        loop.cancel()
     row = await judging.backlog.job(job.id)
     assert row is not None
     assert (row.state, row.reason, row.attempts) == ("done", "pass", 2)
