@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watcher.advisories.ecosystems import lookup_of
+from watcher.advisories.vulnerabilities import Kind
 from watcher.model.inventory import Inventory
 from watcher.model.verdict import Section, SectionState
 
@@ -20,19 +20,24 @@ class Coverage:
     as_of: datetime | None
 
 
+def is_stale(as_of: datetime | None, *, now: datetime, max_age_seconds: float) -> bool:
+    """Whether data are older than they may be; there are none where nobody says of when."""
+    return as_of is not None and now - as_of > timedelta(seconds=max_age_seconds)
+
+
 def covered(
     inventory: Inventory,
+    kinds: Counter[Kind],
     as_of: Callable[[str], datetime | None],
     incomparable: Sequence[str],
     *,
     now: datetime,
     max_age_seconds: float,
 ) -> Coverage:
-    """Complete only when every package's ecosystem has data, none of them is too old, and every version could be compared."""
-    kinds: Counter[tuple[str, str | None]] = Counter()
-    for package in inventory.packages:
-        lookup = lookup_of(package.record, inventory.distro)
-        kinds[package.record.type, lookup.ecosystem if lookup else None] += 1
+    """Complete only when every package's ecosystem has data, none of them is too old, and every version could be compared.
+
+    `kinds` are those of the packages, as they were matched.
+    """
     dates = {ecosystem: as_of(ecosystem) for _, ecosystem in kinds if ecosystem is not None}
     known = [date for date in dates.values() if date is not None]
     oldest = min(known, default=None)
@@ -41,9 +46,7 @@ def covered(
         for (kind, ecosystem), count in kinds.most_common()
         if ecosystem is None or dates[ecosystem] is None
     ]
-    stale = sorted(
-        ecosystem for ecosystem, date in dates.items() if date is not None and now - date > timedelta(seconds=max_age_seconds)
-    )
+    stale = sorted(name for name, date in dates.items() if is_stale(date, now=now, max_age_seconds=max_age_seconds))
     return Coverage(section=_section(inventory, without, stale, incomparable, any_known=bool(known)), as_of=oldest)
 
 
@@ -51,7 +54,7 @@ def list_section(as_of: datetime | None, what: str, *, now: datetime, max_age_se
     """How far a list that is about vulnerabilities by name can be relied on."""
     if as_of is None:
         return Section(state=SectionState.MISSING, reason=f"{what} are not imported: {UPDATE}")
-    if now - as_of > timedelta(seconds=max_age_seconds):
+    if is_stale(as_of, now=now, max_age_seconds=max_age_seconds):
         return Section(state=SectionState.STALE, reason=f"{what} are too old: {UPDATE}")
     return Section()
 

@@ -55,10 +55,8 @@ def lookup_of(record: PackageRecord, distro: Distro) -> Lookup | None:
     if record.type in {"deb", "apk"}:
         # Their advisories name source packages, and those packages' versions.
         package, version = record.source or record.name, record.source_version or record.version
-    elif record.type == "rpm":
-        package, version = record.name, record.version
     else:
-        package, version = record.source or record.name, record.version
+        package, version = record.name if record.type == "rpm" else record.source or record.name, record.version
     return Lookup(ecosystem=ecosystem, package=comparable_name(ecosystem, package), version=version, module=_module(record))
 
 

@@ -89,7 +89,9 @@ class AdvisoryGatherer:
         seen: Mapping[str, datetime],
         now: datetime,
     ) -> Knowledge:
-        coverage = covered(inventory, data.as_of, matched.incomparable, now=now, max_age_seconds=self.max_age_seconds)
+        coverage = covered(
+            inventory, matched.kinds, data.as_of, matched.incomparable, now=now, max_age_seconds=self.max_age_seconds
+        )
         document: dict[str, Any] = {
             "vulnerabilities": documented(data, inventory, subject, matched.found, seen),
             "data": {"vulnerability_covered": coverage.section.state in {SectionState.COMPLETE, SectionState.STALE}},

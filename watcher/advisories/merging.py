@@ -1,5 +1,6 @@
 """A bundle into the data that are here: feed by feed, so that what only is here stays, and what is younger here too."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -11,8 +12,7 @@ from watcher.advisories.bundle import DamagedBundleError, opened_bundle
 from watcher.advisories.importing import Report
 from watcher.advisories.record import Exploited, Likelihood, Statement
 from watcher.advisories.replacing import next_file
-from watcher.advisories.status import status_of
-from watcher.advisories.tables import PLACES, Feed, feeds, moment
+from watcher.advisories.tables import PLACES, Feed, feeds, moment, open_read_only
 from watcher.advisories.writer import Writer
 
 _STATEMENT = msgspec.msgpack.Decoder(Statement)
@@ -43,9 +43,11 @@ def import_bundle(path: Path, target: Path, *, now: datetime, seen: Callable[[in
 
 def _present(target: Path) -> Mapping[str, Feed]:
     try:
-        return {each.name: each for each in status_of(target).feeds}
+        connection = open_read_only(target)
     except FileNotFoundError:
         return {}
+    with contextlib.closing(connection):
+        return {each.name: each for each in feeds(connection)}
 
 
 def _merged(bundle: sqlite3.Connection, feed: Feed, ecosystems: Mapping[int, str], writer: Writer) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from watcher.advisories.ecosystems import family
 from watcher.advisories.feeds import counterparts
 from watcher.advisories.record import Statement
-from watcher.advisories.tables import AFFECTED, KEPT, Feed, Kept, KeptAffected, feeds, open_read_only
+from watcher.advisories.tables import AFFECTED, KEPT, PLACES, Feed, Kept, KeptAffected, feeds, open_read_only
 
 # Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
 _TOGETHER = 500
@@ -120,8 +120,6 @@ class AdvisoryFile:
 
     def packages_of(self, numbers: Collection[int]) -> Iterator[tuple[str, str]]:
         """(ecosystem, package) that advisories are about."""
-        from watcher.advisories.tables import PLACES
-
         names = {number: name for name, number in self._ecosystems.items()}
         for (places,) in self._rows("SELECT places FROM advisory WHERE id IN ({})", list(numbers)):
             for ecosystem, package in PLACES.decode(places):

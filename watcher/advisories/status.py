@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from watcher.advisories.tables import Feed, feeds, open_read_only
@@ -20,10 +19,6 @@ class Status:
     exploited: int
     likelihoods: int
     statements: int
-
-    def stale(self, feed: Feed, *, now: datetime, max_age_seconds: float) -> bool:
-        """Whether what it is everything of is older than it may be."""
-        return feed.as_of is not None and now - feed.as_of > timedelta(seconds=max_age_seconds)
 
 
 def status_of(path: Path) -> Status:

@@ -67,8 +67,7 @@ Span = tuple[str, str, str, str]
 class KeptAffected(msgspec.Struct, frozen=True, array_like=True):
     """One entry of `affected.body`, which is a list of them: Affected without its place.
 
-    `since` is from when on a fix was there, None where none is or nobody
-    said when.
+    `since` is from when on a fix was there, None where none is or nobody said when.
     """
 
     intervals: tuple[Span, ...]

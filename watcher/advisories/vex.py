@@ -3,7 +3,7 @@
 Spec: OpenVEX 0.2.0, "Product" and "Subcomponents"; ECMA-427 (purl).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -66,8 +66,9 @@ def names_package(text: str, record: PackageRecord) -> bool:
     if wanted is None or installed is None or wanted.type != installed.type:
         return False
     is_source = wanted.qualifiers.get("arch") == "source"
-    names, version = _names(record, installed), record.source_version if is_source else installed.version
-    if wanted.name not in names and wanted.name.rpartition("/")[2] != (record.source if is_source else "\0"):
+    version = record.source_version if is_source else installed.version
+    named_by_source = is_source and wanted.name.rpartition("/")[2] == record.source
+    if wanted.name not in {installed.name, record.name} and not named_by_source:
         return False
     if wanted.version and wanted.version not in {version, record.version}:
         return False
@@ -77,10 +78,6 @@ def names_package(text: str, record: PackageRecord) -> bool:
         for key, value in wanted.qualifiers.items()
         if key == "distro" or (key == "arch" and not is_source)
     )
-
-
-def _names(record: PackageRecord, installed: Purl) -> Sequence[str]:
-    return (installed.name, record.name)
 
 
 def names_image(text: str, subject: Subject) -> bool:

@@ -4,7 +4,7 @@ Its answer has the form of the collection `vulnerabilities` of the inspection do
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,9 @@ from watcher.model.verdict import MAX_SKIPPED, Subject
 
 _CVE = re.compile(r"CVE-(\d{4})-(\d+)")
 _MALWARE = "MAL-"
+
+Kind = tuple[str, str | None]
+"""The type of a package, and the ecosystem that it is looked up in; None where nobody keeps advisories of its kind."""
 
 _Key = tuple[Lookup, str]
 
@@ -52,19 +55,22 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class Matched:
-    """`incomparable` names packages whose version could not be compared, and with how many advisories."""
+    """`kinds` counts all packages. `incomparable` names those whose version could not be compared, and with how many advisories."""
 
+    kinds: Counter[Kind] = field(default_factory=Counter)
     found: list[Vulnerability] = field(default_factory=list)
     incomparable: list[str] = field(default_factory=list)
 
 
 def match(data: AdvisoryFile, inventory: Inventory) -> Matched:
     """All vulnerabilities, in the order of the packages."""
-    wanted = [
-        (package, lookup) for package in inventory.packages if (lookup := lookup_of(package.record, inventory.distro)) is not None
-    ]
+    matched, wanted = Matched(), list[tuple[Package, Lookup]]()
+    for package in inventory.packages:
+        lookup = lookup_of(package.record, inventory.distro)
+        matched.kinds[package.record.type, lookup.ecosystem if lookup else None] += 1
+        if lookup is not None:
+            wanted.append((package, lookup))
     answers = answers_for(data, dict.fromkeys(lookup for _, lookup in wanted))
-    matched = Matched()
     for package, lookup in wanted:
         answer = answers[lookup]
         matched.found += [(known, package) for known in answer.known]

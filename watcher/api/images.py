@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 from aiohttp import web
 
 from watcher.api.context import CONTEXT
-from watcher.api.paging import InvalidQueryError, limit_of, page
+from watcher.api.paging import InvalidQueryError, first_digests, limit_of, page
 from watcher.api.problems import problem
 from watcher.model.digest import parse_digest
 from watcher.model.inspection_json import inspection_bytes
@@ -24,10 +23,8 @@ async def listing(request: web.Request) -> web.Response:
     limit = limit_of(request)
     after = request.query.get("cursor")
     rows = await request.app[CONTEXT].images.images(after=parse_digest(after) if after else None, limit=limit + 1)
-    by_digest = [list(group) for _, group in groupby(rows, key=lambda row: row.digest)]
-    shown = by_digest[:limit]
-    following = shown[-1][0].digest if len(by_digest) > limit else None
-    return page("images", [image_row(row) for group in shown for row in group], following)
+    shown, following = first_digests(rows, limit, lambda row: row.digest)
+    return page("images", [image_row(row) for row in shown], following)
 
 
 async def one(request: web.Request) -> web.Response:

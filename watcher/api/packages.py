@@ -1,13 +1,12 @@
 """`/api/v1/packages`: which images hold a package."""
 
-from itertools import groupby
 from typing import Any
 
 from aiohttp import web
 
 from watcher.api.context import CONTEXT
 from watcher.api.images import image_row
-from watcher.api.paging import InvalidQueryError, limit_of, page
+from watcher.api.paging import InvalidQueryError, first_digests, limit_of, page
 from watcher.model.digest import parse_digest
 from watcher.store.protocol import HeldPackage, HoldingImage, PackageQuery
 
@@ -19,10 +18,8 @@ async def listing(request: web.Request) -> web.Response:
     wanted, limit, after = _wanted(request), limit_of(request), request.query.get("cursor")
     index = request.app[CONTEXT].packages
     found = await index.holding(wanted, after=parse_digest(after) if after else None, limit=limit + 1)
-    by_digest = [list(group) for _, group in groupby(found, key=lambda each: each.row.digest)]
-    shown = by_digest[:limit]
-    following = shown[-1][0].row.digest if len(by_digest) > limit else None
-    return page("images", [_item(each) for group in shown for each in group], following)
+    shown, following = first_digests(found, limit, lambda each: each.row.digest)
+    return page("images", [_item(each) for each in shown], following)
 
 
 def package_json(held: HeldPackage) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """Cursors and limits of lists."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
 
 from aiohttp import web
+
+R = TypeVar("R")
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 
@@ -27,6 +31,13 @@ def number_of(request: web.Request, name: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise InvalidQueryError(reason=f"{name} must be the `next` of an earlier page")
     return int(text)
+
+
+def first_digests(rows: Sequence[R], limit: int, digest_of: Callable[[R], str]) -> tuple[list[R], str | None]:
+    """The rows of the first `limit` digests, of rows in their order; and the cursor of what follows, None where nothing does."""
+    by_digest = [list(group) for _, group in groupby(rows, key=digest_of)]
+    shown = [row for group in by_digest[:limit] for row in group]
+    return shown, digest_of(shown[-1]) if len(by_digest) > limit else None
 
 
 def page(name: str, items: list[dict[str, Any]], following: object | None) -> web.Response:

@@ -1,7 +1,6 @@
 """`/api/v1/vulnerabilities/{id}`, and those of one image: what the advisories there are now say."""
 
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ from watcher.advisories.protocol import Exposure
 from watcher.api.context import CONTEXT
 from watcher.api.images import image_row
 from watcher.api.packages import package_json
-from watcher.api.paging import limit_of
+from watcher.api.paging import first_digests, limit_of
 from watcher.api.problems import Handler, problem
 from watcher.model.digest import parse_digest
 from watcher.model.errors import ConfigurationError
@@ -53,9 +52,8 @@ async def one(request: web.Request) -> web.Response:
     found = await context.packages.holding_any(
         [each for each, _ in exposed], after=parse_digest(after) if after else None, limit=limit + 1
     )
-    by_digest = [list(group) for _, group in groupby(found, key=lambda each: each.row.digest)]
-    following = by_digest[limit - 1][0].row.digest if len(by_digest) > limit else None
-    images = [_image(each, exposures) for group in by_digest[:limit] for each in group]
+    shown, following = first_digests(found, limit, lambda each: each.row.digest)
+    images = [_image(each, exposures) for each in shown]
     return web.json_response({**known.document, "data_revision": known.data_revision, "images": images, "next": following})
 
 

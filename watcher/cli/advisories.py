@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.advisories.bundle import export_bundle, is_bundle
+from watcher.advisories.coverage import is_stale
 from watcher.advisories.importing import Report, import_paths
 from watcher.advisories.merging import import_bundle
 from watcher.advisories.status import Status, status_of
@@ -93,7 +94,7 @@ def status(output: str) -> int:
     except FileNotFoundError:
         click.echo("{}" if output == "json" else f"{data_path()}: there are no advisories yet: watcher advisories update")
         return EXIT_STALE
-    stale = {each.name for each in found.feeds if found.stale(each, now=now, max_age_seconds=seconds(settings.max_age))}
+    stale = {each.name for each in found.feeds if is_stale(each.as_of, now=now, max_age_seconds=seconds(settings.max_age))}
     if output == "json":
         click.echo(msgspec.json.encode(_status_json(found, stale, now)))
     else:

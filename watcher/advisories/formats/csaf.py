@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from watcher.advisories.formats.csaf_products import Product, ProductTree, products_of
-from watcher.advisories.formats.fields import SHOWN, decoded, distinct, moment_or_day, vulnerability_id
+from watcher.advisories.formats.fields import SHOWN, decoded, distinct, entry_of, moment_or_day, vulnerability_id
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.formats.vex_words import AFFECTED, FIXED, JUSTIFICATIONS, NOT_AFFECTED, UNDER_INVESTIGATION
 from watcher.advisories.record import Malformed, Records, Statement
@@ -72,10 +72,9 @@ def read(content: bytes, *, name: str) -> Records:
     groups = {group.group_id: group.product_ids for group in document.product_tree.product_groups}
     for index, raw in enumerate(document.vulnerabilities):
         where = f"{name} vulnerabilities[{index}]"
-        try:
-            vulnerability = msgspec.json.decode(raw, type=_Vulnerability)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield Malformed(where=where, reason=f"{error!s:.200}")
+        vulnerability = entry_of(raw, _Vulnerability, where)
+        if isinstance(vulnerability, Malformed):
+            yield vulnerability
             continue
         ids = distinct(vulnerability_id(text.strip()) for text in (vulnerability.cve, *(named.text for named in vulnerability.ids)))
         if not ids:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from watcher.advisories.formats.fields import SHOWN, decoded, is_cve, summary_of, vulnerability_id
+from watcher.advisories.formats.fields import SHOWN, decoded, entry_of, is_cve, summary_of, vulnerability_id
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import WILL_NOT_FIX, Advisory, Affected, Interval, Malformed, Records
 
@@ -69,10 +69,9 @@ def read(content: bytes, *, name: str) -> Records:
         affected: list[Affected] = []
         summary = ""
         for package, raw in mentions:
-            try:
-                entry = msgspec.json.decode(raw, type=_Entry)
-            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                yield Malformed(where=f"{name} {package} {identifier}"[: 2 * SHOWN], reason=f"{error!s:.200}")
+            entry = entry_of(raw, _Entry, f"{name} {package} {identifier}"[: 2 * SHOWN])
+            if isinstance(entry, Malformed):
+                yield entry
                 continue
             summary = summary or summary_of(entry.description)
             unknown.update(entry.releases.keys() - RELEASES.keys() - NO_RELEASES)

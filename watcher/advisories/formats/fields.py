@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from watcher.advisories.formats.protocol import NotThisFormatError
+from watcher.advisories.record import Malformed
 from watcher.model.moments import moment_of
 
 T = TypeVar("T")
@@ -35,6 +36,14 @@ def decoded(content: bytes, shape: type[T], what: str) -> T:
         raise NotThisFormatError(f"{what}: nested too deep") from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise NotThisFormatError(f"{what}: {error!s:.200}") from error
+
+
+def entry_of(raw: msgspec.Raw, shape: type[T], where: str) -> T | Malformed:
+    """One entry of a document in its `shape`; what is wrong with it costs its neighbours nothing."""
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return Malformed(where=where, reason=f"{error!s:.200}")
 
 
 def vulnerability_id(text: str) -> str:

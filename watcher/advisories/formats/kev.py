@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from watcher.advisories.formats.fields import BOM, SHOWN, decoded, is_cve, moment_or_day, vulnerability_id
+from watcher.advisories.formats.fields import BOM, SHOWN, decoded, entry_of, is_cve, moment_or_day, vulnerability_id
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Exploited, Malformed, Records
 
@@ -30,12 +30,8 @@ def read(content: bytes, *, name: str) -> Records:
         return
     for index, raw in enumerate(decoded(text, _Catalogue, name).vulnerabilities):
         where = f"{name} vulnerabilities[{index}]"
-        try:
-            entry = msgspec.json.decode(raw, type=_Entry)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield Malformed(where=where, reason=f"{error!s:.200}")
-        else:
-            yield _record(where, entry.cve, entry.added)
+        entry = entry_of(raw, _Entry, where)
+        yield entry if isinstance(entry, Malformed) else _record(where, entry.cve, entry.added)
 
 
 def _rows(text: bytes, name: str) -> Records:

@@ -5,7 +5,7 @@ Spec: https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md (0.2.0); its 0.0
 
 import msgspec
 
-from watcher.advisories.formats.fields import SHOWN, decoded, distinct, moment_or_day, vulnerability_id
+from watcher.advisories.formats.fields import SHOWN, decoded, distinct, entry_of, moment_or_day, vulnerability_id
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.formats.vex_words import JUSTIFICATIONS, STATUSES
 from watcher.advisories.record import Malformed, Records, Statement
@@ -57,10 +57,9 @@ def read(content: bytes, *, name: str) -> Records:
         raise NotThisFormatError(f"{name}: the context is not {CONTEXT}")
     for index, raw in enumerate(document.statements):
         where = f"{name} statements[{index}]"
-        try:
-            statement = msgspec.json.decode(raw, type=_Statement)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield Malformed(where=where, reason=f"{error!s:.200}")
+        statement = entry_of(raw, _Statement, where)
+        if isinstance(statement, Malformed):
+            yield statement
             continue
         yield from _statements(statement, document, where)
 

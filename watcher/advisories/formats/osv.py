@@ -5,12 +5,13 @@ Spec: OSV schema 1.7, https://ossf.github.io/osv-schema/
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from watcher.advisories.ecosystems import comparable_name, family, release_named
+from watcher.advisories.formats.fields import moment_or_day
 from watcher.advisories.record import SEVERITIES, WILL_NOT_FIX, Advisory, Affected, Interval, Malformed, Record, Vector
 from watcher.advisories.versions.catalog import order_of
 from watcher.advisories.versions.protocol import Key, VersionError
@@ -275,14 +276,8 @@ def _links(raw: OsvRecord) -> tuple[str, ...]:
 
 def _moment(text: str | None) -> datetime | None:
     """A time or a day, which then begins in UTC; None for none, and for the year 1, which Go writes for none."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment if moment.year > 1 else None
+    moment = moment_or_day(text or "")
+    return moment if moment is not None and moment.year > 1 else None
 
 
 assert set(_WORDS.values()) < set(SEVERITIES)

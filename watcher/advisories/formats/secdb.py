@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from watcher.advisories.formats.fields import SHOWN, decoded, distinct, is_cve, vulnerability_id
+from watcher.advisories.formats.fields import SHOWN, decoded, distinct, entry_of, is_cve, vulnerability_id
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Advisory, Affected, Interval, Malformed, Records
 
@@ -43,11 +43,11 @@ def read(content: bytes, *, name: str) -> Records:
     affected: dict[str, list[Affected]] = {}
     names: dict[str, tuple[str, ...]] = {}
     for index, raw in enumerate(database.packages or ()):
-        try:
-            package = msgspec.json.decode(raw, type=_Entry).pkg
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield Malformed(where=f"{name} packages[{index}]", reason=f"{error!s:.200}")
+        listed = entry_of(raw, _Entry, f"{name} packages[{index}]")
+        if isinstance(listed, Malformed):
+            yield listed
             continue
+        package = listed.pkg
         for ids, fixed in _fixes(package):
             if isinstance(ids, Malformed):
                 yield ids
