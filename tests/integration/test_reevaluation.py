@@ -46,9 +46,12 @@ class World:
         eventually(lambda: self.said(repository), seconds=90, what=f"a verdict of {repository}\n{self.daemon.tail()}")
 
     def said(self, repository: str) -> list[dict[str, Any]]:
-        """Verdicts of a repository's images, as they were told, the oldest first."""
-        verdicts = [event["data"] for event in self.receiver.events()]
-        return [verdict for verdict in verdicts if verdict["image"]["repository"] == repository]
+        """Verdicts of a repository's images, as they were told, the oldest first.
+
+        One that was told to us when the daemon was killed is told once more, by the same id.
+        """
+        verdicts = {event["data"]["id"]: event["data"] for event in self.receiver.events()}
+        return [verdict for verdict in verdicts.values() if verdict["image"]["repository"] == repository]
 
     def import_advisories(self, *records: dict[str, Any]) -> None:
         """By the command, beside the running daemon."""
