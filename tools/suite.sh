@@ -7,9 +7,12 @@ cd "$(dirname "$0")/.."
 
 # A killed run leaves data files behind that would count for this one.
 rm -f .coverage .coverage.*
-# Two workers for two cores. A file stays with one worker, so a server that a module starts is started once. Files are taken in
-# their order, not by how many tests they have: few tests are long ones, and the last of them would run alone.
-set -- -n "${SUITE_WORKERS:-2}" --dist loadfile --no-loadscope-reorder "$@"
+# Hundreds of processes import the same modules: compiling them again in each is more than any test does.
+unset PYTHONDONTWRITEBYTECODE
+# Three workers for two cores: every third second of a test is one of waiting. A file stays with one worker, so a server that a
+# module starts is started once. Files are taken in their order, not by how many tests they have: few tests are long ones, and the
+# last of them would run alone.
+set -- -n "${SUITE_WORKERS:-3}" --dist loadfile --no-loadscope-reorder "$@"
 # Part of the tests proves nothing about coverage, so the threshold is held only for all of them.
 case " $* " in
 *" tests/"* | *" -k "* | *" -m "* | *" --lf "*) set -- --cov-fail-under=0 "$@" ;;

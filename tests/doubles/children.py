@@ -39,6 +39,14 @@ class Child:
         seen = _status(self.pid)
         return seen is not None and seen.started == self.started and seen.state != "Z"
 
+    @property
+    def confined(self) -> bool:
+        """Whether it has gone through all that it does before it reads a byte."""
+        try:
+            return "\nSeccomp:\t2\n" in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+
     def strike(self, how: str) -> None:
         """Kill it, stop it, or let it have no more memory than it has."""
         with contextlib.suppress(ProcessLookupError):

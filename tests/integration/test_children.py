@@ -21,7 +21,8 @@ def house(tmp_path: Path) -> Iterator[Household]:
 def test_no_child_outlives_a_daemon_that_was_killed(house: Household, stopped: bool) -> None:
     """Not even one that is stopped, and hears nothing of the end of its pipe."""
     house.push("team/held", held_seconds=HELD_SECONDS)
-    held = eventually(lambda: house.children("worker") and house.children(), what=f"a worker\n{house.daemon.tail()}")
+    eventually(lambda: any(each.confined for each in house.children("worker")), what=f"a worker\n{house.daemon.tail()}")
+    held = house.children()
     assert {each.what for each in held} == {"zygote", "worker", "policies"}
     for child in held if stopped else ():
         child.strike("stop")

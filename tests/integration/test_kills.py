@@ -15,7 +15,8 @@ from watcher.testing.notifications import Endpoint
 from watcher.testing.ports import free_port
 
 STAGES = ("after-commit", "in-a-layer", "before-publication", "after-the-put")
-ROUNDS = 5
+# The second is there because `after-the-put` is two places in turn; bench/endurance.py kills for hours.
+ROUNDS = 2
 # The first is held at the stage; the others are wherever the kill finds them.
 PUSHES_A_KILL = 3
 # Longer than any round: what is held is let go by the kill.
@@ -115,9 +116,7 @@ def killing(tmp_path: Path) -> Iterator[Killing]:
         "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
         f"publish: [{{type: referrer}}, {{type: webhook, url: '{receiver.url}'}}]\n"
     )
-    # Twenty-one starts of the same program: compiled once, wherever it may be kept.
-    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode")}
-    daemon = RunningDaemon(directory=tmp_path, config=config, port=port, environment=bytecode)
+    daemon = RunningDaemon(directory=tmp_path, config=config, port=port)
     daemon.start()
     yield Killing(registry, daemon, receiver)
     assert daemon.stop() == 0
@@ -125,10 +124,10 @@ def killing(tmp_path: Path) -> Iterator[Killing]:
     registry.close()
 
 
-# Half a minute on two idle processors; the many starts take several times that beside other work.
+# The many starts take several times as long beside other work.
 @pytest.mark.timeout(300)
 def test_nothing_answered_202_is_lost_by_kill_9(killing: Killing) -> None:
-    """Twenty kills, five at each stage: every push ends in one verdict that is published once, and no write of ours is a push."""
+    """Two kills at each stage: every push ends in one verdict that is published once, and no write of ours is a push."""
     for number in range(ROUNDS):
         for stage in STAGES:
             killing.kill_at(stage, number)

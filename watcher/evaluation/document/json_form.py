@@ -31,6 +31,8 @@ def message_of(name: str, value: Any, where: str) -> Message:
         return made
     try:
         json_format.ParseDict(dict(value), made)
+    except SystemError as error:  # its lookup of an enum's value by a lone surrogate
+        raise ValueError(f"{where}: a text that is no Unicode") from error
     except json_format.ParseError as error:
         raise ValueError(f"{where}: {str(error).replace('inspect.v1.', '').splitlines()[0]:.300}") from error
     return made
