@@ -4,6 +4,7 @@ import gc
 import os
 from pathlib import Path
 
+import coverage
 import hypothesis
 import pytest
 import pytest_socket
@@ -38,6 +39,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if kind(item) == "unit" and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
+        if kind(item) == "property":
+            # A hundred examples go where one example of another test has been, and are traced for three times as long.
+            item.add_marker(pytest.mark.no_cover)
+
+
+# A worker of xdist would be traced three times over: as any child of ours, by pytest-cov for its options, and for its session. Only
+# the last is what is reported; the other two make every line take three times as long.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    begun = coverage.Coverage.current()
+    if begun is not None and hasattr(session.config, "workerinput"):
+        begun.stop()
 
 
 def pytest_collection_finish() -> None:
