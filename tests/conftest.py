@@ -35,11 +35,13 @@ def kind(item: pytest.Item) -> str:
     return item.path.relative_to(HERE).parts[0]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # pytest-cov stops at what is not to be covered when nothing is.
+    covered = not config.getoption("no_cov", default=False)
     for item in items:
         if kind(item) == "unit" and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
-        if kind(item) == "property":
+        if covered and kind(item) == "property":
             # A hundred examples go where one example of another test has been, and are traced for three times as long.
             item.add_marker(pytest.mark.no_cover)
 
