@@ -1,8 +1,6 @@
 """The file of advisories, open for questions. What was asked once is remembered, since images hold the same packages."""
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from watcher.advisories.ecosystems import family
 from watcher.advisories.feeds import counterparts
 from watcher.advisories.record import Statement
 from watcher.advisories.tables import AFFECTED, KEPT, PLACES, Feed, Kept, KeptAffected, feeds, open_read_only
+from watcher.kit.memory import Memory
 
 # Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
 _TOGETHER = 500
@@ -23,22 +22,6 @@ _STATEMENT = msgspec.msgpack.Decoder(Statement)
 
 Entry = tuple[int, tuple[KeptAffected, ...]]
 """An advisory by its number in this file, and what it says of one package."""
-
-
-@dataclass(slots=True)
-class Memory:
-    """The last `most` answers."""
-
-    most: int
-    held: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
-
-    def get(self, key: Any) -> Any:
-        return self.held.get(key)
-
-    def keep(self, key: Any, value: Any) -> None:
-        self.held[key] = value
-        if len(self.held) > self.most:
-            self.held.popitem(last=False)
 
 
 class AdvisoryFile:
@@ -57,9 +40,10 @@ class AdvisoryFile:
         known = feeds(self._connection)
         self._as_of = _ages(known)
         self._lists = {each.name: each.as_of for each in known}
-        self._packages, self._advisories = Memory(_REMEMBERED), Memory(_REMEMBERED)
+        self._packages = Memory[tuple[int, str], tuple[Entry, ...]](_REMEMBERED)
+        self._advisories = Memory[int, Kept](_REMEMBERED)
         # What others worked out from it, for as long as it is open.
-        self.answers, self.rated = Memory(_REMEMBERED), Memory(_REMEMBERED)
+        self.answers, self.rated = Memory[Any, Any](_REMEMBERED), Memory[Any, Any](_REMEMBERED)
         self._exploited = frozenset(name for (name,) in self._connection.execute("SELECT name FROM exploited"))
         self.has_statements = bool(self._connection.execute("SELECT 1 FROM statement LIMIT 1").fetchone())
 
@@ -84,27 +68,26 @@ class AdvisoryFile:
 
     def about(self, ecosystem: str, packages: Collection[str]) -> Mapping[str, tuple[Entry, ...]]:
         """What is said of these packages; those of which nothing is are left out."""
-        number, held = self._ecosystems.get(ecosystem), self._packages.held
+        number = self._ecosystems.get(ecosystem)
         if number is None:
             return {}
-        unknown = [package for package in packages if (number, package) not in held]
-        found: dict[str, list[Entry]] = {package: [] for package in unknown}
+        remembered = self._packages.known((number, package) for package in packages)
+        found: dict[str, list[Entry]] = {package: [] for package in packages if (number, package) not in remembered}
         for package, advisory, body in self._rows(
-            "SELECT package, advisory, body FROM affected WHERE ecosystem = ? AND package IN ({})", unknown, number
+            "SELECT package, advisory, body FROM affected WHERE ecosystem = ? AND package IN ({})", list(found), number
         ):
             found[package].append((advisory, AFFECTED.decode(body)))
-        answer = {package: tuple(entries) for package, entries in found.items() if entries}
-        for package in packages:
-            if entries := held.get((number, package)):
+        answer = {package: entries for (_, package), entries in remembered.items() if entries}
+        for package, listed in found.items():
+            entries = tuple(listed)
+            self._packages.keep((number, package), entries)
+            if entries:
                 answer[package] = entries
-        for package, entries in found.items():
-            self._packages.keep((number, package), tuple(entries))
         return answer
 
     def advisories(self, numbers: Collection[int]) -> Mapping[int, Kept]:
         """Advisories by number."""
-        held = self._advisories.held
-        answer: dict[int, Kept] = {number: held[number] for number in numbers if number in held}
+        answer = self._advisories.known(numbers)
         unknown = [number for number in numbers if number not in answer]
         for number, body in self._rows("SELECT id, body FROM advisory WHERE id IN ({})", unknown):
             answer[number] = KEPT.decode(body)

@@ -207,7 +207,7 @@ def seen_key(known: Known) -> str:
 
 def all_rated(data: AdvisoryFile, found: Mapping[_Key, Known]) -> Mapping[_Key, dict[str, Any]]:
     """What is the same of a vulnerability wherever the package is."""
-    rated = {key: document for key in found if (document := data.rated.get(key)) is not None}
+    rated = data.rated.known(found)
     new = [known for key, known in found.items() if key not in rated]
     names = {name for known in new for name in (known.id, *known.aliases)}
     further = data.named(names)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from watcher.kit.memory import Memory
 from watcher.store.statements import Transactions, insert_new, parts
 from watcher.store.tables import first_seen
 
@@ -17,18 +18,16 @@ class StoredFirstSeen:
 
     def __init__(self, database: Transactions, *, limit: int = MOST_REMEMBERED) -> None:
         self._database = database
-        self._limit = limit
-        self._remembered: dict[str, datetime] = {}
+        self._remembered = Memory[str, datetime](limit)
 
     async def first_seen(self, keys: Collection[str], *, now: datetime) -> Mapping[str, datetime]:
         """See `FirstSeen.first_seen`."""
-        known = {key: seen_at for key in keys if (seen_at := self._remembered.get(key)) is not None}
+        known = self._remembered.known(keys)
         asked = set(keys) - known.keys()
         if asked:
             read = await self._read(asked, now)
-            if len(self._remembered) + len(read) > self._limit:
-                self._remembered.clear()
-            self._remembered.update(list(read.items())[: self._limit])
+            for key, seen_at in read.items():
+                self._remembered.keep(key, seen_at)
             known.update(read)
         return known
 

@@ -15,6 +15,7 @@ import msgspec
 import zstandard
 from sqlalchemy import Connection, Row, delete, select
 
+from watcher.kit.memory import Memory
 from watcher.model.inventory import Package, PackageRecord
 from watcher.store.statements import ids_of, insert_new, parts, unpack
 from watcher.store.tables import image_set, package, package_set, set_package
@@ -85,23 +86,20 @@ def write_sets(connection: Connection, image_id: int, sets: Sequence[PackageSet]
 class Records:
     """Records of packages by their ids. Images share most of theirs, so that whoever reads many images reads each once.
 
-    What is recorded under an id never changes. Threads may share it: two that miss the same both read it.
+    What is recorded under an id never changes. Threads may share them.
     """
 
     def __init__(self, limit: int = MOST_REMEMBERED) -> None:
-        self._known: dict[int, PackageRecord] = {}
-        self._limit = limit
+        self._known = Memory[int, PackageRecord](limit)
 
     def of(self, connection: Connection, ids: Sequence[int]) -> Sequence[PackageRecord]:
         """In the order of `ids`."""
-        found = {each: record for each in ids if (record := self._known.get(each)) is not None}
+        found = self._known.known(ids)
         for part in parts([each for each in dict.fromkeys(ids) if each not in found]):
             rows = connection.execute(select(package).where(package.c.id.in_(part)))
-            read = {row.id: record_of(row) for row in rows}
-            if len(self._known) + len(read) > self._limit:
-                self._known.clear()
-            self._known.update(read)
-            found.update(read)
+            for row in rows:
+                found[row.id] = record_of(row)
+                self._known.keep(row.id, found[row.id])
         return [found[each] for each in ids]
 
 
