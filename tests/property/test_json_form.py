@@ -65,36 +65,36 @@ def ours(name: str, value: dict[str, Any]) -> Any:
         return None
 
 
+def both(name: str, value: dict[str, Any]) -> tuple[Any, Any]:
+    """What we make of it and what protobuf does: nothing both, or equal in every byte; whether a field is there counts as well."""
+    made, expected = ours(name, value), read(name, value)
+    assert (made is None) is (expected is None)
+    if made is not None:
+        assert made.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
+    return made, expected
+
+
 NAMES = ("Vulnerability", "Data", "Drift", "Image", "SecretFound", "File")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_what_is_written_as_we_write_it(name: str, data: st.DataObject) -> None:
-    """Equal in every byte: whether a field is there counts as well."""
-    value = data.draw(values_of(name, odd=False))
-    made, expected = ours(name, value), read(name, value)
-    assert (made is None) is (expected is None)
-    if made is not None:
-        assert made == expected
-        assert made.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
-
-
-def test_a_severity_that_is_no_unicode_is_refused() -> None:
-    """YAML can write one."""
-    with pytest.raises(ValueError, match="here: a text that is no Unicode"):
-        message_of("Vulnerability", {"severity": "\ud800"}, "here")
+    made, expected = both(name, data.draw(values_of(name, odd=False)))
+    assert made == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_whatever_is_written(name: str, data: st.DataObject) -> None:
     """Other spellings and other types mean what they mean to protobuf, or are refused as it refuses them."""
-    value = data.draw(values_of(name, odd=True))
-    made, expected = ours(name, value), read(name, value)
-    assert (made is None) is (expected is None)
-    if made is not None:
-        assert made.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
+    both(name, data.draw(values_of(name, odd=True)))
+
+
+def test_a_severity_that_is_no_unicode_is_refused() -> None:
+    """YAML can write one."""
+    with pytest.raises(ValueError, match="here: a text that is no Unicode"):
+        message_of("Vulnerability", {"severity": "\ud800"}, "here")
 
 
 def test_what_gatherers_write_takes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,17 +52,15 @@ async def answer_at_once(receiver: Receiver) -> bytes:
 
 
 async def answer_to_a_trickle(receiver: Receiver, head: bytes, piece: bytes) -> bytes:
-    """The first line of it. Empty when a piece came after the end and reset the connection, and what was answered with it."""
+    """All of it. Empty too when a piece came after the end and reset the connection, and what was answered with it."""
     reader, writer = await receiver.connect()
     writer.write(head)
-    answered = asyncio.ensure_future(reader.readline())
+    answered = asyncio.ensure_future(ended(reader))
     while not answered.done():
         writer.write(piece)
         await asyncio.sleep(0.02)
     writer.close()
-    with contextlib.suppress(ConnectionError):
-        return await answered
-    return b""
+    return await answered
 
 
 @pytest.mark.parametrize("said", [b"", b"POST /hoo", HEAD, HEAD + b"X-A: " + b"a" * 100])
@@ -76,16 +74,7 @@ async def test_a_connection_that_does_not_come_to_its_request_is_closed(receiver
 
 async def test_a_connection_that_trickles_headers_is_closed(receiver: Receiver) -> None:
     """A little now and then does not keep it alive."""
-    reader, writer = await receiver.connect()
-    writer.write(HEAD)
-    closed = asyncio.ensure_future(ended(reader))
-    while not closed.done():
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"X-A: a\r\n")
-            await writer.drain()
-        await asyncio.sleep(0.02)
-    assert await closed == b""
-    writer.close()
+    assert await answer_to_a_trickle(receiver, HEAD, b"X-A: a\r\n") == b""
 
 
 async def test_a_kept_connection_is_closed_when_it_is_idle(receiver: Receiver) -> None:
