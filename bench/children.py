@@ -32,7 +32,7 @@ def main() -> None:
         for number, (how, what) in zip(range(rounds), itertools.cycle(BLOWS), strict=False):
             repository = f"round/n{number}"
             house.push(repository, held_seconds=HELD_SECONDS)
-            eventually(lambda: house.children("worker"), what=f"a worker\n{house.daemon.tail()}")
+            house.daemon.eventually(lambda: house.children("worker"), what="a worker")
             began = time.monotonic()
             for child in house.children(*what):
                 struck.add(child)

@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.doubles.children import children
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
+from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry, start_docker_registry
 from tests.doubles.hooks import rows
 from tests.doubles.pushing import MANIFESTS
@@ -203,10 +203,10 @@ def _endure(it: Endurance, pushes: int, choice: random.Random) -> None:
 
 def _drained(it: Endurance) -> float:
     """When nothing waits any more, and every push has a verdict: some of them only the sweep tells of."""
-    eventually(
+    it.daemon.eventually(
         lambda: not it.unjudged() and not any(it.open().values()),
         seconds=DRAIN_SECONDS,
-        what=f"the end: {len(it.unjudged())} images without a verdict, open {it.open()}\n{it.daemon.tail()}\n",
+        what=f"the end: {len(it.unjudged())} images without a verdict, open {it.open()}",
     )
     it.measure()
     return time.monotonic()

@@ -102,10 +102,10 @@ class Storm:
 
     def drain(self) -> None:
         """Until nothing waits anywhere."""
-        eventually(
+        self.daemon.eventually(
             lambda: not self._open() and self.courier.unsettled() == 0,
             seconds=DRAIN_SECONDS,
-            what=f"the end: {self._open()} open\n{self.daemon.tail()}\n",
+            what=f"the end: {self._open()} open",
         )
 
     def wrong(self) -> dict[str, int]:

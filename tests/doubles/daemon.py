@@ -69,7 +69,15 @@ class RunningDaemon:
                 stderr=log,
             )
         if ready:
-            eventually(self._is_ready, seconds=START_SECONDS, what=f"readiness; the log ends\n{self.tail()}")
+            self.eventually(self._is_ready, seconds=START_SECONDS, what="readiness")
+
+    def eventually(self, look: Callable[[], T | None], *, seconds: float = 30.0, what: str = "it") -> T:
+        """As the function; what fails says how the log ends then."""
+        try:
+            return eventually(look, seconds=seconds, what=what)
+        except AssertionError as error:
+            error.add_note(f"the log ends\n{self.tail()}")
+            raise
 
     def kill(self) -> None:
         """Kill -9, as a machine that loses power would."""

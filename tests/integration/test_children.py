@@ -21,7 +21,7 @@ def house(tmp_path: Path) -> Iterator[Household]:
 def test_no_child_outlives_a_daemon_that_was_killed(house: Household, stopped: bool) -> None:
     """Not even one that is stopped, and hears nothing of the end of its pipe."""
     house.push("team/held", held_seconds=HELD_SECONDS)
-    eventually(lambda: any(each.confined for each in house.children("worker")), what=f"a worker\n{house.daemon.tail()}")
+    house.daemon.eventually(lambda: any(each.confined for each in house.children("worker")), what="a worker")
     held = house.children()
     assert {each.what for each in held} == {"zygote", "worker", "policies"}
     for child in held if stopped else ():
@@ -34,9 +34,9 @@ def test_no_child_outlives_a_daemon_that_was_killed(house: Household, stopped: b
 def test_whatever_happens_to_a_child_the_image_is_judged(house: Household, how: str, what: str) -> None:
     """While its layer is read: as if nothing had happened, and by a child of the same kind."""
     house.push("team/app", held_seconds=0.5)
-    eventually(lambda: house.children("worker"), what=f"a worker\n{house.daemon.tail()}")
+    house.daemon.eventually(lambda: house.children("worker"), what="a worker")
     (struck,) = house.children(what)
     struck.strike(how)
-    assert eventually(lambda: house.outcome("team/app"), what=f"a verdict\n{house.daemon.tail()}") == "pass"
+    assert house.daemon.eventually(lambda: house.outcome("team/app"), what="a verdict") == "pass"
     eventually(lambda: not struck.lives, what=f"the end of {struck}")
     eventually(lambda: sorted(each.what for each in house.children()) == ["policies", "zygote"], what="the household as it was")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon, eventually
+from tests.doubles.daemon import HOOK_SECRET, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.mosquitto import start_mosquitto
 from tests.doubles.moto import isolate_identity, shared_moto
@@ -125,9 +125,9 @@ async def test_a_push_that_any_sender_tells_of_is_judged(
         names = [*world.senders, *world.queues]
         pushed = {name: await asyncio.to_thread(world.push, name, tmp_path) for name in names}
         await asyncio.to_thread(
-            eventually,
+            world.daemon.eventually,
             lambda: all(each["connected"] for each in world.daemon.get("/api/v1/sources")["sources"]),
-            what=f"every source hears\n{world.daemon.tail()}",
+            what="every source hears",
         )
         for name, sender in world.senders.items():
             url = f"{world.daemon.url}/hooks/{name}"
@@ -136,9 +136,9 @@ async def test_a_push_that_any_sender_tells_of_is_judged(
             await send(pushed[name][1])
         for name, (image, _) in pushed.items():
             *_, verdict = await asyncio.to_thread(
-                eventually,
+                world.daemon.eventually,
                 lambda name=name, image=image: attached_verdict(world.registry.url, f"team/{name}", image.digest),
-                what=f"the verdict of {name}\n{world.daemon.tail()}",
+                what=f"the verdict of {name}",
             )
             assert (verdict["event"]["source"], verdict["outcome"]) == (name, "pass")
         assert world.outside.asked == []

@@ -47,7 +47,7 @@ class Killing:
         self.hold(stage, number, held, images[held])
         for name, image in images.items():
             assert deliver(self.daemon, envelope(push_event(self.registry.host, name, image)))[0] == 202
-        eventually(lambda: self.reached(stage, number, held, images[held]), what=f"{held}\n{self.daemon.tail()}")
+        self.daemon.eventually(lambda: self.reached(stage, number, held, images[held]), what=held)
         self.daemon.kill()
         self.registry.heal()
         if self.confirmed(stage, held, images[held]):
@@ -136,7 +136,7 @@ def test_nothing_answered_202_is_lost_by_kill_9(killing: Killing) -> None:
     daemon, registry = killing.daemon, killing.registry
     open_jobs = "SELECT id FROM job WHERE state IN ('waiting', 'leased')"
     open_publications = "SELECT id FROM publication WHERE state IN ('waiting', 'leased')"
-    eventually(lambda: not rows(daemon, open_jobs) and not rows(daemon, open_publications), what=f"the end\n{daemon.tail()}")
+    daemon.eventually(lambda: not rows(daemon, open_jobs) and not rows(daemon, open_publications), what="the end")
     # Its own events too: a registry repeats what it could not deliver until it is taken.
     eventually(lambda: registry.ask(lambda each: each.notifications is not None and each.notifications.pending == 0))
 

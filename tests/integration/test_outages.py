@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.daemon import Receiver, RunningDaemon, eventually
+from tests.doubles.daemon import Receiver, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hooks import deliver, envelope, push_event, rows
 from tests.doubles.pushing import attached_verdict, skopeo_push, write_layout
@@ -76,10 +76,10 @@ def test_events_wait_for_a_registry_that_is_down(
     daemon = start_daemon(registry.host)
     registry.stop()
     announce(daemon, registry.host, "team/app", image)
-    (postponed, *_) = eventually(lambda: logged(daemon, "job.postponed"), what=f"a postponed job\n{daemon.tail()}")
+    (postponed, *_) = daemon.eventually(lambda: logged(daemon, "job.postponed"), what="a postponed job")
     assert postponed["reason"] == "registry-unavailable"
     registry.start()
-    *_, verdict = eventually(lambda: attached_verdict(registry.url, "team/app", image.digest), what=daemon.tail())
+    *_, verdict = daemon.eventually(lambda: attached_verdict(registry.url, "team/app", image.digest))
     assert verdict["outcome"] == "pass"
     (job,) = rows(daemon, "SELECT state, attempts FROM job")
     assert job["attempts"] > 1
@@ -92,12 +92,12 @@ def test_a_message_waits_for_its_receiver(registry: ServedRegistry, start_daemon
     image = make_image("unheard")
     registry.put("team/app", image)
     announce(daemon, registry.host, "team/app", image)
-    eventually(lambda: attached_verdict(registry.url, "team/app", image.digest), what=daemon.tail())
+    daemon.eventually(lambda: attached_verdict(registry.url, "team/app", image.digest))
     waiting = "SELECT attempts, reason FROM publication WHERE publisher = 'webhook' AND state = 'waiting' AND attempts > 0"
-    (publication,) = eventually(lambda: rows(daemon, waiting), what=f"a postponed message\n{daemon.tail()}")
+    (publication,) = daemon.eventually(lambda: rows(daemon, waiting), what="a postponed message")
     assert publication["reason"]
     receiver = Receiver(port)
-    (event,) = eventually(receiver.events, what=f"the message\n{daemon.tail()}")
+    (event,) = daemon.eventually(receiver.events, what="the message")
     receiver.close()
     assert event["data"]["image"]["digest"] == image.digest
 
@@ -112,11 +112,11 @@ def test_sigterm_ends_work_at_once_and_it_goes_on_after_a_restart(
     _, layer = image.blobs
     registry.fault(method="GET", path=f"/v2/team/app/blobs/{layer}", stall_seconds=60.0)
     announce(daemon, registry.host, "team/app", image)
-    eventually(lambda: registry.saw("GET", f"/v2/team/app/blobs/{layer}"), what=daemon.tail())
+    daemon.eventually(lambda: registry.saw("GET", f"/v2/team/app/blobs/{layer}"))
     assert daemon.stop(seconds=10.0) == 0
     assert [row["state"] for row in rows(daemon, "SELECT state FROM job")] == ["leased"]
     daemon.start()
-    *_, verdict = eventually(lambda: attached_verdict(registry.url, "team/app", image.digest), what=daemon.tail())
+    *_, verdict = daemon.eventually(lambda: attached_verdict(registry.url, "team/app", image.digest))
     assert verdict["outcome"] == "pass"
 
 
@@ -133,17 +133,17 @@ def test_sighup_reloads_policies_and_keeps_the_good_ones(
         image = make_image(name)
         registry.put(f"team/{name}", image)
         announce(daemon, registry.host, f"team/{name}", image)
-        *_, verdict = eventually(lambda: attached_verdict(registry.url, f"team/{name}", image.digest), what=daemon.tail())
+        *_, verdict = daemon.eventually(lambda: attached_verdict(registry.url, f"team/{name}", image.digest))
         return str(verdict["outcome"])
 
     assert outcome("first") == "warn"
     policy.write_text(POLICY.format(version="1.0.1", action="fail"))
     os.kill(daemon.process.pid, signal.SIGHUP)
-    (reloaded,) = eventually(lambda: logged(daemon, "policies.reloaded"), what=daemon.tail())
+    (reloaded,) = daemon.eventually(lambda: logged(daemon, "policies.reloaded"))
     assert reloaded["changed"]
     assert outcome("second") == "fail"
     policy.write_text(POLICY.format(version="1.0.2", action="warn").replace("'true'", "'image.nothing ==='"))
     os.kill(daemon.process.pid, signal.SIGHUP)
-    (refused,) = eventually(lambda: logged(daemon, "policies.refused"), what=daemon.tail())
+    (refused,) = daemon.eventually(lambda: logged(daemon, "policies.refused"))
     assert "policy.yaml" in refused["detail"]
     assert outcome("third") == "fail"

@@ -43,7 +43,7 @@ class World:
         skopeo_push(layout, f"{self.registry.host}/{repository}:{tag}")
 
     def verdict(self, repository: str, digest: Digest) -> tuple[Any, Any, Any]:
-        return eventually(lambda: attached_verdict(self.registry.url, repository, digest), what=f"a verdict\n{self.daemon.tail()}")
+        return self.daemon.eventually(lambda: attached_verdict(self.registry.url, repository, digest), what="a verdict")
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_a_deleted_image_loses_its_tags_and_keeps_its_verdict(world: World) -> N
     request = Request(f"{world.registry.url}/v2/team/app/manifests/{image.digest}", method="DELETE")
     with urlopen(request, timeout=10) as answer:
         assert answer.status == 202
-    eventually(lambda: row() == ([], "pass"), what=f"the tag to leave\n{world.daemon.tail()}")
+    world.daemon.eventually(lambda: row() == ([], "pass"), what="the tag to leave")
 
 
 def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:
@@ -214,8 +214,8 @@ def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:
         return told and not stored(world.daemon, OPEN_JOBS) and not stored(world.daemon, OPEN_PUBLICATIONS)
 
     # Twice, because the two sides are not looked at in one moment.
-    eventually(is_at_rest, what=f"rest\n{world.daemon.tail()}")
-    eventually(is_at_rest, what=f"rest\n{world.daemon.tail()}")
+    world.daemon.eventually(is_at_rest, what="rest")
+    world.daemon.eventually(is_at_rest, what="rest")
     rows = world.daemon.get(EVENTS)["events"]
     accepted = [row for row in rows if row["decision"] == "accepted"]
     assert [row["tag"] for row in accepted] == ["v2", "v1"]

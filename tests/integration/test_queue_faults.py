@@ -68,8 +68,8 @@ class World:
 
     def is_settled(self, courier: Courier, repository: str) -> None:
         """Wait until nothing is left in the queue and the image has its verdict; then it has only one."""
-        eventually(lambda: courier.unsettled() == 0, what=f"an empty queue\n{self.daemon.tail()}")
-        eventually(lambda: self.verdicts(repository), what=f"a verdict\n{self.daemon.tail()}")
+        self.daemon.eventually(lambda: courier.unsettled() == 0, what="an empty queue")
+        self.daemon.eventually(lambda: self.verdicts(repository), what="a verdict")
         assert (self.verdicts(repository), self.jobs(repository)) == (1, 1)
 
     def source(self, courier: Courier) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class World:
         return shown
 
     def connected(self, courier: Courier) -> None:
-        eventually(lambda: self.source(courier)["connected"], what=f"a connection\n{self.daemon.tail()}")
+        self.daemon.eventually(lambda: self.source(courier)["connected"], what="a connection")
 
     def logged(self, event: str, courier: Courier) -> list[dict[str, Any]]:
         return [line for line in self.daemon.lines() if line["event"] == event and line.get("source") == courier.name]
@@ -116,7 +116,7 @@ def test_killed_between_commit_and_acknowledgement(world: World, courier: Courie
     repository, event = world.pushed()
     killed = courier.at_acknowledgement(world.daemon.kill)
     courier.publish(envelope(event))
-    eventually(killed.is_set, what=f"an acknowledgement\n{world.daemon.tail()}")
+    world.daemon.eventually(killed.is_set, what="an acknowledgement")
     assert world.events(repository) == 1
     assert courier.unsettled() == 1
     courier.give_up()

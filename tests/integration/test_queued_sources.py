@@ -40,13 +40,11 @@ def test_a_push_that_a_broker_tells_of_gets_its_verdict(
         return daemon.get("/api/v1/sources")["sources"][0]
 
     try:
-        eventually(lambda: source()["connected"], what=f"a connection\n{daemon.tail()}")
+        daemon.eventually(lambda: source()["connected"], what="a connection")
         data = {"registry": registry.host, "repository": "team/app", "tag": "v1", "digest": image.digest}
         event = {"specversion": "1.0", "id": "1", "source": "/ci", "type": "image.pushed", "data": data}
         asyncio.run(publish(broker.port, json.dumps(event).encode(), topic="registry/eu/push"))
-        *_, verdict = eventually(
-            lambda: attached_verdict(registry.url, "team/app", image.digest), what=f"a verdict\n{daemon.tail()}"
-        )
+        *_, verdict = daemon.eventually(lambda: attached_verdict(registry.url, "team/app", image.digest), what="a verdict")
         assert verdict["event"]["source"] == "edge"
         assert source()["last_event_at"] is not None
         broker.stop()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.advisory_data import at, encoded, osv, until
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
+from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.pushing import skopeo_push, write_layout
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer
@@ -43,7 +43,7 @@ class World:
 
     def push(self, image: BuiltImage, repository: str) -> None:
         skopeo_push(write_layout(self.folder / repository.replace("/", "-"), image), f"{self.registry.host}/{repository}:v1")
-        eventually(lambda: self.said(repository), seconds=90, what=f"a verdict of {repository}\n{self.daemon.tail()}")
+        self.daemon.eventually(lambda: self.said(repository), seconds=90, what=f"a verdict of {repository}")
 
     def said(self, repository: str) -> list[dict[str, Any]]:
         """Verdicts of a repository's images, as they were told, the oldest first.
@@ -72,7 +72,7 @@ class World:
             lines = [line for line in self.daemon.lines() if line["event"] == "reevaluation.begun" and line["cause"] == cause]
             return lines[number - 1] if len(lines) >= number else None
 
-        return eventually(look, what=f"reevaluation because of {cause}\n{self.daemon.tail()}")
+        return self.daemon.eventually(look, what=f"reevaluation because of {cause}")
 
     def outcomes(self, repository: str, *outcomes: str) -> list[dict[str, Any]]:
         """Wait until exactly these were told of it, one after the other."""
@@ -81,11 +81,7 @@ class World:
             said = self.said(repository)
             return said if [each["outcome"] for each in said] == list(outcomes) else None
 
-        told = [each["outcome"] for each in self.said(repository)]
-        try:
-            return eventually(look, seconds=60, what=f"{outcomes} of {repository}, told {told}")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the log ends\n{self.daemon.tail()}") from error
+        return self.daemon.eventually(look, seconds=60, what=f"{outcomes} of {repository}")
 
 
 @pytest.fixture
@@ -142,7 +138,7 @@ def test_new_advisories_change_verdicts_without_the_registry(world: World) -> No
         said = [each for each in world.said("team/index") if each["image"]["platform"] is None and each["outcome"] == "fail"]
         return said[-1] if said else None
 
-    index = eventually(failed_index, what=f"a verdict of the index\n{world.daemon.tail()}")
+    index = world.daemon.eventually(failed_index, what="a verdict of the index")
     assert {each["platform"] for each in index["findings"]} == {"linux/amd64"}
     # An advisory that says of it what was known.
     world.import_advisories(ZLIB | {"summary": "The same in other words."})

@@ -101,11 +101,11 @@ def judged(daemon: RunningDaemon, image: BuiltImage) -> bool:
 
 def recovered(daemon: RunningDaemon, registry: ServedRegistry) -> None:
     """By itself: it says so, takes events in, and judges them."""
-    eventually(lambda: readiness(daemon)[0] == 200, what=f"readiness\n{daemon.tail()}")
+    daemon.eventually(lambda: readiness(daemon)[0] == 200, what="readiness")
     eventually(lambda: any(line["event"] == "store.recovered" for line in daemon.lines()), what="a recovery in the log")
     image = an_image(registry, "afterwards")
     assert announce(daemon, registry, image)[0] == 202
-    eventually(lambda: judged(daemon, image), seconds=90, what=f"a verdict\n{daemon.tail()}")
+    daemon.eventually(lambda: judged(daemon, image), seconds=90, what="a verdict")
 
 
 def test_a_full_disk_refuses_and_loses_nothing(
@@ -129,7 +129,7 @@ def test_a_full_disk_refuses_and_loses_nothing(
     )
     (small_disk / "ballast").unlink()
     daemon.start()
-    eventually(lambda: judged(daemon, before), what=f"a verdict\n{daemon.tail()}")
+    daemon.eventually(lambda: judged(daemon, before), what="a verdict")
 
 
 def test_a_full_disk_passes(
@@ -151,7 +151,7 @@ def test_an_io_error_refuses_and_passes(
     daemon = daemon_in(tmp_path)
     before = an_image(registry, "before")
     assert announce(daemon, registry, before)[0] == 202
-    eventually(lambda: judged(daemon, before), what=f"a verdict\n{daemon.tail()}")
+    daemon.eventually(lambda: judged(daemon, before), what="a verdict")
     assert daemon.process is not None
     limits = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
     log_bytes = Path(f"{tmp_path}/watcher.db-wal").stat().st_size
@@ -173,7 +173,7 @@ def test_a_lock_refuses_and_passes(tmp_path: Path, registry: ServedRegistry, dae
         refused(daemon, registry, "locked by another process")
         other.execute("ROLLBACK")
     recovered(daemon, registry)
-    eventually(lambda: judged(daemon, before), seconds=90, what=f"a verdict\n{daemon.tail()}")
+    daemon.eventually(lambda: judged(daemon, before), seconds=90, what="a verdict")
 
 
 def test_damage_that_is_met_while_running_is_named(
@@ -218,7 +218,7 @@ def test_a_start_waits_for_a_lock(tmp_path: Path, registry: ServedRegistry, daem
         daemon.start(ready=False)
         eventually(lambda: any(line["event"] == "store.locked" for line in daemon.lines()), what="a word about the lock")
         other.execute("ROLLBACK")
-    recovered_at_start = eventually(lambda: readiness_or_none(daemon) == 200, what=f"readiness\n{daemon.tail()}")
+    recovered_at_start = daemon.eventually(lambda: readiness_or_none(daemon) == 200, what="readiness")
     assert recovered_at_start
 
 

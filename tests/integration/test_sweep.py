@@ -33,7 +33,7 @@ def test_an_image_that_no_event_told_of_gets_its_verdict(
 
 
 def judged_once(registry: RunningRegistry, daemon: RunningDaemon, image: BuiltImage) -> None:
-    *_, verdict = eventually(lambda: attached_verdict(registry.url, "team/app", image.digest), what=f"a verdict\n{daemon.tail()}")
+    *_, verdict = daemon.eventually(lambda: attached_verdict(registry.url, "team/app", image.digest), what="a verdict")
     assert verdict["event"]["source"] == "sweep"
 
     def passes() -> list[dict[str, int]]:
@@ -54,4 +54,4 @@ def leaves_its_tag(registry: RunningRegistry, daemon: RunningDaemon, image: Buil
     def tags() -> dict[str, list[str]]:
         return {each["digest"]: each["tags"] for each in daemon.get("/api/v1/images")["images"]}
 
-    eventually(lambda: tags().get(other.digest) == ["v1"] and tags()[image.digest] == [], what=f"the tag to move\n{daemon.tail()}")
+    daemon.eventually(lambda: tags().get(other.digest) == ["v1"] and tags()[image.digest] == [], what="the tag to move")
