@@ -41,7 +41,7 @@ from watcher.evaluation.current import ClosableEvaluator
 from watcher.evaluation.document.files import FileRows
 from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.catalogers.protocol import Cataloger, Reading, Selecting, StreamCataloger, is_stream
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
@@ -62,7 +62,7 @@ SUITES: Mapping[type, Collection[type]] = {
     Backlog: BACKLOGS.values(),
     BacklogKeeper: BACKLOGS.values(),
     BacklogReader: BACKLOGS.values(),
-    Cataloger: [type(each) for each in CATALOGERS.values()],
+    Cataloger: [type(each) for each in CATALOGERS.values() if not is_stream(each)],
     Changes: [adapter for adapter, _ in CHANGES.values()],
     CredentialSource: [adapter for adapter, _ in CREDENTIALS.values()],
     Dialect: [type(each) for each in DIALECTS.values()],
@@ -81,6 +81,7 @@ SUITES: Mapping[type, Collection[type]] = {
     Publisher: PUBLISHERS,
     Registries: REGISTRIES,
     Source: [adapter for adapter, _ in BENCHES.values()],
+    StreamCataloger: [type(each) for each in CATALOGERS.values() if is_stream(each)],
 }
 
 # Protocol with one adapter and no double → the tests of that adapter. The second one begins a suite.
@@ -112,6 +113,8 @@ ALONE: Mapping[type, str] = {
 PARTS: Mapping[type, str] = {
     ClosableEvaluator: "an Evaluator that has an end",
     Files: "folder and archive behind LocalImages, which is held to the suite of ImageSource with either",
+    Reading: "one file in the hands of a StreamCataloger",
+    Selecting: "what Cataloger and StreamCataloger have in common",
 }
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.doubles.cataloging import facts_of
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.protocol import Cataloger, asked
+from watcher.inspection.catalogers.protocol import ENDING_BYTES, HEAD_BYTES, AnyCataloger, asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Example:
     packages: frozenset[tuple[str, str]]
 
 
-# By the purl type of the cataloger: one example at least, or the suite says so.
+# By the name of the cataloger: one example at least, or the suite says so.
 EXAMPLES: Mapping[str, Example] = {
     "deb": Example(
         path="var/lib/dpkg/status",
@@ -41,16 +42,18 @@ EXAMPLES: Mapping[str, Example] = {
 
 
 @pytest.fixture(params=CATALOGERS)
-def cataloger(request: pytest.FixtureRequest) -> Cataloger:
+def cataloger(request: pytest.FixtureRequest) -> AnyCataloger:
     found = CATALOGERS[request.param]
     assert found.type == request.param
     return found
 
 
 def those_who_want(example: Example, size: int) -> list[str]:
-    directory, _, name = example.path.rpartition("/")
-    parent = directory.rpartition("/")[2]
-    return [each.type for each in asked(CATALOGERS.values(), name.encode(), parent.encode()) if each.wants(example.path, size)]
+    return [
+        each.type
+        for each in asked(CATALOGERS.values(), example.path, example.content[:HEAD_BYTES])
+        if each.wants(example.path, size)
+    ]
 
 
 def test_everything_in_the_catalog_is_held_to_this_suite() -> None:
@@ -58,30 +61,36 @@ def test_everything_in_the_catalog_is_held_to_this_suite() -> None:
     assert set(EXAMPLES) == set(CATALOGERS)
 
 
-def test_its_own_file_is_kept_by_it_alone(cataloger: Cataloger) -> None:
+def test_its_own_file_is_kept_by_it_alone(cataloger: AnyCataloger) -> None:
     """By its name or its place it is asked about it, wants it, and no other cataloger does."""
     example = EXAMPLES[cataloger.type]
     assert those_who_want(example, len(example.content)) == [cataloger.type]
 
 
-def test_what_is_installed_is_found(cataloger: Cataloger) -> None:
-    """With name and version, and a purl of the cataloger's type."""
+def test_what_is_installed_is_found(cataloger: AnyCataloger) -> None:
+    """With name and version, and a purl of the package's type, however the content comes by."""
     example = EXAMPLES[cataloger.type]
-    database = cataloger.read(example.path, example.content)
-    assert database is not None
+    (database,) = facts_of(cataloger, example.path, example.content)
     assert (database.path, database.type) == (example.path, cataloger.type)
     assert {(each.name, each.version) for each in database.packages} == example.packages
-    assert all(each.purl.startswith(f"pkg:{cataloger.type}/") for each in database.packages)
-    assert cataloger.read(example.path, example.content) == database
+    assert all(each.purl.startswith(f"pkg:{each.type}/") for each in database.packages)
+    assert facts_of(cataloger, example.path, example.content, piece=7) == (database,)
 
 
-def test_a_database_beyond_the_budget_is_known_as_one(cataloger: Cataloger) -> None:
+def test_a_database_beyond_the_budget_is_known_as_one(cataloger: AnyCataloger) -> None:
     """Wanted at size 0 and not at its own: the caller records that it was not read."""
     example = EXAMPLES[cataloger.type]
     assert those_who_want(example, 0) == [cataloger.type]
     assert those_who_want(example, 1 << 40) == []
 
 
-def test_a_version_is_a_number_that_can_be_raised(cataloger: Cataloger) -> None:
+def test_what_it_selects_can_be_looked_up(cataloger: AnyCataloger) -> None:
+    """By the walk, which compares a fixed number of bytes at either end of a file's name and content."""
+    selection = cataloger.selection
+    assert all(each.startswith(b".") and len(each) >= ENDING_BYTES for each in selection.suffixes)
+    assert all(len(each) == HEAD_BYTES for each in selection.heads)
+
+
+def test_a_version_is_a_number_that_can_be_raised(cataloger: AnyCataloger) -> None:
     """Facts name their makers by it."""
     assert cataloger.version >= 1

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.doubles.cataloging import facts_of
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
-from watcher.inspection.catalogers.protocol import Cataloger, PartlyReadError
+from watcher.inspection.catalogers.protocol import AnyCataloger, Facts, PartlyReadError
 from watcher.inspection.image.running_as import started_as
 from watcher.model.errors import PermanentError
 
@@ -73,19 +74,22 @@ words = st.sampled_from(
 content = st.one_of(st.binary(max_size=300), st.lists(words, max_size=40).map(b"".join))
 
 
-@pytest.mark.parametrize("cataloger", CATALOGERS.values(), ids=lambda cataloger: cataloger.type)
-@given(content=content)
-def test_any_bytes_are_a_database_or_our_error(cataloger: Cataloger, content: bytes) -> None:
-    """What is returned is complete: every package has a name, a version and a purl, all printable."""
-    database = None
+def outcome(cataloger: AnyCataloger, content: bytes, piece: int) -> Facts:
     try:
-        database = cataloger.read(PLACES[cataloger.type], content)
+        return facts_of(cataloger, PLACES[cataloger.type], content, piece=piece)
     except PartlyReadError as error:
-        database = error.database
+        return error.facts
     except PermanentError:
-        pass
-    for package in database.packages if database else ():
-        assert package.type == cataloger.type
+        return ()
+
+
+@pytest.mark.parametrize("cataloger", CATALOGERS.values(), ids=lambda cataloger: cataloger.type)
+@given(content=content, piece=st.integers(1, 64))
+def test_any_bytes_are_a_database_or_our_error(cataloger: AnyCataloger, content: bytes, piece: int) -> None:
+    """What is returned is complete: every package has a name, a version and a purl, all printable. However it comes by."""
+    whole, pieces = (outcome(cataloger, content, size) for size in (0, piece))
+    assert whole == pieces
+    for package in (each for database in whole for each in database.packages):
         assert package.name
         assert package.version
         assert package.purl.startswith(f"pkg:{package.type}/")

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, plain_pieces
-from watcher.inspection.confined.tar import REGULAR, DamagedTarError, TarReader
+from watcher.inspection.confined.tar import REGULAR, TarReader
 from watcher.inspection.confined.tar_fields import clean_path, decimal, number, pax_records
+from watcher.inspection.confined.tar_pieces import DamagedTarError
 
 NAMES = st.lists(st.text(alphabet="abcé.-_ \n", min_size=1, max_size=40), min_size=1, max_size=12).map("/".join)
 FORMATS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -46,10 +47,11 @@ def test_it_reads_what_tarfile_writes(members: list[tuple[str, bytes, bytes, int
     reader = TarReader(cut(raw, sizes))
     found: list[object] = []
     for found_member in reader.members():
-        path, number_of_type, owners, size, link, begins, _, read = found_member
+        path, number_of_type, owners, size, link, begins, _, read, head = found_member
         if read is not None:
             assert raw[begins : begins + size] == read
             continue
+        assert size < 2 or number_of_type != REGULAR or raw[begins : begins + 2] == head
         reader.keep = number_of_type == REGULAR
         found.append((path, bytes([number_of_type]), owners, size, link))
     with tarfile.open(fileobj=io.BytesIO(raw), errorlevel=2) as archive:
@@ -94,7 +96,7 @@ def test_a_valid_archive_with_any_byte_changed_is_an_archive_or_damaged(data: st
 def _walk(raw: bytes, sizes: list[int]) -> None:
     reader, last = TarReader(cut(raw, sizes)), 0
     try:
-        for path, _, owner, size, _, begins, _, content in reader.members():
+        for path, _, owner, size, _, begins, _, content, _ in reader.members():
             assert begins >= last
             last = begins
             assert size >= 0

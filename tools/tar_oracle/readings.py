@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from watcher.inspection.confined.tar import GNU_SPARSE, HARD_LINK, PAX_GLOBAL, REGULAR, SYMBOLIC_LINK, DamagedTarError, TarReader
+from watcher.inspection.confined.tar import GNU_SPARSE, HARD_LINK, PAX_GLOBAL, REGULAR, SYMBOLIC_LINK, TarReader
+from watcher.inspection.confined.tar_pieces import DamagedTarError
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parents[1] / "tests" / "golden" / "tar" / "go.jsonl.xz"
@@ -66,7 +67,7 @@ def by_us(raw: bytes, step: int = MAX_CONTENT_BYTES) -> Reading:
     members: list[Seen] = []
     damage = ""
     try:
-        for _, kind, owner, size, link, _, name, content in reader.members():
+        for _, kind, owner, size, link, _, name, content, _ in reader.members():
             if isinstance(content, bytes):
                 members[-1] = (*members[-1][:7], sha256(content).hexdigest()[:16])
             else:

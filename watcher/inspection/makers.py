@@ -8,13 +8,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.protocol import Cataloger, asked
+from watcher.inspection.catalogers.protocol import AnyCataloger, Selection, asked
 from watcher.inspection.problems import PACKAGES
 from watcher.inspection.secrets.rules import VERSION as SECRETS_VERSION
 from watcher.model.inventory import FILE, HARDLINK, FileTable, LayerFacts
 
 # What walks a layer and puts its facts together: confined/layer_reader.py with all it needs, and workers/collector.py.
-READER_VERSION = 15
+READER_VERSION = 16
 
 READER, SECRETS = "reader", "secrets"
 
@@ -23,7 +23,7 @@ READER, SECRETS = "reader", "secrets"
 class Makers:
     """All of them, as they are in this process; workers are forked from the same code."""
 
-    catalogers: tuple[Cataloger, ...] = tuple(CATALOGERS.values())
+    catalogers: tuple[AnyCataloger, ...] = tuple(CATALOGERS.values())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,15 +49,15 @@ class Makers:
         return not _any_wanted([each for each in self.catalogers if each.type in changed], facts.files)
 
 
-def _any_wanted(catalogers: Collection[Cataloger], files: FileTable) -> bool:
+def _any_wanted(catalogers: Collection[AnyCataloger], files: FileTable) -> bool:
     """Whether the reader would show one of them one of these files, or say that it is too large."""
-    names = {name.decode() for each in catalogers for name in each.names}
-    directories = {name.decode() for each in catalogers for name in each.directories}
+    selection = Selection.joined(each.selection for each in catalogers)
     for path, kind, size in zip(files.path, files.kind, files.size, strict=True):
+        if kind == FILE and size and selection.heads:
+            return True  # how a file begins is not kept
         directory, _, name = path.rpartition("/")
-        parent = directory.rpartition("/")[2]
-        if kind not in (FILE, HARDLINK) or (name not in names and parent not in directories):
+        if kind not in (FILE, HARDLINK) or not selection.takes(name.encode(), directory.rpartition("/")[2].encode()):
             continue
-        if any(each.wants(path, 0) or each.wants(path, size) for each in asked(catalogers, name.encode(), parent.encode())):
+        if any(each.wants(path, 0) or each.wants(path, size) for each in asked(catalogers, path)):
             return True
     return False

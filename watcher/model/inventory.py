@@ -77,6 +77,7 @@ class PackageRecord:
     """One package as its database says, with everything that belongs to it and nothing that belongs to its place.
 
     `type` is the purl type: deb apk rpm pypi npm. `source` is the name advisories are matched on. `licenses` are as written.
+    `place` is where in its file it is, for one in an archive in that: `BOOT-INF/lib/x.jar`; only the facts of a layer have it.
     """
 
     type: str
@@ -88,19 +89,22 @@ class PackageRecord:
     licenses: tuple[str, ...] = ()
     maintainer: str = ""
     purl: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageDatabase:
-    """The full content of one database file: dpkg status, apk installed, one dist-info, one package.json.
+    """What one cataloger found in one file: dpkg status, apk installed, one dist-info, one package.json.
 
-    `system` is true where the file is shared by many packages and is rewritten as a whole by an upper layer.
+    `type` is the cataloger's. `system` is true where the file is shared by many packages and is rewritten as a whole by an upper
+    layer. `original` is the file that this one is a hard link to, where only the content counts and not where it is.
     """
 
     path: str
     type: str
     packages: tuple[PackageRecord, ...]
     system: bool = False
+    original: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +171,10 @@ class LayerSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A package that is installed in the final image. `path` is its database, `layer` the index of the layer that brought it."""
+    """A package that is installed in the final image. `layer` is the index of the layer that brought it.
+
+    `path` is its database; for one in an archive that and where in there it is: `app/app.jar!/BOOT-INF/lib/x.jar`.
+    """
 
     record: PackageRecord
     path: str

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.doubles.cataloging import database_of
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, PartlyReadError
 
@@ -34,7 +35,7 @@ cataloger = ApkCataloger()
 
 def test_packages_with_origin_and_licence() -> None:
     """The origin is the name that Alpine's advisories use; without one it is the package's own."""
-    database = cataloger.read("lib/apk/db/installed", INSTALLED)
+    database = database_of(cataloger, "lib/apk/db/installed", INSTALLED)
     assert database is not None
     assert database.system
     crypto, musl = database.packages
@@ -62,13 +63,13 @@ def test_places(path: str, wanted: bool) -> None:
 def test_what_cannot_be_read_of_a_database_is_said(stanza: bytes) -> None:
     """The packages that can be read are listed all the same."""
     with pytest.raises(PartlyReadError, match="lib/apk/db/installed: ") as raised:
-        cataloger.read("lib/apk/db/installed", INSTALLED + stanza)
-    assert [package.name for package in raised.value.database.packages][:2] == ["libcrypto3", "musl"]
+        database_of(cataloger, "lib/apk/db/installed", INSTALLED + stanza)
+    assert [package.name for package in raised.value.facts[0].packages][:2] == ["libcrypto3", "musl"]
 
 
 def test_any_short_line_ends_a_package() -> None:
     """As apk reads it."""
-    database = cataloger.read("lib/apk/db/installed", b"P:a\nV:1\n \nP:b\nV:2\n\n\nF:usr\n")
+    database = database_of(cataloger, "lib/apk/db/installed", b"P:a\nV:1\n \nP:b\nV:2\n\n\nF:usr\n")
     assert database is not None
     assert [package.name for package in database.packages] == ["a", "b"]
 
@@ -76,7 +77,7 @@ def test_any_short_line_ends_a_package() -> None:
 def test_a_database_that_is_none_is_damaged() -> None:
     """apk-tools 3 may write a binary form there; then nothing is known of the packages."""
     with pytest.raises(DamagedDatabaseError):
-        cataloger.read("lib/apk/db/installed", b"ADBd" + bytes(100))
-    empty = cataloger.read("lib/apk/db/installed", b"")
+        database_of(cataloger, "lib/apk/db/installed", b"ADBd" + bytes(100))
+    empty = database_of(cataloger, "lib/apk/db/installed", b"")
     assert empty is not None
     assert empty.packages == ()

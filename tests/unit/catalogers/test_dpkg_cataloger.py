@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.doubles.cataloging import database_of
 from watcher.inspection.catalogers.dpkg import MAX_BYTES, DpkgCataloger
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError, PartlyReadError
 from watcher.inspection.catalogers.stanzas import MAX_PACKAGES
@@ -41,7 +42,7 @@ cataloger = DpkgCataloger()
 
 def test_only_what_is_installed_counts() -> None:
     """A removed package whose configuration stays is not there; a held one is, and so are the files of one that is half there."""
-    database = cataloger.read(PATH, STATUS)
+    database = database_of(cataloger, PATH, STATUS)
     assert database is not None
     assert database.system
     assert [package.name for package in database.packages] == ["libstdc++6", "half-there", "held"]
@@ -49,7 +50,7 @@ def test_only_what_is_installed_counts() -> None:
 
 def test_source_and_its_version_come_from_parentheses() -> None:
     """Advisories name the source package, whose version may differ from the binary's."""
-    database = cataloger.read(PATH, STATUS)
+    database = database_of(cataloger, PATH, STATUS)
     assert database is not None
     first, _, second = database.packages
     assert (first.source, first.source_version) == ("gcc-12", "12.2.0-14+deb12u1")
@@ -61,11 +62,11 @@ def test_source_and_its_version_come_from_parentheses() -> None:
 def test_a_file_of_distroless_needs_no_status() -> None:
     """In status.d the file itself says that its package is there, and it is nobody else's file."""
     path = "var/lib/dpkg/status.d/base-files"
-    database = cataloger.read(path, b"Package: base-files\nVersion: 12.4+deb12u5\nArchitecture: amd64\n")
+    database = database_of(cataloger, path, b"Package: base-files\nVersion: 12.4+deb12u5\nArchitecture: amd64\n")
     assert database is not None
     assert not database.system
     assert [package.name for package in database.packages] == ["base-files"]
-    assert cataloger.read(path, b"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n") is None
+    assert database_of(cataloger, path, b"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n") is None
 
 
 @pytest.mark.parametrize(
@@ -89,10 +90,10 @@ def test_a_file_of_distroless_needs_no_status() -> None:
 )
 def test_whatever_is_not_said_to_be_gone_is_there(status: str, listed: bool) -> None:
     """Two states have no files on disk; what the first word wishes is not what is."""
-    database = cataloger.read(PATH, f"Package: a\nStatus: {status}\nVersion: 1\n".encode())
+    database = database_of(cataloger, PATH, f"Package: a\nStatus: {status}\nVersion: 1\n".encode())
     assert database is not None
     assert [package.name for package in database.packages] == ["a"] * listed
-    without = cataloger.read(PATH, b"Package: a\nVersion: 1\n")
+    without = database_of(cataloger, PATH, b"Package: a\nVersion: 1\n")
     assert without is not None
     assert [package.name for package in without.packages] == ["a"]
 
@@ -108,7 +109,7 @@ def test_whatever_is_not_said_to_be_gone_is_there(status: str, listed: bool) -> 
 )
 def test_fields_are_written_in_more_than_one_way(stanza: bytes) -> None:
     """Dpkg takes names of either case, space around the colon, and a value that begins on the next line."""
-    database = cataloger.read(PATH, stanza + b"\n" + STATUS)
+    database = database_of(cataloger, PATH, stanza + b"\n" + STATUS)
     assert database is not None
     assert (database.packages[0].name, database.packages[0].version) == ("b", "1")
 
@@ -128,8 +129,8 @@ def test_fields_are_written_in_more_than_one_way(stanza: bytes) -> None:
 def test_what_cannot_be_read_of_a_database_is_said(stanza: bytes, also: bool) -> None:
     """The packages that can be read are listed all the same."""
     with pytest.raises(PartlyReadError, match="var/lib/dpkg/status: ") as raised:
-        cataloger.read(PATH, STATUS + b"\n" + stanza)
-    assert [package.name for package in raised.value.database.packages] == ["libstdc++6", "half-there", "held", *(["b"] * also)]
+        database_of(cataloger, PATH, STATUS + b"\n" + stanza)
+    assert [package.name for package in raised.value.facts[0].packages] == ["libstdc++6", "half-there", "held", *(["b"] * also)]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_places(path: str, wanted: bool) -> None:
 
 def test_an_empty_database_is_a_database() -> None:
     """An upper layer with an empty status file removes every package of the lower ones."""
-    database = cataloger.read(PATH, b"\n")
+    database = database_of(cataloger, PATH, b"\n")
     assert database is not None
     assert database.packages == ()
 
@@ -162,7 +163,7 @@ def test_an_empty_database_is_a_database() -> None:
 def test_a_database_that_is_none_is_damaged() -> None:
     """Nothing is known of the packages then, which is not the same as none."""
     with pytest.raises(DamagedDatabaseError):
-        cataloger.read(PATH, b"\x7fELF" + b"\0" * 100)
+        database_of(cataloger, PATH, b"\x7fELF" + b"\0" * 100)
 
 
 def test_windows_line_ends_and_a_missing_last_blank_line() -> None:
@@ -170,7 +171,7 @@ def test_windows_line_ends_and_a_missing_last_blank_line() -> None:
     content = (
         b"Package: a\r\nStatus: install ok installed\r\nVersion: 1\r\n\r\nPackage: b\r\nStatus: install ok installed\r\nVersion: 2"
     )
-    database = cataloger.read(PATH, content)
+    database = database_of(cataloger, PATH, content)
     assert database is not None
     assert [(package.name, package.version) for package in database.packages] == [("a", "1"), ("b", "2")]
 
@@ -179,13 +180,13 @@ def test_the_number_of_packages_is_bounded() -> None:
     """A file made of package names is refused before it fills the memory."""
     content = b"".join(b"Package: p%d\nStatus: install ok installed\nVersion: 1\n\n" % number for number in range(MAX_PACKAGES + 1))
     with pytest.raises(DatabaseTooLargeError):
-        cataloger.read(PATH, content)
+        database_of(cataloger, PATH, content)
 
 
 def test_texts_are_bounded_and_printable() -> None:
     """A name of a megabyte with terminal escapes becomes a short text without them."""
     content = b"Package: \x1b[31m" + b"a" * 1_000_000 + b"\nStatus: install ok installed\nVersion: \xff1\n"
-    database = cataloger.read(PATH, content)
+    database = database_of(cataloger, PATH, content)
     assert database is not None
     (package,) = database.packages
     assert len(package.name) <= 256
@@ -198,7 +199,7 @@ def test_a_file_of_status_d_that_is_no_package_is_damaged(content: bytes) -> Non
     """By its place it is one; but not what is beside a control file, nor one of a package that is not installed."""
     place = "var/lib/dpkg/status.d/"
     with pytest.raises((DamagedDatabaseError, PartlyReadError)):
-        cataloger.read(f"{place}curl", content)
-    assert cataloger.read(f"{place}curl", b"\n") is None
-    assert cataloger.read(f"{place}curl", b"Package: curl\nStatus: deinstall ok config-files\nVersion: 1\n") is None
+        database_of(cataloger, f"{place}curl", content)
+    assert database_of(cataloger, f"{place}curl", b"\n") is None
+    assert database_of(cataloger, f"{place}curl", b"Package: curl\nStatus: deinstall ok config-files\nVersion: 1\n") is None
     assert [cataloger.wants(place + name, 1) for name in ("curl", "curl.md5sums", "curl.postinst")] == [True, False, False]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.doubles.cataloging import database_of
 from watcher.inspection.catalogers.npm import NpmCataloger, is_found
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 from watcher.model.inventory import PackageRecord
@@ -13,7 +14,7 @@ PATH = "app/node_modules/x/package.json"
 
 
 def record(**fields: object) -> PackageRecord:
-    database = cataloger.read(PATH, json.dumps({"name": "x", "version": "1.0.0", **fields}).encode())
+    database = database_of(cataloger, PATH, json.dumps({"name": "x", "version": "1.0.0", **fields}).encode())
     assert database is not None
     (package,) = database.packages
     return package
@@ -64,9 +65,9 @@ def test_what_has_no_name_and_version_is_no_package(content: bytes) -> None:
     Where Node finds packages it is one that could not be read.
     """
     for path in ("app/package.json", "app/node_modules/x/esm/package.json", "node_modules/x/test/node_modules/y/package.json"):
-        assert cataloger.read(path, content) is None
+        assert database_of(cataloger, path, content) is None
     with pytest.raises(DamagedDatabaseError, match=PATH):
-        cataloger.read(PATH, content)
+        database_of(cataloger, PATH, content)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,14 @@ def test_what_has_no_name_and_version_is_no_package(content: bytes) -> None:
 )
 def test_what_node_or_nobody_minds_hides_no_package(content: bytes) -> None:
     """Bytes that are no UTF-8, lone surrogates, depth, numbers without end, a comma too many; the last of two members counts."""
-    database = cataloger.read(PATH, content)
+    database = database_of(cataloger, PATH, content)
     assert database is not None
     assert [(each.name, each.version) for each in database.packages] == [("x", "1")]
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     """Editors on Windows write one."""
-    assert cataloger.read(PATH, b'\xef\xbb\xbf{"name":"x","version":"1"}') is not None
+    assert database_of(cataloger, PATH, b'\xef\xbb\xbf{"name":"x","version":"1"}') is not None
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,6 @@ def test_what_is_no_package_is_said_where_installers_put_them(path: str, install
     """A fixture may be anything, and so may what tools keep for themselves."""
     if installed:
         with pytest.raises(DamagedDatabaseError):
-            cataloger.read(path, b"{}")
+            database_of(cataloger, path, b"{}")
     else:
-        assert cataloger.read(path, b"{}") is None
+        assert database_of(cataloger, path, b"{}") is None

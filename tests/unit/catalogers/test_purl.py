@@ -1,6 +1,7 @@
 """Package URLs."""
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.protocol import Selection
 from watcher.inspection.catalogers.purl import package_url, with_distro
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.model.inventory import Distro, PackageRecord
@@ -29,7 +30,7 @@ def test_reserved_characters_are_encoded() -> None:
 
 
 def test_each_cataloger_says_when_to_ask_it() -> None:
-    """A cataloger without names or directories would never be asked, and each kind of package is read by one."""
-    assert all(cataloger.names | cataloger.directories for cataloger in CATALOGERS.values())
+    """A cataloger that selects nothing would never be asked, and each goes by one name."""
+    assert all(cataloger.selection != Selection() for cataloger in CATALOGERS.values())
     assert {name: cataloger.type for name, cataloger in CATALOGERS.items()} == {name: name for name in CATALOGERS}
     assert not any(path.startswith("/") for path in TEXTS)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.doubles.cataloging import database_of
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 from watcher.inspection.catalogers.python import PythonCataloger
 
@@ -14,14 +15,14 @@ def metadata(*lines: str) -> bytes:
 
 
 def licences(*lines: str) -> tuple[str, ...]:
-    database = cataloger.read(PATH, metadata(*lines))
+    database = database_of(cataloger, PATH, metadata(*lines))
     assert database is not None
     return database.packages[0].licenses
 
 
 def test_the_name_is_kept_and_its_normal_form_is_the_source() -> None:
     """PEP 503: advisories and purls use the normal form, people the written one."""
-    database = cataloger.read(PATH, metadata("Author-email: Ann <a@example.org>"))
+    database = database_of(cataloger, PATH, metadata("Author-email: Ann <a@example.org>"))
     assert database is not None
     assert not database.system
     (package,) = database.packages
@@ -51,7 +52,7 @@ def test_the_description_is_not_read() -> None:
 
 def test_a_continuation_is_no_field() -> None:
     """Lines that begin with a space belong to the field above."""
-    database = cataloger.read(PATH, b"Summary: x\n Name: wrong\nName: right\nVersion: 1\n")
+    database = database_of(cataloger, PATH, b"Summary: x\n Name: wrong\nName: right\nVersion: 1\n")
     assert database is not None
     assert database.packages[0].name == "right"
 
@@ -59,11 +60,11 @@ def test_a_continuation_is_no_field() -> None:
 def test_without_a_name_or_version_there_is_no_package() -> None:
     """An .egg-info file of something else is passed over; in an installer's own place that is not known."""
     egg = "usr/lib/python3/dist-packages/notes.egg-info"
-    assert cataloger.read(egg, b"prose\n") is None
-    assert cataloger.read(egg, b"") is None
+    assert database_of(cataloger, egg, b"prose\n") is None
+    assert database_of(cataloger, egg, b"") is None
     for path, content in ((egg, b"Name: x\n"), ("srv/x.egg-info/PKG-INFO", b""), ("srv/.dist-info/METADATA", b"Name: x\n")):
         with pytest.raises(DamagedDatabaseError, match=path):
-            cataloger.read(path, content)
+            database_of(cataloger, path, content)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_without_a_name_or_version_there_is_no_package() -> None:
 )
 def test_what_the_file_does_not_say_its_directory_does(path: str, content: bytes, package: tuple[str, str]) -> None:
     """Installers write name and version into both."""
-    database = cataloger.read(path, content)
+    database = database_of(cataloger, path, content)
     assert database is not None
     assert [(each.name, each.version) for each in database.packages] == [package]
 

@@ -55,7 +55,7 @@ LIES: list[tuple[Callable[[], list[Message]], str]] = [
     (lambda: [Text(path="etc/passwd", content=bytes(600_000), more=True)] * 2, "nobody asked"),
     (lambda: [Database(path="p", type="evil", system=False, packages=(), more=False)], "cannot be"),
     (lambda: [Database(path="p", type="deb", system=False, packages=(PACKAGE,) * 200_000, more=True)] * 3, "cannot be"),
-    (lambda: [Alias(path=str(number), target="t") for number in range(4)], "too many links"),
+    (lambda: [Alias(path=f"{number}/package.json", target="t") for number in range(4)], "too many links"),
     (lambda: [Secrets(hits=(HIT,) * 1001)], "too many secrets"),
     (lambda: [Secrets(hits=(SecretHit(rule="r", title="", path="", line=1, fingerprint="", preview="whole secret"),))], "more of"),
     (lambda: [Problems(problems=(Problem(reason="r", detail="", sections=()),) * 65)], "too many problems"),

@@ -13,7 +13,7 @@ from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
-from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.catalogers.protocol import AnyCataloger, Selection
 from watcher.inspection.layer_queue import LayerQueue
 from watcher.inspection.layers import LayerInspection
 from watcher.inspection.makers import Makers
@@ -40,13 +40,20 @@ class WiderNpm(NpmCataloger):
     """Wants what it did not want before."""
 
     version = 3
-    names = frozenset({b"package.json", b"status.txt"})
+    selection = Selection(names=frozenset({b"package.json", b"status.txt"}))
 
     def wants(self, path: str, size: int) -> bool:
         return path.endswith("status.txt") or super().wants(path, size)
 
 
-def exchanged(newer: Cataloger) -> Makers:
+class Executables(NpmCataloger):
+    """Selects by how files begin."""
+
+    type = "executables"
+    selection = Selection(heads=frozenset({b"#!"}))
+
+
+def exchanged(newer: AnyCataloger) -> Makers:
     return Makers(tuple(newer if each.type == newer.type else each for each in CATALOGERS.values()))
 
 
@@ -102,6 +109,14 @@ def test_a_new_cataloger_concerns_layers_that_hold_what_it_wants() -> None:
     assert not Makers().stand_by(facts_of("usr/bin/env", MODULE, makers=before))
     assert not Makers().stand_by(facts_of(MODULE, kind=HARDLINK, makers=before))
     assert Makers().stand_by(facts_of(MODULE, kind=SYMLINK, makers=before))
+
+
+def test_how_files_begin_is_not_known_of_a_layer_that_was_read() -> None:
+    """A cataloger that selects by the first bytes may want any file that has some."""
+    executables = Makers((*CATALOGERS.values(), Executables()))
+    assert not executables.stand_by(facts_of("srv/notes", makers=Makers()))
+    assert executables.stand_by(facts_of("srv/notes", size=0, makers=Makers()))
+    assert executables.stand_by(facts_of("srv/notes", kind=SYMLINK, makers=Makers()))
 
 
 def test_a_file_that_is_too_large_for_a_cataloger_concerns_it() -> None:

@@ -1,5 +1,7 @@
 """Layers as one image: what is removed, hidden and replaced, through links as well, and who brought what."""
 
+from dataclasses import replace
+
 import pytest
 
 from watcher.inspection.image.links import Links
@@ -260,3 +262,32 @@ def test_a_secret_without_a_path_is_of_the_layer() -> None:
     """No later layer deletes what is no file."""
     (found,) = merge([layer("a", secrets=(secret(""),)), layer(whiteouts=("a",))]).secrets
     assert (found.where, found.hit.path, found.layer, found.present_in_final) == ("layer", "bytes that belong to no file", 0, True)
+
+
+def test_what_several_catalogers_say_of_one_file_is_kept() -> None:
+    """Also where one of them says it again in a layer above, which rewrites the file."""
+    path = "app/tool"
+    both = (database(path, package("x", kind="golang"), system=False, kind="go"), database(path, package("y"), system=False))
+    merged = merge([layer(path, databases=both)])
+    assert installed(merged) == {"x": 0, "y": 0}
+    assert installed(merge([layer(path, databases=both), layer(path, databases=both[:1])])) == {"x": 0}
+
+
+def test_a_package_in_an_archive_has_the_path_of_both() -> None:
+    """Two that are equal and in different archives are two."""
+    path = "app/app.jar"
+    records = tuple(PackageRecord(type="maven", name="a", version="1", place=place) for place in ("", "lib/a.jar", "lib/b.jar"))
+    merged = merge([layer(path, databases=(database(path, *records, system=False, kind="jvm"),))])
+    found = packages_of(merged, Distro(), 0)
+    assert [each.path for each in found] == [path, f"{path}!/lib/a.jar", f"{path}!/lib/b.jar"]
+    assert {each.record for each in found} == {records[0]}
+
+
+def test_a_hard_link_to_what_is_there_says_nothing_more() -> None:
+    """Once that was removed, or replaced by something else, it does."""
+    tool = database("bin/a", package("busybox"), system=False, kind="binary")
+    link = replace(tool, path="bin/b", original="bin/a")
+    base = layer("bin/a", "bin/b", databases=(tool, link))
+    assert [each.path for each in packages_of(merge([base]), Distro(), 0)] == ["bin/a"]
+    assert [each.path for each in packages_of(merge([base, layer(whiteouts=("bin/a",))]), Distro(), 0)] == ["bin/b"]
+    assert [each.path for each in packages_of(merge([base, layer("bin/a")]), Distro(), 0)] == ["bin/b"]

@@ -94,7 +94,7 @@ def test_a_directory_in_the_place_of_a_link_is_all_that_its_layer_removes_from(
         DPKG: 0,
         "var/lib/dpkg/su": 0,
     }
-    assert list(merged.databases) == [DPKG]
+    assert list(merged.databases) == [(DPKG, "deb")]
     assert list(merged.disputed) == ([] if rows[0] == "opt/db/" else ["opt/db"])
 
 
@@ -228,7 +228,7 @@ def test_a_directory_that_was_something_else_before_shows_what_is_below(before: 
     """On an overlay; whoever has the whole tree has removed it when the directory comes."""
     base = layer("etc/x", "var/lib/dpkg/", DPKG, packages=DPKG)
     merged = merge([base, layer("etc/x", before, "var/lib/dpkg/")])
-    assert (left(merged)[DPKG], list(merged.databases), list(merged.disputed)) == (0, [DPKG], ["var/lib/dpkg"])
+    assert (left(merged)[DPKG], list(merged.databases), list(merged.disputed)) == (0, [(DPKG, "deb")], ["var/lib/dpkg"])
     assert merge([base, layer("etc/y -> x", "etc/y")]).disputed == {}
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.inspection.test_tar_reader import END, header, paths, pieces, sealed, walk
-from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, DamagedTarError, TarReader
+from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, TarReader
+from watcher.inspection.confined.tar_pieces import DamagedTarError
 from watcher.inspection.confined.tar_sparse import Sparse
 
 GNU, V7 = b"ustar  \0", bytes(8)

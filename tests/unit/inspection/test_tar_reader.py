@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.doubles.image_sources import entry, tar_of
-from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, DamagedTarError, Member, TarReader
+from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, Member, TarReader
+from watcher.inspection.confined.tar_pieces import DamagedTarError
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 

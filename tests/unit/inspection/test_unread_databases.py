@@ -107,7 +107,7 @@ def test_a_link_to_what_was_read_or_to_nothing_hides_nothing() -> None:
     rows = ("var/lib/dpkg -> /opt/dpkg", "srv/a-1.dist-info -> /opt/a-1.dist-info", "srv/b-1.dist-info/METADATA -> nowhere")
     found = merged(*rows, databases={"opt/dpkg/status": "deb", "opt/a-1.dist-info/METADATA": "pypi"})
     assert found.unread_databases == {}
-    assert set(found.databases) == {"opt/dpkg/status", "opt/a-1.dist-info/METADATA"}
+    assert set(found.databases) == {("opt/dpkg/status", "deb"), ("opt/a-1.dist-info/METADATA", "pypi")}
 
 
 @pytest.mark.parametrize(
@@ -149,5 +149,5 @@ def test_an_application_without_a_version_has_fixtures_all_the_same() -> None:
 def test_a_link_that_is_node_modules_makes_packages_of_what_it_leads_to(links: tuple[str, ...], path: str) -> None:
     """Also where another package would hide them, as it hides its fixtures."""
     there = {"opt/x/package.json": "npm", path: "npm"}
-    assert path in merged(*links, databases=there).databases
-    assert path not in merged(databases=there).databases
+    assert (path, "npm") in merged(*links, databases=there).databases
+    assert (path, "npm") not in merged(databases=there).databases

@@ -6,10 +6,10 @@ Spec: Alpine wiki "Apk spec", "Installed Database V2".
 from collections.abc import Iterator
 from io import BytesIO
 
-from watcher.inspection.catalogers.protocol import DamagedDatabaseError
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import Stanza, Unread, complete
-from watcher.model.inventory import PackageDatabase, PackageRecord
+from watcher.model.inventory import PackageRecord
 
 # It lists every file of every package: 15 packages have 15 KB, a full desktop some 20 MB.
 MAX_BYTES = 32 * 1024 * 1024
@@ -22,17 +22,17 @@ class ApkCataloger:
 
     type = "apk"
     version = 2
-    names = frozenset({b"installed"})
-    directories: frozenset[bytes] = frozenset()
+    places = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+    selection = Selection(names=frozenset({b"installed"}))
 
     def wants(self, path: str, size: int) -> bool:
         return size <= MAX_BYTES and f"/{path}".endswith("/lib/apk/db/installed")
 
-    def read(self, path: str, content: bytes) -> PackageDatabase | None:
-        database = complete(path, self.type, _records(content), system=True)
+    def read(self, path: str, content: bytes) -> Facts:
+        (database,) = facts = complete(path, self.type, _records(content), system=True)
         if not database.packages and content.strip():
             raise DamagedDatabaseError(f"{path}: {len(content)} bytes without one package")
-        return database
+        return facts
 
 
 def _stanzas(content: bytes) -> Iterator[Stanza]:

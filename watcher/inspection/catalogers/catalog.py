@@ -1,14 +1,14 @@
-"""Every cataloger, by the type of the packages it finds."""
+"""Every cataloger, by its name."""
 
 from collections.abc import Mapping
 
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
-from watcher.inspection.catalogers.protocol import Cataloger
+from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
 
-CATALOGERS: Mapping[str, Cataloger] = {
+CATALOGERS: Mapping[str, AnyCataloger] = {
     "apk": ApkCataloger(),
     "deb": DpkgCataloger(),
     "npm": NpmCataloger(),

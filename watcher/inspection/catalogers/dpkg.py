@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from io import BytesIO
 
-from watcher.inspection.catalogers.protocol import DamagedDatabaseError
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import Stanza, Unread, complete
-from watcher.model.inventory import PackageDatabase, PackageRecord
+from watcher.model.inventory import PackageRecord
 
 # A Debian desktop with 3 000 packages has 4 MB; the whole archive, 60 000 packages, has about 60.
 MAX_BYTES = 32 * 1024 * 1024
@@ -43,20 +43,20 @@ class DpkgCataloger:
 
     type = "deb"
     version = 3
-    names = frozenset({b"status"})
-    directories = frozenset({b"status.d"})
+    places = ("var/lib/dpkg/status",)
+    selection = Selection(names=frozenset({b"status"}), directories=frozenset({b"status.d"}))
 
     def wants(self, path: str, size: int) -> bool:
         return size <= MAX_BYTES and (_is_status(path) or _is_status_d(path))
 
-    def read(self, path: str, content: bytes) -> PackageDatabase | None:
+    def read(self, path: str, content: bytes) -> Facts:
         system = _is_status(path)
-        database = complete(path, self.type, _records(content), system=system)
+        (database,) = facts = complete(path, self.type, _records(content), system=system)
         if system and not database.packages and content.strip() and not _PACKAGE.search(content):
             raise DamagedDatabaseError(f"{path}: {len(content)} bytes without one package")
         if not system and not database.packages and content.strip() and not _PACKAGE.search(content):
             raise DamagedDatabaseError(f"{path}: {len(content)} bytes that are no package")
-        return database if system or database.packages else None
+        return facts if system or database.packages else ()
 
 
 def _is_status(path: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.inspection.catalogers.protocol import DamagedDatabaseError
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import bounded
 from watcher.model.inventory import PackageDatabase, PackageRecord
@@ -50,13 +50,13 @@ class NpmCataloger:
 
     type = "npm"
     version = 2
-    names = frozenset({b"package.json"})
-    directories: frozenset[bytes] = frozenset()
+    places: tuple[str, ...] = ()
+    selection = Selection(names=frozenset({b"package.json"}))
 
     def wants(self, path: str, size: int) -> bool:
         return size <= MAX_BYTES and path.rpartition("/")[2] == "package.json"
 
-    def read(self, path: str, content: bytes) -> PackageDatabase | None:
+    def read(self, path: str, content: bytes) -> Facts:
         body = _body(content)
         directory = path.rpartition("/")[0]
         found = _FOUND.search(directory)
@@ -67,7 +67,7 @@ class NpmCataloger:
         if not full_name or not version:
             if installed:
                 raise DamagedDatabaseError(f"{path}: no name and version of a package")
-            return None
+            return ()
         scope, _, name = full_name.rpartition("/")
         record = PackageRecord(
             type=self.type,
@@ -79,7 +79,7 @@ class NpmCataloger:
             maintainer=_person(body.author),
             purl=package_url(self.type, name, version, namespace=scope),
         )
-        return PackageDatabase(path=path, type=self.type, packages=(record,))
+        return (PackageDatabase(path=path, type=self.type, packages=(record,)),)
 
 
 def is_found(directory: str) -> bool:

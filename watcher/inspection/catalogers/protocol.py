@@ -1,10 +1,20 @@
-"""What a cataloger is: one ecosystem's package database as a pure function of its path and bytes."""
+"""What a cataloger is: one ecosystem's package databases as a pure function of their paths and bytes."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Protocol, TypeGuard, cast
 
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import PackageDatabase
+
+# As many bytes of a file as a selection by its head looks at.
+HEAD_BYTES = 2
+
+# As many of a name as tell most of those without a wanted suffix.
+ENDING_BYTES = 3
+
+Facts = tuple[PackageDatabase, ...]
+"""What one file says: mostly one database, none when it turns out to be no package database."""
 
 
 class DamagedDatabaseError(PermanentError):
@@ -20,25 +30,56 @@ class DatabaseTooLargeError(PermanentError):
 
 
 class PartlyReadError(PermanentError):
-    """Not all of a package database could be read: what could is in `database`."""
+    """Not all of a package database could be read: what could is in `facts`."""
 
     reason = "partly-read-database"
 
-    def __init__(self, message: str, database: PackageDatabase) -> None:
+    def __init__(self, message: str, facts: Facts) -> None:
         super().__init__(message)
-        self.database = database
+        self.facts = facts
 
 
-class Cataloger(Protocol):
-    """Reads one kind of package database.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which regular files a cataloger is asked about, by what a walk over a hundred thousand of them can look up.
 
-    A caller that walks an archive looks at the basename first, and only then asks: `wants` is called for a regular file whose
-    basename is in `names`, or whose parent directory's basename is in `directories`, and for no other.
+    `names` are basenames, `directories` basenames of directories in which a file of any name may be wanted, `suffixes` what
+    basenames have from their last dot on, as it is written, at least ENDING_BYTES. `heads` are the first HEAD_BYTES bytes of files
+    that may be anywhere.
     """
+
+    names: frozenset[bytes] = frozenset()
+    directories: frozenset[bytes] = frozenset()
+    suffixes: frozenset[bytes] = frozenset()
+    heads: frozenset[bytes] = frozenset()
+
+    @property
+    def endings(self) -> frozenset[bytes]:
+        """How a name ends that may have one of the suffixes; quicker to look up than those."""
+        return frozenset(each[-ENDING_BYTES:] for each in self.suffixes)
+
+    def takes(self, name: bytes, parent: bytes, head: bytes = b"") -> bool:
+        """Whether a file called `name`, in a directory called `parent`, that begins with `head` is one to be asked about."""
+        return name in self.names or parent in self.directories or suffix(name) in self.suffixes or head in self.heads
+
+    @classmethod
+    def joined(cls, selections: "Iterable[Selection]") -> "Selection":
+        """Takes what any of these takes."""
+        each = tuple(selections)
+        return cls(**{one.name: frozenset().union(*(getattr(other, one.name) for other in each)) for one in fields(cls)})
+
+
+def suffix(name: bytes) -> bytes:
+    """The last dot and what follows it; of a name without one something that is no suffix."""
+    return name[name.rfind(b".") :]
+
+
+class Selecting(Protocol):
+    """What both kinds of catalogers say of the files they want."""
 
     @property
     def type(self) -> str:
-        """The purl type of what it finds."""
+        """Its name: the purl type of what it finds, or what its files have in common where that is of several types."""
         ...
 
     @property
@@ -47,24 +88,28 @@ class Cataloger(Protocol):
         ...
 
     @property
-    def names(self) -> frozenset[bytes]:
-        """Basenames of files it may want."""
+    def places(self) -> tuple[str, ...]:
+        """Where the tools of a distribution have the database of all that is installed; none where each place is as good."""
         ...
 
     @property
-    def directories(self) -> frozenset[bytes]:
-        """Basenames of directories in which a file of any name may be wanted."""
+    def selection(self) -> Selection:
+        """The files that `wants` is asked about."""
         ...
 
     def wants(self, path: str, size: int) -> bool:
-        """Whether the whole content of this file must be kept for `read`. `path` has no leading slash, `size` is in bytes.
+        """Whether the content of this file must be read. `path` has no leading slash, `size` is in bytes.
 
         A path that is wanted at size 0 and not at its own is a database beyond the cataloger's budget, which the caller records.
         """
         ...
 
-    def read(self, path: str, content: bytes) -> PackageDatabase | None:
-        """The packages that the file says are installed, None when it turns out to be no package database.
+
+class Cataloger(Selecting, Protocol):
+    """Reads one kind of package database, each at once."""
+
+    def read(self, path: str, content: bytes) -> Facts:
+        """What the file says is installed; nothing when it turns out to be no package database.
 
         Pure, and linear in the size of `content`; the texts of a record are cut at lengths that no real package reaches.
 
@@ -76,6 +121,55 @@ class Cataloger(Protocol):
         ...
 
 
-def asked(catalogers: Iterable[Cataloger], name: bytes, parent: bytes) -> list[Cataloger]:
-    """Those whose `wants` is to be asked about a file called `name` in a directory called `parent`."""
-    return [each for each in catalogers if name in each.names or parent in each.directories]
+class Reading(Protocol):
+    """One file as it comes by."""
+
+    def feed(self, piece: bytes) -> None:
+        """The next bytes, as many as there happen to be. Raises as `Cataloger.read`; then nothing more is fed, or asked for."""
+        ...
+
+    def facts(self) -> Facts:
+        """As `Cataloger.read`, once all bytes were fed."""
+        ...
+
+
+class StreamCataloger(Selecting, Protocol):
+    """Reads files that are too large to be held, piece by piece."""
+
+    def begin(self, path: str, size: int) -> Reading:
+        """A reading of this file, of whose `size` bytes no more is kept than the cataloger says it needs."""
+        ...
+
+
+AnyCataloger = Cataloger | StreamCataloger
+
+
+@dataclass(slots=True)
+class Held:
+    """A cataloger that reads at once as one that reads by pieces: the content is held, once."""
+
+    cataloger: Cataloger
+    path: str
+    _content: bytearray = field(default_factory=bytearray)
+
+    def feed(self, piece: bytes) -> None:
+        self._content += piece
+
+    def facts(self) -> Facts:
+        return self.cataloger.read(self.path, bytes(self._content))
+
+
+def is_stream(cataloger: AnyCataloger) -> TypeGuard[StreamCataloger]:
+    return hasattr(cataloger, "begin")
+
+
+def begin(cataloger: AnyCataloger, path: str, size: int) -> Reading:
+    """A reading of the file, whichever kind the cataloger is of."""
+    return cataloger.begin(path, size) if is_stream(cataloger) else Held(cast("Cataloger", cataloger), path)
+
+
+def asked(catalogers: Iterable[AnyCataloger], path: str, head: bytes = b"") -> Iterator[AnyCataloger]:
+    """Those whose `wants` is to be asked about this file."""
+    directory, _, name = path.rpartition("/")
+    called, parent = name.encode(), directory.rpartition("/")[2].encode()
+    return (each for each in catalogers if each.selection.takes(called, parent, head))

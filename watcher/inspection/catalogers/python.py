@@ -5,7 +5,7 @@ Spec: PyPA core metadata 2.4, "Recording installed projects" (dist-info), setupt
 
 import re
 
-from watcher.inspection.catalogers.protocol import DamagedDatabaseError
+from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import bounded
 from watcher.model.inventory import PackageDatabase, PackageRecord
@@ -38,8 +38,8 @@ class PythonCataloger:
 
     type = "pypi"
     version = 3
-    names = frozenset({b"METADATA", b"PKG-INFO"})
-    directories = frozenset({b"site-packages", b"dist-packages"})
+    places: tuple[str, ...] = ()
+    selection = Selection(names=frozenset({b"METADATA", b"PKG-INFO"}), directories=frozenset({b"site-packages", b"dist-packages"}))
 
     def wants(self, path: str, size: int) -> bool:
         if size > MAX_BYTES:
@@ -52,12 +52,12 @@ class PythonCataloger:
             return directory.endswith("egg-info")
         return name.lower().endswith(".egg-info")
 
-    def read(self, path: str, content: bytes) -> PackageDatabase | None:
+    def read(self, path: str, content: bytes) -> Facts:
         fields, classifiers = _fields(content)
         name, version = bounded(fields.get(b"name", b"")), bounded(fields.get(b"version", b""))
         written = _WRITTEN.search(path)
         if not name and not version and not written and not path.endswith(("METADATA", "PKG-INFO")):
-            return None  # a file that happens to be called so
+            return ()  # a file that happens to be called so
         if (not name or not version) and written:
             name, version = name or written[1], version or written[2]
         if not name or not version:
@@ -73,7 +73,7 @@ class PythonCataloger:
             maintainer=_first(fields, b"maintainer", b"maintainer-email", b"author", b"author-email"),
             purl=package_url(self.type, normalised, version),
         )
-        return PackageDatabase(path=path, type=self.type, packages=(record,))
+        return (PackageDatabase(path=path, type=self.type, packages=(record,)),)
 
 
 def _fields(content: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:

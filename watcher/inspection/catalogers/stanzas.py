@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, PartlyReadError
+from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, Facts, PartlyReadError
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # Longer than any real name, version, licence expression or maintainer; a record must not carry a text of megabytes.
@@ -49,8 +49,8 @@ class Stanza:
             yield Unread(f"more than one name, version or status of {called}")
 
 
-def complete(path: str, kind: str, records: Iterable[PackageRecord | Unread], *, system: bool) -> PackageDatabase:
-    """A database of these records.
+def complete(path: str, kind: str, records: Iterable[PackageRecord | Unread], *, system: bool) -> Facts:
+    """One database of these records.
 
     Raises:
         DatabaseTooLargeError: more than MAX_PACKAGES of them.
@@ -65,8 +65,8 @@ def complete(path: str, kind: str, records: Iterable[PackageRecord | Unread], *,
             unread.append(record)
         if len(packages) + len(unread) > MAX_PACKAGES:
             raise DatabaseTooLargeError(f"{path}: more than {MAX_PACKAGES} packages")
-    database = PackageDatabase(path=path, type=kind, packages=tuple(packages), system=system)
+    facts = (PackageDatabase(path=path, type=kind, packages=tuple(packages), system=system),)
     if unread:
         more = f" (and {len(unread) - 1} more like it)" if len(unread) > 1 else ""
-        raise PartlyReadError(f"{path}: {unread[0].what}{more}", database)
-    return database
+        raise PartlyReadError(f"{path}: {unread[0].what}{more}", facts)
+    return facts

@@ -3,36 +3,31 @@
 Nothing grows with the layer: entries are sent off in chunks, and the content of a file is joined only where a cataloger asked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import hyperscan
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.protocol import Cataloger, PartlyReadError, asked
-from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.catalogers.protocol import ENDING_BYTES, AnyCataloger, Selection
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, is_compressed, plain_pieces
+from watcher.inspection.confined.file_contents import FileContents
 from watcher.inspection.confined.found_values import FoundValues
-from watcher.inspection.confined.parts import KINDS, ROWS, Row, database_parts, row_parts, text_parts
+from watcher.inspection.confined.parts import KINDS, ROWS, Row, row_parts
 from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, SecretStream
-from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, DamagedTarError, Member, TarReader
+from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
+from watcher.inspection.confined.tar_pieces import DamagedTarError
 from watcher.inspection.confined.tar_sparse import Sparse
 from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
-from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Alias, Done, Forgotten, Limits, Message, Removals, Secrets
+from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Done, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
-from watcher.model.errors import PermanentError
 
 # OCI image-spec v1.1 "Whiteouts". What else begins with `.wh..wh.` is of AUFS itself.
 _WHITEOUT, _OPAQUE, _AUFS = b".wh.", b".wh..wh..opq", b".wh..wh."
 # Of no name, of the directory itself and of the one above.
 _NOTHING = frozenset({b".wh.", b".wh..", b".wh..."})
-
-_TEXTS = frozenset(path.encode() for path in TEXTS)
-_TEXT_NAMES = frozenset(path.rpartition(b"/")[2] for path in _TEXTS)
-_NAMES = _TEXT_NAMES.union(*(cataloger.names for cataloger in CATALOGERS.values()))
-_DIRECTORIES: frozenset[bytes] = frozenset().union(*(cataloger.directories for cataloger in CATALOGERS.values()))
 
 # Of 4 KiB each, written as `\xNN` at worst, they fill half a message.
 _REMOVALS = 32
@@ -60,9 +55,9 @@ class LayerReader:
     search: Search
     emit: Emit
     problems: ProblemList = field(default_factory=ProblemList)
+    catalogers: Collection[AnyCataloger] = tuple(CATALOGERS.values())
     _plain: int = 0
     _rows: list[Row] = field(default_factory=list)
-    _sent: set[str] = field(default_factory=set)
     _listed: int = 0
     # Each with the number of rows before it.
     _whiteouts: list[tuple[str, int]] = field(default_factory=list)
@@ -75,13 +70,14 @@ class LayerReader:
         """
         values = FoundValues(self.search.rules)
         secrets = SecretStream(judge=values.in_file, outside=values.outside, database=self.search.database, decode=text)
+        contents = FileContents(emit=self.emit, problems=self.problems, catalogers=self.catalogers)
         self._ambiguous(source.peek(BLOCK))
         unpacked = _Unpacked(plain_pieces(source))
         pieces = secrets.pieces(self._counted(iter(unpacked)))
         tar = TarReader(pieces, self.problems)
         try:
             try:
-                self._walk(tar, secrets)
+                self._walk(tar, secrets, contents)
                 behind = tar.offset
             except DamagedTarError as error:
                 self._damaged(error, unpacked)
@@ -122,17 +118,19 @@ class LayerReader:
                 raise _TooLargeError(f"the unpacked layer has more than {self.limits.plain_bytes} bytes")
             yield piece
 
-    def _walk(self, tar: TarReader, secrets: SecretStream) -> None:
+    def _walk(self, tar: TarReader, secrets: SecretStream, contents: FileContents) -> None:
         # The loop of the whole room: everything in it is paid a hundred thousand times an image.
         limit = self.limits.files
         files, rows = secrets.files, self._rows
         members = 0
         last_directory, any_name = b"", False
-        wanted: list[Cataloger] = []
+        selection = contents.selection
+        names, directories, endings, heads = selection.names, selection.directories, selection.endings, selection.heads
+        known = contents.known
         for member in tar.members():
-            path, kind, owner, size, link, begins, written, content = member
+            path, kind, owner, size, link, begins, written, content, head = member
             if content is not None and isinstance(content, bytes):
-                self._collected(text(path or b""), content, wanted)
+                contents.read(content)
                 continue
             members += 1
             if members > limit:
@@ -146,45 +144,46 @@ class LayerReader:
                 # No runtime makes a file of it, but all of them take a whiteout for one whatever its type.
                 files.append((begins, begins + (size if content is None else content.stored), b""))
                 if not path or not (name := path[path.rfind(b"/") + 1 :]).startswith(_WHITEOUT):
-                    self._odd(member)
+                    self._odd(member, selection)
                     continue
             else:
                 size = 0
                 if not path or len(link) > MAX_PATH:
-                    self._odd(member)
+                    self._odd(member, selection)
                     continue
                 if kind == HARD_LINK:
                     # Its target is a path of the archive; a symbolic link's is for the file system to follow.
                     link = clean_path(link) or link
             if not path:
-                self._odd(member)
+                self._odd(member, selection)
                 continue
             slash = path.rfind(b"/")
             name = path[slash + 1 :]
             if name[0] == 46 and name.startswith(_WHITEOUT):
                 self._removal(path[: slash + 1], name)
                 continue
-            if self._sent and (shown := text(path)) in self._sent:
-                self._sent.discard(shown)
-                self.emit(Forgotten(path=shown))
+            if path in known:
+                contents.replaced(path)
             rows.append((path, kind, owner, size, link))
             if len(rows) >= ROWS:
                 self._send_rows()
             directory = path[:slash] if slash > 0 else b""
             if directory != last_directory:
-                last_directory, any_name = directory, directory[directory.rfind(b"/") + 1 :] in _DIRECTORIES
-            if (any_name or name in _NAMES) and kind in (REGULAR, HARD_LINK):
-                wanted = self._wanted(path, name, directory, kind, size, link)
-                tar.keep = bool(wanted) or (kind == REGULAR and path in _TEXTS and size <= MAX_TEXT_BYTES)
+                last_directory, any_name = directory, directory[directory.rfind(b"/") + 1 :] in directories
+            if kind == REGULAR:
+                if any_name or name in names or name[-ENDING_BYTES:] in endings or head in heads:
+                    tar.keep, tar.feed = contents.wanted(path, size, head, is_sparse=content is not None)
+            elif kind == HARD_LINK:
+                contents.linked(path, link)
 
-    def _odd(self, member: Member) -> None:
+    def _odd(self, member: Member, selection: Selection) -> None:
         """An entry that is not listed: the root itself, or one that nothing can be made of."""
-        path, kind, _, _, link, _, written, _ = member
+        path, kind, _, _, link, _, written, _, head = member
         if path is None:
             self.problems.add("unsafe-path", f"an entry leads outside of the image: {text(written[:200])!r}", FILES)
             # One runtime refuses it, the next takes it for one of the root, where it may be what catalogers read, or hide that.
             *_, parent, name = b"", *written.rstrip(b"/").split(b"/")
-            if kind not in (REGULAR, DIRECTORY) or name.startswith(_WHITEOUT) or name in _NAMES or parent in _DIRECTORIES:
+            if kind not in (REGULAR, DIRECTORY) or name.startswith(_WHITEOUT) or selection.takes(name, parent, head):
                 detail = f"to some runtimes {text(written[:200])!r} is in the image, where it was not read"
                 self.problems.add("unsafe-path-unread", detail, (*PACKAGES, *USERS_AND_DISTRO))
         elif kind not in KINDS:
@@ -206,43 +205,6 @@ class LayerReader:
             for part in row_parts(self._rows):
                 self.emit(part)
             self._rows.clear()
-
-    def _wanted(self, path: bytes, name: bytes, directory: bytes, kind: int, size: int, link: bytes) -> list[Cataloger]:
-        """The catalogers that need this file's content; what is too large for all of them, and hard links, are dealt with."""
-        shown = text(path)
-        parent = directory[directory.rfind(b"/") + 1 :]
-        possible = asked(CATALOGERS.values(), name, parent)
-        if kind == HARD_LINK:
-            if path in _TEXTS or any(each.wants(shown, 0) for each in possible):
-                self._sent.add(shown)
-                self.emit(Alias(path=shown, target=text(link)))
-            return []
-        wanted = [each for each in possible if each.wants(shown, size)]
-        for each in possible:
-            if each not in wanted and each.wants(shown, 0):
-                self.problems.add("database-too-large", f"{shown[:200]} has {size} bytes and was not read", PACKAGES)
-        if path in _TEXTS and size > MAX_TEXT_BYTES:
-            self.problems.add("text-too-large", f"{shown} has {size} bytes and was not read", USERS_AND_DISTRO)
-        return wanted
-
-    def _collected(self, path: str, content: bytes, catalogers: list[Cataloger]) -> None:
-        for cataloger in catalogers:
-            try:
-                database = cataloger.read(path, content)
-            except PartlyReadError as error:
-                self.problems.add(error.reason, str(error)[:500], PACKAGES)
-                database = error.database
-            except PermanentError as error:
-                self.problems.add(error.reason, str(error)[:500], PACKAGES)
-                continue
-            if database is not None:
-                self._sent.add(path)
-                for part in database_parts(database):
-                    self.emit(part)
-        if path in TEXTS:
-            self._sent.add(path)
-            for text_part in text_parts(path, content):
-                self.emit(text_part)
 
     def _removal(self, parent: bytes, name: bytes) -> None:
         behind = self._listed + len(self._rows)

@@ -6,11 +6,12 @@ reads in a way of its own (which name counts, which size, where the next header 
 Spec: reader.go of Go's archive/tar; POSIX.1-2017 pax; GNU tar "Basic Tar Format".
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from isal.isal_zlib import adler32
 
+from watcher.inspection.catalogers.protocol import HEAD_BYTES
 from watcher.inspection.confined.overlay_marks import is_null_device, steering_attribute
 from watcher.inspection.confined.tar_fields import (
     BLOCK,
@@ -26,6 +27,7 @@ from watcher.inspection.confined.tar_fields import (
     signed_number,
     text,
 )
+from watcher.inspection.confined.tar_pieces import DamagedTarError, TarPieces
 from watcher.inspection.confined.tar_sparse import SPARSE, Sparse, SparseMapError, is_sparse, of_header, of_records
 from watcher.inspection.problems import ALL, FILES, MERGED, ProblemList
 
@@ -59,42 +61,28 @@ _GLOBAL_NAMES = (b"pax_global_header", b"@PaxHeader", b"GlobalHead.")
 Owner = tuple[int, int, int]
 """mode (0o7777), uid, gid"""
 
-Member = tuple[bytes | None, int, Owner, int, bytes, int, bytes, bytes | Sparse | None]
+Member = tuple[bytes | None, int, Owner, int, bytes, int, bytes, bytes | Sparse | None, bytes]
 """path (clean; None: it leads outside), type, owner, size once unpacked, link target, offset of the content in the tar, name as
-written, and its content where it was asked for; before that, of a sparse file, what is stored of it. A plain tuple: this is made a
-hundred thousand times an image."""
+written, its content where it was asked for (before that, of a sparse file, what is stored of it), and the first HEAD_BYTES of what
+is stored. A plain tuple: this is made a hundred thousand times an image."""
 
 
-class DamagedTarError(Exception):
-    """From `offset` on it is no tar; what was yielded before stands."""
-
-    def __init__(self, offset: int, what: str) -> None:
-        super().__init__(f"{what} at byte {offset} of the unpacked layer")
-        self.offset = offset
-
-
-class TarReader:
+class TarReader(TarPieces):
     """The members of one tar, whose bytes come in `pieces` of any size.
 
-    Set `keep` while a member is at hand to get it once more with its whole content, before the next one. What runtimes may take in
+    Set `keep` while a member is at hand to get it once more with its whole content, before the next one. Set `feed` as well, for
+    one that is not sparse, to be called with its content piece by piece; in the member it is then empty. What runtimes may take in
     another way than it is given here becomes one of `problems`.
     """
 
     def __init__(self, pieces: Iterator[bytes], problems: ProblemList | None = None) -> None:
         self.keep = False
+        self.feed: Callable[[bytes], None] | None = None
         self.problems = ProblemList() if problems is None else problems
-        self._pieces = pieces
-        self._data = b""
-        self._at = 0
-        self._start = 0
+        super().__init__(pieces)
         self._owners: dict[bytes, Owner] = {}
         self._times: set[bytes] = set()
         self._sums: dict[bytes, int] = {}
-
-    @property
-    def offset(self) -> int:
-        """How far the tar has been read."""
-        return self._start + self._at
 
     def members(self) -> Iterator[Member]:
         """Every member in order, until two zero blocks or the end. What comes after the zero blocks is left unread.
@@ -228,18 +216,29 @@ class TarReader:
                 path = path[:-1]
             if not path or path[0] < 48 or path[-1] == 47 or b"/." in path or b"//" in path or is_long:
                 path = clean_path(written)
-            member = (path, kind, owner, size, target, self._start + at, written, sparse)
+            if stored:
+                stop = at + HEAD_BYTES
+                if stop > end:
+                    self._at = at
+                    self._join(HEAD_BYTES)
+                    data, at, end = self._data, self._at, len(self._data)
+                    stop = at + HEAD_BYTES
+                head = data[at:stop]
+            else:
+                head = b""
+            member = (path, kind, owner, size, target, self._start + at, written, sparse, head)
             self._at = at
             yield member
             if self.keep:
                 self.keep = False
                 if sparse is not None and not sparse.is_whole:
                     raise DamagedTarError(self.offset, "a sparse file whose map is not that of its content")
-                content = self._take(stored)
+                content = self._take(stored) if self.feed is None else self._fed(stored, self.feed)
                 data, at, end = self._data, self._at, len(self._data)
-                if len(content) < stored:
+                if self.feed is None and len(content) < stored:
                     raise DamagedTarError(self.offset, "the archive ends within a file")
-                yield (*member[:7], content if sparse is None else sparse.expanded(content))
+                self.feed = None
+                yield (*member[:7], content if sparse is None else sparse.expanded(content), member[8])
                 at += -stored % BLOCK
             else:
                 at += (stored + 511) & -512
@@ -247,40 +246,6 @@ class TarReader:
                 self._at = at
                 self._skip()
                 data, at, end = self._data, self._at, len(self._data)
-
-    def _take(self, count: int) -> bytes:
-        """The next `count` bytes, fewer only at the end."""
-        parts: list[bytes] = []
-        missing = count
-        while True:
-            part = self._data[self._at : self._at + missing]
-            self._at += len(part)
-            missing -= len(part)
-            parts.append(part)
-            if not missing or not self._next():
-                return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _skip(self) -> None:
-        """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs.
-
-        Raises:
-            DamagedTarError: there is none. Go forgives it where only padding is missing; what is cut there is cut all the same.
-        """
-        while self._at > len(self._data):
-            beyond = self._at - len(self._data)
-            self._at = len(self._data)
-            if not self._next():
-                raise DamagedTarError(self.offset, "the archive ends within a file")
-            self._at = beyond
-
-    def _next(self) -> bool:
-        """Go on to the next piece, the one at hand having been read."""
-        piece = next(self._pieces, None)
-        if piece is None:
-            return False
-        self._start += len(self._data)
-        self._data, self._at = piece, 0
-        return True
 
     def _expect_end(self) -> None:
         """After one block of zeros: another, or nothing."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
@@ -22,15 +23,11 @@ from watcher.model.inventory import (
     SecretHit,
 )
 
-# Where a distribution's own database lies, by the type of its packages. Another one of that type is of some other root that
-# happens to be in the image, such as a chroot or a backup.
-SYSTEM_DATABASES = {
-    "deb": ("var/lib/dpkg/status",),
-    "apk": ("lib/apk/db/installed", "usr/lib/apk/db/installed"),
-}
-
 # What stands for the path of a secret that has none: it lies behind the end of the archive, or in an entry that is no file.
 NO_FILE = "bytes that belong to no file"
+
+Key = tuple[str, str]
+"""The path of a database and its type: several catalogers may read one file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +35,14 @@ class MergedImage:
     """`texts` are those of catalogers.texts.TEXTS, by those paths, whichever file they lead to.
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
-    record with the layer that brought it, by path. `unread_databases` says what each is that is not read. `disputed` and
+    record with the layer that brought it, by path and type. `unread_databases` says what each is that is not read. `disputed` and
     `disputed_modes` are as of `Tree`.
     """
 
     files: FileTable
     texts: dict[str, bytes]
     unread_texts: tuple[str, ...]
-    databases: dict[str, dict[PackageRecord, int]]
+    databases: dict[Key, dict[PackageRecord, int]]
     foreign_databases: tuple[str, ...]
     unread_databases: dict[str, str]
     secrets: tuple[Secret, ...]
@@ -60,7 +57,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
     for index, facts in enumerate(layers):
         digests.append(facts.digest)
         below = tree.layer_of
-        owners = {path: below(path) for path in contents.databases}
+        owners = {path: below(path) for path, _ in contents.databases}
         linked = _linked_below(facts.files, tree) if contents.secrets else {}
         contents.add(facts, index, tree.apply(facts, index), owners, linked)
     texts, unread = _final_texts(tree, contents)
@@ -72,7 +69,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         unread_texts=unread,
         databases=databases,
         foreign_databases=foreign,
-        unread_databases=_unread_databases(tree, files, {*databases, *foreign}),
+        unread_databases=_unread_databases(tree, files, {*(path for path, _ in databases), *foreign}),
         secrets=tuple(
             Secret(
                 hit=hit if hit.path else replace(hit, path=NO_FILE),
@@ -99,10 +96,16 @@ def merged_files(layers: Iterable[LayerFacts]) -> FileTable:
 def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
     """Every installed package, by database and in its order; the lowest `base_layers` layers are the base image's."""
     return tuple(
-        Package(record=with_distro(record, distro), path=path, layer=layer, from_base=layer < base_layers)
-        for path, records in sorted(merged.databases.items())
+        _package(record, path, layer, distro, from_base=layer < base_layers)
+        for (path, _), records in sorted(merged.databases.items())
         for record, layer in records.items()
     )
+
+
+def _package(record: PackageRecord, path: str, layer: int, distro: Distro, *, from_base: bool) -> Package:
+    if record.place:
+        record, path = replace(record, place=""), f"{path}!/{record.place}"
+    return Package(record=with_distro(record, distro), path=path, layer=layer, from_base=from_base)
 
 
 @dataclass(slots=True)
@@ -122,7 +125,7 @@ _Name = tuple[str, int]
 class _Contents:
     """What layers say of the content of files, by where those really are. Whether they are still there the tree says."""
 
-    databases: dict[str, _Owned] = field(default_factory=dict)
+    databases: dict[Key, _Owned] = field(default_factory=dict)
     texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     # With every name of the file, which hard links in any layer may add to, and the layer it was found in.
     secrets: list[tuple[SecretHit, list[_Name], int]] = field(default_factory=list)
@@ -140,11 +143,12 @@ class _Contents:
         """
         for database in facts.databases:
             path = moved.get(database.path, database.path)
-            below = self.databases.get(path)
+            key = path, database.type
+            below = self.databases.get(key)
             before = below.records if below is not None and owners.get(path) == below.layer else {}
             # A record that a layer writes again unchanged stays with the layer that brought it.
             records = {record: before.get(record, layer) for record in database.packages}
-            self.databases[path] = _Owned(database=database, layer=layer, records=records)
+            self.databases[key] = _Owned(database=database, layer=layer, records=records)
         for path, content in facts.texts.items():
             self.texts[moved.get(path, path)] = (layer, content)
         if facts.secrets or linked:
@@ -181,31 +185,34 @@ def _final_texts(tree: Tree, contents: _Contents) -> tuple[dict[str, bytes], tup
     return texts, tuple(unread)
 
 
-def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[str, dict[PackageRecord, int]], tuple[str, ...]]:
+def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[Key, dict[PackageRecord, int]], tuple[str, ...]]:
     """Those whose file is still the one that was read; of a distribution's only the one that its tools would use, of Node's those
     that it would.
     """
     follow = tree.links.follow
-    proper = {kind: {follow(path) for path in paths}.union(paths) for kind, paths in SYSTEM_DATABASES.items()}
-    databases: dict[str, dict[PackageRecord, int]] = {}
+    proper = {each.type: {follow(path) for path in each.places}.union(each.places) for each in CATALOGERS.values() if each.places}
+    databases: dict[Key, dict[PackageRecord, int]] = {}
     foreign: list[str] = []
-    there = {path: owned for path, owned in contents.databases.items() if tree.layer_of(path) == owned.layer}
-    modules = [path for path, owned in there.items() if owned.database.type == "npm"]
+    there = {key: owned for key, owned in contents.databases.items() if tree.layer_of(key[0]) == owned.layer}
+    modules = [path for path, kind in there if kind == "npm"]
     found = packages_among(modules, tree.links, lambda path: tree.layer_of(path) is not None)
-    for path, owned in there.items():
-        if owned.database.type == "npm" and path not in found:
+    for (path, kind), owned in there.items():
+        original = there.get((owned.database.original, kind))
+        if original is not None and original.database.packages == owned.database.packages:
             continue
-        if owned.database.system and path not in proper.get(owned.database.type, {path}):
+        if kind == "npm" and path not in found:
+            continue
+        if owned.database.system and path not in proper.get(kind, {path}):
             foreign.append(path)
         else:
-            databases[path] = owned.records
+            databases[path, kind] = owned.records
     return databases, tuple(sorted(foreign))
 
 
 def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:
     """Databases of kinds that nobody reads, and those that a link leads away from where they would be."""
     unread = {path: f"a package database of {tool}, which is not read" for path, tool in unread_databases(files.path, tree.links)}
-    places = [(path, (path,)) for paths in SYSTEM_DATABASES.values() for path in paths]
+    places = [(path, (path,)) for each in CATALOGERS.values() for path in each.places]
     for path, names in (*places, *leading_links(tree.links)):
         for real in filter(None, map(tree.links.follow, names)):
             if real not in read and tree.layer_of(real) is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.hard_links import last_of_each
 from watcher.inspection.hiding import Hiding, hidden_layer
@@ -62,7 +63,8 @@ class Collector:
     _whiteouts: list[str] = field(default_factory=list)
     _opaque: list[str] = field(default_factory=list)
     _own_removals: OwnRemovals = field(default_factory=OwnRemovals)
-    _databases: dict[str, PackageDatabase] = field(default_factory=dict)
+    # By path and type.
+    _databases: dict[str, dict[str, PackageDatabase]] = field(default_factory=dict)
     _partial: list[PackageRecord] = field(default_factory=list)
     _packages: int = 0
     _texts: dict[str, bytes] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class Collector:
             files=last_of_each(self._files),
             whiteouts=tuple(dict.fromkeys(self._whiteouts)),
             opaque=tuple(dict.fromkeys(self._opaque)),
-            databases=tuple(self._databases.values()),
+            databases=tuple(each for held in self._databases.values() for each in held.values()),
             texts=self._texts,
             secrets=tuple(dict.fromkeys((*self._secrets, *self._named()))),
             problems=(*self._problems, *self._unread_links(), *self._own_removals.problems(self._files)),
@@ -173,17 +175,21 @@ class Collector:
         self._partial += part.packages
         if not part.more:
             database = PackageDatabase(path=part.path, type=part.type, system=part.system, packages=tuple(self._partial))
-            self._databases[part.path] = database
+            self._databases.setdefault(part.path, {})[part.type] = database
             self._partial = []
 
     def _add_alias(self, path: str, target: str) -> None:
         """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""
-        database = self._databases.get(target)
-        if database is not None and CATALOGERS[database.type].wants(path, 0):
-            self._databases[path] = replace(database, path=path)
-        elif path in TEXTS and target in self._texts:
+        by_place = {each.type for each in asked(CATALOGERS.values(), path) if each.wants(path, 0)}
+        for kind, database in self._databases.get(target, {}).copy().items():
+            if kind in by_place:
+                self._databases.setdefault(path, {})[kind] = replace(database, path=path)
+            elif CATALOGERS[kind].selection.heads:
+                copy = replace(database, path=path, original=database.original or target)
+                self._databases.setdefault(path, {})[kind] = copy
+        if path in TEXTS and target in self._texts:
             self._texts[path] = self._texts[target]
-        else:
+        elif path in TEXTS or by_place.difference(self._databases.get(path, ())):
             self._unread[path] = target
         _require(max(len(self._unread), len(self._databases)) <= self.limits.files, "too many links")
 

@@ -1,0 +1,150 @@
+"""Files whose content is needed: which of an archive they are, and what catalogers make of them. Runs in the confined worker."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.protocol import (
+    AnyCataloger,
+    Cataloger,
+    Facts,
+    PartlyReadError,
+    Reading,
+    Selection,
+    asked,
+    begin,
+    is_stream,
+)
+from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.confined.parts import database_parts, text_parts
+from watcher.inspection.confined.tar_fields import text
+from watcher.inspection.problems import PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.workers.messages import Alias, Forgotten, Message
+from watcher.model.errors import PermanentError
+
+_TEXT_NAMES = frozenset(path.encode().rpartition(b"/")[2] for path in TEXTS)
+
+# A sparse file is put together in memory, whoever reads it.
+MAX_SPARSE_BYTES = 64 * 1024 * 1024
+
+Feed = Callable[[bytes], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class FileContents:
+    """The files of one layer, one after another: `wanted`, and `read` once more where that says so, before the next one.
+
+    `selection` are those that may be wanted, by what a walk can look up at once; `known` are the paths of those that something
+    was said of, as the archive has them.
+    """
+
+    emit: Callable[[Message], None]
+    problems: ProblemList
+    catalogers: Collection[AnyCataloger] = tuple(CATALOGERS.values())
+    selection: Selection = field(init=False)
+    known: set[bytes] = field(default_factory=set)
+    _path: bytes = b""
+    _size: int = 0
+    _catalogers: list[AnyCataloger] = field(default_factory=list)
+    _readings: "list[_Guarded]" = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.selection = Selection.joined((Selection(names=_TEXT_NAMES), *(each.selection for each in self.catalogers)))
+
+    def wanted(self, written: bytes, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
+        """Whether the content of a file is needed, and who is to be fed with it if not all at once."""
+        path = text(written)
+        possible = list(asked(self.catalogers, path, head))
+        wanted = [each for each in possible if each.wants(path, size)]
+        if path in TEXTS and size > MAX_TEXT_BYTES:
+            self.problems.add("text-too-large", f"{path} has {size} bytes and was not read", USERS_AND_DISTRO)
+        if is_sparse and size > MAX_SPARSE_BYTES:
+            wanted = []
+        for each in possible:
+            if each not in wanted and each.wants(path, 0):
+                self.problems.add("database-too-large", f"{path[:200]} has {size} bytes and was not read", PACKAGES)
+        self._path, self._size, self._catalogers, self._readings = written, size, wanted, []
+        if any(map(is_stream, wanted)) and not is_sparse:
+            self._readings = [_Guarded(begin(each, path, size), self.problems) for each in wanted]
+            return True, self._feed
+        return bool(wanted) or (path in TEXTS and size <= MAX_TEXT_BYTES), None
+
+    def read(self, content: bytes) -> None:
+        """What the file that was wanted says. `content` is all of it, unless it was fed."""
+        path = text(self._path)
+        if self._readings:
+            self._say([each.facts() for each in self._readings])
+            self._readings = []
+        else:
+            self._say([self._read(each, path, content) for each in self._catalogers])
+        if path in TEXTS:
+            self.known.add(self._path)
+            for text_part in text_parts(path, content):
+                self.emit(text_part)
+
+    def linked(self, written: bytes, target: bytes) -> None:
+        """A hard link to `target`: it says what that does, or it is not known what it says."""
+        path = text(written)
+        if target in self.known or path in TEXTS or any(each.wants(path, 0) for each in asked(self.catalogers, path)):
+            self.known.add(written)
+            self.emit(Alias(path=path, target=text(target)))
+
+    def replaced(self, path: bytes) -> None:
+        """Another entry of the layer has this path, which is known."""
+        self.known.discard(path)
+        self.emit(Forgotten(path=text(path)))
+
+    def _feed(self, piece: bytes) -> None:
+        for each in self._readings:
+            each.feed(piece)
+
+    def _read(self, cataloger: AnyCataloger, path: str, content: bytes) -> Facts:
+        if not is_stream(cataloger):
+            read = cast("Cataloger", cataloger).read
+            return _guarded(lambda: read(path, content), self.problems)
+        reading = _Guarded(cataloger.begin(path, self._size), self.problems)
+        reading.feed(content)
+        return reading.facts()
+
+    def _say(self, found: Iterable[Facts]) -> None:
+        for facts in found:
+            for database in facts:
+                self.known.add(self._path)
+                for part in database_parts(database):
+                    self.emit(part)
+
+
+@dataclass(slots=True)
+class _Guarded:
+    """A reading whose errors are problems of the layer."""
+
+    reading: Reading
+    problems: ProblemList
+    _failed: bool = False
+
+    def feed(self, piece: bytes) -> None:
+        if not self._failed:
+            try:
+                self.reading.feed(piece)
+            except PermanentError as error:
+                self._failed = True
+                _tell(self.problems, error)
+
+    def facts(self) -> Facts:
+        return () if self._failed else _guarded(self.reading.facts, self.problems)
+
+
+def _guarded(read: Callable[[], Facts], problems: ProblemList) -> Facts:
+    try:
+        return read()
+    except PartlyReadError as error:
+        _tell(problems, error)
+        return error.facts
+    except PermanentError as error:
+        _tell(problems, error)
+        return ()
+
+
+def _tell(problems: ProblemList, error: PermanentError) -> None:
+    problems.add(error.reason, str(error)[:500], PACKAGES)
