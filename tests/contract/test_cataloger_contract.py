@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.doubles.cataloging import facts_of
+from tests.doubles.rpm_databases import header, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import ENDING_BYTES, HEAD_BYTES, AnyCataloger, asked
 
@@ -37,6 +38,11 @@ EXAMPLES: Mapping[str, Example] = {
         path="app/node_modules/lodash/package.json",
         content=b'{"name": "lodash", "version": "4.17.21"}',
         packages=frozenset({("lodash", "4.17.21")}),
+    ),
+    "rpm": Example(
+        path="var/lib/rpm/rpmdb.sqlite",
+        content=sqlite_database(header(name="bash", version="5.2", release="1.el9", epoch=1)),
+        packages=frozenset({("bash", "1:5.2-1.el9")}),
     ),
 }
 

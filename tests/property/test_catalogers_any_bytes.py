@@ -1,10 +1,13 @@
 """Any bytes are a package database, nothing, or one of our errors."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles.cataloging import facts_of
+from tests.doubles.rpm_databases import hash_database, header, ndb_database, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
@@ -17,6 +20,7 @@ PLACES = {
     "apk": "lib/apk/db/installed",
     "pypi": "a.dist-info/METADATA",
     "npm": "node_modules/a/package.json",
+    "rpm": "var/lib/rpm/Packages",
 }
 
 words = st.sampled_from(
@@ -95,6 +99,16 @@ def test_any_bytes_are_a_database_or_our_error(cataloger: AnyCataloger, content:
         assert package.purl.startswith(f"pkg:{package.type}/")
         texts = (package.name, package.version, package.architecture, package.source, package.maintainer, *package.licenses)
         assert all(text.isprintable() and len(text) <= 256 for text in texts)
+
+
+@pytest.mark.parametrize("kind", [sqlite_database, ndb_database, hash_database], ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_a_damaged_rpm_database_is_our_error(kind: Callable[..., bytes], data: st.DataObject) -> None:
+    """Whatever bytes of it are others, wherever it ends."""
+    content = bytearray(kind(*(header(name=f"p{each}", version="1", release="1", licence="MIT " * 600) for each in range(3))))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=6)):
+        content[place] = data.draw(st.integers(0, 255))
+    outcome(CATALOGERS["rpm"], bytes(content[: data.draw(st.integers(0, len(content)))]), 0)
 
 
 @given(st.sampled_from(["etc/os-release", "etc/alpine-release", "etc/debian_version"]), content)

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from tests.doubles.image_sources import MemoryBases
+from tests.doubles.rpm_databases import hash_database, header, ndb_database, sqlite_database
 from watcher.inspection.cache import MemoryLayerCache
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
@@ -203,10 +204,21 @@ async def test_an_image_without_layers_is_complete(room: Room) -> None:
 
 
 async def test_a_database_that_cannot_be_read_makes_packages_partial(room: Room) -> None:
-    """An image of rpm packages is not one without packages."""
-    inventory = await room.inspect(build_image([build_layer({"var/lib/rpm/rpmdb.sqlite": b"SQLite"})]))
+    """An image of packages that nobody reads here is not one without packages."""
+    inventory = await room.inspect(build_image([build_layer({"var/db/xbps/pkgdb-0.38.plist": b"<plist/>"})]))
     packages = inventory.sections["packages"]
-    assert (packages.state, packages.skipped) == (SectionState.PARTIAL, ("var/lib/rpm/rpmdb.sqlite",))
+    assert (packages.state, packages.skipped) == (SectionState.PARTIAL, ("var/db/xbps",))
+
+
+@pytest.mark.parametrize("kind", [sqlite_database, ndb_database, hash_database])
+async def test_a_database_of_rpm_is_read_in_the_sandbox(room: Room, kind: Callable[..., bytes]) -> None:
+    """Without a file or a library of its own."""
+    written = kind(
+        header(name="a", version="1", release="2", vendor="x" * 9000), header(name="b", version="1", release="2", epoch=3)
+    )
+    inventory = await room.inspect(build_image([build_layer({"usr/lib/sysimage/rpm/Packages.db": written})]))
+    assert [(each.record.name, each.record.version) for each in inventory.packages] == [("a", "1-2"), ("b", "3:1-2")]
+    assert inventory.sections["packages"].state is SectionState.COMPLETE
 
 
 def children_of(pid: int) -> list[int]:

@@ -217,6 +217,27 @@ def test_one_database_under_two_names_is_one() -> None:
     assert installed(merge([base, upper])) == {"musl": 0, "curl": 1}
 
 
+def test_what_two_databases_of_a_distribution_list_is_listed_once() -> None:
+    """After a move to another kind of database, with the layer of the first; one of them may not say the epoch."""
+    old, new, manifest = "var/lib/rpm/Packages", "usr/lib/sysimage/rpm/rpmdb.sqlite", "var/lib/rpmmanifest/container-manifest-1"
+    lower = layer(old, databases=(database(old, package("a", "1:1-1", "rpm"), package("b", "1-1", "rpm"), kind="rpm"),))
+    upper = layer(
+        new,
+        manifest,
+        databases=(
+            database(new, package("a", "1:1-1", "rpm"), package("c", "1-1", "rpm"), kind="rpm"),
+            database(manifest, package("a", "1-1", "rpm"), package("b", "2-1", "rpm"), kind="rpm"),
+        ),
+    )
+    found = packages_of(merge([lower, upper]), Distro(), 0)
+    assert [(each.record.name, each.record.version, each.path, each.layer) for each in found] == [
+        ("c", "1-1", new, 1),
+        ("a", "1:1-1", old, 0),
+        ("b", "1-1", old, 0),
+        ("b", "2-1", manifest, 1),
+    ]
+
+
 def test_a_package_of_its_own_file_counts_anywhere() -> None:
     """A dist-info or a package.json is where its package is."""
     path = "opt/x/node_modules/y/package.json"

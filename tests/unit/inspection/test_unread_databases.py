@@ -31,10 +31,6 @@ def merged(*rows: str, databases: dict[str, str] | None = None) -> MergedImage:
 @pytest.mark.parametrize(
     ("path", "named", "tool"),
     [
-        ("var/lib/rpm/Packages", "var/lib/rpm/Packages", "rpm"),
-        ("usr/lib/sysimage/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm"),
-        ("usr/share/rpm/Packages.db", "usr/share/rpm/Packages.db", "rpm"),
-        ("var/lib/rpmmanifest/container-manifest-1", "var/lib/rpmmanifest/container-manifest-1", "rpm's"),
         ("var/lib/pacman/local/bash-5.2-1/desc", "var/lib/pacman/local", "pacman"),
         ("var/lib/opkg/status", "var/lib/opkg/status", "opkg"),
         ("usr/lib/opkg/info/busybox.control", "usr/lib/opkg/info", "opkg"),

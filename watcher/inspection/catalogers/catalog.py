@@ -7,10 +7,12 @@ from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
+from watcher.inspection.catalogers.rpm import RpmCataloger
 
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "apk": ApkCataloger(),
     "deb": DpkgCataloger(),
     "npm": NpmCataloger(),
     "pypi": PythonCataloger(),
+    "rpm": RpmCataloger(),
 }

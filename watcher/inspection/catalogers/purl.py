@@ -3,7 +3,9 @@
 Spec: ECMA-427 (purl), types deb, apk, rpm, npm, pypi.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from urllib.parse import quote
 
 from watcher.model.inventory import Distro, PackageRecord
@@ -11,16 +13,28 @@ from watcher.model.inventory import Distro, PackageRecord
 # The name of a package is the distributor's own: `openssl` of Debian is not `openssl` of Alpine.
 DISTRIBUTOR_TYPES = frozenset({"deb", "apk", "rpm"})
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 
 def package_url(
-    package_type: str, name: str, version: str, *, namespace: str = "", architecture: str = "", distribution: str = ""
+    package_type: str,
+    name: str,
+    version: str,
+    *,
+    namespace: str = "",
+    architecture: str = "",
+    distribution: str = "",
+    qualifiers: Mapping[str, str] = _NONE,
 ) -> str:
-    """The canonical purl. `namespace` may hold slashes, which separate its parts; qualifiers are in alphabetical order."""
-    qualifiers = [f"{key}={_encoded(value)}" for key, value in (("arch", architecture), ("distro", distribution)) if value]
+    """The canonical purl. `namespace` may hold slashes, which separate its parts; of `qualifiers` those that are empty are left
+    out, the others are in alphabetical order.
+    """
+    said = sorted({**qualifiers, "arch": architecture, "distro": distribution}.items())
+    written = [f"{key}={_encoded(value)}" for key, value in said if value]
     parts = [*(part for part in namespace.split("/") if part), name]
     return (
         f"pkg:{package_type}/{'/'.join(_encoded(part) for part in parts)}"
-        f"{'@' + _encoded(version) if version else ''}{'?' + '&'.join(qualifiers) if qualifiers else ''}"
+        f"{'@' + _encoded(version) if version else ''}{'?' + '&'.join(written) if written else ''}"
     )
 
 
@@ -32,17 +46,14 @@ def with_distro(record: PackageRecord, distro: Distro) -> PackageRecord:
     """
     if record.type not in DISTRIBUTOR_TYPES or not distro.id:
         return record
-    return replace(
-        record,
-        purl=package_url(
-            record.type,
-            record.name,
-            record.version,
-            namespace=distro.id,
-            architecture=record.architecture,
-            distribution=f"{distro.id}-{distro.version}" if distro.version else distro.id,
-        ),
-    )
+    prefix = f"pkg:{record.type}/"
+    known = record.purl.startswith(prefix)
+    purl = record.purl if known else package_url(record.type, record.name, record.version, architecture=record.architecture)
+    name, _, qualifiers = purl.removeprefix(prefix).partition("?")
+    namespace = "/".join(_encoded(part) for part in distro.id.split("/") if part)
+    release = f"distro={_encoded(f'{distro.id}-{distro.version}' if distro.version else distro.id)}"
+    whole = "&".join(sorted((*filter(None, qualifiers.split("&")), release)))
+    return replace(record, purl=f"{prefix}{namespace}/{name}?{whole}")
 
 
 def _encoded(text: str) -> str:

@@ -7,12 +7,6 @@ from collections.abc import Mapping
 
 # Files, by whose they are. Each may lie behind links, as /var/lib/rpm does.
 FILES: Mapping[str, tuple[str, ...]] = {
-    "rpm": tuple(
-        f"{folder}/{name}"
-        for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
-        for name in ("rpmdb.sqlite", "Packages.db", "Packages")
-    ),
-    "rpm's container manifest": ("var/lib/rpmmanifest/container-manifest-1", "var/lib/rpmmanifest/container-manifest-2"),
     "opkg": tuple(f"{root}/{folder}/status" for root in ("var/lib", "usr/lib", "opt/lib") for folder in ("opkg", "ipkg")),
     "chisel": ("var/lib/chisel/manifest.wall",),
     "nix": ("nix/var/nix/db/db.sqlite",),

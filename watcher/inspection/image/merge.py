@@ -206,7 +206,21 @@ def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[Key, dict[Pa
             foreign.append(path)
         else:
             databases[path, kind] = owned.records
+    for each in CATALOGERS.values():
+        _list_once([databases[key] for path in each.places if (key := (path, each.type)) in databases])
     return databases, tuple(sorted(foreign))
+
+
+def _list_once(databases: Iterable[dict[PackageRecord, int]]) -> None:
+    """What several databases of one distribution list, as after a move from one kind to the next, stays in the first that does."""
+    listed: set[tuple[str, str, str]] = set()
+    for records in databases:
+        # Not all of them say the epoch.
+        called = {record: (record.name, record.version.rpartition(":")[2], record.architecture) for record in records}
+        for record, name in called.items():
+            if name in listed:
+                del records[record]
+        listed.update(called.values())
 
 
 def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:

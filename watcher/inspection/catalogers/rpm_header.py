@@ -1,0 +1,93 @@
+"""The header of one rpm package, as rpm's databases hold it: its name, its version and what else is told of it.
+
+Spec: rpm "RPM v4 header"; lib/header.c for what the database leaves away (no magic), include/rpm/rpmtag.h for the numbers.
+"""
+
+import re
+import struct
+
+from watcher.inspection.catalogers.purl import package_url
+from watcher.inspection.catalogers.stanzas import MAX_TEXT, Unread, bounded
+from watcher.model.inventory import PackageRecord
+
+NAME, VERSION, RELEASE, EPOCH, VENDOR, LICENCE, PACKAGER, ARCHITECTURE, SOURCE, MODULE = TAGS = (
+    *(1000, 1001, 1002, 1003, 1011, 1014, 1015, 1022, 1044),
+    5096,
+)
+_INTEGER, _STRING, _TRANSLATED = 4, 6, 9
+
+# rpm's own limit, HEADER_TAGS_MAX.
+MAX_ENTRIES = 0xFFFF
+
+# What rpm itself lists, and is no package: the keys that packages are verified with.
+KEY_NAME = "gpg-pubkey"
+
+# What rpm writes for a value that is not there.
+NONE = "(none)"
+
+_ENTRY = struct.Struct(">IIiI")
+_SOURCE = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm")
+
+
+def record_of(blob: bytes) -> PackageRecord | Unread | None:
+    """The package; None for a key."""
+    entries, data = struct.unpack_from(">II", blob) if len(blob) >= 8 else (0, 0)
+    begin = 8 + entries * _ENTRY.size
+    if not 0 < entries <= MAX_ENTRIES or begin + data > len(blob):
+        return Unread(f"a header with {entries} entries and {data} bytes of data in {len(blob)}")
+    texts: dict[int, str] = {}
+    # What was added when the package was installed comes last, and takes the place of what came with it.
+    for tag, kind, offset, _ in _ENTRY.iter_unpack(blob[8:begin]):
+        if tag in TAGS and 0 <= offset < data:
+            if kind in (_STRING, _TRANSLATED):
+                texts[tag] = bounded(blob[begin + offset : begin + min(data, offset + 4 * MAX_TEXT)].partition(b"\0")[0])
+            elif kind == _INTEGER and tag == EPOCH and offset + 4 <= data:
+                texts[tag] = str(int.from_bytes(blob[begin + offset : begin + offset + 4], "big"))
+    return package(
+        name=texts.get(NAME, ""),
+        version=texts.get(VERSION, ""),
+        release=texts.get(RELEASE, ""),
+        epoch=texts.get(EPOCH, ""),
+        architecture=texts.get(ARCHITECTURE, ""),
+        source=texts.get(SOURCE, ""),
+        licence=texts.get(LICENCE, ""),
+        maintainer=texts.get(VENDOR, "") or texts.get(PACKAGER, ""),
+        module=texts.get(MODULE, ""),
+    )
+
+
+def package(
+    *,
+    name: str,
+    version: str,
+    release: str,
+    epoch: str = "",
+    architecture: str = "",
+    source: str = "",
+    licence: str = "",
+    maintainer: str = "",
+    module: str = "",
+) -> PackageRecord | Unread | None:
+    """Its record. `source` is the file name of its source package, `module` is NAME:STREAM:VERSION:CONTEXT."""
+    if name == KEY_NAME:
+        return None
+    if not name or not version or not release:
+        return Unread(f"no name, version and release of {name!r}" if name else "no name, version and release of one")
+    written = _SOURCE.fullmatch(source)
+    architecture, source, licence, maintainer, module = (
+        "" if each == NONE else each for each in (architecture, source, licence, maintainer, module)
+    )
+    plain = f"{version}-{release}"[:MAX_TEXT]
+    return PackageRecord(
+        type="rpm",
+        name=name,
+        version=(f"{epoch}:{plain}" if epoch else plain)[:MAX_TEXT],
+        architecture=architecture,
+        source=written[1] if written else name,
+        source_version=written[2] if written else plain,
+        licenses=(licence,) if licence else (),
+        maintainer=maintainer,
+        purl=package_url(
+            "rpm", name, plain, architecture=architecture, qualifiers={"epoch": epoch, "rpmmod": module, "upstream": source}
+        ),
+    )
