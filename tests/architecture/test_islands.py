@@ -45,6 +45,7 @@ SHARED: dict[str, dict[str, str]] = {
         "protocol": "what every cataloger implements, and its errors",
         "purl": "the one way a package URL is written",
         "sqlite_tables": "the rows of a table, which rpm and nix have their packages in",
+        "native_passages": "what follows a mark in an executable, for each kind of mark",
         "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",
     },
     "watcher.advisories.versions": {

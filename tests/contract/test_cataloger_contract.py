@@ -34,6 +34,11 @@ EXAMPLES: Mapping[str, Example] = {
         content=b"Metadata-Version: 2.4\nName: click\nVersion: 8.1\n\nText.\n",
         packages=frozenset({("click", "8.1")}),
     ),
+    "native": Example(
+        path="usr/local/bin/tool",
+        content=b"\x7fELF" + bytes(60) + b"\xff Go buildinf:\x08\x02" + bytes(16) + b"\x08go1.22.1\x00",
+        packages=frozenset({("stdlib", "go1.22.1")}),
+    ),
     "npm": Example(
         path="app/node_modules/lodash/package.json",
         content=b'{"name": "lodash", "version": "4.17.21"}',

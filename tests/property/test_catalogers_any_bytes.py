@@ -19,6 +19,7 @@ PLACES = {
     "deb": "var/lib/dpkg/status",
     "apk": "lib/apk/db/installed",
     "pypi": "a.dist-info/METADATA",
+    "native": "usr/bin/a",
     "npm": "node_modules/a/package.json",
     "rpm": "var/lib/rpm/Packages",
 }
@@ -72,6 +73,20 @@ words = st.sampled_from(
             b"-1",
             b"\xd9\xa1",
             b"a",
+        ),
+        *(
+            b"\x7fELF\x02\x01\x01" + bytes(25) + b"\x40" + bytes(13) + b"\x38\x00\x01\x00",
+            b"\xff Go buildinf:\x08\x02" + bytes(16),
+            b"\xff Go buildinf:\x04\x00\x40\x00\x00\x00" + bytes(12),
+            bytes.fromhex("3077af0c9274080241e1c107e6d618e6"),
+            bytes.fromhex("f932433186182072008242104116d8f2"),
+            b"\x08go1.22.1",
+            b"go1.16.5",
+            b"\x40",
+            b"mod\texample.com/a\t(devel)\n",
+            b"dep\texample.com/b\tv1.0.0\th1:x\n",
+            b"=>\t./c\n",
+            b'build\t-ldflags="-X main.version=1.2.3"\n',
         ),
     ]
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
+from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
@@ -12,6 +13,7 @@ from watcher.inspection.catalogers.rpm import RpmCataloger
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "apk": ApkCataloger(),
     "deb": DpkgCataloger(),
+    "native": NativeCataloger(),
     "npm": NpmCataloger(),
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
