@@ -41,6 +41,7 @@ from watcher.evaluation.current import ClosableEvaluator
 from watcher.evaluation.document.files import FileRows
 from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.jvm_zip import Sink
 from watcher.inspection.catalogers.protocol import Cataloger, Reading, Selecting, StreamCataloger, is_stream
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
@@ -114,6 +115,7 @@ PARTS: Mapping[type, str] = {
     ClosableEvaluator: "an Evaluator that has an end",
     Files: "folder and archive behind LocalImages, which is held to the suite of ImageSource with either",
     Reading: "one file in the hands of a StreamCataloger",
+    Sink: "who reads one entry of an archive: an archive in it, or a text",
     Selecting: "what Cataloger and StreamCataloger have in common",
 }
 

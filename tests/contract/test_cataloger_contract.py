@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.doubles.archives import jar
 from tests.doubles.cataloging import facts_of
 from tests.doubles.rpm_databases import header, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS
@@ -48,6 +49,20 @@ EXAMPLES: Mapping[str, Example] = {
         path="var/lib/rpm/rpmdb.sqlite",
         content=sqlite_database(header(name="bash", version="5.2", release="1.el9", epoch=1)),
         packages=frozenset({("bash", "1:5.2-1.el9")}),
+    ),
+    "jvm": Example(
+        path="app/app.war",
+        content=jar(
+            {
+                "META-INF/maven/com.example/app/pom.properties": b"groupId=com.example\nartifactId=app\nversion=2.0\n",
+                "WEB-INF/lib/commons-text-1.9.jar": jar(
+                    {
+                        "META-INF/MANIFEST.MF": b"Implementation-Vendor-Id: org.apache.commons\n",
+                    }
+                ),
+            }
+        ),
+        packages=frozenset({("com.example:app", "2.0"), ("org.apache.commons:commons-text", "1.9")}),
     ),
 }
 

@@ -22,6 +22,7 @@ PLACES = {
     "native": "usr/bin/a",
     "npm": "node_modules/a/package.json",
     "rpm": "var/lib/rpm/Packages",
+    "jvm": "app/a.jar",
 }
 
 words = st.sampled_from(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
+from watcher.inspection.catalogers.jvm import JvmCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
@@ -14,6 +15,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "apk": ApkCataloger(),
     "deb": DpkgCataloger(),
     "native": NativeCataloger(),
+    "jvm": JvmCataloger(),
     "npm": NpmCataloger(),
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
