@@ -1,5 +1,6 @@
 """Any bytes are a package database, nothing, or one of our errors."""
 
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -87,6 +88,8 @@ words = st.sampled_from(
             b"mod\texample.com/a\t(devel)\n",
             b"dep\texample.com/b\tv1.0.0\th1:x\n",
             b"=>\t./c\n",
+            zlib.compress(b'{"packages":[{"name":"a","version":"1"}]}'),
+            b"x\x9c\x8d\x8d",
             b'build\t-ldflags="-X main.version=1.2.3"\n',
         ),
     ]

@@ -175,7 +175,7 @@ def test_a_list_that_ends_with_the_file_is_not_read_in_silence() -> None:
 def test_builds_without_end_are_not_read_in_silence() -> None:
     """Only so many are held; the rest is known to be there."""
     told, found = unread(elf(b"".join(build_info(f"go1.{number}", framed("")) for number in range(100))))
-    assert "more marks of builds" in told
-    assert len(found) + 10 > 10
+    assert "list of modules" in told
+    assert found
     told, _ = unread(elf(build_info("go1.22.1", framed(SIMPLE)) + b"go1." * 70_000))
-    assert "more marks of builds" in told
+    assert "more marks" in told

@@ -3,15 +3,16 @@
 They are fed as they come by and searched once for all marks that packages begin with; only what follows a mark is kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import hyperscan
 
 from watcher.inspection.catalogers.native_go import BUILD_INFO, MODULES, RELEASES, GoBuilds
-from watcher.inspection.catalogers.native_passages import MAX_MARKS, OpenPassage, Passage
+from watcher.inspection.catalogers.native_passages import MAX_MARKS, Mark, OpenPassage, Passage
+from watcher.inspection.catalogers.native_rust import COMPRESSED, RustBuilds
 from watcher.inspection.catalogers.protocol import Facts, Selection
-from watcher.inspection.catalogers.stanzas import complete
+from watcher.inspection.catalogers.stanzas import Unread, complete
 
 # Nothing of an executable is held, so that only time bounds it.
 MAX_BYTES = 4 * 1024 * 1024 * 1024
@@ -22,15 +23,16 @@ HEADS = frozenset({b"\x7fE", b"MZ", b"\xfe\xed", b"\xce\xfa", b"\xcf\xfa"})
 # Where program headers, section tables and load commands are; of Go's own linker they end before 4 KiB.
 START_BYTES = 64 * 1024
 
-_MARKS = (BUILD_INFO, MODULES, *RELEASES)
-_SEAM = max(map(len, _MARKS)) - 1
+_MARKS = (Mark.of(BUILD_INFO), Mark.of(MODULES), *map(Mark.of, RELEASES), *COMPRESSED)
+_SEAM = max(mark.length for mark in _MARKS) - 1
 
 
 def _compiled() -> hyperscan.Database:
     """All marks as one database, which is quicker than to look for one of them with `bytes.find`; takes half a millisecond."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    expressions = ["".join(f"\\x{each:02x}" for each in mark).encode() for mark in _MARKS]
-    database.compile(expressions=expressions, ids=range(len(_MARKS)), elements=len(_MARKS), flags=[0] * len(_MARKS))
+    expressions = [mark.pattern for mark in _MARKS]
+    flags = [hyperscan.HS_FLAG_DOTALL] * len(_MARKS)
+    database.compile(expressions=expressions, ids=range(len(_MARKS)), elements=len(_MARKS), flags=flags)
     return database
 
 
@@ -38,10 +40,10 @@ _DATABASE = _compiled()
 
 
 class NativeCataloger:
-    """Any file that begins as an executable does, wherever it is: Go's build information."""
+    """Any file that begins as an executable does, wherever it is: Go's build information, Rust's crates."""
 
     type = "native"
-    version = 1
+    version = 2
     places: tuple[str, ...] = ()
     selection = Selection(heads=HEADS)
 
@@ -61,17 +63,19 @@ class NativeReading:
     _start: bytearray = field(default_factory=bytearray)
     _last: bytes = b""
     _marks: int = 0
+    _overflow: bool = False
     _open: list[OpenPassage] = field(default_factory=list)
     _go: GoBuilds = field(init=False)
-    _passages: Mapping[bytes, Callable[[int], Passage]] = field(init=False)
+    _rust: RustBuilds = field(default_factory=RustBuilds)
+    _passages: tuple[Callable[[int], Passage], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self._go = GoBuilds(start=self._start)
-        self._passages = {
-            BUILD_INFO: self._go.build_info,
-            MODULES: self._go.modules,
-            **dict.fromkeys(RELEASES, self._go.release),
-        }
+        go, rust = self._go, self._rust
+        self._passages = (
+            *(go.build_info, go.modules, *(go.release for _ in RELEASES)),
+            *(rust.compressed for _ in COMPRESSED),
+        )
 
     def feed(self, piece: bytes) -> None:
         begins = self._position
@@ -90,7 +94,9 @@ class NativeReading:
         for each in self._open:
             each.ends()
         self._open = []
-        found = list(self._go.records())
+        found = [*self._go.records(), *self._rust.records()]
+        if self._overflow:
+            found.append(Unread("more marks of packages than any executable has"))
         return complete(self.path, NativeCataloger.type, found, system=False) if found else ()
 
     def _search(self, data: bytes, begins: int, *, across: int) -> None:
@@ -98,20 +104,20 @@ class NativeReading:
         hits: list[tuple[int, int]] = []
 
         def matched(mark: int, _begin: int, end: int, _flags: int, _context: object) -> bool:
-            hits.append((end - len(_MARKS[mark]), mark))
+            hits.append((end - _MARKS[mark].length, mark))
             return len(hits) > MAX_MARKS
 
         try:
             _DATABASE.scan(data, match_event_handler=matched)
         except hyperscan.ScanTerminated:
-            self._go.overflow = True
+            self._overflow = True
         for first, mark in hits:
-            if across and not first < across < first + len(_MARKS[mark]):
+            if across and not first < across < first + _MARKS[mark].length:
                 continue
             self._marks += 1
             if self._marks > MAX_MARKS:
-                self._go.overflow = True
+                self._overflow = True
                 return
-            opened = OpenPassage(passage=self._passages[_MARKS[mark]](begins + first), at=begins + first)
+            opened = OpenPassage(passage=self._passages[mark](begins + first), at=begins + first)
             if opened.goes_on(data, begins):
                 self._open.append(opened)

@@ -42,14 +42,13 @@ _MAX_NOTED = 8192
 
 @dataclass(slots=True, kw_only=True)
 class GoBuilds:
-    """What was seen of builds in one executable, of which `start` are the first bytes. `overflow`: there were more marks.
+    """What was seen of builds in one executable, of which `start` are the first bytes.
 
     `_releases` are texts that may be a release, by where they are; `_pointed` where a build information of the old form says that
     its release is, and how long; `_inline` are lists of modules with their release, `_framed` lists that were found by their frame.
     """
 
     start: bytearray
-    overflow: bool = False
     _releases: dict[int, bytes] = field(default_factory=dict)
     _pointed: list[tuple[int, int]] = field(default_factory=list)
     _inline: dict[tuple[bytes, bytes], None] = field(default_factory=dict)
@@ -111,8 +110,6 @@ class GoBuilds:
 
     def records(self) -> Iterator[PackageRecord | Unread]:
         """What all builds are made of, each package once."""
-        if self.overflow:
-            self._unread.insert(0, "more marks of builds than any executable has")
         builds = list(self._inline)
         listed = {modules for _, modules in builds}
         framed = [modules for modules in self._framed if modules not in listed]
@@ -146,7 +143,7 @@ class GoBuilds:
     def _has_room(self) -> bool:
         self._lists += 1
         if self._lists > _MAX_LISTS:
-            self.overflow = True
+            self._unread.append("one more list of modules than is looked at")
             return False
         return True
 

@@ -6,6 +6,20 @@ from dataclasses import dataclass, field
 # An executable has some dozens; one made of them costs half a second.
 MAX_MARKS = 65_536
 
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A pattern of hyperscan's, all of whose matches are `length` bytes long."""
+
+    pattern: bytes
+    length: int
+
+    @classmethod
+    def of(cls, text: bytes) -> "Mark":
+        """These very bytes."""
+        return cls("".join(f"\\x{each:02x}" for each in text).encode(), len(text))
+
+
 Passage = Generator[int, bytes, None]
 """Asks for the next bytes, from the first of its mark on, and is sent as many, fewer only where the file ends.
 

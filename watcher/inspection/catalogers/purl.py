@@ -1,6 +1,6 @@
 """Package URLs, and the part of them that only the whole image knows: its distribution.
 
-Spec: ECMA-427 (purl), types deb, apk, rpm, npm, pypi, golang.
+Spec: ECMA-427 (purl), types deb, apk, rpm, npm, pypi, golang, cargo.
 """
 
 from collections.abc import Mapping
