@@ -44,6 +44,7 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.inspection.catalogers": {
         "protocol": "what every cataloger implements, and its errors",
         "purl": "the one way a package URL is written",
+        "control_stanzas": "control files, which dpkg and opkg share",
         "sqlite_tables": "the rows of a table, which rpm and nix have their packages in",
         "native_passages": "what follows a mark in an executable, for each kind of mark",
         "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",

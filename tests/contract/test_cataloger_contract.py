@@ -45,6 +45,26 @@ EXAMPLES: Mapping[str, Example] = {
         content=b'{"name": "lodash", "version": "4.17.21"}',
         packages=frozenset({("lodash", "4.17.21")}),
     ),
+    "alpm": Example(
+        path="var/lib/pacman/local/bash-5.2.026-2/desc",
+        content=b"%NAME%\nbash\n\n%VERSION%\n5.2.026-2\n\n",
+        packages=frozenset({("bash", "5.2.026-2")}),
+    ),
+    "ebuild": Example(
+        path="var/db/pkg/app-shells/bash-5.2_p26-r1/CONTENTS",
+        content=b"dir /bin\nobj /bin/bash 0123 1700000000\n",
+        packages=frozenset({("app-shells/bash", "5.2_p26-r1")}),
+    ),
+    "java-release": Example(
+        path="opt/java/openjdk/release",
+        content=b'IMPLEMENTOR="Eclipse Adoptium"\nJAVA_RUNTIME_VERSION="21.0.4+7-LTS"\nJAVA_VERSION="21.0.4"\n',
+        packages=frozenset({("openjdk", "21.0.4+7-LTS")}),
+    ),
+    "opkg": Example(
+        path="usr/lib/opkg/status",
+        content=b"Package: dropbear\nVersion: 2024.85-r0\nStatus: install user installed\n",
+        packages=frozenset({("dropbear", "2024.85-r0")}),
+    ),
     "rpm": Example(
         path="var/lib/rpm/rpmdb.sqlite",
         content=sqlite_database(header(name="bash", version="5.2", release="1.el9", epoch=1)),

@@ -76,8 +76,7 @@ class FileTable:
 class PackageRecord:
     """One package as its database says, with everything that belongs to it and nothing that belongs to its place.
 
-    `type` is the purl type: deb apk rpm pypi npm maven golang cargo. `source` is the name advisories are matched on.
-    `licenses` are as written.
+    `type` is the purl type, as deb, rpm, npm or golang. `source` is the name advisories are matched on. `licenses` are as written.
     `place` is where in its file it is, for one in an archive in that: `BOOT-INF/lib/x.jar`; only the facts of a layer have it.
     """
 

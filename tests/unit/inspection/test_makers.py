@@ -174,7 +174,7 @@ def makers_that_differ(now: Makings) -> set[str]:
 @pytest.mark.parametrize(
     ("path", "old", "new", "makers"),
     [
-        ("catalogers/dpkg.py", 'b"config-files"', 'b"half-installed"', {"deb"}),
+        ("catalogers/dpkg.py", 'b"maintainer"', 'b"origin"', {"deb"}),
         ("catalogers/purl.py", 'safe=":"', 'safe=""', set(CATALOGERS)),
         ("catalogers/texts.py", '"etc/passwd",', '"etc/passwd", "etc/shadow",', {"reader"}),
         ("confined/tar_fields.py", "return", "return None or", {"reader"}),

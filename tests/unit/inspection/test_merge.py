@@ -238,6 +238,19 @@ def test_what_two_databases_of_a_distribution_list_is_listed_once() -> None:
     ]
 
 
+def test_what_a_distribution_lists_twice_is_listed_once() -> None:
+    """In its status and in a file of the package beside that; what only the file has is listed from there."""
+    status, beside, elsewhere = "usr/lib/opkg/status", "usr/lib/opkg/info/a.control", "srv/root/usr/lib/opkg/info/a.control"
+    a, b = package("a", kind="opkg"), package("b", kind="opkg")
+    databases = (
+        database(beside, a, b, system=False, kind="opkg"),
+        database(elsewhere, a, system=False, kind="opkg"),
+        database(status, a, kind="opkg"),
+    )
+    found = packages_of(merge([layer(status, beside, elsewhere, databases=databases)]), Distro(), 0)
+    assert [(each.record.name, each.path) for each in found] == [("a", elsewhere), ("b", beside), ("a", status)]
+
+
 def test_a_package_of_its_own_file_counts_anywhere() -> None:
     """A dist-info or a package.json is where its package is."""
     path = "opt/x/node_modules/y/package.json"

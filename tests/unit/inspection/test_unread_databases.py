@@ -31,10 +31,6 @@ def merged(*rows: str, databases: dict[str, str] | None = None) -> MergedImage:
 @pytest.mark.parametrize(
     ("path", "named", "tool"),
     [
-        ("var/lib/pacman/local/bash-5.2-1/desc", "var/lib/pacman/local", "pacman"),
-        ("var/lib/opkg/status", "var/lib/opkg/status", "opkg"),
-        ("usr/lib/opkg/info/busybox.control", "usr/lib/opkg/info", "opkg"),
-        ("var/db/pkg/app-shells/bash-5.2/CONTENTS", "var/db/pkg", "portage"),
         ("opt/conda/conda-meta/python-3.12.json", "opt/conda/conda-meta", "conda"),
         ("conda-meta/python-3.12.json", "conda-meta", "conda"),
         ("nix/store/abc-bash-5.2/bin/bash", "nix/store", "nix"),
@@ -90,6 +86,9 @@ def test_a_database_behind_a_link_is_named_as_well() -> None:
         (("srv/node_modules/a/package.json -> b", "srv/node_modules/a/b"), "srv/node_modules/a/package.json"),
         (("var/lib/dpkg/status.d -> /opt/d", "opt/d/libc6", "opt/d/more/x"), "var/lib/dpkg/status.d/libc6"),
         (("var/lib/dpkg -> /opt/d", "opt/d/status.d/libc6"), "var/lib/dpkg/status.d/libc6"),
+        (("var/lib/pacman -> /opt/p", "opt/p/local/a-1-1/desc"), "var/lib/pacman/local/a-1-1/desc"),
+        (("var/db/pkg -> /opt/p", "opt/p/app/a-1/CONTENTS", "opt/p/app/a-1/PF"), "var/db/pkg/app/a-1/CONTENTS"),
+        (("usr/lib/opkg -> /opt/o", "opt/o/info/a.control"), "usr/lib/opkg/info/a.control"),
         (("srv/site-packages -> /opt/sp", "opt/sp/a-1.egg-info"), "srv/site-packages/a-1.egg-info"),
     ],
 )

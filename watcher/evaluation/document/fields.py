@@ -233,7 +233,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _list("changed", "Package", "packages with another version"),
     ),
     "Package": (
-        _text("type", "purl type: deb apk rpm pypi npm"),
+        _text("type", "purl type, as deb, rpm, npm or golang"),
         _text("name", "as its database says"),
         _text("version", "as its database says"),
         _text("architecture", "as its database says"),

@@ -2,21 +2,29 @@
 
 from collections.abc import Mapping
 
+from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
+from watcher.inspection.catalogers.ebuild import EbuildCataloger
+from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
+from watcher.inspection.catalogers.opkg import OpkgCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
 from watcher.inspection.catalogers.rpm import RpmCataloger
 
 CATALOGERS: Mapping[str, AnyCataloger] = {
+    "alpm": AlpmCataloger(),
     "apk": ApkCataloger(),
     "deb": DpkgCataloger(),
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
+    "ebuild": EbuildCataloger(),
+    "java-release": JavaReleaseCataloger(),
     "npm": NpmCataloger(),
+    "opkg": OpkgCataloger(),
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
 }

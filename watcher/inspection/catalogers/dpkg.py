@@ -5,8 +5,8 @@ Spec: dpkg deb-control(5), "Status" in dpkg(1).
 
 import re
 from collections.abc import Iterator
-from io import BytesIO
 
+from watcher.inspection.catalogers.control_stanzas import is_absent, stanzas
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import Stanza, Unread, complete
@@ -16,11 +16,6 @@ from watcher.model.inventory import PackageRecord
 MAX_BYTES = 32 * 1024 * 1024
 
 _FIELDS = frozenset({b"package", b"status", b"version", b"architecture", b"source", b"maintainer"})
-_INITIALS = frozenset(letter for name in _FIELDS for letter in (name[0], name[:1].upper()[0]))
-
-# The third word of Status is what is on disk, the first only what an administrator wishes: `deinstall ok installed` is installed.
-# Whatever else it may be, from half-installed to triggers-pending, files of the package are there.
-_ABSENT = frozenset({b"not-installed", b"config-files"})
 
 # What is beside the control file of a package, in status.d as in an archive.
 _BESIDE = tuple(
@@ -30,9 +25,6 @@ _BESIDE = tuple(
         *("config", "templates", "triggers", "shlibs", "symbols"),
     )
 )
-
-_SPACES = frozenset(b" \t\n\r\v\f")
-_BLANK = frozenset({b"\n", b"\r\n"})
 
 _PACKAGE = re.compile(rb"^package[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^()\s]+)\))?")
@@ -68,34 +60,10 @@ def _is_status_d(path: str) -> bool:
     return f"/{directory}".endswith("/dpkg/status.d") and not name.endswith(_BESIDE)
 
 
-def _stanzas(content: bytes) -> Iterator[Stanza]:
-    """Runs of lines between blank ones. Names of fields are of either case, and a value may begin on the next line."""
-    stanza, key = Stanza(), b""
-    for line in BytesIO(content):  # a list of all lines could be ten times as large as the content
-        first = line[0]
-        if first in _SPACES:
-            if key and not line.isspace():
-                if not stanza.fields[key]:
-                    stanza.fields[key] = line.strip()
-            elif line in _BLANK:
-                yield stanza
-                stanza, key = Stanza(), b""
-            continue
-        key = b""
-        if first in _INITIALS:
-            name, colon, value = line.partition(b":")
-            name = name.rstrip().lower()
-            if colon and name in _FIELDS:
-                key = name
-                stanza.add(name, value.strip())
-    yield stanza
-
-
 def _records(content: bytes) -> Iterator[PackageRecord | Unread]:
-    for stanza in _stanzas(content):
-        state = stanza.fields.get(b"status", b"").lower().split()
+    for stanza in stanzas(content, _FIELDS):
         # Distroless copies control files, most of which have no Status: there the file itself says that the package is there.
-        if not stanza.fields or (len(state) == 3 and state[2] in _ABSENT and b"status" not in stanza.repeated):
+        if not stanza.fields or is_absent(stanza):
             continue
         name, version = stanza.text(b"package"), stanza.text(b"version")
         yield from stanza.doubts(b"package", b"version", b"status")

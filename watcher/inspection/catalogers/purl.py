@@ -1,6 +1,6 @@
 """Package URLs, and the part of them that only the whole image knows: its distribution.
 
-Spec: ECMA-427 (purl), types deb, apk, rpm, npm, pypi, golang, cargo.
+Spec: ECMA-427 (purl), types alpm, deb, apk, rpm, npm, pypi, golang, cargo.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from watcher.model.inventory import Distro, PackageRecord
 
 # The name of a package is the distributor's own: `openssl` of Debian is not `openssl` of Alpine.
-DISTRIBUTOR_TYPES = frozenset({"deb", "apk", "rpm"})
+DISTRIBUTOR_TYPES = frozenset({"deb", "apk", "rpm", "alpm", "opkg"})
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 # Files, by whose they are. Each may lie behind links, as /var/lib/rpm does.
 FILES: Mapping[str, tuple[str, ...]] = {
-    "opkg": tuple(f"{root}/{folder}/status" for root in ("var/lib", "usr/lib", "opt/lib") for folder in ("opkg", "ipkg")),
     "chisel": ("var/lib/chisel/manifest.wall",),
     "nix": ("nix/var/nix/db/db.sqlite",),
     "guix": ("var/guix/db/db.sqlite",),
@@ -16,10 +15,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
 
 # Directories that have something in them only where a package is installed.
 DIRECTORIES: Mapping[str, tuple[str, ...]] = {
-    "opkg": ("var/lib/opkg/info", "usr/lib/opkg/info", "opt/lib/opkg/info"),
     "dpkg's journal": ("var/lib/dpkg/updates",),
-    "pacman": ("var/lib/pacman/local",),
-    "portage": ("var/db/pkg",),
     "nix": ("nix/store",),
     "guix": ("gnu/store",),
     "snap": ("var/lib/snapd/snaps",),
@@ -32,6 +28,9 @@ DIRECTORIES: Mapping[str, tuple[str, ...]] = {
     "kiss": ("var/db/kiss/installed",),
     "tce": ("usr/local/tce.installed",),
 }
+
+# Directories that are read by their own names: a link may lead from them to where nobody reads.
+NAMED = ("var/lib/pacman/local", "var/db/pkg", *(f"{root}/opkg/info" for root in ("var/lib", "usr/lib", "opt/lib")))
 
 # Directories that may be anywhere, as an environment of conda, and how the name of a package's file in them ends.
 ANYWHERE: Mapping[str, tuple[str, str]] = {"conda": ("conda-meta", ".json")}

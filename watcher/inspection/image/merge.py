@@ -8,6 +8,7 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
+from watcher.inspection.image.listed_once import list_once
 from watcher.inspection.image.npm_places import packages_among
 from watcher.inspection.image.unread_databases import leading_links, linked_files, unread_databases
 from watcher.inspection.image.whiteouts import Tree
@@ -207,20 +208,9 @@ def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[Key, dict[Pa
         else:
             databases[path, kind] = owned.records
     for each in CATALOGERS.values():
-        _list_once([databases[key] for path in each.places if (key := (path, each.type)) in databases])
+        if each.places:
+            list_once(databases, each.type, each.places)
     return databases, tuple(sorted(foreign))
-
-
-def _list_once(databases: Iterable[dict[PackageRecord, int]]) -> None:
-    """What several databases of one distribution list, as after a move from one kind to the next, stays in the first that does."""
-    listed: set[tuple[str, str, str]] = set()
-    for records in databases:
-        # Not all of them say the epoch.
-        called = {record: (record.name, record.version.rpartition(":")[2], record.architecture) for record in records}
-        for record, name in called.items():
-            if name in listed:
-                del records[record]
-        listed.update(called.values())
 
 
 def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:

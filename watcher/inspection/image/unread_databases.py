@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import asked
-from watcher.inspection.catalogers.unread import ANYWHERE, DIRECTORIES, FILES
+from watcher.inspection.catalogers.unread import ANYWHERE, DIRECTORIES, FILES, NAMED
 from watcher.inspection.image.links import Links
 
 # Where each file is a package's, whatever it is called.
@@ -52,6 +53,20 @@ def linked_files(paths: Sequence[str], links: Links) -> Iterator[tuple[str, str]
             called = f"{directory}/{path.rpartition('/')[2]}"
             if _is_asked_for(called) and not _is_asked_for(path):
                 yield called, path
+    for directory in NAMED:
+        real = links.follow(directory)
+        if real and real != directory:
+            yield from islice(_renamed(paths, directory, real), 1)  # of a thousand packages one says enough
+
+
+def _renamed(paths: Sequence[str], directory: str, real: str) -> Iterator[tuple[str, str]]:
+    for place in range(bisect_left(paths, f"{real}/"), len(paths)):
+        path = paths[place]
+        if not path.startswith(f"{real}/"):
+            return
+        called = f"{directory}{path[len(real) :]}"
+        if _is_asked_for(called) and not _is_asked_for(path):
+            yield called, path
 
 
 def _is_asked_for(path: str) -> bool:
