@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.doubles.archives import jar
-from tests.doubles.cataloging import facts_of
+from tests.doubles.cataloging import databases_among, facts_of
 from tests.doubles.rpm_databases import header, sqlite_database
-from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
 from watcher.inspection.catalogers.protocol import ENDING_BYTES, HEAD_BYTES, AnyCataloger, asked
 
 
@@ -28,6 +28,11 @@ EXAMPLES: Mapping[str, Example] = {
         content=b"Package: dash\nStatus: install ok installed\nVersion: 0.5\n\n"
         b"Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n",
         packages=frozenset({("dash", "0.5")}),
+    ),
+    "copyright": Example(
+        path="usr/share/doc/dash/copyright",
+        content=b"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: BSD-3-clause\n",
+        packages=frozenset(),
     ),
     "apk": Example(path="lib/apk/db/installed", content=b"P:musl\nV:1.2.5-r0\n\n", packages=frozenset({("musl", "1.2.5-r0")})),
     "pypi": Example(
@@ -116,11 +121,16 @@ def test_its_own_file_is_kept_by_it_alone(cataloger: AnyCataloger) -> None:
 def test_what_is_installed_is_found(cataloger: AnyCataloger) -> None:
     """With name and version, and a purl of the package's type, however the content comes by."""
     example = EXAMPLES[cataloger.type]
-    (database,) = facts_of(cataloger, example.path, example.content)
+    facts = facts_of(cataloger, example.path, example.content)
+    assert facts == facts_of(cataloger, example.path, example.content, piece=7)
+    assert facts
+    if cataloger.type in NOTED:
+        assert [(each.path, each.type) for each in facts] == [(example.path, cataloger.type)]
+        return
+    (database,) = databases_among(facts)
     assert (database.path, database.type) == (example.path, cataloger.type)
     assert {(each.name, each.version) for each in database.packages} == example.packages
     assert all(each.purl.startswith(f"pkg:{each.type}/") for each in database.packages)
-    assert facts_of(cataloger, example.path, example.content, piece=7) == (database,)
 
 
 def test_a_database_beyond_the_budget_is_known_as_one(cataloger: AnyCataloger) -> None:

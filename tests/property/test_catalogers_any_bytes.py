@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.doubles.cataloging import facts_of
+from tests.doubles.cataloging import databases_among, facts_of
 from tests.doubles.rpm_databases import hash_database, header, ndb_database, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.distro import distro_of
@@ -15,8 +15,10 @@ from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.catalogers.protocol import AnyCataloger, Facts, PartlyReadError
 from watcher.inspection.image.running_as import started_as
 from watcher.model.errors import PermanentError
+from watcher.model.inventory import Note
 
 PLACES = {
+    "copyright": "usr/share/doc/a/copyright",
     "deb": "var/lib/dpkg/status",
     "apk": "lib/apk/db/installed",
     "pypi": "a.dist-info/METADATA",
@@ -99,6 +101,7 @@ words = st.sampled_from(
             b"x\x9c\x8d\x8d",
             b'build\t-ldflags="-X main.version=1.2.3"\n',
         ),
+        *(b"Format: ", b"License: ", b"GPL-2+", b"/usr/share/common-licenses/", b"any later version", b"public domain"),
     ]
 )
 content = st.one_of(st.binary(max_size=300), st.lists(words, max_size=40).map(b"".join))
@@ -119,7 +122,10 @@ def test_any_bytes_are_a_database_or_our_error(cataloger: AnyCataloger, content:
     """What is returned is complete: every package has a name, a version and a purl, all printable. However it comes by."""
     whole, pieces = (outcome(cataloger, content, size) for size in (0, piece))
     assert whole == pieces
-    for package in (each for database in whole for each in database.packages):
+    for note in (each for each in whole if isinstance(each, Note)):
+        assert note.licenses
+        assert all(each.isprintable() and len(each) <= 256 for each in note.licenses)
+    for package in (each for database in databases_among(whole) for each in database.packages):
         assert package.name
         assert package.version
         assert package.purl.startswith(f"pkg:{package.type}/")

@@ -70,7 +70,7 @@ class Hiding:
 def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
     """The layer's facts. What is shown instead must differ as the values do, so that no file is taken for another."""
     paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque))
-    packages = hiding.within(_texts_of(facts.databases))
+    packages = hiding.within(_texts_of((facts.databases, facts.notes)))
     accounts = hiding.within(_texts_of(facts.texts))
     doubtful = (Problem(reason=REASON, detail=_DETAIL, sections=each) for each in _uncertain(paths, packages, accounts))
     return replace(
@@ -79,6 +79,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
         whiteouts=paths.all_of(facts.whiteouts),
         opaque=paths.all_of(facts.opaque),
         databases=packages.all_of(facts.databases),
+        notes=packages.all_of(facts.notes),
         texts=accounts.all_of(facts.texts),
         secrets=hiding.all_of(facts.secrets),
         problems=(*hiding.all_of(facts.problems), *doubtful),

@@ -76,7 +76,8 @@ class FileTable:
 class PackageRecord:
     """One package as its database says, with everything that belongs to it and nothing that belongs to its place.
 
-    `type` is the purl type, as deb, rpm, npm or golang. `source` is the name advisories are matched on. `licenses` are as written.
+    `type` is the purl type: as deb, npm or golang. `source` is the name advisories are matched on. In the facts of a
+    layer `licenses` are as written, in an image SPDX licence expressions, read in the file `licensed_in` if not where the rest was.
     `place` is where in its file it is, for one in an archive in that: `BOOT-INF/lib/x.jar`; only the facts of a layer have it.
     """
 
@@ -90,6 +91,7 @@ class PackageRecord:
     maintainer: str = ""
     purl: str = ""
     place: str = ""
+    licensed_in: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,19 @@ class PackageDatabase:
     packages: tuple[PackageRecord, ...]
     system: bool = False
     original: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What one file says of packages that another one lists, perhaps in another layer: it is joined to them in the image.
+
+    `type` is the cataloger's. `subject` is the name of a package, empty where the path says whose it is.
+    """
+
+    path: str
+    type: str
+    licenses: tuple[str, ...]
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +165,7 @@ class LayerFacts:
     whiteouts: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     databases: tuple[PackageDatabase, ...] = ()
+    notes: tuple[Note, ...] = ()
     texts: dict[str, bytes] = field(default_factory=dict)
     secrets: tuple[SecretHit, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -26,6 +26,8 @@ MOST_REMEMBERED = 30_000
 Runs = tuple[tuple[int, int], ...]
 """(layer, how many packages of it) as they follow each other in an inspection."""
 
+_FIRST_FIELDS = ("type", "name", "version", "architecture", "source", "source_version", "licenses", "maintainer", "purl")
+
 _Paths = tuple[tuple[str, int], ...]
 """(path of a database, how many packages of it) as they follow each other in a set."""
 
@@ -50,6 +52,7 @@ class _Detail(msgspec.Struct, frozen=True, array_like=True):
     licenses: tuple[str, ...]
     maintainer: str
     source: str | None
+    licensed_in: str = ""
 
 
 def runs_of(packages: Sequence[Package]) -> Runs:
@@ -139,9 +142,10 @@ def _row(record: PackageRecord) -> dict[str, Any]:
         licenses=record.licenses,
         maintainer=record.maintainer,
         source=None if record.source == source else record.source,
+        licensed_in=record.licensed_in,
     )
     return {
-        "digest": sha256(msgspec.msgpack.encode(record)).digest(),
+        "digest": sha256(msgspec.msgpack.encode(_content(record))).digest(),
         "ecosystem": record.type,
         "name": record.name,
         "version": record.version,
@@ -149,6 +153,12 @@ def _row(record: PackageRecord) -> dict[str, Any]:
         "purl": record.purl,
         "detail": msgspec.msgpack.encode(detail),
     }
+
+
+def _content(record: PackageRecord) -> dict[str, Any]:
+    """What a record's digest is of. A field that came later counts where it says something, so that older digests stand."""
+    fields = {name: getattr(record, name) for name in _FIRST_FIELDS}
+    return fields | {"licensed_in": record.licensed_in} if record.licensed_in else fields
 
 
 def _written(connection: Connection, sets: Sequence[PackageSet]) -> dict[bytes, int]:
@@ -192,5 +202,6 @@ def record_of(row: Row[Any]) -> PackageRecord:
         source_version=detail.source_version,
         licenses=detail.licenses,
         maintainer=detail.maintainer,
+        licensed_in=detail.licensed_in,
         purl=row.purl,
     )

@@ -130,7 +130,13 @@ def test_what_cannot_be_read_of_a_database_is_said(stanza: bytes, also: bool) ->
     """The packages that can be read are listed all the same."""
     with pytest.raises(PartlyReadError, match="var/lib/dpkg/status: ") as raised:
         database_of(cataloger, PATH, STATUS + b"\n" + stanza)
-    assert [package.name for package in raised.value.facts[0].packages] == ["libstdc++6", "half-there", "held", *(["b"] * also)]
+    (database,) = raised.value.facts
+    assert [package.name for package in database.packages] == [
+        "libstdc++6",
+        "half-there",
+        "held",
+        *(["b"] * also),
+    ]
 
 
 @pytest.mark.parametrize(

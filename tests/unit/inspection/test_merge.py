@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from watcher.inspection.image.installed import packages_of
 from watcher.inspection.image.links import Links
-from watcher.inspection.image.merge import MergedImage, merge, packages_of
+from watcher.inspection.image.merge import MergedImage, merge
 from watcher.model.digest import digest_of
 from watcher.model.inventory import Distro, FileTable, LayerFacts, PackageDatabase, PackageRecord, SecretHit
 

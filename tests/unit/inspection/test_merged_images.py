@@ -2,8 +2,9 @@
 
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
+from watcher.inspection.image.installed import packages_of
 from watcher.inspection.image.links import Links
-from watcher.inspection.image.merge import MergedImage, merge, packages_of
+from watcher.inspection.image.merge import MergedImage, merge
 from watcher.inspection.image.running_as import started_as
 from watcher.model.digest import digest_of
 from watcher.model.inventory import (

@@ -2,7 +2,8 @@
 
 import pytest
 
-from watcher.inspection.image.merge import MergedImage, merge, packages_of
+from watcher.inspection.image.installed import packages_of
+from watcher.inspection.image.merge import MergedImage, merge
 from watcher.model.digest import digest_of
 from watcher.model.inventory import DIRECTORY, FILE, SYMLINK, Distro, FileTable, LayerFacts, PackageDatabase, PackageRecord
 

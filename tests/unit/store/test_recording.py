@@ -64,8 +64,9 @@ async def test_one_purl_with_other_licences_is_another_package(database: Databas
 async def test_a_package_keeps_everything_its_database_said(database: Database) -> None:
     """Nothing of a record is lost; `source` is what advisories are matched on, the package itself where it names none."""
     record_ = PackageRecord(type="apk", name="so", version="2", source="src", source_version="1", licenses=("MIT",), maintainer="m")
-    record_ = replace(record_, purl="pkg:apk/so@2", architecture="amd64")
-    assert all(getattr(record_, each.name) for each in fields(PackageRecord))
+    record_ = replace(record_, purl="pkg:apk/so@2", architecture="amd64", licensed_in="LICENSE")
+    # Where in its file a package was is in its path by then.
+    assert all(getattr(record_, each.name) for each in fields(PackageRecord) if each.name != "place")
     packages = (Package(record=record_, path="p", layer=0), a_package("bash"), a_package("ash", source="ash"))
     await record(database, "v-1", an_inventory(packages=packages))
     found = await rows(database, "SELECT ecosystem, name, version, source FROM package WHERE name != 'ash' ORDER BY name")

@@ -239,7 +239,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("architecture", "as its database says"),
         _text("source_name", "the name advisories are matched on"),
         _text("source_version", "the version of the source package"),
-        _texts("licenses", "as written"),
+        _texts("licenses", "SPDX licence expressions; `LicenseRef-NAME` for one that SPDX does not know"),
         _text("maintainer", "as written"),
         _text("purl", "package URL"),
         _text("path", "the database file that lists it"),

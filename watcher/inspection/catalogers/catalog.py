@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
+from watcher.inspection.catalogers.copyright import CopyrightCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
@@ -18,6 +19,7 @@ from watcher.inspection.catalogers.rpm import RpmCataloger
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "alpm": AlpmCataloger(),
     "apk": ApkCataloger(),
+    "copyright": CopyrightCataloger(),
     "deb": DpkgCataloger(),
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
@@ -28,3 +30,6 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
 }
+
+# Those whose files say more of packages that others list: without one of them no package is missing.
+NOTED = frozenset({"copyright"})

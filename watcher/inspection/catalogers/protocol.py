@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeGuard, cast
 
 from watcher.model.errors import PermanentError
-from watcher.model.inventory import PackageDatabase
+from watcher.model.inventory import Note, PackageDatabase
 
 # As many bytes of a file as a selection by its head looks at.
 HEAD_BYTES = 2
@@ -13,8 +13,8 @@ HEAD_BYTES = 2
 # As many of a name as tell most of those without a wanted suffix.
 ENDING_BYTES = 3
 
-Facts = tuple[PackageDatabase, ...]
-"""What one file says: mostly one database, none when it turns out to be no package database."""
+Facts = tuple[PackageDatabase | Note, ...]
+"""What one file says: mostly one database, nothing when it turns out to be no package database."""
 
 
 class DamagedDatabaseError(PermanentError):
@@ -34,7 +34,7 @@ class PartlyReadError(PermanentError):
 
     reason = "partly-read-database"
 
-    def __init__(self, message: str, facts: Facts) -> None:
+    def __init__(self, message: str, facts: tuple[PackageDatabase, ...]) -> None:
         super().__init__(message)
         self.facts = facts
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, Facts, PartlyReadError
+from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, PartlyReadError
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # Longer than any real name, version, licence expression or maintainer; a record must not carry a text of megabytes.
@@ -49,7 +49,7 @@ class Stanza:
             yield Unread(f"more than one name, version or status of {called}")
 
 
-def complete(path: str, kind: str, records: Iterable[PackageRecord | Unread], *, system: bool) -> Facts:
+def complete(path: str, kind: str, records: Iterable[PackageRecord | Unread], *, system: bool) -> tuple[PackageDatabase]:
     """One database of these records.
 
     Raises:

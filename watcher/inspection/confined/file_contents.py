@@ -17,7 +17,7 @@ from watcher.inspection.catalogers.protocol import (
     is_stream,
 )
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
-from watcher.inspection.confined.parts import database_parts, text_parts
+from watcher.inspection.confined.parts import fact_parts, text_parts
 from watcher.inspection.confined.tar_fields import text
 from watcher.inspection.problems import PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import Alias, Forgotten, Message
@@ -109,10 +109,9 @@ class FileContents:
 
     def _say(self, found: Iterable[Facts]) -> None:
         for facts in found:
-            for database in facts:
+            for part in fact_parts(facts):
                 self.known.add(self._path)
-                for part in database_parts(database):
-                    self.emit(part)
+                self.emit(part)
 
 
 @dataclass(slots=True)

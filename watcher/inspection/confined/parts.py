@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from watcher.inspection.catalogers.protocol import Facts
 from watcher.inspection.confined import tar
 from watcher.inspection.confined.tar import Owner
 from watcher.inspection.confined.tar_fields import text
-from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Rows, Text
+from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Notes, Rows, Text
 from watcher.model import inventory
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
@@ -62,6 +63,15 @@ def database_parts(database: PackageDatabase) -> Iterator[Database]:
             yield _database(database, part, more=True)
             part, size = [], 0
     yield _database(database, part, more=False)
+
+
+def fact_parts(facts: Facts) -> Iterator[Database | Notes]:
+    """What a cataloger found in one file, each database in as many messages as it needs; each note is small."""
+    for fact in facts:
+        if isinstance(fact, PackageDatabase):
+            yield from database_parts(fact)
+        else:
+            yield Notes(notes=(fact,))
 
 
 def text_parts(path: str, content: bytes) -> Iterator[Text]:

@@ -9,7 +9,8 @@ from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
 from watcher.inspection.image.config_secrets import ConfigSecrets
-from watcher.inspection.image.merge import MergedImage, merge, packages_of
+from watcher.inspection.image.installed import packages_of
+from watcher.inspection.image.merge import MergedImage, merge
 from watcher.inspection.image.recognition import recognised
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of

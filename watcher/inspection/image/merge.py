@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.purl import with_distro
+from watcher.inspection.catalogers.copyright import copyright_path
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
 from watcher.inspection.image.listed_once import list_once
@@ -14,10 +14,9 @@ from watcher.inspection.image.unread_databases import leading_links, linked_file
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
-    Distro,
     FileTable,
     LayerFacts,
-    Package,
+    Note,
     PackageDatabase,
     PackageRecord,
     Secret,
@@ -36,7 +35,8 @@ class MergedImage:
     """`texts` are those of catalogers.texts.TEXTS, by those paths, whichever file they lead to.
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
-    record with the layer that brought it, by path and type. `unread_databases` says what each is that is not read. `disputed` and
+    record with the layer that brought it, by path and type. `licences` are those of Debian's
+    packages, by name. `unread_databases` says what each is that is not read. `disputed` and
     `disputed_modes` are as of `Tree`.
     """
 
@@ -44,6 +44,7 @@ class MergedImage:
     texts: dict[str, bytes]
     unread_texts: tuple[str, ...]
     databases: dict[Key, dict[PackageRecord, int]]
+    licences: Mapping[str, Note]
     foreign_databases: tuple[str, ...]
     unread_databases: dict[str, str]
     secrets: tuple[Secret, ...]
@@ -69,6 +70,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         texts=texts,
         unread_texts=unread,
         databases=databases,
+        licences=_licences(tree, contents, databases),
         foreign_databases=foreign,
         unread_databases=_unread_databases(tree, files, {*(path for path, _ in databases), *foreign}),
         secrets=tuple(
@@ -94,21 +96,6 @@ def merged_files(layers: Iterable[LayerFacts]) -> FileTable:
     return tree.files()
 
 
-def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
-    """Every installed package, by database and in its order; the lowest `base_layers` layers are the base image's."""
-    return tuple(
-        _package(record, path, layer, distro, from_base=layer < base_layers)
-        for (path, _), records in sorted(merged.databases.items())
-        for record, layer in records.items()
-    )
-
-
-def _package(record: PackageRecord, path: str, layer: int, distro: Distro, *, from_base: bool) -> Package:
-    if record.place:
-        record, path = replace(record, place=""), f"{path}!/{record.place}"
-    return Package(record=with_distro(record, distro), path=path, layer=layer, from_base=from_base)
-
-
 @dataclass(slots=True)
 class _Owned:
     """A database as the layer `layer` left it; `records` have the layer that brought each."""
@@ -127,6 +114,7 @@ class _Contents:
     """What layers say of the content of files, by where those really are. Whether they are still there the tree says."""
 
     databases: dict[Key, _Owned] = field(default_factory=dict)
+    notes: dict[str, tuple[int, Note]] = field(default_factory=dict)
     texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     # With every name of the file, which hard links in any layer may add to, and the layer it was found in.
     secrets: list[tuple[SecretHit, list[_Name], int]] = field(default_factory=list)
@@ -150,6 +138,9 @@ class _Contents:
             # A record that a layer writes again unchanged stays with the layer that brought it.
             records = {record: before.get(record, layer) for record in database.packages}
             self.databases[key] = _Owned(database=database, layer=layer, records=records)
+        for note in facts.notes:
+            path = moved.get(note.path, note.path)
+            self.notes[path] = (layer, note)
         for path, content in facts.texts.items():
             self.texts[moved.get(path, path)] = (layer, content)
         if facts.secrets or linked:
@@ -211,6 +202,16 @@ def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[Key, dict[Pa
         if each.places:
             list_once(databases, each.type, each.places)
     return databases, tuple(sorted(foreign))
+
+
+def _licences(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[PackageRecord, int]]) -> dict[str, Note]:
+    """What the copyright files of packages say, which another layer may have brought; the directory of one may be a link."""
+    there = {path: note for path, (layer, note) in contents.notes.items() if tree.layer_of(path) == layer}
+    if not there:
+        return {}
+    names = {record.name for (_, kind), records in databases.items() if kind == "deb" for record in records}
+    places = {name: tree.links.follow(copyright_path(name)) for name in names}
+    return {name: there[place] for name, place in places.items() if place in there}
 
 
 def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:

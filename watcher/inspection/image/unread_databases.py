@@ -4,14 +4,15 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
 from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.unread import ANYWHERE, DIRECTORIES, FILES, NAMED
 from watcher.inspection.image.links import Links
 
 # Where each file is a package's, whatever it is called.
 STATUS_D = "var/lib/dpkg/status.d"
-_ANY_NAME: frozenset[bytes] = frozenset().union(*(each.selection.directories for each in CATALOGERS.values()))
+_READ = tuple(each for each in CATALOGERS.values() if each.type not in NOTED)
+_ANY_NAME: frozenset[bytes] = frozenset().union(*(each.selection.directories for each in _READ))
 
 
 def unread_databases(paths: Sequence[str], links: Links) -> Iterator[tuple[str, str]]:
@@ -70,7 +71,7 @@ def _renamed(paths: Sequence[str], directory: str, real: str) -> Iterator[tuple[
 
 
 def _is_asked_for(path: str) -> bool:
-    return any(each.wants(path, 0) for each in asked(CATALOGERS.values(), path))
+    return any(each.wants(path, 0) for each in asked(_READ, path))
 
 
 def _children(paths: Sequence[str], directory: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
 from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.hard_links import last_of_each
@@ -27,6 +27,7 @@ from watcher.inspection.workers.messages import (
     Hidden,
     Limits,
     Message,
+    Notes,
     Problems,
     Refused,
     Removals,
@@ -37,7 +38,7 @@ from watcher.inspection.workers.messages import (
 from watcher.model import inventory
 from watcher.model.digest import Digest
 from watcher.model.errors import WorkerFailedError
-from watcher.model.inventory import FileTable, LayerFacts, PackageDatabase, PackageRecord, Problem, SecretHit
+from watcher.model.inventory import FileTable, LayerFacts, Note, PackageDatabase, PackageRecord, Problem, SecretHit
 from watcher.model.masking import longest_first
 
 _KINDS = frozenset({inventory.FILE, inventory.DIRECTORY, inventory.SYMLINK, inventory.HARDLINK, inventory.DEVICE, inventory.FIFO})
@@ -67,6 +68,7 @@ class Collector:
     _databases: dict[str, dict[str, PackageDatabase]] = field(default_factory=dict)
     _partial: list[PackageRecord] = field(default_factory=list)
     _packages: int = 0
+    _notes: dict[str, list[Note]] = field(default_factory=dict)
     _texts: dict[str, bytes] = field(default_factory=dict)
     # Hard links to what was not kept, by their path.
     _unread: dict[str, str] = field(default_factory=dict)
@@ -94,6 +96,8 @@ class Collector:
                 self._own_removals.opaque |= zip(message.opaque, message.behind[count:], strict=True)
             case Database():
                 self._add_database(message)
+            case Notes():
+                self._add_notes(message.notes)
             case Text():
                 content = self._texts.get(message.path, b"") + message.content
                 _require(message.path in TEXTS and len(content) <= MAX_TEXT_BYTES, "a text nobody asked for")
@@ -101,7 +105,7 @@ class Collector:
             case Alias():
                 self._add_alias(message.path, message.target)
             case Forgotten():
-                for held in (self._databases, self._texts, self._unread):
+                for held in (self._databases, self._notes, self._texts, self._unread):
                     held.pop(message.path, None)
             case Secrets():
                 self._secrets += message.hits
@@ -142,6 +146,7 @@ class Collector:
             whiteouts=tuple(dict.fromkeys(self._whiteouts)),
             opaque=tuple(dict.fromkeys(self._opaque)),
             databases=tuple(each for held in self._databases.values() for each in held.values()),
+            notes=tuple(each for held in self._notes.values() for each in held),
             texts=self._texts,
             secrets=tuple(dict.fromkeys((*self._secrets, *self._named()))),
             problems=(*self._problems, *self._unread_links(), *self._own_removals.problems(self._files)),
@@ -178,6 +183,12 @@ class Collector:
             self._databases.setdefault(part.path, {})[part.type] = database
             self._partial = []
 
+    def _add_notes(self, notes: tuple[Note, ...]) -> None:
+        self._packages += len(notes)
+        _require(self._packages <= MAX_PACKAGES and all(each.type in _TYPES for each in notes), "a note that cannot be")
+        for each in notes:
+            self._notes.setdefault(each.path, []).append(each)
+
     def _add_alias(self, path: str, target: str) -> None:
         """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""
         by_place = {each.type for each in asked(CATALOGERS.values(), path) if each.wants(path, 0)}
@@ -187,9 +198,13 @@ class Collector:
             elif CATALOGERS[kind].selection.heads:
                 copy = replace(database, path=path, original=database.original or target)
                 self._databases.setdefault(path, {})[kind] = copy
+        for note in self._notes.get(target, ()):
+            if note.type in by_place:
+                self._notes.setdefault(path, []).append(replace(note, path=path))
+        noted = {each.type for each in self._notes.get(path, ())}
         if path in TEXTS and target in self._texts:
             self._texts[path] = self._texts[target]
-        elif path in TEXTS or by_place.difference(self._databases.get(path, ())):
+        elif path in TEXTS or by_place.difference(self._databases.get(path, ()), noted, NOTED):
             self._unread[path] = target
         _require(max(len(self._unread), len(self._databases)) <= self.limits.files, "too many links")
 

@@ -8,7 +8,7 @@ import os
 
 import msgspec
 
-from watcher.model.inventory import PackageRecord, Problem, SecretHit
+from watcher.model.inventory import Note, PackageRecord, Problem, SecretHit
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 HEADER_BYTES = 4
@@ -132,6 +132,12 @@ class Database(_Frame, frozen=True, kw_only=True, tag="database"):
     more: bool
 
 
+class Notes(_Frame, frozen=True, kw_only=True, tag="notes"):
+    """What one file says of packages that it does not list."""
+
+    notes: tuple[Note, ...]
+
+
 class Text(_Frame, frozen=True, kw_only=True, tag="text"):
     """A small file, or its next part."""
 
@@ -179,7 +185,7 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
     plain_bytes: int
 
 
-Message = Confined | Refused | Rows | Removals | Database | Text | Alias | Forgotten | Secrets | Hidden | Problems | Done
+Message = Confined | Refused | Rows | Removals | Database | Notes | Text | Alias | Forgotten | Secrets | Hidden | Problems | Done
 
 _ENCODER = msgspec.msgpack.Encoder()
 

@@ -1,0 +1,33 @@
+"""The packages of an image: what its databases list, with what only the whole image knows of each. Pure."""
+
+from dataclasses import replace
+
+from watcher.inspection.catalogers.purl import with_distro
+from watcher.inspection.image.licence_expressions import expressions
+from watcher.inspection.image.merge import MergedImage
+from watcher.model.inventory import Distro, Package, PackageRecord
+
+
+def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
+    """Every installed package, by database and in its order; the lowest `base_layers` layers are the base image's."""
+    return tuple(
+        Package(
+            record=_in_image(record, merged, distro),
+            path=f"{path}!/{record.place}" if record.place else path,
+            layer=layer,
+            from_base=layer < base_layers,
+        )
+        for (path, _), records in sorted(merged.databases.items())
+        for record, layer in records.items()
+    )
+
+
+def _in_image(record: PackageRecord, merged: MergedImage, distro: Distro) -> PackageRecord:
+    """The record with the purl it has in this distribution, licences as expressions, and no place."""
+    licenses, licensed_in = record.licenses, ""
+    if record.type == "deb" and (note := merged.licences.get(record.name)) is not None:
+        licenses, licensed_in = note.licenses, note.path
+    found = expressions(licenses)
+    if found != record.licenses or licensed_in or record.place:
+        record = replace(record, licenses=found, licensed_in=licensed_in, place="")
+    return with_distro(record, distro)
