@@ -78,6 +78,13 @@ def test_libraries_that_were_shaded_into_it() -> None:
     ]
 
 
+def test_what_maven_left_counts_before_the_name_of_a_bundle() -> None:
+    """Which is often shorter."""
+    fields = manifest(Created_By="Apache Maven Bundle Plugin", Bundle_SymbolicName="org.eclipse.jetty.io", Bundle_Version="9.4")
+    content = jar(maven("org.eclipse.jetty", "jetty-io", "9.4") | {MANIFEST: fields})
+    assert found("jetty-io-9.4.jar", content) == {("org.eclipse.jetty:jetty-io", "9.4", "")}
+
+
 def test_an_archive_that_was_renamed() -> None:
     """Is what it says, and nothing by its new name."""
     content = jar(maven("com.example", "shop", "3.0") | {MANIFEST: manifest(Implementation_Version="3.0")})
@@ -98,6 +105,9 @@ def test_an_archive_that_was_renamed() -> None:
             {"Bundle_SymbolicName": "com.fasterxml.jackson-x;singleton:=true"},
             ("com.fasterxml:jackson-x", "2.9"),
         ),
+        ("solr-4.10.4.war", {"Extension_Name": "org.apache.solr"}, ("org.apache.solr:solr", "4.10.4")),
+        ("log4j-1.2-api-2.17.jar", {"Implementation_Version": "2.17"}, ("log4j-1.2-api:log4j-1.2-api", "2.17")),
+        ("netty-x-4.1.9.Final-linux-x86_64.jar", {}, ("netty-x:netty-x", "4.1.9.Final")),
         ("commons-y-1.2.jar", {}, ("commons-y:commons-y", "1.2")),
         ("y.jar", {"Implementation_Version": "1.2", "Bundle_Version": "1.2.0"}, ("y:y", "1.2")),
         ("y.jar", {"Specification_Version": "7"}, ("y:y", "7")),

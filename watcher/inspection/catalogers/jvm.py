@@ -42,7 +42,7 @@ class JvmCataloger:
     """Archives by their suffix, wherever they are."""
 
     type = "jvm"
-    version = 1
+    version = 2
     places: tuple[str, ...] = ()
     selection = Selection(suffixes=_SUFFIXES)
 
@@ -79,7 +79,7 @@ class _Reading:
             self.budget.unread.insert(0, Unread(str(enough)))
 
     def facts(self) -> Facts:
-        self.archive.end(whole=not self._stopped)
+        self.archive.end(sound=True)
         budget = self.budget
         if not self.archive.zip.is_zip:
             if self.size and not is_shared(self.path.encode()):
@@ -121,7 +121,7 @@ class _Archive:
         self._budget, self._place, self._depth = budget, place, depth
         self._contents = Contents(file_name=file_name)
         self._size = 0
-        self._inner: _Archive | None = None
+        self._found_before, self._unread_before = len(budget.records), len(budget.unread)
         self.zip = ZipStream(_ENDINGS, self._open, budget.spend, self._doubt)
 
     def feed(self, piece: bytes) -> bool:
@@ -129,12 +129,16 @@ class _Archive:
         self.zip.feed(piece)
         return True
 
-    def end(self, *, whole: bool) -> None:
+    def end(self, *, sound: bool) -> None:
+        if not sound:
+            # What was found before depends on how the pieces happened to be cut; facts must not.
+            del self._budget.records[self._found_before :], self._budget.unread[self._unread_before :]
+            return
         self.zip.finish()
         if self.zip.is_zip:
             if len(self._budget.records) <= MAX_PACKAGES:
                 self._budget.records += packages_of(self._contents, self._place)
-        elif whole and self._size and not is_shared(self._place.encode()):
+        elif self._size and self._place and not is_shared(self._place.encode()):
             self._doubt("it is called an archive of the JVM, and is no zip")
 
     def _open(self, name: bytes) -> Sink | None:
@@ -188,11 +192,12 @@ class _Text:
         self._content += piece[: self._limit_bytes + 1 - len(self._content)]
         return len(self._content) <= self._limit_bytes
 
-    def end(self, *, whole: bool) -> None:  # noqa: ARG002
-        content = bytes(self._content)
+    def end(self, *, sound: bool) -> None:
+        content = bytes(self._content) if sound else b""
         if len(content) > self._limit_bytes:
             self._too_long(content)
-        self._read(content)
+        if content:
+            self._read(content)
 
 
 def is_shared(name: bytes) -> bool:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from watcher.inspection.catalogers.jvm_identity_files import MAX_LICENCES, Coordinates
-from watcher.inspection.catalogers.jvm_identity_names import artifact_of, group_in, known_group, name_and_version
+from watcher.inspection.catalogers.jvm_identity_names import artifact_of, group_before, group_in, known_group, name_and_version
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import bounded
 from watcher.model.inventory import PackageRecord
 
-# Where versions and groups stand in a manifest, what is written by Maven first.
+# Where versions and groups stand in a manifest, what is written by Maven first. The first two are groups; the others are names that
+# have one before the artifact, or are the group's own.
 _VERSIONS = ("implementation-version", "specification-version", "plugin-version", "bundle-version")
 _GROUPS = (
     *("group-id", "implementation-vendor-id", "bundle-symbolicname", "extension-name", "specification-vendor"),
@@ -43,7 +44,7 @@ def packages_of(contents: Contents, place: str) -> Iterator[PackageRecord]:
     vendor = next((manifest[each] for each in _VENDORS if manifest.get(each)), "")
     held = _described(contents)
     name, version = _called(contents.file_name, manifest)
-    own = _own(held, name)
+    own = _own(held, contents.file_name, name)
     if own is not None:
         held.remove(own)
         own = replace(own, licenses=own.licenses or _licences(manifest))
@@ -65,13 +66,14 @@ def _described(contents: Contents) -> list[Coordinates]:
     return list(dict.fromkeys(each for each in found if each.artifact and each.version))
 
 
-def _own(held: list[Coordinates], name: str) -> Coordinates | None:
-    """That which the archive is itself: the one called like it, or nearly so."""
-    if not name:
-        return None
-    exact = [each for each in held if each.artifact == name]
-    near = [each for each in held if each.artifact.startswith(name) or name.endswith(each.artifact)]
-    return next(iter(exact or near), None)
+def _own(held: list[Coordinates], file_name: str, name: str) -> Coordinates | None:
+    """That which the archive is itself: the one called like its file, or nearly so, or like its manifest says."""
+    called, _ = name_and_version(file_name, [each.version for each in held])
+    exact = [each for each in held if each.artifact == called]
+    near = [each for each in held if called and (each.artifact.startswith(called) or called.endswith(each.artifact))]
+    near.sort(key=lambda each: len(each.artifact), reverse=True)
+    stated = [each for each in held if each.artifact == name]
+    return next(iter(exact or near or stated), None)
 
 
 def _is_renamed(only: Coordinates, file_name: str, manifest: Mapping[str, str]) -> bool:
@@ -102,8 +104,7 @@ def _group(package: Coordinates, manifest: Mapping[str, str]) -> str:
         return known
     for each in _GROUPS:
         if group := group_in(manifest.get(each, "")):
-            before, _, last = group.rpartition(".")
-            return before if last == package.artifact and "." in before else group
+            return group if each in _GROUPS[:2] else group_before(group, package.artifact)
     return package.artifact
 
 

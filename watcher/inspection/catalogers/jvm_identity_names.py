@@ -28,11 +28,23 @@ _CLASSIFIER = re.compile(
 _DOMAINS = ("com.", "org.", "net.", "io.", "edu.", "gov.", "dev.", "de.", "fr.", "uk.", "eu.", "ch.", "be.", "nl.", "me.", "info.")
 _GROUP = re.compile(r"[A-Za-z][\w-]*(?:\.[A-Za-z][\w-]*)+", re.ASCII)
 
+# Whose projects have a group of their own each.
+_UMBRELLAS = frozenset(
+    f"{domain}.{name}"
+    for domain, names in {
+        "com": "google sun github ibm oracle microsoft googlecode",
+        "net": "sf sourceforge java",
+        "org": "apache eclipse codehaus jboss sonatype",
+    }.items()
+    for name in names.split()
+)
+
 _GROUPS: Mapping[str, str] = {
     artifact: group
     for group, artifacts in {
         "ant": "ant-nodeps",
         "antlr": "antlr",
+        "co.elastic.clients": "elasticsearch-java",
         "cglib": "cglib cglib-nodep",
         "com.google.protobuf": "protobuf-java protobuf-java-util protobuf-javalite",
         "com.h2database": "h2",
@@ -58,6 +70,7 @@ _GROUPS: Mapping[str, str] = {
         "net.sf.ehcache": "ehcache ehcache-core",
         "ognl": "ognl",
         "org.antlr": "antlr4-runtime antlr-runtime ST4 stringtemplate",
+        "org.apache.axis": "axis axis-jaxrpc axis-saaj",
         "org.apache.ant": "ant ant-launcher ant-junit",
         "org.apache.derby": "derby derbyclient derbynet derbyshared derbytools",
         "org.apache.kafka": "kafka-clients connect-api kafka-streams",
@@ -68,16 +81,22 @@ _GROUPS: Mapping[str, str] = {
         "org.aspectj": "aspectjrt aspectjweaver aspectjtools",
         "org.beanshell": "bsh",
         "org.hibernate": "hibernate-core hibernate-entitymanager hibernate-ehcache",
+        "org.hamcrest": "hamcrest hamcrest-core hamcrest-library",
+        "org.hibernate.common": "hibernate-commons-annotations",
         "org.hsqldb": "hsqldb",
+        "org.checkerframework": "checker-qual checker-compat-qual",
         "org.jdom": "jdom jdom2",
         "org.jetbrains": "annotations",
+        "org.lz4": "lz4-java lz4-pure-java",
         "org.mockito": "mockito-core mockito-all mockito-inline",
+        "org.ow2.asm": "asm",
         "org.postgresql": "postgresql",
         "org.quartz-scheduler": "quartz quartz-jobs",
         "org.scala-lang": "scala-library scala-reflect scala-compiler scala3-library_3",
         "org.springframework": "spring-aop spring-aspects spring-beans spring-context spring-context-indexer spring-core "
         "spring-context-support spring-expression spring-instrument spring-jcl spring-jdbc spring-jms spring-messaging spring-orm "
         "spring-oxm spring-r2dbc spring-test spring-tx spring-web spring-webflux spring-webmvc spring-websocket spring-struts",
+        "org.thymeleaf": "thymeleaf thymeleaf-spring4 thymeleaf-spring5 thymeleaf-spring6",
         "org.xerial": "sqlite-jdbc",
         "rome": "rome",
         "xalan": "xalan serializer",
@@ -88,6 +107,7 @@ _GROUPS: Mapping[str, str] = {
 }
 # Families whose members all begin alike, the longer beginnings first.
 _FAMILIES: tuple[tuple[str, str], ...] = (
+    ("asm-", "org.ow2.asm"),
     ("spring-boot", "org.springframework.boot"),
     ("spring-cloud-", "org.springframework.cloud"),
     ("spring-data-", "org.springframework.data"),
@@ -113,6 +133,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("grpc-", "io.grpc"),
     ("opencensus-", "io.opencensus"),
     ("opentelemetry-", "io.opentelemetry"),
+    ("elasticsearch-rest-", "org.elasticsearch.client"),
     ("elasticsearch", "org.elasticsearch"),
     ("junit-jupiter", "org.junit.jupiter"),
     ("junit-platform-", "org.junit.platform"),
@@ -172,6 +193,12 @@ def known_group(artifact: str, version: str) -> str:
     moved, since = _MOVED.get(group, ("", 0))
     major = version.partition(".")[0]
     return moved if moved and major.isascii() and major.isdigit() and len(major) < 4 and int(major) >= since else group
+
+
+def group_before(name: str, artifact: str) -> str:
+    """The group of a name that may be made of both, or be the group's own: `org.apache.solr` is no artifact of `org.apache`."""
+    before, _, last = name.rpartition(".")
+    return before if last == artifact and "." in before and before not in _UMBRELLAS else name
 
 
 def group_in(text: str) -> str:

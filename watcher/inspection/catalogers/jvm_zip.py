@@ -56,8 +56,8 @@ class Sink(Protocol):
         """The next bytes; whether more are wanted."""
         ...
 
-    def end(self, *, whole: bool) -> None:
-        """No more are to come, and these are all of them, or not."""
+    def end(self, *, sound: bool) -> None:
+        """No more are to come. Unless `sound`, how many of them came depends on how the pieces were cut."""
         ...
 
 
@@ -112,8 +112,7 @@ class ZipStream:
 
     def finish(self) -> None:
         """All was fed: say what is missing, or does not agree."""
-        if self._sink is not None:
-            self._close(whole=False)
+        self._close()
         if not self.is_zip:
             return
         if not self._ended:
@@ -220,7 +219,7 @@ class ZipStream:
                 if not self._sized or self._left:
                     return False
                 self._doubt(f"{shown(self._name)} ends before what is packed in it does")
-                self._close(whole=False)
+                self._close(sound=False)
                 return self._entry_ends()
             self._bite = _STEP_BYTES
             self._at += len(taken)
@@ -228,6 +227,7 @@ class ZipStream:
         try:
             piece = inflater.decompress(taken, _MAX_OUTPUT_BYTES)
         except _IGZIP_ERROR:
+            self._close(sound=False)
             self._doubt(f"what is packed in {shown(self._name)} is damaged")
             return self._give_up()
         self._spend(len(piece))
@@ -235,7 +235,7 @@ class ZipStream:
         if inflater.eof:
             self._at -= len(inflater.unused_data)
             self._left += len(inflater.unused_data)
-            self._close(whole=True)
+            self._close()
             if self._sized:
                 self._step = self._known
                 return True
@@ -245,7 +245,7 @@ class ZipStream:
 
     def _give_up(self) -> bool:
         """No more of this entry can be, or has to be handed on."""
-        self._close(whole=False)
+        self._close()
         self._searched_to = self._at
         self._step = self._known if self._sized else self._scan
         return True
@@ -258,17 +258,17 @@ class ZipStream:
 
     def _hand_on(self, piece: bytes) -> None:
         if self._sink is not None and not self._sink.feed(piece):
-            self._close(whole=False)
+            self._close()
 
-    def _close(self, *, whole: bool) -> None:
+    def _close(self, *, sound: bool = True) -> None:
         sink, self._sink, self._inflater = self._sink, None, None
         if sink is not None:
-            sink.end(whole=whole)
+            sink.end(sound=sound)
 
     def _entry_ends(self) -> bool:
         self._entries += 1
         self._walked = self._walked + hash((self._name, self._header_at, self._packed, self._method)) & _SUM
-        self._close(whole=True)
+        self._close()
         self._step = self._behind if self._has_descriptor else self._between
         return True
 
