@@ -8,7 +8,6 @@ from collections.abc import Mapping
 # Files, by whose they are. Each may lie behind links, as /var/lib/rpm does.
 FILES: Mapping[str, tuple[str, ...]] = {
     "chisel": ("var/lib/chisel/manifest.wall",),
-    "nix": ("nix/var/nix/db/db.sqlite",),
     "guix": ("var/guix/db/db.sqlite",),
     "pkg": ("var/db/pkg/local.sqlite",),
 }
@@ -16,7 +15,6 @@ FILES: Mapping[str, tuple[str, ...]] = {
 # Directories that have something in them only where a package is installed.
 DIRECTORIES: Mapping[str, tuple[str, ...]] = {
     "dpkg's journal": ("var/lib/dpkg/updates",),
-    "nix": ("nix/store",),
     "guix": ("gnu/store",),
     "snap": ("var/lib/snapd/snaps",),
     "flatpak": ("var/lib/flatpak/app", "var/lib/flatpak/runtime"),

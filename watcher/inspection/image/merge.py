@@ -9,6 +9,7 @@ from watcher.inspection.catalogers.copyright import copyright_path
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
 from watcher.inspection.image.listed_once import list_once
+from watcher.inspection.image.nix_store import store_packages
 from watcher.inspection.image.npm_places import packages_among
 from watcher.inspection.image.unread_databases import leading_links, linked_files, unread_databases
 from watcher.inspection.image.whiteouts import Tree
@@ -65,6 +66,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
     texts, unread = _final_texts(tree, contents)
     databases, foreign = _final_databases(tree, contents)
     files = tree.files()
+    databases |= store_packages(files, tree.links)
     return MergedImage(
         files=files,
         texts=texts,
