@@ -38,6 +38,7 @@ def build_app(context: ApiContext) -> web.Application:
     app.router.add_get("/api/v1/images", images.listing)
     app.router.add_get("/api/v1/images/{digest}", images.one)
     app.router.add_get("/api/v1/images/{digest}/inspection", images.inspection)
+    app.router.add_get("/api/v1/images/{digest}/sbom", images.sbom)
     app.router.add_get("/api/v1/images/{digest}/verdicts", images.verdicts)
     app.router.add_get("/api/v1/images/{digest}/vulnerabilities", vulnerabilities.of_image)
     app.router.add_get("/api/v1/verdicts", images.newest)

@@ -15,6 +15,8 @@ from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Outcome, Verdict
 from watcher.model.verdict_json import verdict_json
+from watcher.sbom.contents import Contents
+from watcher.sbom.formats import FORMATS
 from watcher.store.protocol import ImageRow, SubjectFilter
 
 
@@ -39,7 +41,7 @@ async def one(request: web.Request) -> web.Response:
             "digest": digest,
             "verdict": verdict_json(newest[0]),
             "subjects": [_subject(verdict) for verdict in newest],
-            "links": {"inspection": f"{base}/inspection", "verdicts": f"{base}/verdicts"},
+            "links": {"inspection": f"{base}/inspection", "sbom": f"{base}/sbom", "verdicts": f"{base}/verdicts"},
         }
     )
 
@@ -49,9 +51,25 @@ async def inspection(request: web.Request) -> web.Response:
     digest = parse_digest(request.match_info["digest"])
     inventory = await request.app[CONTEXT].images.inventory(digest)
     if inventory is None:
-        return problem(404, "No inspection", detail=f"{digest} was never inspected, or is no image of one platform")
+        return _not_inspected(digest)
     body = await asyncio.to_thread(inspection_bytes, inventory)
     return web.Response(body=body, content_type="application/json")
+
+
+async def sbom(request: web.Request) -> web.Response:
+    """The packages of the last inspection in a format that other tools read, under the name of the newest subject."""
+    digest = parse_digest(request.match_info["digest"])
+    name = request.query.get("format", "cyclonedx")
+    if name not in FORMATS:
+        raise InvalidQueryError(reason=f"format must be one of {', '.join(FORMATS)}")
+    context = request.app[CONTEXT]
+    inventory, newest = await context.images.inventory(digest), await context.images.subjects(digest)
+    if inventory is None:
+        return _not_inspected(digest)
+    subject = newest[0].subject if newest else None
+    contents = Contents(inventory=inventory, repository=f"{subject.registry}/{subject.repository}" if subject else "")
+    body = await asyncio.to_thread(FORMATS[name].write, contents)
+    return web.Response(body=body, content_type=FORMATS[name].media_type)
 
 
 async def verdicts(request: web.Request) -> web.Response:
@@ -99,6 +117,10 @@ def _filter_of(request: web.Request) -> SubjectFilter:
 
 def _following(found: Sequence[Verdict], limit: int) -> str | None:
     return found[limit - 1].id if len(found) > limit else None
+
+
+def _not_inspected(digest: str) -> web.Response:
+    return problem(404, "No inspection", detail=f"{digest} was never inspected, or is no image of one platform")
 
 
 def _unknown(digest: str) -> web.Response:

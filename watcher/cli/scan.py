@@ -37,6 +37,8 @@ from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
 from watcher.reports.table import MAX_LISTED, printable, verdict_block
 from watcher.reports.vulnerabilities import vulnerabilities_block
+from watcher.sbom.contents import Contents
+from watcher.sbom.formats import FORMATS, SbomFormat
 from watcher.settings import Settings
 from watcher.store.protocol import Judged
 
@@ -49,14 +51,14 @@ class Scan:
     policies: PolicySources
     platform: str | None
     environment: str | None
-    as_json: bool
+    output: str
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--policy", "paths", multiple=True, metavar="PATH", type=click.Path(path_type=Path), help="A file or folder.")
 @click.option("--pack", "packs", multiple=True, metavar="NAME", help="Policies shipped with this program.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["table", "json", *FORMATS]), default="table", show_default=True)
 @click.option("--platform", metavar="OS/ARCH|all", help="Of an index; else this machine's, or all if it has none for it.")
 @click.option("--environment", metavar="NAME", help="Instead of the one that the configuration says.")
 @config_option
@@ -72,7 +74,7 @@ def scan(
 
     IMAGE is [HOST/]REPOSITORY[:TAG][@DIGEST], oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE. --policy and
     --pack replace the configured policies. Exits with 0 for pass, warn and not-applicable, 1 for fail, 3 for unknown; of
-    several images the worst counts.
+    several images the worst counts. With -o cyclonedx or spdx it prints the packages, one document a line.
     """
     if platform is not None and platform != "all" and "/" not in platform:
         raise click.UsageError(f"--platform {platform}: expected OS/ARCH, as in linux/arm64, or all")
@@ -83,7 +85,7 @@ def scan(
         policies=chosen_policies(settings.policies, packs, paths),
         platform=platform,
         environment=environment,
-        as_json=output == "json",
+        output=output,
     )
     outcome = asyncio.run(_scan(asked, settings))
     click.get_current_context().exit(EXIT_CODES.get(outcome, 0))
@@ -106,7 +108,7 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
                 outcomes.append(Outcome.UNKNOWN)
                 continue
             outcomes.append(judged[-1].verdict.outcome)
-            _show(named, judged, as_json=asked.as_json)
+            _show(named, judged, asked.output)
     return worst(outcomes)
 
 
@@ -182,11 +184,14 @@ def _progress(text: str) -> AbstractContextManager[Any]:
     return terminal.status(f"inspecting {escape(printable(text))}") if terminal.is_terminal else nullcontext()
 
 
-def _show(named: NamedImage, judged: Sequence[Judged], *, as_json: bool) -> None:
+def _show(named: NamedImage, judged: Sequence[Judged], output: str) -> None:
     terminal = console()
+    if output in FORMATS:
+        _show_sboms(judged, FORMATS[output])
+        return
     for each in judged:
         found = _vulnerabilities(each)
-        if as_json:
+        if output == "json":
             inspection = inspection_json(each.inventory) if each.inventory is not None else None
             line = {
                 "image": named.text,
@@ -201,6 +206,17 @@ def _show(named: NamedImage, judged: Sequence[Judged], *, as_json: bool) -> None
             # A pipe is given all of them: other programs read it.
             shown = vulnerabilities_block(found, most=MAX_LISTED if terminal.is_terminal else None)
             terminal.print(Padding(shown, (0, 0, 0, 2), expand=False))
+
+
+def _show_sboms(judged: Sequence[Judged], written: SbomFormat) -> None:
+    """One document a line. What has no inventory has none: why is in the verdict, which nothing else would say here."""
+    for each in judged:
+        subject = each.verdict.subject
+        if each.inventory is not None:
+            repository = f"{subject.registry}/{subject.repository}" if subject.registry else ""
+            click.echo(written.write(Contents(inventory=each.inventory, repository=repository)))
+        elif len(judged) == 1:
+            click.echo(f"watcher: {printable(each.verdict.reason)}", err=True)
 
 
 def _vulnerabilities(judged: Judged) -> list[dict[str, Any]] | None:

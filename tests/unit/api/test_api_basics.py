@@ -221,7 +221,20 @@ async def test_an_inspection_is_shown_as_it_is_stored(api: RunningApi) -> None:
     assert (status, body["digest"], body["config"]["runs_as_root"]) == (200, IMAGE, False)
 
 
-@pytest.mark.parametrize("part", ["", "/inspection", "/verdicts"])
+async def test_the_packages_of_an_image_are_written_for_other_tools(api: RunningApi) -> None:
+    """In the format that is asked for, under the name that the registry has the image by."""
+    await api.verdicts.record([Judged(verdict=a_verdict(), inventory=an_inventory())], nobody)
+    subject = a_verdict().subject
+    name = f"{subject.registry}/{subject.repository}"
+    for query in ("", "?format=cyclonedx"):
+        status, body = await api.get(f"/api/v1/images/{IMAGE}/sbom{query}")
+        assert (status, body["specVersion"], body["metadata"]["component"]["name"]) == (200, "1.6", name)
+    status, body = await api.get(f"/api/v1/images/{IMAGE}/sbom?format=spdx")
+    assert (status, body["spdxVersion"], body["name"]) == (200, "SPDX-2.3", name)
+    assert (await api.get(f"/api/v1/images/{IMAGE}/sbom?format=xml"))[0] == 400
+
+
+@pytest.mark.parametrize("part", ["", "/inspection", "/sbom", "/verdicts"])
 async def test_an_image_nobody_judged_is_not_found(api: RunningApi, part: str) -> None:
     """404, and 400 for what is no digest at all."""
     assert (await api.get(f"/api/v1/images/{IMAGE}{part}"))[0] == 404

@@ -116,6 +116,17 @@ def test_vulnerabilities_are_listed(watcher: Run, tmp_path: Path, monkeypatch: p
     ]
 
 
+@pytest.mark.parametrize(("output", "version"), [("cyclonedx", '"specVersion":"1.6"'), ("spdx", '"spdxVersion":"SPDX-2.3"')])
+def test_packages_are_written_for_other_tools(output: str, version: str, watcher: Run, policy: Path, tmp_path: Path) -> None:
+    """The document alone, and the exit code of the verdict; what cannot be inspected has none, and says why."""
+    layout = write_layout(tmp_path / "app", ROOT)
+    ended = watcher("scan", "-o", output, f"oci:{layout}", "--policy", policy)
+    assert ended.code == 1
+    (line,) = ended.out.splitlines()
+    assert version in line
+    assert ROOT.digest in line
+
+
 def test_the_worst_of_several_is_the_exit_code(watcher: Run, policy: Path, tmp_path: Path) -> None:
     """In the order they were named, each as a block for people; fail is 1."""
     good, root = write_layout(tmp_path / "good", GOOD), write_layout(tmp_path / "root", ROOT)
