@@ -10,9 +10,11 @@ import hyperscan
 
 from watcher.inspection.catalogers.native_go import BUILD_INFO, MODULES, RELEASES, GoBuilds
 from watcher.inspection.catalogers.native_passages import MAX_MARKS, Mark, OpenPassage, Passage
+from watcher.inspection.catalogers.native_programs import NAMES, ProgramSearch, programs_called
 from watcher.inspection.catalogers.native_rust import COMPRESSED, RustBuilds
 from watcher.inspection.catalogers.protocol import Facts, Selection
 from watcher.inspection.catalogers.stanzas import Unread, complete
+from watcher.model.inventory import PackageRecord
 
 # Nothing of an executable is held, so that only time bounds it.
 MAX_BYTES = 4 * 1024 * 1024 * 1024
@@ -40,18 +42,19 @@ _DATABASE = _compiled()
 
 
 class NativeCataloger:
-    """Any file that begins as an executable does, wherever it is: Go's build information, Rust's crates."""
+    """Any file that begins as an executable does, wherever it is: Go's build information, Rust's crates, known programs."""
 
     type = "native"
-    version = 2
+    version = 3
     places: tuple[str, ...] = ()
-    selection = Selection(heads=HEADS)
+    selection = Selection(heads=HEADS, names=NAMES)
 
     def wants(self, path: str, size: int) -> bool:  # noqa: ARG002 - wherever it is
         return size <= MAX_BYTES
 
     def begin(self, path: str, size: int) -> "NativeReading":  # noqa: ARG002 - however large
-        return NativeReading(path=path)
+        programs = programs_called(path)
+        return NativeReading(path=path, programs=ProgramSearch(path, programs) if programs else None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class NativeReading:
     """One executable as it comes by. Its first START_BYTES are kept, and what passages keep."""
 
     path: str
+    programs: ProgramSearch | None = None
     _position: int = 0
     _start: bytearray = field(default_factory=bytearray)
     _last: bytes = b""
@@ -87,6 +91,8 @@ class NativeReading:
         self._search(piece, begins, across=0)
         if self._open:
             self._open = [each for each in self._open if each.goes_on(piece, begins)]
+        if self.programs is not None:
+            self.programs.feed(piece)
         self._last = piece[-_SEAM:] if len(piece) >= _SEAM else (self._last + piece)[-_SEAM:]
         self._position += len(piece)
 
@@ -94,7 +100,11 @@ class NativeReading:
         for each in self._open:
             each.ends()
         self._open = []
-        found = [*self._go.records(), *self._rust.records()]
+        found: list[PackageRecord | Unread] = [*self._go.records(), *self._rust.records()]
+        if self.programs is not None:
+            # What Go says of a main module needs no guess.
+            told = {each.version for each in found if isinstance(each, PackageRecord)}
+            found += (each for each in self.programs.records() if f"v{each.version}" not in told)
         if self._overflow:
             found.append(Unread("more marks of packages than any executable has"))
         return complete(self.path, NativeCataloger.type, found, system=False) if found else ()

@@ -1,6 +1,6 @@
 """Package URLs, and the part of them that only the whole image knows: its distribution.
 
-Spec: ECMA-427 (purl), types alpm, deb, apk, rpm, npm, pypi, golang, cargo.
+Spec: ECMA-427 (purl), types alpm, deb, apk, rpm, npm, pypi, golang, cargo, generic.
 """
 
 from collections.abc import Mapping

@@ -5,11 +5,16 @@ from dataclasses import replace
 from watcher.inspection.catalogers.purl import with_distro
 from watcher.inspection.image.licence_expressions import expressions
 from watcher.inspection.image.merge import MergedImage
+from watcher.inspection.image.packaged_programs import PackagedPrograms
 from watcher.model.inventory import Distro, Package, PackageRecord
 
 
 def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
-    """Every installed package, by database and in its order; the lowest `base_layers` layers are the base image's."""
+    """Every installed package once, by database and in its order; the lowest `base_layers` layers are the base image's."""
+    packaged = PackagedPrograms(
+        (record for records in merged.databases.values() for record in records),
+        {path.rpartition("/")[0] for path, kind in merged.databases if kind == "java-release"},
+    )
     return tuple(
         Package(
             record=_in_image(record, merged, distro),
@@ -19,6 +24,7 @@ def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
         )
         for (path, _), records in sorted(merged.databases.items())
         for record, layer in records.items()
+        if not packaged.have(record, path)
     )
 
 
