@@ -1,5 +1,7 @@
 """Archives of the JVM: what they are, what they hold, and what cannot be read of them."""
 
+import random
+
 import pytest
 
 from tests.doubles.archives import jar, manifest, pom_properties
@@ -169,6 +171,14 @@ def test_suffixes_that_others_use_too(content: bytes) -> None:
     assert facts_of(cataloger, "x.kar", content) == ()
 
 
+def test_a_zip_is_no_package_and_may_hold_some() -> None:
+    """As a distribution that is unpacked when it starts; one without archives is nobody's business, whatever is wrong with it."""
+    content = jar({"lib/guava.jar": GUAVA, **maven("g", "a", "1"), MANIFEST: manifest(Implementation_Version="7")})
+    assert found("dist.zip", content) == {("com.google.guava:guava", "32.1.3-jre", "lib/guava.jar")}
+    assert facts_of(cataloger, "dist.zip", jar({"a.txt": bytes(999)})[:-9]) == ()
+    assert "ends before" in partly("dist.zip", content[:-9])[0]
+
+
 def test_a_nested_file_that_is_no_zip_is_said() -> None:
     """With its place, and what else there is is found."""
     said, packages = partly("app.war", jar({"WEB-INF/lib/x.jar": b"no zip", "WEB-INF/lib/guava.jar": GUAVA, "empty.jar": b""}))
@@ -185,6 +195,26 @@ def test_archives_nested_too_deep_are_said() -> None:
     said, packages = partly("a.jar", jar({"a.jar": content}))
     assert "too deep" in said
     assert not packages
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("META-INF/maven/g/a/pom.properties", b"#" * 70_000, "pom.properties' is longer"),
+        ("META-INF/MANIFEST.MF", b"a: b\n" * 250_000, "manifest is longer"),
+        ("META-INF/maven/g/a/pom.xml", b"<project>" + b"<a/>" * 5000, "more elements"),
+    ],
+)
+def test_texts_that_are_longer_than_any(name: str, content: bytes, told: str) -> None:
+    """Are read to a limit, and that is said."""
+    padding = random.Random(0).randbytes(99_000)
+    assert told in partly("a.jar", jar({name: content, "padding": padding if told != "more elements" else b""}))[0]
+
+
+def test_a_pom_with_entities_is_not_followed() -> None:
+    """Ten lines of them can be a GB."""
+    pom = b"<!DOCTYPE x [<!ENTITY a 'b'>]><project><groupId>g</groupId><artifactId>&a;</artifactId><version>1</version></project>"
+    assert records("a.jar", jar({"META-INF/maven/g/a/pom.xml": pom})) == ()
 
 
 def test_a_bomb_is_not_read_to_its_end() -> None:

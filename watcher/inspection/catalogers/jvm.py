@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from watcher.inspection.catalogers.jvm_identity import Contents, packages_of
-from watcher.inspection.catalogers.jvm_identity_files import has_end, manifest_fields, pom_coordinates, properties_coordinates
+from watcher.inspection.catalogers.jvm_identity_files import Pom, has_end, manifest_fields, properties_coordinates
 from watcher.inspection.catalogers.jvm_identity_names import SUFFIXES, written
 from watcher.inspection.catalogers.jvm_zip import ENDING_BYTES, Sink, ZipStream, shown
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
@@ -21,15 +21,19 @@ MAX_BYTES = 4 * 1024 * 1024 * 1024
 MAX_DEPTH = 3
 # The Kotlin compiler has 30 000; what unites all libraries of an application may have 200 000, each in two places.
 MAX_ENTRIES = 2_000_000
-# What is packed twice gains nothing the second time; 16 to 1 has no archive of archives. The first is for small ones.
-_INFLATED_BYTES, _INFLATED_RATIO = 64 * 1024 * 1024, 16
+# As many bytes a byte of the file, and for small ones, as are inflated of what is read or lies deeper: no archive of archives is
+# packed 16 to 1, since what is packed twice gains nothing the second time, and no manifest.
+_INFLATED_BYTES, _INFLATED_RATIO = 256 * 1024, 16
+# Elements of POMs: each takes 5 bytes of the file, packed as well as it can be.
+_ELEMENTS, _ELEMENT_BYTES = 2000, 4
 # Of a manifest the main section is wanted, which is at its beginning; the longest are lists of the packages of a bundle.
 _MANIFEST_BYTES = 1024 * 1024
 _PROPERTIES_BYTES = 64 * 1024
 _POM_BYTES = 1024 * 1024
 
-# The suffixes of something else as well: what has one and is no zip says nothing.
-_SHARED_SUFFIXES = frozenset({"par", "sar", "nar", "kar", "far", "rar", "zap"})
+# The suffixes of something else as well: what has one and is no zip says nothing. A zip is no package, but may hold some.
+_SHARED_SUFFIXES = frozenset({"par", "sar", "nar", "kar", "far", "rar", "zap", "zip"})
+_WRAPPED = b".zip"
 _SUFFIXES = written(SUFFIXES)
 _MANIFEST, _PROPERTIES, _POM = b"meta-inf/manifest.mf", b"pom.properties", b"pom.xml"
 _IN_MAVEN = b"meta-inf/maven/"
@@ -42,7 +46,7 @@ class JvmCataloger:
     """Archives by their suffix, wherever they are."""
 
     type = "jvm"
-    version = 2
+    version = 3
     places: tuple[str, ...] = ()
     selection = Selection(suffixes=_SUFFIXES)
 
@@ -66,7 +70,9 @@ class _Reading:
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        self.budget = _Budget(inflated=_INFLATED_BYTES + _INFLATED_RATIO * self.size)
+        self.budget = _Budget(
+            inflated=_INFLATED_BYTES + _INFLATED_RATIO * self.size, elements=_ELEMENTS + self.size // _ELEMENT_BYTES
+        )
         self.archive = _Archive(self.budget, self.path.rpartition("/")[2], "", 0)
 
     def feed(self, piece: bytes) -> None:
@@ -88,7 +94,7 @@ class _Reading:
         found: dict[tuple[str, str, str], PackageRecord] = {}
         for each in budget.records:
             found.setdefault((each.place, each.name, each.version), each)
-        if not found and not budget.unread:
+        if not found and (not budget.unread or (self.archive.is_wrapper and not budget.archives)):
             return ()
         return complete(self.path, JvmCataloger.type, [*found.values(), *budget.unread], system=False)
 
@@ -98,14 +104,16 @@ class _Budget:
     """What one file may cost, however deep, and what was found of it."""
 
     inflated: int
+    elements: int
     entries: int = MAX_ENTRIES
+    archives: int = 0
     records: list[PackageRecord] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
 
-    def spend(self, inflated: int) -> None:
-        """One entry, or so many bytes."""
+    def spend(self, entries: int, inflated: int) -> None:
+        """So many entries, or entries of a directory, and so many bytes."""
+        self.entries -= entries
         self.inflated -= inflated
-        self.entries -= not inflated
         if self.inflated < 0 or self.entries < 0:
             raise _EnoughError("it holds more than any archive does, and was not read further")
 
@@ -121,6 +129,8 @@ class _Archive:
         self._budget, self._place, self._depth = budget, place, depth
         self._contents = Contents(file_name=file_name)
         self._size = 0
+        self.is_wrapper = _suffix(file_name.encode()).lower() == _WRAPPED
+        budget.archives += not self.is_wrapper
         self._found_before, self._unread_before = len(budget.records), len(budget.unread)
         self.zip = ZipStream(_ENDINGS, self._open, budget.spend, self._doubt)
 
@@ -136,7 +146,7 @@ class _Archive:
             return
         self.zip.finish()
         if self.zip.is_zip:
-            if len(self._budget.records) <= MAX_PACKAGES:
+            if not self.is_wrapper and len(self._budget.records) <= MAX_PACKAGES:
                 self._budget.records += packages_of(self._contents, self._place)
         elif self._size and self._place and not is_shared(self._place.encode()):
             self._doubt("it is called an archive of the JVM, and is no zip")
@@ -154,6 +164,8 @@ class _Archive:
             if self._depth < MAX_DEPTH:
                 return _Archive(self._budget, bounded(called), place, self._depth + 1)
             self._budget.doubt(place, "it lies too deep in other archives")
+        elif self.is_wrapper:
+            pass
         elif name.lower() == _MANIFEST:
             return _Text(_MANIFEST_BYTES, self._manifest, self._long_manifest)
         elif called == _PROPERTIES:
@@ -175,7 +187,11 @@ class _Archive:
 
     def _pom(self, folder: bytes, content: bytes) -> None:
         if len(self._contents.poms) <= MAX_PACKAGES:
-            self._contents.poms[folder] = pom_coordinates(content)
+            pom = Pom(content, self._budget.elements)
+            self._budget.elements -= pom.elements
+            self._contents.poms[folder] = pom.coordinates
+            if not pom.is_whole:
+                self._doubt("its POMs have more elements than any")
 
     def _doubt(self, what: str) -> None:
         self._budget.doubt(self._place, what)

@@ -3,6 +3,7 @@
 Spec: JAR File Specification, "Name-Value pairs and Sections"; Maven's POM reference, model version 4.0.0.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,13 @@ from watcher.inspection.catalogers.stanzas import bounded
 
 # As many licences as one package is said to have.
 MAX_LICENCES = 16
+# What is wanted of a manifest, and of a pom.properties.
+_FIELD = re.compile(
+    rb"^((?:implementation|specification|bundle|plugin|extension|short)-[a-z-]{4,20}|name|package|group-id|created-by|main-class"
+    rb"|automatic-module-name|weave-classes) *:(.*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PROPERTY = re.compile(rb"^[ \t]*(groupId|artifactId|version)[ \t]*[=:]([^\r\n]*)", re.MULTILINE)
 # No POM is as deep; what is deeper has nothing of interest.
 _MAX_DEPTH = 64
 _PROJECT = ("project",)
@@ -41,20 +49,9 @@ class Coordinates:
 
 def manifest_fields(content: bytes) -> Mapping[str, str]:
     """The main section, by names in lower case, as Java compares them; of two of a name the last counts."""
-    lines: list[bytes] = []
-    for line in content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
-        if line.startswith(b" ") and lines:
-            lines.append(line[1:])
-        elif line:
-            lines.append(b"\n" + line)
-        elif lines:
-            break
-    fields = {}
-    for line in b"".join(lines).split(b"\n"):
-        name, colon, value = line.partition(b":")
-        if colon and len(name) <= 70:  # the specification's limit
-            fields[name.strip().decode("utf-8", "replace").lower()] = bounded(value)
-    return fields
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n").partition(b"\n\n")[0].replace(b"\n ", b"")
+    fields = {each[1].lower(): each[2] for each in _FIELD.finditer(lines)}
+    return {name.decode(): bounded(value) for name, value in fields.items()}
 
 
 def has_end(manifest: bytes) -> bool:
@@ -64,28 +61,17 @@ def has_end(manifest: bytes) -> bool:
 
 def properties_coordinates(content: bytes) -> Coordinates:
     """Of a pom.properties."""
-    found: dict[bytes, str] = {}
-    for line in content.splitlines():
-        if not line.lstrip().startswith((b"#", b"!")):
-            name, _, value = line.replace(b":", b"=", 1).partition(b"=") if b"=" not in line else line.partition(b"=")
-            found[name.strip()] = _said(value)
-    return Coordinates(group=found.get(b"groupId", ""), artifact=found.get(b"artifactId", ""), version=found.get(b"version", ""))
+    found = {each[1]: each[2] for each in _PROPERTY.finditer(content)}
+    group, artifact, version = (_said(found.get(name, b"")) for name in (b"groupId", b"artifactId", b"version"))
+    return Coordinates(group=group, artifact=artifact, version=version)
 
 
-def pom_coordinates(content: bytes) -> Coordinates:
-    """Of a pom.xml as far as it can be read; group and version are the parent's where it has none of its own."""
-    pom = _Pom()
-    pom.read(content)
-    return Coordinates(
-        group=pom.own.get("groupId") or pom.parent.get("groupId", ""),
-        artifact=pom.own.get("artifactId", ""),
-        version=pom.own.get("version") or pom.parent.get("version", ""),
-        licenses=tuple(dict.fromkeys(pom.licenses)),
-    )
+class Pom:
+    """Of a pom.xml as many elements as are wanted, and as far as it can be read."""
 
-
-class _Pom:
-    def __init__(self) -> None:
+    def __init__(self, content: bytes, most_elements: int) -> None:
+        self.elements = 0
+        self._most_elements = most_elements
         self.own: dict[str, str] = {}
         self.parent: dict[str, str] = {}
         self.licenses: list[str] = []
@@ -93,8 +79,6 @@ class _Pom:
         self._path: tuple[str, ...] = ()
         self._text: list[str] = []
         self._depth = 0
-
-    def read(self, content: bytes) -> None:
         # Whatever it says of its encoding: names and versions are ASCII, and looking for a codec would open files.
         parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
@@ -105,10 +89,27 @@ class _Pom:
         with suppress(expat.ExpatError, _RefusedError):
             parser.Parse(content.decode("utf-8", "replace").encode(), True)
 
+    @property
+    def is_whole(self) -> bool:
+        return self.elements <= self._most_elements
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """Group and version are the parent's where it has none of its own."""
+        return Coordinates(
+            group=self.own.get("groupId") or self.parent.get("groupId", ""),
+            artifact=self.own.get("artifactId", ""),
+            version=self.own.get("version") or self.parent.get("version", ""),
+            licenses=tuple(dict.fromkeys(self.licenses)),
+        )
+
     def _entity(self, *_: object) -> None:
         raise _RefusedError
 
     def _start(self, name: str, _: object) -> None:
+        self.elements += 1
+        if self.elements > self._most_elements:
+            raise _RefusedError
         self._depth += 1
         if self._depth <= _MAX_DEPTH:
             self._path = (*self._path, name.rpartition(":")[2])
@@ -137,7 +138,7 @@ class _Pom:
 
 
 class _RefusedError(Exception):
-    """A POM with entities of its own, which Maven reads and nobody writes."""
+    """A POM with entities of its own, which nobody writes, or with more elements than are wanted."""
 
 
 def _said(value: bytes) -> str:

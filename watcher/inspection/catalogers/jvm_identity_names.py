@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import product
 
-SUFFIXES = ("jar", "war", "ear", "par", "sar", "nar", "jpi", "hpi", "kar", "far", "lpkg", "rar", "zap")
+SUFFIXES = ("jar", "war", "ear", "par", "sar", "nar", "jpi", "hpi", "kar", "far", "lpkg", "rar", "zap", "zip")
 """How names of archives end; they are written in either case."""
 
 # `name-1.2.3`: the version begins where a part begins with a digit, or is a build or a release candidate.
@@ -46,6 +46,11 @@ _GROUPS: Mapping[str, str] = {
         "antlr": "antlr",
         "co.elastic.clients": "elasticsearch-java",
         "cglib": "cglib cglib-nodep",
+        "com.github.ben-manes.caffeine": "caffeine",
+        "com.google.api": "api-common gax gax-grpc gax-httpjson",
+        "com.google.code.findbugs": "jsr305",
+        "com.google.crypto.tink": "tink tink-android",
+        "com.google.re2j": "re2j",
         "com.google.protobuf": "protobuf-java protobuf-java-util protobuf-javalite",
         "com.h2database": "h2",
         "com.mchange": "c3p0 mchange-commons-java",
@@ -59,6 +64,7 @@ _GROUPS: Mapping[str, str] = {
         "io.netty": "netty-all",
         "io.projectreactor": "reactor-core reactor-test reactor-tools",
         "io.reactivex.rxjava2": "rxjava",
+        "javax.activation": "activation javax.activation-api",
         "javax.annotation": "javax.annotation-api jsr250-api",
         "javax.servlet": "javax.servlet-api servlet-api",
         "junit": "junit",
@@ -86,10 +92,11 @@ _GROUPS: Mapping[str, str] = {
         "org.hsqldb": "hsqldb",
         "org.checkerframework": "checker-qual checker-compat-qual",
         "org.jdom": "jdom jdom2",
-        "org.jetbrains": "annotations",
         "org.lz4": "lz4-java lz4-pure-java",
         "org.mockito": "mockito-core mockito-all mockito-inline",
         "org.ow2.asm": "asm",
+        "org.roaringbitmap": "RoaringBitmap",
+        "org.rocksdb": "rocksdbjni",
         "org.postgresql": "postgresql",
         "org.quartz-scheduler": "quartz quartz-jobs",
         "org.scala-lang": "scala-library scala-reflect scala-compiler scala3-library_3",
@@ -131,6 +138,14 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("lucene-", "org.apache.lucene"),
     ("solr-", "org.apache.solr"),
     ("grpc-", "io.grpc"),
+    ("akka-", "com.typesafe.akka"),
+    ("flink-", "org.apache.flink"),
+    ("google-cloud-", "com.google.cloud"),
+    ("hadoop-", "org.apache.hadoop"),
+    ("htmlunit", "net.sourceforge.htmlunit"),
+    ("ktor-", "io.ktor"),
+    ("micronaut-", "io.micronaut"),
+    ("spark-", "org.apache.spark"),
     ("opencensus-", "io.opencensus"),
     ("opentelemetry-", "io.opentelemetry"),
     ("elasticsearch-rest-", "org.elasticsearch.client"),
@@ -196,15 +211,24 @@ def known_group(artifact: str, version: str) -> str:
 
 
 def group_before(name: str, artifact: str) -> str:
-    """The group of a name that may be made of both, or be the group's own: `org.apache.solr` is no artifact of `org.apache`."""
+    """The group of a name that is made of both, or is the group's own: `org.apache.solr` is no artifact of `org.apache`.
+
+    The words of the artifact may be parts of the name: `io.netty.handler` is netty-handler of `io.netty`.
+    """
     before, _, last = name.rpartition(".")
-    return before if last == artifact and "." in before and before not in _UMBRELLAS else name
+    if last == artifact and "." in before and before not in _UMBRELLAS:
+        return before
+    parts, words = re.split(r"[._]", name), re.split(r"[._-]", artifact)
+    for first in range(1, len(parts) - 1):
+        if parts[first:] == words[: len(parts) - first]:
+            return ".".join(parts[: first + 1])
+    return name
 
 
 def group_in(text: str) -> str:
     """The text if it is like a group, without the directives that OSGi puts behind names; empty if not."""
     name = text.partition(";")[0].partition("#")[0].strip()
-    return name if name.startswith(_DOMAINS) and _GROUP.fullmatch(name) else ""
+    return name if name.startswith(_DOMAINS) and _GROUP.fullmatch(name) and name not in _UMBRELLAS else ""
 
 
 def _without_classifier(version: str) -> str:

@@ -65,14 +65,14 @@ class ZipStream:
     """One zip, fed piece by piece.
 
     `open_entry` is asked about each entry whose name ends with one of `endings`, in lower case, of ENDING_BYTES. `spend` hears of
-    each entry, and of how many bytes were inflated, and may raise; `doubt` of what could not be read of what was wanted.
+    how many headers were read and how many bytes inflated, and may raise; `doubt` of what could not be read of what was wanted.
     """
 
     def __init__(
         self,
         endings: frozenset[bytes],
         open_entry: Callable[[bytes], Sink | None],
-        spend: Callable[[int], None],
+        spend: Callable[[int, int], None],
         doubt: Callable[[str], None],
     ) -> None:
         self._endings, self._open_entry, self._spend, self._doubt = endings, open_entry, spend, doubt
@@ -107,8 +107,10 @@ class ZipStream:
         self._base += self._at
         self._searched_to -= self._at
         self._at = 0
+        headers = self._entries + self._listed_entries
         while self._step():
             pass
+        self._spend(self._entries + self._listed_entries - headers, 0)
 
     def finish(self) -> None:
         """All was fed: say what is missing, or does not agree."""
@@ -159,7 +161,6 @@ class ZipStream:
         self._has_descriptor = bool(flags & _SIZES_BEHIND)
         self._sized = packed > 0 or not self._has_descriptor
         self._at = self._searched_to = content_at
-        self._spend(0)
         self._step = self._known if self._sized else self._scan
         if name[-ENDING_BYTES:].lower() in self._endings and (sink := self._open_entry(name)) is not None:
             if flags & _ENCRYPTED or method not in (_STORED, _DEFLATED):
@@ -170,6 +171,9 @@ class ZipStream:
                 self._inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
                 self._bite = _FIRST_STEP_BYTES
                 self._step = self._inflate
+        elif self._sized and content_at + packed <= len(data):
+            self._at = content_at + packed
+            return self._entry_ends()
         return True
 
     def _known(self) -> bool:
@@ -230,7 +234,7 @@ class ZipStream:
             self._close(sound=False)
             self._doubt(f"what is packed in {shown(self._name)} is damaged")
             return self._give_up()
-        self._spend(len(piece))
+        self._spend(0, len(piece))
         is_wanted = not piece or sink.feed(piece)
         if inflater.eof:
             self._at -= len(inflater.unused_data)
@@ -268,7 +272,8 @@ class ZipStream:
     def _entry_ends(self) -> bool:
         self._entries += 1
         self._walked = self._walked + hash((self._name, self._header_at, self._packed, self._method)) & _SUM
-        self._close()
+        if self._sink is not None:
+            self._close()
         self._step = self._behind if self._has_descriptor else self._between
         return True
 
@@ -279,8 +284,12 @@ class ZipStream:
             return False
         signature = 4 if data[at : at + 4] == _DESCRIPTOR else 0
         for size in (signature + _SHORT, signature + _LONG):
-            if data[at + size : at + size + 4] in _MARKS:
+            mark = data[at + size : at + size + 4]
+            if mark in _MARKS:
                 self._at = at + size
+                if mark == _LOCAL and not self._ended:
+                    self._step = self._local
+                    return True
                 break
         self._step = self._between
         return True
@@ -299,13 +308,14 @@ class ZipStream:
             _, packed, offset = _wide(data[names_at + name_bytes : end - comment_bytes], plain, packed, offset)
         if self._directory_at < 0:
             self._directory_at = self._base + at
-        self._spend(0)
         self._listed_entries += 1
         self._listed = self._listed + hash((name, offset, packed, method)) & _SUM
-        self._listed_moved = self._listed_moved + hash((name, offset + self._first, packed, method)) & _SUM
+        if self._first > 0:
+            self._listed_moved = self._listed_moved + hash((name, offset + self._first, packed, method)) & _SUM
         self._at = end
         self._directory_end = self._base + end
-        self._step = self._between
+        if data[end : end + 4] != _CENTRAL:
+            self._step = self._between
         return True
 
     def _end(self) -> bool:
