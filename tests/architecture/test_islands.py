@@ -45,7 +45,7 @@ SHARED: dict[str, dict[str, str]] = {
         "protocol": "what every cataloger implements, and its errors",
         "purl": "the one way a package URL is written",
         "control_stanzas": "control files, which dpkg and opkg share",
-        "sqlite_tables": "the rows of a table, which rpm and nix have their packages in",
+        "sqlite_tables": "the rows of a table of SQLite, in which rpm and others keep what is installed",
         "native_passages": "what follows a mark in an executable, for each kind of mark",
         "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",
     },

@@ -65,6 +65,11 @@ EXAMPLES: Mapping[str, Example] = {
         content=b'IMPLEMENTOR="Eclipse Adoptium"\nJAVA_RUNTIME_VERSION="21.0.4+7-LTS"\nJAVA_VERSION="21.0.4"\n',
         packages=frozenset({("openjdk", "21.0.4+7-LTS")}),
     ),
+    "linux": Example(
+        path="boot/Image",
+        content=bytes(100_000) + b"Linux version 6.1.0-21-arm64 (debian-kernel@lists.debian.org)",
+        packages=frozenset({("linux-kernel", "6.1.0-21-arm64")}),
+    ),
     "opkg": Example(
         path="usr/lib/opkg/status",
         content=b"Package: dropbear\nVersion: 2024.85-r0\nStatus: install user installed\n",

@@ -27,6 +27,7 @@ PLACES = {
     "alpm": "var/lib/pacman/local/a/desc",
     "ebuild": "var/db/pkg/a/b-1/CONTENTS",
     "java-release": "opt/java/release",
+    "linux": "boot/vmlinuz-1",
     "opkg": "usr/lib/opkg/info/a.control",
     "rpm": "var/lib/rpm/Packages",
     "jvm": "app/a.jar",

@@ -1,8 +1,11 @@
 """Debian's package databases."""
 
-import pytest
+from hashlib import sha256
 
-from tests.doubles.cataloging import database_of
+import pytest
+import zstandard
+
+from tests.doubles.cataloging import database_of, databases_among, facts_of
 from watcher.inspection.catalogers.dpkg import MAX_BYTES, DpkgCataloger
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError, PartlyReadError
 from watcher.inspection.catalogers.stanzas import MAX_PACKAGES
@@ -209,3 +212,60 @@ def test_a_file_of_status_d_that_is_no_package_is_damaged(content: bytes) -> Non
     assert database_of(cataloger, f"{place}curl", b"\n") is None
     assert database_of(cataloger, f"{place}curl", b"Package: curl\nStatus: deinstall ok config-files\nVersion: 1\n") is None
     assert [cataloger.wants(place + name, 1) for name in ("curl", "curl.md5sums", "curl.postinst")] == [True, False, False]
+
+
+WALL = "var/lib/chisel/manifest.wall"
+CUT = [
+    b'{"kind":"content","slice":"base-files_base","path":"/package"}',
+    b'{"kind":"package","name":"base-files","version":"13ubuntu10","sha256":"00","arch":"amd64"}',
+    b'{"kind":"package","name":"libc6","version":"2.39-0ubuntu8","sha256":"00","arch":"amd64"}',
+    b'{"kind":"path","path":"/etc/","mode":"0755","slices":["base-files_base"]}',
+]
+
+
+def wall(*lines: bytes, count: int | None = None) -> bytes:
+    header = b'{"jsonwall":"1.0","schema":"1.0","count":%d}' % (len(lines) + 1 if count is None else count)
+    return zstandard.compress(b"".join(line + b"\n" for line in (header, *lines)))
+
+
+def cut(content: bytes) -> tuple[list[str], str]:
+    """What is listed, and why it is not all that is known."""
+    with pytest.raises(PartlyReadError) as raised:
+        facts_of(cataloger, WALL, content)
+    (database,) = databases_among(raised.value.facts)
+    assert database.system
+    return [f"{each.name} {each.version} {each.architecture} {each.purl}" for each in database.packages], str(raised.value)
+
+
+def test_what_chisel_cut_out_is_listed() -> None:
+    """But not by which source packages, which advisories are about."""
+    packages, why = cut(wall(*CUT))
+    assert packages == [
+        "base-files 13ubuntu10 amd64 pkg:deb/base-files@13ubuntu10?arch=amd64",
+        "libc6 2.39-0ubuntu8 amd64 pkg:deb/libc6@2.39-0ubuntu8?arch=amd64",
+    ]
+    assert why.endswith("without their source packages, by which advisories are found")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        wall(*CUT, count=9),
+        wall(*CUT, *(sha256(b"%d" % each).hexdigest().encode() for each in range(9000)))[:-4],
+        wall(*CUT, b'{"kind":"package","name":"x"}'),
+        wall(*CUT, b'{"kind":"package"'),
+        wall(*CUT, b'{"kind":"path","path":"' + b"x" * 70_000 + b'"}'),
+    ],
+)
+def test_what_is_missing_of_a_manifest_is_said_too(content: bytes) -> None:
+    """It says how many lines it has."""
+    packages, why = cut(content)
+    assert len(packages) == 2
+    assert "more like it" in why
+
+
+@pytest.mark.parametrize("content", [b"", b"no zstd", zstandard.compress(b"{}\n"), zstandard.compress(b"text")])
+def test_what_is_no_manifest_of_chisel_is_damaged(content: bytes) -> None:
+    """There is something of some package, and nobody knows of which."""
+    with pytest.raises(DamagedDatabaseError):
+        facts_of(cataloger, WALL, content)

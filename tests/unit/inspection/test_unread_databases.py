@@ -42,7 +42,6 @@ def merged(*rows: str, databases: dict[str, str] | None = None) -> MergedImage:
         ("var/lib/pkgtools/packages/bash-5.2", "var/lib/pkgtools/packages", "pkgtools"),
         ("var/db/xbps/pkgdb-0.38.plist", "var/db/xbps", "xbps"),
         ("var/lib/eopkg/package/bash-5.2-1/metadata.xml", "var/lib/eopkg/package", "eopkg"),
-        ("var/lib/chisel/manifest.wall", "var/lib/chisel/manifest.wall", "chisel"),
         ("var/lib/dpkg/updates/0001", "var/lib/dpkg/updates", "dpkg's journal"),
     ],
 )

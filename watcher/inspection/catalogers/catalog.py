@@ -9,6 +9,7 @@ from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
+from watcher.inspection.catalogers.linux import LinuxCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.opkg import OpkgCataloger
@@ -25,6 +26,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "jvm": JvmCataloger(),
     "ebuild": EbuildCataloger(),
     "java-release": JavaReleaseCataloger(),
+    "linux": LinuxCataloger(),
     "npm": NpmCataloger(),
     "opkg": OpkgCataloger(),
     "pypi": PythonCataloger(),

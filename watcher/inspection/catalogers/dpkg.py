@@ -1,12 +1,14 @@
-"""Debian packages: /var/lib/dpkg/status, and the one-file-a-package form of distroless images.
+"""Debian packages: /var/lib/dpkg/status, the one-file-a-package form of distroless images, and what chisel cut out of them.
 
 Spec: dpkg deb-control(5), "Status" in dpkg(1).
 """
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from watcher.inspection.catalogers.control_stanzas import is_absent, stanzas
+from watcher.inspection.catalogers.dpkg_slices import NoManifestError, sliced
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import Stanza, Unread, complete
@@ -31,17 +33,21 @@ _SOURCE = re.compile(r"(\S+)(?:\s+\(([^()\s]+)\))?")
 
 
 class DpkgCataloger:
-    """`status` below any directory called `dpkg`, since /var/lib/dpkg may be a link to anywhere, and `status.d/*`."""
+    """`status` below any directory called `dpkg`, since /var/lib/dpkg may be a link to anywhere, and `status.d/*`;
+    `manifest.wall` below any `chisel`.
+    """
 
     type = "deb"
-    version = 3
-    places = ("var/lib/dpkg/status",)
-    selection = Selection(names=frozenset({b"status"}), directories=frozenset({b"status.d"}))
+    version = 4
+    places = ("var/lib/dpkg/status", "var/lib/chisel/manifest.wall")
+    selection = Selection(names=frozenset({b"status", b"manifest.wall"}), directories=frozenset({b"status.d"}))
 
     def wants(self, path: str, size: int) -> bool:
-        return size <= MAX_BYTES and (_is_status(path) or _is_status_d(path))
+        return size <= MAX_BYTES and (_is_status(path) or _is_status_d(path) or _is_manifest(path))
 
     def read(self, path: str, content: bytes) -> Facts:
+        if _is_manifest(path):
+            return _manifest(path, content)
         system = _is_status(path)
         (database,) = facts = complete(path, self.type, _records(content), system=system)
         if system and not database.packages and content.strip() and not _PACKAGE.search(content):
@@ -58,6 +64,19 @@ def _is_status(path: str) -> bool:
 def _is_status_d(path: str) -> bool:
     directory, _, name = path.rpartition("/")
     return f"/{directory}".endswith("/dpkg/status.d") and not name.endswith(_BESIDE)
+
+
+def _is_manifest(path: str) -> bool:
+    return f"/{path}".endswith("/chisel/manifest.wall")
+
+
+def _manifest(path: str, content: bytes) -> Facts:
+    """Never complete: advisories are about source packages, which it does not name."""
+    unnamed = Unread("the packages are listed without their source packages, by which advisories are found")
+    try:
+        return complete(path, DpkgCataloger.type, chain((unnamed,), sliced(content)), system=True)
+    except NoManifestError as error:
+        raise DamagedDatabaseError(f"{path}: {error}") from error
 
 
 def _records(content: bytes) -> Iterator[PackageRecord | Unread]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 # Files, by whose they are. Each may lie behind links, as /var/lib/rpm does.
 FILES: Mapping[str, tuple[str, ...]] = {
-    "chisel": ("var/lib/chisel/manifest.wall",),
     "guix": ("var/guix/db/db.sqlite",),
     "pkg": ("var/db/pkg/local.sqlite",),
 }
