@@ -2,8 +2,11 @@
 
 import pytest
 
+from watcher.inspection.image.installed import packages_of
+from watcher.inspection.image.merge import merge
 from watcher.inspection.image.packaged_programs import PackagedPrograms
-from watcher.model.inventory import PackageRecord
+from watcher.model.digest import digest_of
+from watcher.model.inventory import FILE, Distro, FileTable, LayerFacts, PackageDatabase, PackageRecord
 
 
 def packaged(name: str, version: str, *installed: PackageRecord) -> bool:
@@ -62,3 +65,47 @@ def test_a_java_runtime_says_itself_what_it_is(path: str) -> None:
     assert PackagedPrograms((), {"opt/jdk"}).have(java, path)
     assert not PackagedPrograms((), {"opt/jre"}).have(java, path)
     assert not PackagedPrograms((), {"opt/jdk"}).have(java, "opt/jdk/bin/python3.11")
+
+
+NOTE = PackageRecord(
+    type="rpm",
+    name="coreutils",
+    version="9.4-6.fc40",
+    source="coreutils",
+    source_version="9.4-6.fc40",
+    purl="pkg:rpm/fedora/coreutils@9.4-6.fc40?distro=fedora-40",
+)
+
+
+def listed(distro: Distro, *databases: PackageDatabase) -> list[tuple[str, str, str]]:
+    files = FileTable()
+    for database in databases:
+        files.path.append(database.path)
+        files.kind.append(FILE)
+        files.link.append("")
+        for column in (files.mode, files.uid, files.gid, files.size):
+            column.append(0)
+    facts = LayerFacts(digest=digest_of(b""), compressed_bytes=0, plain_bytes=0, files=files, databases=databases)
+    return [(each.record.type, each.record.purl, each.path) for each in packages_of(merge([facts]), distro, 0)]
+
+
+def of(kind: str, path: str, *records: PackageRecord) -> PackageDatabase:
+    return PackageDatabase(path=path, type=kind, packages=records, system=kind == "rpm")
+
+
+FEDORA = Distro(id="fedora", version="40", known=True)
+
+
+def test_a_package_of_many_programs_is_listed_once() -> None:
+    """By its notes, as long as no database lists it."""
+    programs = of("native", "usr/bin/ls", NOTE), of("native", "usr/bin/cp", NOTE)
+    assert listed(FEDORA, *programs) == [("rpm", NOTE.purl, "usr/bin/cp")]
+    package = PackageRecord(type="rpm", name="coreutils-common", version="0:9.4-6.fc40", source="coreutils")
+    assert [path for *_, path in listed(FEDORA, *programs, of("rpm", "var/lib/rpm/Packages", package))] == ["var/lib/rpm/Packages"]
+
+
+def test_a_program_of_another_distribution_is_no_package_of_this_one() -> None:
+    """Its name and version mean nothing here; where they mean something its purl says."""
+    assert listed(Distro(id="rhel", version="9", known=True), of("native", "usr/bin/cp", NOTE)) == [
+        ("generic", NOTE.purl, "usr/bin/cp")
+    ]

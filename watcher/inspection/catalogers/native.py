@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import hyperscan
 
 from watcher.inspection.catalogers.native_go import BUILD_INFO, MODULES, RELEASES, GoBuilds
+from watcher.inspection.catalogers.native_notes import BIG_NOTE, LITTLE_NOTE, Notes
 from watcher.inspection.catalogers.native_passages import MAX_MARKS, Mark, OpenPassage, Passage
 from watcher.inspection.catalogers.native_programs import NAMES, ProgramSearch, programs_called
 from watcher.inspection.catalogers.native_rust import COMPRESSED, RustBuilds
@@ -25,7 +26,7 @@ HEADS = frozenset({b"\x7fE", b"MZ", b"\xfe\xed", b"\xce\xfa", b"\xcf\xfa"})
 # Where program headers, section tables and load commands are; of Go's own linker they end before 4 KiB.
 START_BYTES = 64 * 1024
 
-_MARKS = (Mark.of(BUILD_INFO), Mark.of(MODULES), *map(Mark.of, RELEASES), *COMPRESSED)
+_MARKS = (Mark.of(BUILD_INFO), Mark.of(MODULES), *map(Mark.of, RELEASES), *COMPRESSED, LITTLE_NOTE, BIG_NOTE)
 _SEAM = max(mark.length for mark in _MARKS) - 1
 
 
@@ -42,10 +43,13 @@ _DATABASE = _compiled()
 
 
 class NativeCataloger:
-    """Any file that begins as an executable does, wherever it is: Go's build information, Rust's crates, known programs."""
+    """Any file that begins as an executable does, wherever it is.
+
+    It may have Go's build information, Rust's crates and notes of packages, and be one of the known programs.
+    """
 
     type = "native"
-    version = 3
+    version = 4
     places: tuple[str, ...] = ()
     selection = Selection(heads=HEADS, names=NAMES)
 
@@ -71,6 +75,7 @@ class NativeReading:
     _open: list[OpenPassage] = field(default_factory=list)
     _go: GoBuilds = field(init=False)
     _rust: RustBuilds = field(default_factory=RustBuilds)
+    _notes: Notes = field(default_factory=Notes)
     _passages: tuple[Callable[[int], Passage], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +84,7 @@ class NativeReading:
         self._passages = (
             *(go.build_info, go.modules, *(go.release for _ in RELEASES)),
             *(rust.compressed for _ in COMPRESSED),
+            *(self._notes.little, self._notes.big),
         )
 
     def feed(self, piece: bytes) -> None:
@@ -100,7 +106,7 @@ class NativeReading:
         for each in self._open:
             each.ends()
         self._open = []
-        found: list[PackageRecord | Unread] = [*self._go.records(), *self._rust.records()]
+        found: list[PackageRecord | Unread] = [*self._go.records(), *self._rust.records(), *self._notes.records()]
         if self.programs is not None:
             # What Go says of a main module needs no guess.
             told = {each.version for each in found if isinstance(each, PackageRecord)}

@@ -42,9 +42,10 @@ def with_distro(record: PackageRecord, distro: Distro) -> PackageRecord:
     """The record with the purl it has in an image of this distribution: `pkg:deb/debian/NAME@VERSION?arch=ARCH&distro=debian-12`.
 
     A layer does not know the distribution, so the merge of an image calls this for every record. Records that no distributor
-    made, and images without a distribution, are left as they are: the purl of the layer has no namespace.
+    made, and images without a distribution, are left as they are: the purl of the layer has no namespace. So are those that say
+    their distribution themselves, which may be another.
     """
-    if record.type not in DISTRIBUTOR_TYPES or not distro.id:
+    if record.type not in DISTRIBUTOR_TYPES or not distro.id or "distro=" in record.purl:
         return record
     prefix = f"pkg:{record.type}/"
     known = record.purl.startswith(prefix)

@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
-from watcher.inspection.catalogers.purl import with_distro
+from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES, with_distro
 from watcher.inspection.image.licence_expressions import expressions
 from watcher.inspection.image.merge import MergedImage
 from watcher.inspection.image.packaged_programs import PackagedPrograms
 from watcher.model.inventory import Distro, Package, PackageRecord
 
+# Catalogers that go by a text in a file, and not by a list of what is installed.
+_TEXTS = frozenset({"native", "java-release"})
+
 
 def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
     """Every installed package once, by database and in its order; the lowest `base_layers` layers are the base image's."""
     packaged = PackagedPrograms(
-        (record for records in merged.databases.values() for record in records),
+        (record for (_, kind), records in merged.databases.items() if kind not in _TEXTS for record in records),
         {path.rpartition("/")[0] for path, kind in merged.databases if kind == "java-release"},
     )
     return tuple(
@@ -22,9 +25,9 @@ def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
             layer=layer,
             from_base=layer < base_layers,
         )
-        for (path, _), records in sorted(merged.databases.items())
+        for (path, kind), records in sorted(merged.databases.items())
         for record, layer in records.items()
-        if not packaged.have(record, path)
+        if kind not in _TEXTS or not packaged.have(record, path)
     )
 
 
@@ -36,4 +39,7 @@ def _in_image(record: PackageRecord, merged: MergedImage, distro: Distro) -> Pac
     found = expressions(licenses)
     if found != record.licenses or licensed_in or record.place:
         record = replace(record, licenses=found, licensed_in=licensed_in, place="")
+    if distro.id and record.type in DISTRIBUTOR_TYPES and "distro=" in record.purl and f"distro={distro.id}" not in record.purl:
+        # Built for another distribution, as its note says: nothing that is known of this one's packages is true of it.
+        record = replace(record, type="generic")
     return with_distro(record, distro)

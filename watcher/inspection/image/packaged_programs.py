@@ -1,4 +1,4 @@
-"""Programs known by a text in them that something else lists: a package of the distribution, or a Java runtime. Pure.
+"""Packages known by a text in a program that something else lists: the distribution's database, or a Java runtime. Pure.
 
 Which file is of which package is not known here: it is the package's program where it has its name and its version.
 """
@@ -36,11 +36,15 @@ _EPOCH = re.compile(r"^[0-9]+:")
 
 @dataclass(slots=True)
 class PackagedPrograms:
-    """What distributors' packages have in `records`: versions by name, without epochs. `runtimes` are directories of Java's."""
+    """What distributors' packages have in `records`: versions by name, without epochs. `runtimes` are directories of Java's.
+
+    Asked about one after another, as a package of which many programs have a note is there once.
+    """
 
     records: Iterable[PackageRecord]
     runtimes: Collection[str] = ()
     _versions: dict[str, set[str]] = field(default_factory=dict)
+    _noted: set[PackageRecord] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for record in self.records:
@@ -50,7 +54,11 @@ class PackagedPrograms:
                         self._versions.setdefault(_comparable(name), set()).add(_EPOCH.sub("", version or record.version))
 
     def have(self, record: PackageRecord, path: str) -> bool:
-        """Whether what was found in the file `path` is a program of one of them."""
+        """Whether what a text in the file `path` says is one of them, or was asked about before."""
+        if record.type in DISTRIBUTOR_TYPES:
+            noted = record in self._noted
+            self._noted.add(record)
+            return noted or _EPOCH.sub("", record.version) in self._versions.get(_comparable(record.name), ())
         if record.type != "generic":
             return False
         if path.endswith(_OF_RUNTIMES) and not self._above(path).isdisjoint(self.runtimes):
