@@ -18,7 +18,10 @@ class AdvisorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     path: str = "advisories.db"  # beside the configuration; written by `watcher advisories`, and read again when it was replaced
     max_age: Duration = "72h"  # data that are older are stale: what a rule would say of them is then unknown
     # What `watcher advisories update` fetches of OSV, as OSV names it. Unless said otherwise: of what packages are read in images.
-    ecosystems: tuple[str, ...] = ("Alpine", "Debian", "Go", "Maven", "PyPI", "Ubuntu", "crates.io", "npm")
+    ecosystems: tuple[str, ...] = (
+        *("AlmaLinux", "Alpine", "Azure Linux", "Debian", "Go", "Maven", "PyPI", "Red Hat", "Rocky Linux", "Ubuntu", "crates.io"),
+        *("npm", "openSUSE"),
+    )
     # What it fetches besides: `kev` and `epss`; `debian-tracker` and, release by release, `secdb:v3.22`, which say what their
     # distributions have not mended yet before OSV does.
     lists: tuple[str, ...] = ("kev", "epss")

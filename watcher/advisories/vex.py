@@ -65,7 +65,7 @@ def names_package(text: str, record: PackageRecord) -> bool:
     wanted, installed = parse_purl(text), parse_purl(record.purl)
     if wanted is None or installed is None or wanted.type != installed.type:
         return False
-    is_source = wanted.qualifiers.get("arch") == "source"
+    is_source = wanted.qualifiers.get("arch") in {"source", "src"}  # as Debian and as RPM call it
     version = record.source_version if is_source else installed.version
     named_by_source = is_source and wanted.name.rpartition("/")[2] == record.source
     if wanted.name not in {installed.name, record.name} and not named_by_source:

@@ -21,6 +21,15 @@ LIBCURL = {
     "source_version": "7.0-1",
     "purl": "pkg:deb/debian/libcurl4@7.0-1%2Bb1?arch=amd64&distro=debian-12",
 }
+GIT_CORE = {
+    "type": "rpm",
+    "name": "git-core",
+    "version": "1:2.39.3-1.el9",
+    "architecture": "x86_64",
+    "source": "git",
+    "source_version": "2.39.3-1.el9",
+    "purl": "pkg:rpm/redhat/git-core@2.39.3-1.el9?arch=x86_64&distro=rhel-9.4&epoch=1&upstream=git-2.39.3-1.el9.src.rpm",
+}
 SCOPED = {"type": "npm", "name": "@a/b", "version": "1.0.0", "purl": "pkg:npm/%40a/b@1.0.0"}
 
 
@@ -39,6 +48,10 @@ SCOPED = {"type": "npm", "name": "@a/b", "version": "1.0.0", "purl": "pkg:npm/%4
         ("pkg:deb/debian/curl@7.0-1?arch=source", LIBCURL, True),
         ("pkg:deb/debian/curl@7.0-2?arch=source", LIBCURL, False),
         ("pkg:deb/debian/curl", LIBCURL, False),
+        ("pkg:rpm/redhat/git-core", GIT_CORE, True),
+        ("pkg:rpm/redhat/git-core@2.39.3-1.el9?arch=x86_64&epoch=1", GIT_CORE, True),
+        ("pkg:rpm/redhat/git@2.39.3-1.el9?arch=src", GIT_CORE, True),
+        ("pkg:rpm/redhat/git@2.39.3-1.el9", GIT_CORE, False),
         ("pkg:npm/%40a/b", SCOPED, True),
         ("pkg:npm/@a/b@1.0.0", SCOPED, True),
         ("pkg:npm/%40a/b@2.0.0", SCOPED, False),

@@ -60,7 +60,7 @@ def test_all_that_a_header_says_is_kept(written: Callable[..., bytes]) -> None:
         "&upstream=nodejs-12.22.12-1.module%2Bel8.src.rpm",
     )
     assert with_distro(package, Distro(id="rhel", version="8.6", known=True)).purl == (
-        "pkg:rpm/rhel/nodejs@12.22.12-1.module%2Bel8?arch=x86_64&distro=rhel-8.6&epoch=1"
+        "pkg:rpm/redhat/nodejs@12.22.12-1.module%2Bel8?arch=x86_64&distro=rhel-8.6&epoch=1"
         "&rpmmod=nodejs:12:8030020201023:229f0a1c&upstream=nodejs-12.22.12-1.module%2Bel8.src.rpm"
     )
 

@@ -13,6 +13,9 @@ from watcher.model.inventory import Distro, PackageRecord
 # The name of a package is the distributor's own: `openssl` of Debian is not `openssl` of Alpine.
 DISTRIBUTOR_TYPES = frozenset({"deb", "apk", "rpm", "alpm", "opkg"})
 
+# Where a distribution is called otherwise than its os-release calls it: by ECMA-427, and by its own VEX.
+_NAMESPACES = {("rpm", "rhel"): "redhat", ("rpm", "opensuse-leap"): "opensuse", ("rpm", "opensuse-tumbleweed"): "opensuse"}
+
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -51,7 +54,8 @@ def with_distro(record: PackageRecord, distro: Distro) -> PackageRecord:
     known = record.purl.startswith(prefix)
     purl = record.purl if known else package_url(record.type, record.name, record.version, architecture=record.architecture)
     name, _, qualifiers = purl.removeprefix(prefix).partition("?")
-    namespace = "/".join(_encoded(part) for part in distro.id.split("/") if part)
+    called = _NAMESPACES.get((record.type, distro.id), distro.id)
+    namespace = "/".join(_encoded(part) for part in called.split("/") if part)
     release = f"distro={_encoded(f'{distro.id}-{distro.version}' if distro.version else distro.id)}"
     whole = "&".join(sorted((*filter(None, qualifiers.split("&")), release)))
     return replace(record, purl=f"{prefix}{namespace}/{name}?{whole}")
