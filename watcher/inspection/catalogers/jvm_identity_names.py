@@ -21,13 +21,15 @@ _OTHERWISE = re.compile(rf"[._-]{_VERSION}\Z", re.IGNORECASE | re.ASCII)
 # What may follow the version: for what it was built, or what of it this is.
 _CLASSIFIER = re.compile(
     r"(?:sources|javadoc|tests?|test-sources|all|boot|bin|exec|shaded|uber|fat|dist|standalone|nodep|nodeps|no_aop|no_deps"
-    r"|jar-with-dependencies|jdk\d+|java\d+|jre\d*|android|natives?-.*|(?:linux|osx|macos|darwin|windows|win)[-_.\w]*)",
+    r"|jar-with-dependencies|jdk\d+|java\d+|jre\d*|android|natives?(?:-.*)?|(?:linux|osx|macos|darwin|windows|win)[-_.\w]*)",
     re.IGNORECASE | re.ASCII,
 )
 
 _DOMAINS = ("com.", "org.", "net.", "io.", "edu.", "gov.", "dev.", "de.", "fr.", "uk.", "eu.", "ch.", "be.", "nl.", "me.", "info.")
 _GROUP = re.compile(r"[A-Za-z][\w-]*(?:\.[A-Za-z][\w-]*)+", re.ASCII)
 
+# Classes are called with a capital, as in `Main-Class`.
+_CLASS = re.compile(r"(?:\.[A-Z][\w$]*)+\Z", re.ASCII)
 # Whose projects have a group of their own each.
 _UMBRELLAS = frozenset(
     f"{domain}.{name}"
@@ -37,6 +39,12 @@ _UMBRELLAS = frozenset(
         "org": "apache eclipse codehaus jboss sonatype",
     }.items()
     for name in names.split()
+)
+
+# Old projects of Apache whose group is the artifact; later ones of them are of org.apache.commons.
+_NAMED_ALIKE = re.compile(
+    r"commons-(?:beanutils|chain|cli|codec|collections|configuration|daemon|dbcp|digester|discovery|el|fileupload|httpclient|io|jexl"
+    r"|jxpath|lang|logging|net|pool|validator)|xml-resolver"
 )
 
 _GROUPS: Mapping[str, str] = {
@@ -50,8 +58,10 @@ _GROUPS: Mapping[str, str] = {
         "com.google.api": "api-common gax gax-grpc gax-httpjson",
         "com.google.code.findbugs": "jsr305",
         "com.google.crypto.tink": "tink tink-android",
+        "com.google.code.gson": "gson",
         "com.google.re2j": "re2j",
         "com.google.protobuf": "protobuf-java protobuf-java-util protobuf-javalite",
+        "com.github.junrar": "junrar",
         "com.h2database": "h2",
         "com.mchange": "c3p0 mchange-commons-java",
         "com.squareup.okhttp3": "okhttp okhttp-jvm logging-interceptor okhttp-urlconnection",
@@ -72,6 +82,7 @@ _GROUPS: Mapping[str, str] = {
         "mysql": "mysql-connector-java",
         "com.mysql": "mysql-connector-j",
         "net.bytebuddy": "byte-buddy byte-buddy-agent",
+        "net.jcip": "jcip-annotations",
         "net.java.dev.jna": "jna jna-platform",
         "net.sf.ehcache": "ehcache ehcache-core",
         "ognl": "ognl",
@@ -83,6 +94,7 @@ _GROUPS: Mapping[str, str] = {
         "org.apache.tomcat": "tomcat-catalina tomcat-coyote tomcat-util tomcat-juli tomcat-jasper tomcat-servlet-api tomcat-jdbc",
         "org.apache.tomcat.embed": "tomcat-embed-core tomcat-embed-el tomcat-embed-websocket tomcat-embed-jasper",
         "org.apache.velocity": "velocity velocity-engine-core",
+        "org.apache.xmlgraphics": "xmlgraphics-commons fop",
         "org.apache.zookeeper": "zookeeper zookeeper-jute",
         "org.aspectj": "aspectjrt aspectjweaver aspectjtools",
         "org.beanshell": "bsh",
@@ -105,6 +117,7 @@ _GROUPS: Mapping[str, str] = {
         "spring-oxm spring-r2dbc spring-test spring-tx spring-web spring-webflux spring-webmvc spring-websocket spring-struts",
         "org.thymeleaf": "thymeleaf thymeleaf-spring4 thymeleaf-spring5 thymeleaf-spring6",
         "org.xerial": "sqlite-jdbc",
+        "org.zeroturnaround": "zt-zip",
         "rome": "rome",
         "xalan": "xalan serializer",
         "xerces": "xercesImpl",
@@ -201,7 +214,7 @@ def artifact_of(name: str) -> str:
 
 def known_group(artifact: str, version: str) -> str:
     """The group of well-known artifacts that do not say theirs; empty for others."""
-    group = _GROUPS.get(artifact, "")
+    group = artifact if _NAMED_ALIKE.fullmatch(artifact) else _GROUPS.get(artifact, "")
     if not group and _BOUNCY_CASTLE.fullmatch(artifact):
         group = "org.bouncycastle"
     group = group or next((group for beginning, group in _FAMILIES if artifact.startswith(beginning)), "")
@@ -216,7 +229,9 @@ def group_before(name: str, artifact: str) -> str:
     The words of the artifact may be parts of the name: `io.netty.handler` is netty-handler of `io.netty`.
     """
     before, _, last = name.rpartition(".")
-    if last == artifact and "." in before and before not in _UMBRELLAS:
+    if last == artifact and before in _UMBRELLAS:
+        return f"{before}.{artifact.partition('-')[0]}"
+    if last == artifact and "." in before:
         return before
     parts, words = re.split(r"[._]", name), re.split(r"[._-]", artifact)
     for first in range(1, len(parts) - 1):
@@ -227,7 +242,7 @@ def group_before(name: str, artifact: str) -> str:
 
 def group_in(text: str) -> str:
     """The text if it is like a group, without the directives that OSGi puts behind names; empty if not."""
-    name = text.partition(";")[0].partition("#")[0].strip()
+    name = _CLASS.sub("", text.partition(";")[0].partition("#")[0].strip())
     return name if name.startswith(_DOMAINS) and _GROUP.fullmatch(name) and name not in _UMBRELLAS else ""
 
 
