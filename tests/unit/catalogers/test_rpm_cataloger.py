@@ -170,6 +170,13 @@ def test_what_is_claimed_twice_is_not_read_twice() -> None:
     assert len(raised.value.facts[0].packages) == 1
 
 
+def test_a_header_is_not_hidden_behind_the_key_of_none() -> None:
+    """Only one item has that: the number of the next header."""
+    content = hash_database(*(header(name=name, version="1", release="1") for name in "ab"))
+    assert content.count(b"\1\1\0\0\0") == 1
+    assert [each.name for each in packages(content.replace(b"\1\1\0\0\0", b"\1\0\0\0\0"))] == ["a", "b"]
+
+
 LISTED = (
     b"vim\t9.0-1.cm2\t1653816591\t1653753130\tMicrosoft Corporation\t2\t45000\tx86_64\t2\tvim-9.0-1.cm2.src.rpm\n"
     b"glibc\t2.35-2.cm2\t1653816591\t1653628955\tMicrosoft Corporation\t(none)\t10855265\tx86_64\t0\tglibc-2.35-2.cm2.src.rpm\n"

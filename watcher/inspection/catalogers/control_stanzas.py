@@ -17,8 +17,8 @@ _BLANK = frozenset({b"\n", b"\r\n"})
 
 
 def stanzas(content: bytes, fields: frozenset[bytes]) -> Iterator[Stanza]:
-    """Runs of lines between blank ones. Names of fields are of either case, `fields` are the wanted ones in lower case; a value may
-    begin on the next line.
+    """Runs of lines between blank ones, as far as they have one of `fields`, and the last. Names of fields are of either case, in
+    `fields` of lower; a value may begin on the next line.
     """
     initials = frozenset(letter for name in fields for letter in (name[0], name[:1].upper()[0]))
     stanza, key = Stanza(), b""
@@ -28,7 +28,7 @@ def stanzas(content: bytes, fields: frozenset[bytes]) -> Iterator[Stanza]:
             if key and not line.isspace():
                 if not stanza.fields[key]:
                     stanza.fields[key] = line.strip()
-            elif line in _BLANK:
+            elif stanza.fields and line in _BLANK:
                 yield stanza
                 stanza, key = Stanza(), b""
             continue

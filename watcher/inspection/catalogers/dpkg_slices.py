@@ -16,6 +16,7 @@ from watcher.model.inventory import PackageRecord
 # It lists every file: an image with a runtime of Java has 100 KB unpacked.
 MAX_PLAIN_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 64 * 1024
+MAX_LINES = 1_000_000
 # What is needed to unpack it, as the packer may ask for.
 _MAX_WINDOW_BYTES = 8 * 1024 * 1024
 
@@ -63,7 +64,7 @@ def _packages(read_line: Callable[[int], bytes], count: int) -> Iterator[Package
     try:
         while line := read_line(MAX_LINE_BYTES):
             seen, left = seen + 1, left - len(line)
-            if left < 0 or not line.endswith(b"\n"):
+            if left < 0 or seen > MAX_LINES or not line.endswith(b"\n"):
                 seen = 0
                 break
             if b'"package"' in line and (record := _record(line)) is not None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import filterfalse
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, PartlyReadError, Selection
 from watcher.inspection.catalogers.rpm_blobs import NoBlobsError, blobs
@@ -92,7 +93,7 @@ def _listed(content: bytearray) -> Iterator[PackageRecord | Unread]:
     """A line a package. The second list has of it name, version and release, when it was installed and built, vendor, epoch, size,
     architecture, epoch as a number, and source; the first what `rpm -qa` says.
     """
-    for line in BytesIO(content):
+    for line in filterfalse(bytes.isspace, BytesIO(content)):
         fields = [bounded(each) for each in line.split(b"\t", 10)]
         short = _LISTED.fullmatch(fields[0]) if len(fields) == 1 else None
         record: PackageRecord | Unread | None = None
@@ -110,7 +111,7 @@ def _listed(content: bytearray) -> Iterator[PackageRecord | Unread]:
                 source=fields[9],
                 maintainer=fields[4],
             )
-        elif not line.isspace() and not line.startswith(KEY_NAME.encode()):
+        elif not line.startswith(KEY_NAME.encode()):
             record = Unread(f"a line of {len(fields)} fields")
         if record is not None:
             yield record

@@ -105,6 +105,7 @@ class _Hash:
     order: str
     page_bytes: int
     left: int
+    numbered: bool = False
 
     def blobs(self, last: int) -> Blobs:
         """Whichever buckets they are in: in the order of the pages, of which each item with an odd number is a value."""
@@ -123,7 +124,8 @@ class _Hash:
             for index in range(0, count, 2):
                 ends = places[index - 1] if index else self.page_bytes, places[index]
                 key = self.content[start + places[index] + 1 : start + ends[0]]
-                if key == _NO_HEADER:
+                if key == _NO_HEADER and not self.numbered:
+                    self.numbered = True
                     continue
                 value = self._value(start + places[index + 1], start + ends[1])
                 if self.left < 0:

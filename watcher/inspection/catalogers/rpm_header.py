@@ -35,14 +35,10 @@ def record_of(blob: bytes) -> PackageRecord | Unread | None:
     begin = 8 + entries * _ENTRY.size
     if not 0 < entries <= MAX_ENTRIES or begin + data > len(blob):
         return Unread(f"a header with {entries} entries and {data} bytes of data in {len(blob)}")
-    texts: dict[int, str] = {}
     # What was added when the package was installed comes last, and takes the place of what came with it.
-    for tag, kind, offset, _ in _ENTRY.iter_unpack(blob[8:begin]):
-        if tag in TAGS and 0 <= offset < data:
-            if kind in (_STRING, _TRANSLATED):
-                texts[tag] = bounded(blob[begin + offset : begin + min(data, offset + 4 * MAX_TEXT)].partition(b"\0")[0])
-            elif kind == _INTEGER and tag == EPOCH and offset + 4 <= data:
-                texts[tag] = str(int.from_bytes(blob[begin + offset : begin + offset + 4], "big"))
+    places = {tag: (kind, offset) for tag, kind, offset, _ in _ENTRY.iter_unpack(blob[8:begin]) if tag in TAGS}
+    values = blob[begin : begin + data]
+    texts = {tag: _text(values, kind, offset) for tag, (kind, offset) in places.items()}
     return package(
         name=texts.get(NAME, ""),
         version=texts.get(VERSION, ""),
@@ -54,6 +50,15 @@ def record_of(blob: bytes) -> PackageRecord | Unread | None:
         maintainer=texts.get(VENDOR, "") or texts.get(PACKAGER, ""),
         module=texts.get(MODULE, ""),
     )
+
+
+def _text(data: bytes, kind: int, offset: int) -> str:
+    """Empty where there is none. Numbers are written as digits."""
+    if kind in (_STRING, _TRANSLATED) and offset >= 0:
+        return bounded(data[offset : offset + 4 * MAX_TEXT].partition(b"\0")[0])
+    if kind == _INTEGER and 0 <= offset <= len(data) - 4:
+        return str(int.from_bytes(data[offset : offset + 4], "big"))
+    return ""
 
 
 def package(
