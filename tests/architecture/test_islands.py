@@ -42,6 +42,7 @@ SHARED: dict[str, dict[str, str]] = {
         "vex_words": "what a statement may say, in OpenVEX and CSAF alike",
     },
     "watcher.inspection.catalogers": {
+        "file_lists": "which files a package brought, in one form however its database has them",
         "protocol": "what every cataloger implements, and its errors",
         "purl": "the one way a package URL is written",
         "control_stanzas": "control files, which dpkg and opkg share",

@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, Example] = {
         content=b"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: BSD-3-clause\n",
         packages=frozenset(),
     ),
+    "dpkg-list": Example(path="var/lib/dpkg/info/dash.list", content=b"/bin/dash\n", packages=frozenset()),
     "apk": Example(path="lib/apk/db/installed", content=b"P:musl\nV:1.2.5-r0\n\n", packages=frozenset({("musl", "1.2.5-r0")})),
     "pypi": Example(
         path="usr/lib/python3/site-packages/click-8.1.dist-info/METADATA",

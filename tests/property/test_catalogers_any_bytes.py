@@ -19,6 +19,7 @@ from watcher.model.inventory import Note
 
 PLACES = {
     "copyright": "usr/share/doc/a/copyright",
+    "dpkg-list": "var/lib/dpkg/info/a.list",
     "deb": "var/lib/dpkg/status",
     "apk": "lib/apk/db/installed",
     "pypi": "a.dist-info/METADATA",

@@ -24,12 +24,16 @@ _SYSTEM = frozenset({"deb", "apk", "rpm"})
 def owners(inventory: Inventory) -> Mapping[tuple[str, str], str]:
     """`TYPE/NAME` of the owner by (purl, path) of what is owned.
 
-    An owner has the name that its distribution gives to such a package, and the same upstream version: both are needed, since a
-    package that somebody else put in its place is not the distribution's.
+    The lists of files in an image's databases say it. Where they do not, an owner has the name that its distribution gives to such
+    a package, and the same upstream version: both are needed, since a package that somebody else put in its place is not the
+    distribution's.
     """
     system = {package.record.name.lower(): package for package in inventory.packages if package.record.type in _SYSTEM}
     found: dict[tuple[str, str], str] = {}
     for package in inventory.packages:
+        if package.owner:
+            found[package.record.purl, package.path] = package.owner
+            continue
         place = _PLACES.get(package.record.type)
         if place is None or not place.match(package.path.lstrip("/")):
             continue

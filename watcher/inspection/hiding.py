@@ -70,7 +70,7 @@ class Hiding:
 def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
     """The layer's facts. What is shown instead must differ as the values do, so that no file is taken for another."""
     paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque))
-    packages = hiding.within(_texts_of((facts.databases, facts.notes)))
+    packages = hiding.within(_texts_of((facts.databases, facts.notes, facts.file_lists, facts.programs)))
     accounts = hiding.within(_texts_of(facts.texts))
     doubtful = (Problem(reason=REASON, detail=_DETAIL, sections=each) for each in _uncertain(paths, packages, accounts))
     return replace(
@@ -80,6 +80,8 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
         opaque=paths.all_of(facts.opaque),
         databases=packages.all_of(facts.databases),
         notes=packages.all_of(facts.notes),
+        file_lists=packages.all_of(facts.file_lists),
+        programs=packages.all_of(facts.programs),
         texts=accounts.all_of(facts.texts),
         secrets=hiding.all_of(facts.secrets),
         problems=(*hiding.all_of(facts.problems), *doubtful),
@@ -89,7 +91,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
 def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     """The image, but for its configuration and annotations, which model/masking.py knows better."""
     paths = hiding.within(chain(inventory.files.path, inventory.files.link))
-    packages = hiding.within(_texts_of(inventory.packages))
+    packages = hiding.within(_texts_of((inventory.packages, inventory.programs)))
     accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
     sections = dict(hiding.all_of(inventory.sections))
     for names in _uncertain(paths, packages, accounts):
@@ -98,6 +100,7 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
         inventory,
         files=_files(inventory.files, paths),
         packages=packages.all_of(inventory.packages),
+        programs=packages.all_of(inventory.programs),
         users=accounts.all_of(inventory.users),
         distro=accounts.all_of(inventory.distro),
         media_type=hiding.text(inventory.media_type),

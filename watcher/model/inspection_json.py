@@ -74,6 +74,10 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             for layer in inventory.layers
         ],
         "packages": [_package_json(package) for package in inventory.packages],
+        "programs": [
+            {"path": program.path, "size": program.size, "layer": program.layer, "from_base": program.from_base}
+            for program in inventory.programs
+        ],
         "users": [
             {"name": user.name, "uid": user.uid, "gid": user.gid, "home": user.home, "shell": user.shell}
             for user in inventory.users
@@ -105,6 +109,7 @@ def _package_json(package: Package) -> dict[str, Any]:
         "path": package.path,
         "layer": package.layer,
         "from_base": package.from_base,
+        "owner": package.owner,
     }
 
 

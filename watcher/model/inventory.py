@@ -123,6 +123,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileList:
+    """The files that a package of a distribution brought, as one of its database's files at `path` says.
+
+    `type` is the cataloger's. `files` are paths as FileTable has them, one a line: an image may have a hundred thousand, of which
+    few are ever asked for. Directories may be among them, documentation and translations are not.
+    """
+
+    path: str
+    type: str
+    package: str
+    files: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretHit:
     """One secret in one file. The value is nowhere: `fingerprint` is salted per deployment, `preview` has at most four characters.
 
@@ -154,7 +168,8 @@ class LayerFacts:
 
     `makers` are `NAME/VERSION` of all who made it (watcher/inspection/makers.py), sorted; none for a layer that was not read.
     `whiteouts` are paths removed from below, `opaque` directories whose lower content is hidden. `texts` holds small files that are
-    needed to understand the image (os-release, passwd, group), whole. `problems` is empty for a sound layer.
+    needed to understand the image (os-release, passwd, group), whole. `programs` are files that begin as executables do and that
+    somebody may run. `problems` is empty for a sound layer.
     """
 
     digest: Digest
@@ -166,6 +181,8 @@ class LayerFacts:
     opaque: tuple[str, ...] = ()
     databases: tuple[PackageDatabase, ...] = ()
     notes: tuple[Note, ...] = ()
+    file_lists: tuple[FileList, ...] = ()
+    programs: tuple[str, ...] = ()
     texts: dict[str, bytes] = field(default_factory=dict)
     secrets: tuple[SecretHit, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -189,12 +206,24 @@ class LayerSummary:
 class Package:
     """A package that is installed in the final image. `layer` is the index of the layer that brought it.
 
-    `path` is its database; for one in an archive that and where in there it is: `app/app.jar!/BOOT-INF/lib/x.jar`.
+    `path` is its database; for one in an archive that and where in there it is: `app/app.jar!/BOOT-INF/lib/x.jar`. `owner` is
+    `TYPE/NAME` of the distribution's package that brought that file.
     """
 
     record: PackageRecord
     path: str
     layer: int
+    from_base: bool = False
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """An executable that no package brought, and of which nothing else is known. `layer` is the index of the layer that did."""
+
+    path: str
+    layer: int
+    size: int
     from_base: bool = False
 
 
@@ -280,3 +309,4 @@ class Inventory:
     secrets: tuple[Secret, ...]
     sections: dict[str, Section]
     facts_revision: str
+    programs: tuple[Program, ...] = ()

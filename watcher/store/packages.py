@@ -28,8 +28,13 @@ Runs = tuple[tuple[int, int], ...]
 
 _FIRST_FIELDS = ("type", "name", "version", "architecture", "source", "source_version", "licenses", "maintainer", "purl")
 
-_Paths = tuple[tuple[str, int], ...]
-"""(path of a database, how many packages of it) as they follow each other in a set."""
+
+class _Run(msgspec.Struct, frozen=True, array_like=True):
+    """Packages that follow each other in a set: of one database, and one owner. Sets of before there were owners have none."""
+
+    path: str
+    count: int
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +127,8 @@ def read_packages(connection: Connection, image_id: int, runs: Runs, records: Re
 def _set(position: int, packages: Sequence[Package]) -> PackageSet:
     rows = [_row(each.record) for each in packages]
     members = tuple(row["digest"] for row in rows)
-    paths = tuple((path, sum(1 for _ in run)) for path, run in groupby(packages, lambda each: each.path))
-    packed = msgspec.msgpack.encode(paths)
+    runs = ((key, sum(1 for _ in run)) for key, run in groupby(packages, lambda each: (each.path, each.owner)))
+    packed = msgspec.msgpack.encode([(path, count, owner) if owner else (path, count) for (path, owner), count in runs])
     return PackageSet(
         position=position,
         from_base=packages[0].from_base,
@@ -185,9 +190,9 @@ def _packages(connection: Connection, held: Any, records: Records) -> Iterator[P
     """The packages of one row of `read_packages`' query."""
     members = select(set_package.c.package_id).where(set_package.c.set_id == held.id).order_by(set_package.c.position)
     ordered = iter(records.of(connection, connection.execute(members).scalars().all()))
-    for path, count in unpack(held.paths, _Paths):
-        for _ in range(count):
-            yield Package(record=next(ordered), path=path, layer=held.position, from_base=held.from_base)
+    for run in unpack(held.paths, tuple[_Run, ...]):
+        for _ in range(run.count):
+            yield Package(record=next(ordered), path=run.path, layer=held.position, from_base=held.from_base, owner=run.owner)
 
 
 def record_of(row: Row[Any]) -> PackageRecord:

@@ -1,13 +1,25 @@
 """Packages of a whole image: what their databases list, joined with what other files say of them."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.doubles.cataloging import facts_of
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
-from watcher.inspection.image.installed import packages_of
+from watcher.inspection.image.installed import packages_of, programs_of
 from watcher.inspection.image.merge import merge
 from watcher.model.digest import digest_of
-from watcher.model.inventory import FILE, SYMLINK, Distro, FileTable, LayerFacts, Note, Package, PackageDatabase, PackageRecord
+from watcher.model.inventory import (
+    FILE,
+    SYMLINK,
+    Distro,
+    FileList,
+    FileTable,
+    LayerFacts,
+    Note,
+    Package,
+    PackageDatabase,
+    PackageRecord,
+)
 
 STATUS = "var/lib/dpkg/status"
 COPYRIGHT = "usr/share/doc/bash/copyright"
@@ -15,7 +27,11 @@ DEBIAN = Distro(id="debian", version="12", known=True)
 
 
 def layer(
-    *rows: str, packages: tuple[str, ...] = (), copyrights: dict[str, str] | None = None, whiteouts: tuple[str, ...] = ()
+    *rows: str,
+    packages: tuple[str, ...] = (),
+    copyrights: dict[str, str] | None = None,
+    whiteouts: tuple[str, ...] = (),
+    **facts: Any,
 ) -> LayerFacts:
     """`path`, or `path -> target`; `packages` are those of dpkg, and `copyrights` are read, both listed as files as well."""
     files = FileTable()
@@ -35,6 +51,7 @@ def layer(
         whiteouts=whiteouts,
         databases=(PackageDatabase(path=STATUS, type="deb", packages=records, system=True),) if packages else (),
         notes=tuple(note for path, text in (copyrights or {}).items() for note in notes_of(path, text)),
+        **facts,
     )
 
 
@@ -76,3 +93,73 @@ def test_stated_licences_become_expressions() -> None:
     facts = replace(layer(path), databases=(PackageDatabase(path=path, type="pypi", packages=(record,)),))
     (found,) = packages_of(merge([facts]), DEBIAN, 0)
     assert (found.record.licenses, found.record.licensed_in) == (("MIT", "Apache-2.0"), "")
+
+
+def listed(package: str, *files: str) -> FileList:
+    return FileList(path=f"var/lib/dpkg/info/{package}.list", type="dpkg-list", package=package, files="\n".join(files))
+
+
+def found_in(path: str, kind: str = "pypi", name: str = "x") -> PackageDatabase:
+    return PackageDatabase(path=path, type=kind, packages=(PackageRecord(type=kind, name=name, version="1"),))
+
+
+def owners(*layers: LayerFacts) -> dict[str, str]:
+    return {each.path: each.owner for each in packages_of(merge(layers), DEBIAN, 0) if each.record.type != "deb"}
+
+
+METADATA = "usr/lib/python3/dist-packages/yaml.dist-info/METADATA"
+LISTS = (listed("python3-yaml", "usr/lib/python3", METADATA),)
+ROWS = (METADATA, "var/lib/dpkg/info/python3-yaml.list")
+
+
+def yaml_layer(**facts: Any) -> LayerFacts:
+    made = layer(*ROWS, packages=("python3-yaml",), file_lists=LISTS, **facts)
+    return replace(made, databases=(*made.databases, found_in(METADATA)))
+
+
+def test_a_package_of_a_language_has_the_owner_of_its_file() -> None:
+    """One that nobody lists has none."""
+    own = replace(layer("srv/METADATA"), databases=(found_in("srv/METADATA"),))
+    assert owners(yaml_layer(), own) == {METADATA: "deb/python3-yaml", "srv/METADATA": ""}
+
+
+def test_a_file_that_another_layer_put_in_its_place_is_not_the_packages() -> None:
+    """As pip does with what Debian installed; neither is one whose package or list is gone."""
+    upper = replace(layer(METADATA), databases=(found_in(METADATA, name="newer"),))
+    assert owners(yaml_layer(), upper) == {METADATA: ""}
+    assert owners(yaml_layer(), layer(whiteouts=("var/lib/dpkg/info/python3-yaml.list",))) == {METADATA: ""}
+    assert owners(yaml_layer(), layer(packages=("other",))) == {METADATA: ""}
+
+
+def test_a_list_may_name_a_file_by_a_link_of_the_root() -> None:
+    """Debian's packages of before the merge of /usr say `/bin`."""
+    made = layer("bin -> usr/bin", "usr/bin/ls", *ROWS, packages=("coreutils",), programs=("usr/bin/ls",))
+    lists = (replace(listed("coreutils", "bin/ls"), path=ROWS[1]),)
+    assert programs_of(merge([made]), 0) != ()
+    assert programs_of(merge([replace(made, file_lists=lists)]), 0) == ()
+
+
+def test_programs_that_nobody_packaged_are_listed() -> None:
+    """Not those of which something else is known, nor those that are gone; with the layer that brought each."""
+    names = ("usr/bin/ls", "opt/tool", "opt/gone", "opt/known")
+    base = layer(
+        *names,
+        *ROWS,
+        packages=("coreutils",),
+        programs=names,
+        file_lists=(replace(listed("coreutils", "usr/bin/ls"), path=ROWS[1]),),
+    )
+    base = replace(base, databases=(*base.databases, found_in("opt/known", "native")))
+    merged = merge([base, layer("srv/app", programs=("srv/app",), whiteouts=("opt/gone",))])
+    found = [(each.path, each.layer, each.from_base) for each in programs_of(merged, 1)]
+    assert found == [("opt/tool", 0, True), ("srv/app", 1, False)]
+
+
+def test_a_known_program_of_a_package_is_that_package() -> None:
+    """What a text in it says is no second package beside it; a program that nobody packaged is one."""
+    path = "usr/bin/redis-server"
+    made = layer(path, ROWS[1], packages=("valkey",), file_lists=(replace(listed("valkey", path), path=ROWS[1]),))
+    program = replace(found_in(path, "generic", "redis"), type="native")
+    known = replace(made, databases=(*made.databases, program))
+    assert owners(known) == {}
+    assert owners(replace(known, file_lists=())) == {path: ""}

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -35,8 +36,15 @@ def of_the_first_version(tmp_path: Path) -> Path:
     return path
 
 
+def before_later_fields(document: dict[str, Any]) -> dict[str, Any]:
+    """What was answered before there were these fields, which say nothing of what was recorded then."""
+    assert document.pop("programs") == []
+    assert {package.pop("owner") for package in document["packages"]} <= {""}
+    return document
+
+
 async def test_inspections_outlive_an_upgrade(of_the_first_version: Path) -> None:
-    """What the first version recorded is answered byte for byte, and its layers need not be read again."""
+    """What the first version recorded is answered as it was, and its layers need not be read again."""
     assert len(EXPECTED) == 4
     async with open_database(of_the_first_version) as database:
         images, layers = StoredImages(database, merged_files), LayerStore(database)
@@ -44,7 +52,7 @@ async def test_inspections_outlive_an_upgrade(of_the_first_version: Path) -> Non
             document = json.loads(each)
             inventory = await images.inventory(Digest(document["digest"]))
             assert inventory is not None
-            assert inspection_bytes(inventory) == each
+            assert before_later_fields(json.loads(inspection_bytes(inventory))) == document
             for layer in document["layers"]:
                 facts = await layers.layer(Digest(layer["digest"]))
                 assert facts is not None

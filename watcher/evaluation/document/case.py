@@ -16,7 +16,7 @@ from watcher.evaluation.document.image import image_message
 from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
 from watcher.model.errors import InvalidReferenceError
-from watcher.model.inventory import Base, Inventory, Package, Secret
+from watcher.model.inventory import Base, Inventory, Package, Program, Secret
 from watcher.model.reference import parse_reference
 from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
 
@@ -80,6 +80,7 @@ def document_of(case: Case) -> Document:
         },
         collections={
             "packages": [_package(package, digests) for package in inventory.packages],
+            "programs": [_executable(program, digests) for program in inventory.programs],
             "secrets": [_secret(secret) for secret in inventory.secrets],
             "users": [
                 message_class("Account")(
@@ -179,6 +180,17 @@ def _package(package: Package, digests: Sequence[str]) -> Message:
         layer=package.layer,
         layer_digest=digests[package.layer] if 0 <= package.layer < len(digests) else "",
         from_base=package.from_base,
+        owner=clean(package.owner),
+    )
+
+
+def _executable(program: Program, digests: Sequence[str]) -> Message:
+    return message_class("Executable")(
+        path=clean("/" + program.path),
+        size=int64(program.size),
+        layer=program.layer,
+        layer_digest=digests[program.layer],
+        from_base=program.from_base,
     )
 
 

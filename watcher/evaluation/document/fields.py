@@ -242,9 +242,10 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _texts("licenses", "SPDX licence expressions; `LicenseRef-NAME` for one that SPDX does not know"),
         _text("maintainer", "as written"),
         _text("purl", "package URL"),
-        _text("path", "the database file that lists it"),
+        _text("path", "the database file that lists it, or its file; in an archive `/app.jar!/lib/x.jar`"),
         *_LAYER,
         _FROM_BASE,
+        _text("owner", "the distribution's package that brought that file, `deb/python3-yaml`; empty where none did"),
         Field(name="upstream_latest", type="string", about="newest version in its registry", sections=("upstream",)),
         Field(name="upstream_known", type="bool", about="whether its registry has it", optional=True, sections=("upstream",)),
         Field(
@@ -311,6 +312,12 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("sha256", "digest of its content; unset when not kept", optional=True, kept_per_item=True),
         _text("content", "its text; unset when not kept", optional=True, kept_per_item=True),
     ),
+    "Executable": (
+        _text("path", "absolute"),
+        _int("size", "bytes"),
+        *_LAYER,
+        _FROM_BASE,
+    ),
     "SecretFound": (
         _text("rule", "id of the detecting rule: `aws-access-key-id`"),
         _text("title", "its title"),
@@ -351,6 +358,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     "packages": Collection(
         message="Package", section="packages", key='{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
     ),
+    "programs": Collection(message="Executable", section="packages", key="{0}.path"),
     "files": Collection(message="File", section="files", key="{0}.path"),
     "secrets": Collection(message="SecretFound", section="secrets", key='{0}.rule + "@" + {0}.path'),
     "users": Collection(message="Account", section="users", key="{0}.name"),

@@ -6,6 +6,7 @@ from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
+from watcher.inspection.catalogers.dpkg_list import DpkgListCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
@@ -22,6 +23,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "apk": ApkCataloger(),
     "copyright": CopyrightCataloger(),
     "deb": DpkgCataloger(),
+    "dpkg-list": DpkgListCataloger(),
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
     "ebuild": EbuildCataloger(),
@@ -34,4 +36,4 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
 }
 
 # Those whose files say more of packages that others list: without one of them no package is missing.
-NOTED = frozenset({"copyright"})
+NOTED = frozenset({"copyright", "dpkg-list"})

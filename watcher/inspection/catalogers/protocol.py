@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeGuard, cast
 
 from watcher.model.errors import PermanentError
-from watcher.model.inventory import Note, PackageDatabase
+from watcher.model.inventory import FileList, Note, PackageDatabase
 
 # As many bytes of a file as a selection by its head looks at.
 HEAD_BYTES = 2
@@ -13,7 +13,7 @@ HEAD_BYTES = 2
 # As many of a name as tell most of those without a wanted suffix.
 ENDING_BYTES = 3
 
-Facts = tuple[PackageDatabase | Note, ...]
+Facts = tuple[PackageDatabase | Note | FileList, ...]
 """What one file says: mostly one database, nothing when it turns out to be no package database."""
 
 

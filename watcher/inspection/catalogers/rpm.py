@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import filterfalse
 
+from watcher.inspection.catalogers.file_lists import FileLists
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, PartlyReadError, Selection
 from watcher.inspection.catalogers.rpm_blobs import NoBlobsError, blobs
-from watcher.inspection.catalogers.rpm_header import KEY_NAME, NONE, package, record_of
+from watcher.inspection.catalogers.rpm_header import KEY_NAME, NONE, package, paths_of, record_of
 from watcher.inspection.catalogers.stanzas import Unread, bounded, complete
 from watcher.model.inventory import PackageRecord
 
@@ -39,7 +40,7 @@ class RpmCataloger:
     """
 
     type = "rpm"
-    version = 1
+    version = 2
     places = (*_DATABASES, *(f"var/lib/rpmmanifest/{name}" for name in _LISTS))
     selection = Selection(names=frozenset(each.encode() for each in (*_FILES, *_LISTS, _LOG)))
 
@@ -70,23 +71,28 @@ class _RpmReading:
             # Its pages may be newer than those of the database, or older ones that nobody threw away.
             raise PartlyReadError(f"{self.path}: changes that may not be in the database", ())
         records: Iterable[PackageRecord | Unread] = ()
+        lists = FileLists(path=self.path, type=RpmCataloger.type)
         if name in _LISTS:
             records = _listed(self._content)
         elif self._content:  # rpm takes an empty file for a database without packages
             try:
-                records = _packages(blobs(self._content))
+                records = _packages(blobs(self._content), lists)
             except NoBlobsError as error:
                 if f"/{self.path}".endswith(_ROOTED):
                     raise DamagedDatabaseError(f"{self.path}: {error}") from error
                 return ()
-        return complete(self.path, RpmCataloger.type, records, system=True)
+        facts = complete(self.path, RpmCataloger.type, records, system=True)
+        return (*facts, *lists.lists)
 
 
-def _packages(found: Iterable[bytes | Unread]) -> Iterator[PackageRecord | Unread]:
+def _packages(found: Iterable[bytes | Unread], lists: FileLists) -> Iterator[PackageRecord | Unread]:
+    """The records; what files they have is put into `lists`."""
     for blob in found:
         record = blob if isinstance(blob, Unread) else record_of(blob)
         if record is not None:
             yield record
+        if isinstance(record, PackageRecord) and isinstance(blob, bytes):
+            lists.add(record.name, paths_of(blob))
 
 
 def _listed(content: bytearray) -> Iterator[PackageRecord | Unread]:

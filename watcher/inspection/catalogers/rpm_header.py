@@ -5,6 +5,7 @@ Spec: rpm "RPM v4 header"; lib/header.c for what the database leaves away (no ma
 
 import re
 import struct
+from collections.abc import Iterator
 
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import MAX_TEXT, Unread, bounded
@@ -14,6 +15,8 @@ NAME, VERSION, RELEASE, EPOCH, VENDOR, LICENCE, PACKAGER, ARCHITECTURE, SOURCE, 
     *(1000, 1001, 1002, 1003, 1011, 1014, 1015, 1022, 1044),
     5096,
 )
+# Of each file the number of its directory, its name; and the directories.
+_FILE_TAGS = (1116, 1117, 1118)
 _INTEGER, _STRING, _TRANSLATED = 4, 6, 9
 
 # rpm's own limit, HEADER_TAGS_MAX.
@@ -59,6 +62,27 @@ def _text(data: bytes, kind: int, offset: int) -> str:
     if kind == _INTEGER and 0 <= offset <= len(data) - 4:
         return str(int.from_bytes(data[offset : offset + 4], "big"))
     return ""
+
+
+def paths_of(blob: bytes) -> Iterator[bytes]:
+    """The files of a package whose record could be read; none where its lists do not fit each other."""
+    entries, data = struct.unpack_from(">II", blob)
+    begin = 8 + entries * _ENTRY.size
+    found: dict[int, tuple[int, int]] = {}
+    for tag, _, offset, count in _ENTRY.iter_unpack(blob[8:begin]):
+        if tag in _FILE_TAGS and 0 <= offset < data:
+            found[tag] = begin + offset, count
+    if len(found) < len(_FILE_TAGS):
+        return
+    (indices, files), (names, _), (directories, folders) = (found[tag] for tag in _FILE_TAGS)
+    end = begin + data
+    if indices + 4 * files > end or max(files, folders) > data:
+        return
+    basenames = blob[names:end].split(b"\0", files)[:files]
+    dirnames = blob[directories:end].split(b"\0", folders)[:folders]
+    for index, name in zip(struct.unpack_from(f">{files}I", blob, indices), basenames, strict=False):
+        if index < len(dirnames):
+            yield dirnames[index] + name
 
 
 def package(

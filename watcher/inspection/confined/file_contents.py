@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.native import HEADS
 from watcher.inspection.catalogers.protocol import (
     AnyCataloger,
     Cataloger,
@@ -17,7 +18,7 @@ from watcher.inspection.catalogers.protocol import (
     is_stream,
 )
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
-from watcher.inspection.confined.parts import fact_parts, text_parts
+from watcher.inspection.confined.parts import fact_parts, program_parts, text_parts
 from watcher.inspection.confined.tar_fields import text
 from watcher.inspection.problems import PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import Alias, Forgotten, Message
@@ -28,6 +29,9 @@ _TEXT_NAMES = frozenset(path.encode().rpartition(b"/")[2] for path in TEXTS)
 # A sparse file is put together in memory, whoever reads it.
 MAX_SPARSE_BYTES = 64 * 1024 * 1024
 
+# Whoever may run it.
+_EXECUTABLE = 0o111
+
 Feed = Callable[[bytes], None]
 
 
@@ -36,7 +40,7 @@ class FileContents:
     """The files of one layer, one after another: `wanted`, and `read` once more where that says so, before the next one.
 
     `selection` are those that may be wanted, by what a walk can look up at once; `known` are the paths of those that something
-    was said of, as the archive has them.
+    was said of, as the archive has them; `programs` those of executables.
     """
 
     emit: Callable[[Message], None]
@@ -44,6 +48,7 @@ class FileContents:
     catalogers: Collection[AnyCataloger] = tuple(CATALOGERS.values())
     selection: Selection = field(init=False)
     known: set[bytes] = field(default_factory=set)
+    programs: list[bytes] = field(default_factory=list)
     _path: bytes = b""
     _size: int = 0
     _catalogers: list[AnyCataloger] = field(default_factory=list)
@@ -52,8 +57,10 @@ class FileContents:
     def __post_init__(self) -> None:
         self.selection = Selection.joined((Selection(names=_TEXT_NAMES), *(each.selection for each in self.catalogers)))
 
-    def wanted(self, written: bytes, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
+    def wanted(self, written: bytes, mode: int, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
         """Whether the content of a file is needed, and who is to be fed with it if not all at once."""
+        if mode & _EXECUTABLE and head in HEADS:
+            self.programs.append(written)
         path = text(written)
         possible = list(asked(self.catalogers, path, head))
         wanted = [each for each in possible if each.wants(path, size)]
@@ -82,6 +89,11 @@ class FileContents:
             self.known.add(self._path)
             for text_part in text_parts(path, content):
                 self.emit(text_part)
+
+    def send_programs(self) -> None:
+        """Once every file was seen."""
+        for part in program_parts(self.programs):
+            self.emit(part)
 
     def linked(self, written: bytes, target: bytes) -> None:
         """A hard link to `target`: it says what that does, or it is not known what it says."""

@@ -92,6 +92,7 @@ class LayerReader:
         source.drain()
         self._send_rows()
         self._send_removals()
+        contents.send_programs()
         if secrets.overflow:
             found = len(secrets.found)
             detail = f"stopped after {found} secrets; at most {MAX_SECRETS} are listed and {MAX_HITS} candidates looked at"
@@ -172,7 +173,7 @@ class LayerReader:
                 last_directory, any_name = directory, directory[directory.rfind(b"/") + 1 :] in directories
             if kind == REGULAR:
                 if any_name or name in names or name[-ENDING_BYTES:] in endings or head in heads:
-                    tar.keep, tar.feed = contents.wanted(path, size, head, is_sparse=content is not None)
+                    tar.keep, tar.feed = contents.wanted(path, owner[0], size, head, is_sparse=content is not None)
             elif kind == HARD_LINK:
                 contents.linked(path, link)
 

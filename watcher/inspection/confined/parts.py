@@ -1,6 +1,7 @@
 """Cuts what a worker found into messages that are small enough."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -8,9 +9,10 @@ from watcher.inspection.catalogers.protocol import Facts
 from watcher.inspection.confined import tar
 from watcher.inspection.confined.tar import Owner
 from watcher.inspection.confined.tar_fields import text
-from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Notes, Rows, Text
+from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Notes, Owned, Programs, Rows, Text
 from watcher.model import inventory
-from watcher.model.inventory import PackageDatabase, PackageRecord
+from watcher.model.inventory import FileList, Note, PackageDatabase, PackageRecord
+from watcher.model.slices import slices
 
 Row = tuple[bytes, int, Owner, int, bytes]
 """path, type in the tar, (mode, uid, gid), size, link target"""
@@ -27,6 +29,10 @@ KINDS = {
 
 # About 150 KB for ordinary paths; entries of 4 KiB each are cut further.
 ROWS = 2048
+# Executables, of which a path may have 16 KB.
+PROGRAMS = 32
+# Characters of a list of files, each of which may be four bytes.
+MAX_LIST = MAX_PART_BYTES // 4
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -65,19 +71,36 @@ def database_parts(database: PackageDatabase) -> Iterator[Database]:
     yield _database(database, part, more=False)
 
 
-def fact_parts(facts: Facts) -> Iterator[Database | Notes]:
+def fact_parts(facts: Facts) -> Iterator[Database | Notes | Owned]:
     """What a cataloger found in one file, each database in as many messages as it needs; each note is small."""
     for fact in facts:
         if isinstance(fact, PackageDatabase):
             yield from database_parts(fact)
-        else:
+        elif isinstance(fact, Note):
             yield Notes(notes=(fact,))
+        else:
+            yield from _owned_parts(fact)
+
+
+def program_parts(paths: list[bytes]) -> Iterator[Programs]:
+    for some in slices(paths, PROGRAMS):
+        yield Programs(paths=[*map(text, some)])
 
 
 def text_parts(path: str, content: bytes) -> Iterator[Text]:
     for first in range(0, max(1, len(content)), MAX_PART_BYTES):
         last = first + MAX_PART_BYTES
         yield Text(path=path, content=content[first:last], more=last < len(content))
+
+
+def _owned_parts(files: FileList) -> Iterator[Owned]:
+    """Cut between lines; each of them is shorter than a message."""
+    rest = files.files
+    while len(rest) > MAX_LIST:
+        end = rest.rfind("\n", 0, MAX_LIST) + 1 or MAX_LIST
+        yield Owned(files=replace(files, files=rest[:end]))
+        rest = rest[end:]
+    yield Owned(files=replace(files, files=rest))
 
 
 def _database(database: PackageDatabase, packages: list[PackageRecord], *, more: bool) -> Database:

@@ -9,7 +9,7 @@ from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
 from watcher.inspection.image.config_secrets import ConfigSecrets
-from watcher.inspection.image.installed import packages_of
+from watcher.inspection.image.installed import packages_of, programs_of
 from watcher.inspection.image.merge import MergedImage, merge
 from watcher.inspection.image.recognition import recognised
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
@@ -92,6 +92,7 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         secrets=(*found.secrets, *merged.secrets),
         sections=sections,
         facts_revision=_revision(facts, manifest.config.digest),
+        programs=programs_of(merged, parts.base.layer_count if parts.base.known else 0),
     )
     return hidden_image(inventory, Hiding(texts=dict.fromkeys(found.hidden, MASKED), uncertain=found.uncertain))
 

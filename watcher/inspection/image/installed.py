@@ -6,7 +6,10 @@ from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES, with_distro
 from watcher.inspection.image.licence_expressions import expressions
 from watcher.inspection.image.merge import MergedImage
 from watcher.inspection.image.packaged_programs import PackagedPrograms
-from watcher.model.inventory import Distro, Package, PackageRecord
+from watcher.model.inventory import Distro, Package, PackageRecord, Program
+
+# More of them than anyone looks through.
+MAX_PROGRAMS = 10_000
 
 # Catalogers that go by a text in a file, and not by a list of what is installed.
 _TEXTS = frozenset({"native", "java-release"})
@@ -24,10 +27,11 @@ def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
             path=f"{path}!/{record.place}" if record.place else path,
             layer=layer,
             from_base=layer < base_layers,
+            owner=merged.owners.of(path),
         )
         for (path, kind), records in sorted(merged.databases.items())
         for record, layer in records.items()
-        if kind not in _TEXTS or not packaged.have(record, path)
+        if kind not in _TEXTS or not (packaged.have(record, path) or (record.type == "generic" and merged.owners.of(path)))
     )
 
 
@@ -43,3 +47,14 @@ def _in_image(record: PackageRecord, merged: MergedImage, distro: Distro) -> Pac
         # Built for another distribution, as its note says: nothing that is known of this one's packages is true of it.
         record = replace(record, type="generic")
     return with_distro(record, distro)
+
+
+def programs_of(merged: MergedImage, base_layers: int) -> tuple[Program, ...]:
+    """Executables that nobody packaged and nothing is known of, by path; at most MAX_PROGRAMS of them."""
+    wanted = set(merged.programs[:MAX_PROGRAMS])
+    files = merged.files
+    rows = {path: row for row, path in enumerate(files.path) if path in wanted} if wanted else {}
+    return tuple(
+        Program(path=path, layer=files.layer[row], size=files.size[row], from_base=files.layer[row] < base_layers)
+        for path, row in rows.items()
+    )

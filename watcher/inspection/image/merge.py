@@ -3,18 +3,22 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.copyright import copyright_path
+from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
 from watcher.inspection.image.listed_once import list_once
 from watcher.inspection.image.nix_store import store_packages
 from watcher.inspection.image.npm_places import packages_among
+from watcher.inspection.image.owners import Owners, owners_of
 from watcher.inspection.image.unread_databases import leading_links, linked_files, unread_databases
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
+    FileList,
     FileTable,
     LayerFacts,
     Note,
@@ -37,8 +41,8 @@ class MergedImage:
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
     record with the layer that brought it, by path and type. `licences` are those of Debian's
-    packages, by name. `unread_databases` says what each is that is not read. `disputed` and
-    `disputed_modes` are as of `Tree`.
+    packages, by name. `owners` say whose the databases of language packages are; `programs` are what nobody owns and no database is
+    of. `unread_databases` says what each is that is not read. `disputed` and `disputed_modes` are as of `Tree`.
     """
 
     files: FileTable
@@ -46,6 +50,8 @@ class MergedImage:
     unread_texts: tuple[str, ...]
     databases: dict[Key, dict[PackageRecord, int]]
     licences: Mapping[str, Note]
+    owners: Owners
+    programs: tuple[str, ...]
     foreign_databases: tuple[str, ...]
     unread_databases: dict[str, str]
     secrets: tuple[Secret, ...]
@@ -60,19 +66,22 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
     for index, facts in enumerate(layers):
         digests.append(facts.digest)
         below = tree.layer_of
-        owners = {path: below(path) for path, _ in contents.databases}
+        before = {path: below(path) for path, _ in contents.databases}
         linked = _linked_below(facts.files, tree) if contents.secrets else {}
-        contents.add(facts, index, tree.apply(facts, index), owners, linked)
+        contents.add(facts, index, tree.apply(facts, index), before, linked)
     texts, unread = _final_texts(tree, contents)
     databases, foreign = _final_databases(tree, contents)
     files = tree.files()
     databases |= store_packages(files, tree.links)
+    owners = _owners(tree, contents, databases)
     return MergedImage(
         files=files,
         texts=texts,
         unread_texts=unread,
         databases=databases,
         licences=_licences(tree, contents, databases),
+        owners=owners,
+        programs=_programs(tree, contents, {path for path, _ in databases}, owners),
         foreign_databases=foreign,
         unread_databases=_unread_databases(tree, files, {*(path for path, _ in databases), *foreign}),
         secrets=tuple(
@@ -117,6 +126,8 @@ class _Contents:
 
     databases: dict[Key, _Owned] = field(default_factory=dict)
     notes: dict[str, tuple[int, Note]] = field(default_factory=dict)
+    file_lists: dict[str, tuple[int, list[FileList]]] = field(default_factory=dict)
+    programs: dict[str, int] = field(default_factory=dict)
     texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     # With every name of the file, which hard links in any layer may add to, and the layer it was found in.
     secrets: list[tuple[SecretHit, list[_Name], int]] = field(default_factory=list)
@@ -143,6 +154,13 @@ class _Contents:
         for note in facts.notes:
             path = moved.get(note.path, note.path)
             self.notes[path] = (layer, note)
+        for listed in facts.file_lists:
+            path = moved.get(listed.path, listed.path)
+            if path not in self.file_lists or self.file_lists[path][0] != layer:
+                self.file_lists[path] = (layer, [])
+            self.file_lists[path][1].append(listed)
+        for path in facts.programs:
+            self.programs[moved.get(path, path)] = layer
         for path, content in facts.texts.items():
             self.texts[moved.get(path, path)] = (layer, content)
         if facts.secrets or linked:
@@ -214,6 +232,23 @@ def _licences(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[P
     names = {record.name for (_, kind), records in databases.items() if kind == "deb" for record in records}
     places = {name: tree.links.follow(copyright_path(name)) for name in names}
     return {name: there[place] for name, place in places.items() if place in there}
+
+
+def _owners(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[PackageRecord, int]]) -> Owners:
+    """Whose the programs are, and the files that packages of languages were found in."""
+    found = {path for (path, kind), records in databases.items() if any(each.type not in DISTRIBUTOR_TYPES for each in records)}
+    files = {path: layer for path in (*found, *contents.programs) if (layer := tree.layer_of(path)) is not None}
+    there = (lists for path, (layer, lists) in contents.file_lists.items() if tree.layer_of(path) == layer)
+    return owners_of(files, chain.from_iterable(there), databases, tree.links)
+
+
+def _programs(tree: Tree, contents: _Contents, known: AbstractSet[str], owners: Owners) -> tuple[str, ...]:
+    """By path."""
+    return tuple(
+        path
+        for path, layer in sorted(contents.programs.items())
+        if tree.layer_of(path) == layer and path not in known and not owners.of(path)
+    )
 
 
 def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:

@@ -28,7 +28,9 @@ from watcher.inspection.workers.messages import (
     Limits,
     Message,
     Notes,
+    Owned,
     Problems,
+    Programs,
     Refused,
     Removals,
     Rows,
@@ -38,7 +40,7 @@ from watcher.inspection.workers.messages import (
 from watcher.model import inventory
 from watcher.model.digest import Digest
 from watcher.model.errors import WorkerFailedError
-from watcher.model.inventory import FileTable, LayerFacts, Note, PackageDatabase, PackageRecord, Problem, SecretHit
+from watcher.model.inventory import FileList, FileTable, LayerFacts, Note, PackageDatabase, PackageRecord, Problem, SecretHit
 from watcher.model.masking import longest_first
 
 _KINDS = frozenset({inventory.FILE, inventory.DIRECTORY, inventory.SYMLINK, inventory.HARDLINK, inventory.DEVICE, inventory.FIFO})
@@ -47,6 +49,8 @@ _TYPES = frozenset(CATALOGERS)
 # A monorepo with its node_modules has some 20 000 package.json files, one package each.
 MAX_PACKAGES = 500_000
 MAX_PROBLEMS = 64
+# Characters of all files of all packages: a desktop of Debian has 300 000, in 20 MB.
+MAX_LISTED = 64 * 1024 * 1024
 # Where a secret is that is in no name, as in an attribute.
 _IN_A_HEADER = "(a header of the archive)"
 # Every byte of a path can become four characters.
@@ -69,6 +73,9 @@ class Collector:
     _partial: list[PackageRecord] = field(default_factory=list)
     _packages: int = 0
     _notes: dict[str, list[Note]] = field(default_factory=dict)
+    _file_lists: dict[str, list[FileList]] = field(default_factory=dict)
+    _listed: int = 0
+    _programs: list[str] = field(default_factory=list)
     _texts: dict[str, bytes] = field(default_factory=dict)
     # Hard links to what was not kept, by their path.
     _unread: dict[str, str] = field(default_factory=dict)
@@ -98,6 +105,11 @@ class Collector:
                 self._add_database(message)
             case Notes():
                 self._add_notes(message.notes)
+            case Owned():
+                self._add_file_list(message.files)
+            case Programs():
+                self._programs += message.paths
+                _require(len(self._programs) <= self.limits.files, "too many programs")
             case Text():
                 content = self._texts.get(message.path, b"") + message.content
                 _require(message.path in TEXTS and len(content) <= MAX_TEXT_BYTES, "a text nobody asked for")
@@ -105,7 +117,7 @@ class Collector:
             case Alias():
                 self._add_alias(message.path, message.target)
             case Forgotten():
-                for held in (self._databases, self._notes, self._texts, self._unread):
+                for held in (self._databases, self._notes, self._file_lists, self._texts, self._unread):
                     held.pop(message.path, None)
             case Secrets():
                 self._secrets += message.hits
@@ -147,6 +159,8 @@ class Collector:
             opaque=tuple(dict.fromkeys(self._opaque)),
             databases=tuple(each for held in self._databases.values() for each in held.values()),
             notes=tuple(each for held in self._notes.values() for each in held),
+            file_lists=tuple(each for held in self._file_lists.values() for each in held),
+            programs=tuple(dict.fromkeys(self._programs)),
             texts=self._texts,
             secrets=tuple(dict.fromkeys((*self._secrets, *self._named()))),
             problems=(*self._problems, *self._unread_links(), *self._own_removals.problems(self._files)),
@@ -188,6 +202,11 @@ class Collector:
         _require(self._packages <= MAX_PACKAGES and all(each.type in _TYPES for each in notes), "a note that cannot be")
         for each in notes:
             self._notes.setdefault(each.path, []).append(each)
+
+    def _add_file_list(self, files: FileList) -> None:
+        self._listed += len(files.files)
+        _require(self._listed <= MAX_LISTED and files.type in _TYPES, "a list of files that cannot be")
+        self._file_lists.setdefault(files.path, []).append(files)
 
     def _add_alias(self, path: str, target: str) -> None:
         """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""

@@ -8,7 +8,7 @@ import os
 
 import msgspec
 
-from watcher.model.inventory import Note, PackageRecord, Problem, SecretHit
+from watcher.model.inventory import FileList, Note, PackageRecord, Problem, SecretHit
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 HEADER_BYTES = 4
@@ -138,6 +138,18 @@ class Notes(_Frame, frozen=True, kw_only=True, tag="notes"):
     notes: tuple[Note, ...]
 
 
+class Owned(_Frame, frozen=True, kw_only=True, tag="owned"):
+    """Files of a package, of which there may be several lists."""
+
+    files: FileList
+
+
+class Programs(_Frame, frozen=True, kw_only=True, tag="programs"):
+    """The next executables."""
+
+    paths: list[str]
+
+
 class Text(_Frame, frozen=True, kw_only=True, tag="text"):
     """A small file, or its next part."""
 
@@ -185,7 +197,23 @@ class Done(_Frame, frozen=True, kw_only=True, tag="done"):
     plain_bytes: int
 
 
-Message = Confined | Refused | Rows | Removals | Database | Notes | Text | Alias | Forgotten | Secrets | Hidden | Problems | Done
+Message = (
+    Confined
+    | Refused
+    | Rows
+    | Removals
+    | Database
+    | Notes
+    | Owned
+    | Programs
+    | Text
+    | Alias
+    | Forgotten
+    | Secrets
+    | Hidden
+    | Problems
+    | Done
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 
