@@ -28,12 +28,14 @@ _PLACEHOLDERS = (
     ("<2>", r"[0-9]{1,4}\.[0-9]{1,4}"),
     ("<3>", r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}"),
 )
-_GAP = ".{"
-_GROUP = re.compile(r"\((?:\?:)?[^()]*\)[?]?")
-_PART = re.compile(r"\\x..|\\.|\[[^\]]*\]|\{[^}]*\}|.")
-_ANCHOR = 5
-# Of texts that are part of a pattern as many are looked at in one piece.
-_MAX_ANCHORS = 64
+# Between the version and a text that is near it.
+_GAP = re.compile(r"\.\{[0-9,]+\}\??")
+_VERSION = re.compile(r"(?<!\\)\((?!\?)")
+# Repetitions that hyperscan takes long to compile with an end, and no time without.
+_ENDLESS = ((re.compile(r"(\\x00)\{1,[0-9]+\}"), r"\1+"), (re.compile(r"(\[\^\\x00\])\{1,[0-9]+\}"), r"\1+"))
+# Of versions near which something else must be as many are looked at, in one piece and in all.
+_MAX_VERSIONS_OF_PIECE = 16
+_MAX_VERSIONS = 1024
 
 # Programs that are texts or archives.
 NAMES = frozenset(
@@ -84,38 +86,19 @@ class _Patterns:
 
 @lru_cache(maxsize=256)
 def _compiled(texts: tuple[str, ...]) -> _Patterns:
-    """Takes a millisecond or a few when the first such file comes by, which are not spent on images that have none."""
+    """Takes some milliseconds when the first such file comes by, which are not spent on images that have none."""
     expressions, flags = [], []
     for text in texts:
-        # hyperscan needs up to a tenth of a second for a pattern with a gap: it looks for a text that is part of it alone.
-        anchor = _longest_text(text)
-        anchored = _GAP in text or len(anchor) >= _ANCHOR
-        expressions.append(_literal(anchor) if anchored else text.encode("latin-1"))
-        flags.append(hyperscan.HS_FLAG_DOTALL | (0 if anchored else hyperscan.HS_FLAG_SINGLEMATCH))
+        # Of a pattern with a gap, with which hyperscan takes a tenth of a second, it looks for the part that has the version.
+        parts = _GAP.split(text)
+        expression = next(part for part in parts if _VERSION.search(part))
+        for repetition, endless in _ENDLESS:
+            expression = repetition.sub(endless, expression)
+        expressions.append(expression.encode("latin-1"))
+        flags.append(hyperscan.HS_FLAG_DOTALL | (hyperscan.HS_FLAG_SINGLEMATCH if len(parts) == 1 else 0))
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(expressions=expressions, ids=range(len(texts)), elements=len(texts), flags=flags)
     return _Patterns(database, tuple(re.compile(text.encode("latin-1"), re.DOTALL) for text in texts))
-
-
-def _longest_text(pattern: str) -> str:
-    """The longest text that all its matches have, which none of its groups is."""
-    needed = pattern.replace(r"\(", "\x01").replace(r"\)", "\x02")
-    while (shorter := _GROUP.sub("|", needed)) != needed:
-        needed = shorter
-    runs = [""]
-    for part in _PART.findall(needed):
-        if part[0] in "?*+{":
-            runs[-1] = runs[-1][:-1]
-            runs.append("")
-        elif (len(part) == 1 and part not in ".|") or (part[0] == "\\" and not part[1].isalnum()):
-            runs[-1] += part[-1]
-        else:
-            runs.append("")
-    return max(runs, key=len).replace("\x01", "(").replace("\x02", ")")
-
-
-def _literal(text: str) -> bytes:
-    return "".join(f"\\x{ord(each):02x}" for each in text).encode()
 
 
 class ProgramSearch:
@@ -127,6 +110,7 @@ class ProgramSearch:
         self._texts = tuple(dict.fromkeys(text for _, texts in self._wanted for text in texts if text))
         # What needs nothing has it.
         self._found = {"": ""}
+        self._looked = [0] * len(self._texts)
         self._last = b""
 
     def feed(self, piece: bytes) -> None:
@@ -150,8 +134,7 @@ class ProgramSearch:
             return
         compiled = _compiled(self._texts)
         hits: list[tuple[int, int]] = []
-
-        left = [_MAX_ANCHORS] * len(self._texts)
+        left = [_MAX_VERSIONS_OF_PIECE] * len(self._texts)
 
         def matched(number: int, _begin: int, stop: int, _flags: int, _context: object) -> None:
             if stop <= end and left[number]:
@@ -161,7 +144,8 @@ class ProgramSearch:
         compiled.database.scan(data, match_event_handler=matched)
         for number, stop in hits:
             text = self._texts[number]
-            if text not in self._found:
+            if text not in self._found and self._looked[number] < _MAX_VERSIONS:
+                self._looked[number] += 1
                 match = compiled.patterns[number].search(data, max(0, stop - _BEFORE_BYTES), stop + _BEHIND_BYTES)
                 if match is not None:
                     self._found[text] = bounded(match[1])

@@ -252,14 +252,14 @@ _OF_GO = (
         rf"<0>.(10\.<2>{_STAGE})(?:\+security-[0-9]{{1,3}})?<0>",
         rf"{_NEW_GRAFANA}<0>.{{1,100}}?<0>go1\.<2><0>.{{1,100}}?\+DT",
         rf"(<3>{_STAGE})(?:\+security-[0-9]{{1,3}})?<0>{{1,16}}v<2>\.x<0>",
-        rf"HEAD<0>[^\n]{{0,100}}?<0>{_OLD_GRAFANA}<0>",
+        rf"HEAD<0>.{{0,100}}?<0>{_OLD_GRAFANA}<0>",
         rf"[a-z0-9]<0>{{1,16}}{_OLD_GRAFANA}<0>{{1,16}}/usr/local/go",
     ),
     _program(
         "grafana",
         "grafana-server",
         rf"[a-z0-9]<0>{{1,16}}{_OLD_GRAFANA}<0>{{1,16}}/usr/local/go",
-        rf"HEAD<0>[^\n]{{0,100}}?<0>{_OLD_GRAFANA}<0>",
+        rf"HEAD<0>.{{0,100}}?<0>{_OLD_GRAFANA}<0>",
         rf"<0>{_OLD_GRAFANA}<0>.{{1,1000}}?<0>/u",
     ),
     _program(
