@@ -81,6 +81,21 @@ EXAMPLES: Mapping[str, Example] = {
         content=sqlite_database(header(name="bash", version="5.2", release="1.el9", epoch=1)),
         packages=frozenset({("bash", "1:5.2-1.el9")}),
     ),
+    "gem": Example(
+        path="usr/lib/ruby/gems/3.1.0/specifications/rake-13.0.6.gemspec",
+        content=b'Gem::Specification.new do |s|\n  s.name = "rake".freeze\n  s.version = "13.0.6"\nend\n',
+        packages=frozenset({("rake", "13.0.6")}),
+    ),
+    "composer": Example(
+        path="srv/app/vendor/composer/installed.json",
+        content=b'{"packages": [{"name": "monolog/monolog", "version": "3.6.0"}]}',
+        packages=frozenset({("monolog/monolog", "3.6.0")}),
+    ),
+    "pear": Example(
+        path="usr/local/lib/php/.registry/.channel.pecl.php.net/redis.reg",
+        content=b'a:2:{s:4:"name";s:5:"redis";s:7:"version";a:1:{s:7:"release";s:5:"6.0.2";}}',
+        packages=frozenset({("redis", "6.0.2")}),
+    ),
     "jvm": Example(
         path="app/app.war",
         content=jar(

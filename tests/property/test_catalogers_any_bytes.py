@@ -32,6 +32,9 @@ PLACES = {
     "opkg": "usr/lib/opkg/info/a.control",
     "rpm": "var/lib/rpm/Packages",
     "jvm": "app/a.jar",
+    "gem": "specifications/a.gemspec",
+    "composer": "vendor/composer/installed.json",
+    "pear": ".registry/a.reg",
 }
 
 words = st.sampled_from(
@@ -103,6 +106,17 @@ words = st.sampled_from(
             b"x\x9c\x8d\x8d",
             b'build\t-ldflags="-X main.version=1.2.3"\n',
         ),
+        *(
+            b"# stub: a 1 ruby",
+            b"s.name = ",
+            b"s.version = %q{",
+            b"s.licenses = [",
+            b".freeze",
+            b"\\u{41}",
+            b"'packages'",
+            b'"packages":',
+        ),
+        *(b"a:1:{", b"a:2:{", b's:4:"name";', b's:7:"version";', b's:1:"b";', b"i:1;", b"N;", b'O:1:"a":1:{'),
         *(b"Format: ", b"License: ", b"GPL-2+", b"/usr/share/common-licenses/", b"any later version", b"public domain"),
     ]
 )

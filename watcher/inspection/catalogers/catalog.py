@@ -4,16 +4,19 @@ from collections.abc import Mapping
 
 from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
+from watcher.inspection.catalogers.composer import ComposerCataloger
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.dpkg_list import DpkgListCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
+from watcher.inspection.catalogers.gem import GemCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
 from watcher.inspection.catalogers.linux import LinuxCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.opkg import OpkgCataloger
+from watcher.inspection.catalogers.pear import PearCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
 from watcher.inspection.catalogers.rpm import RpmCataloger
@@ -21,16 +24,19 @@ from watcher.inspection.catalogers.rpm import RpmCataloger
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "alpm": AlpmCataloger(),
     "apk": ApkCataloger(),
+    "composer": ComposerCataloger(),
     "copyright": CopyrightCataloger(),
     "deb": DpkgCataloger(),
     "dpkg-list": DpkgListCataloger(),
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
     "ebuild": EbuildCataloger(),
+    "gem": GemCataloger(),
     "java-release": JavaReleaseCataloger(),
     "linux": LinuxCataloger(),
     "npm": NpmCataloger(),
     "opkg": OpkgCataloger(),
+    "pear": PearCataloger(),
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
 }
