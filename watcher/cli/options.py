@@ -1,13 +1,16 @@
-"""Options that every command takes, and what several commands need of the configuration."""
+"""Options that every command takes, and what several commands need of the configuration.
+
+Settings know every room there is: they are imported once they are asked for, as `watcher --version` never does.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from watcher import settings as configuration
-from watcher.settings import Settings
+if TYPE_CHECKING:
+    from watcher.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,22 +38,28 @@ def given_config() -> Path | None:
     return named if isinstance(named, Path) else None
 
 
-def required_settings() -> tuple[Path, Settings]:
+def required_settings() -> "tuple[Path, Settings]":
     """The configuration, for commands that mean nothing without one. Raises ConfigurationError."""
-    path = configuration.find(given_config())
-    return path, configuration.load(path)
+    from watcher import settings
+
+    path = settings.find(given_config())
+    return path, settings.load(path)
 
 
-def optional_settings() -> Settings:
+def optional_settings() -> "Settings":
     """The configuration if there is one, else the defaults. A file that was named, or is there and wrong, is an error."""
+    from watcher import settings
+
     named = given_config()
-    if named is None and not any(path.is_file() for path in configuration.DEFAULT_PATHS):
-        return Settings()
-    return configuration.load(configuration.find(named))
+    if named is None and not any(path.is_file() for path in settings.DEFAULT_PATHS):
+        return settings.Settings()
+    return settings.load(settings.find(named))
 
 
 def config_folder() -> Path:
     """Where relative paths of the configuration begin."""
+    from watcher.settings import DEFAULT_PATHS
+
     named = given_config()
-    found = [named] if named is not None else [path for path in configuration.DEFAULT_PATHS if path.is_file()]
+    found = [named] if named is not None else [path for path in DEFAULT_PATHS if path.is_file()]
     return found[0].parent if found else Path()
