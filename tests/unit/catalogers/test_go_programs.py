@@ -75,6 +75,15 @@ def test_pointers_to_nothing_leave_the_modules() -> None:
     assert unread(elf(framed(SIMPLE)))[1] == found
 
 
+def test_a_program_without_a_build_information_has_the_only_release_in_it() -> None:
+    """As esbuild is linked; of two it is not known which, and one without a patch is the name of something in Go."""
+    listed = framed(SIMPLE)
+    (database,) = facts_of(cataloger, PATH, elf(b"go1.26" + bytes(9) + b"go1.26.5reflect" + bytes(9) + listed))
+    assert {each.name: each.version for each in database.packages}["stdlib"] == "go1.26.5"
+    for several in (b"go1.26.5\0go1.26.4\0", b"go1.26\0"):
+        assert "the release of Go" in unread(elf(several + listed))[0]
+
+
 @pytest.mark.parametrize(
     ("release", "version"),
     [

@@ -27,6 +27,8 @@ RELEASES = (b"go1.", b"devel ")
 _HEADER_BYTES = 32
 _INLINE, _BIG_ENDIAN = 2, 1
 _RELEASE = re.compile(rb"(?:go[0-9]|devel )[ -~]*")
+# Whole, whatever text lies behind it.
+_PATCHED = re.compile(rb"go1\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
 _MAX_RELEASE_BYTES = 256
 # As long as releases were when there were pointers to them.
 _NOTED_BYTES = 96
@@ -116,7 +118,9 @@ class GoBuilds:
         # A list without a release belongs to the one that is pointed to; of several builds it is not known which to which.
         pointed = [text for first, length in self._pointed if (text := self._noted(first, length))]
         if framed and not pointed and not builds:
-            self._unread.append("the release of Go")
+            pointed = self._lone_release()
+            if not pointed:
+                self._unread.append("the release of Go")
         builds += [(pointed[0] if len(pointed) == 1 else b"", modules) for modules in framed]
         builds += [(release, b"") for release in pointed]
         found = dict.fromkeys(package for release, modules in builds for package in packages_of(release, modules))
@@ -146,6 +150,11 @@ class GoBuilds:
             self._unread.append("one more list of modules than is looked at")
             return False
         return True
+
+    def _lone_release(self) -> list[bytes]:
+        """That of a program without a build information, as some are linked: the only text in it that is one."""
+        found = {patched[0] for text in self._releases.values() if (patched := _PATCHED.match(text))}
+        return [*found] if len(found) == 1 else []
 
     def _noted(self, first: int, length: int) -> bytes:
         text = self._releases.get(first, b"")[:length]

@@ -16,7 +16,7 @@ from watcher.inspection.workers.messages import (
     REFUSED,
     Confined,
     ForkRequest,
-    Message,
+    Outgoing,
     Refused,
     send,
 )
@@ -39,7 +39,9 @@ def work(request: ForkRequest, descriptors: tuple[int, int], search: Search, *, 
     try:
         send(_OUTPUT, Confined(held=held))
         if limits != PROBE:
-            LayerReader(limits=limits, search=search, emit=_emit).read(Input(_read))
+            outgoing = Outgoing(_OUTPUT)
+            LayerReader(limits=limits, search=search, emit=outgoing.send).read(Input(_read))
+            outgoing.flush()
     except BrokenPipeError:
         return CRASHED  # nobody wants to know any more
     except MemoryError:
@@ -47,10 +49,6 @@ def work(request: ForkRequest, descriptors: tuple[int, int], search: Search, *, 
     except Exception as error:  # noqa: BLE001  the last frame of this process; its end is its report
         return _last(CRASHED, Refused(why=_where(error)))
     return DONE
-
-
-def _emit(message: Message) -> None:
-    send(_OUTPUT, message)
 
 
 def _read(count: int) -> bytes:

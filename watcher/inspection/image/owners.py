@@ -35,7 +35,8 @@ def owners_of(
     A file is its package's where the layer that brought it brought the package as well: one that another layer has put in its place
     is not.
     """
-    asked = {name: path for path in files for name in (path, *_other_names(path, links))}
+    roots = [(link, f"{target}/") for link in links.paths if "/" not in link and (target := links.follow(link))]
+    asked = {name: path for path in files for name in (path, *_other_names(path, roots))}
     layers: dict[tuple[str, str], set[int]] = {}
     for records in databases.values():
         for record, layer in records.items():
@@ -53,10 +54,8 @@ def owners_of(
     return Owners(names=names)
 
 
-def _other_names(path: str, links: Links) -> Iterator[str]:
-    """Those by which a package may list it: `bin/ls` of `usr/bin/ls`, where `bin` is a link."""
-    for link in links.paths:
-        if "/" not in link:
-            target = links.follow(link)
-            if target and path.startswith(f"{target}/"):
-                yield link + path[len(target) :]
+def _other_names(path: str, roots: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Those by which a package may list it: `bin/ls` of `usr/bin/ls`, where `bin` is a link. `roots` have each such link and where
+    it leads.
+    """
+    return (link + path[len(target) - 1 :] for link, target in roots if path.startswith(target))

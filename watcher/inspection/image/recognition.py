@@ -9,8 +9,9 @@ from watcher.inspection.secrets.values import MIN_PEM_CHARACTERS
 from watcher.model.inventory import SecretHit
 from watcher.model.masking import MIN_VALUE_WORD, is_unlike_words
 
-# What stands between the words of a text: between the parts of a path, and around a value.
-_WORDS = re.compile(r"[\s\"'=:;,/@&?()]+")
+# A word of a text, or a part of a path, that has a digit as every such value has. It begins behind what stands between words.
+_BETWEEN = r"\s\"'=:;,/@&?()"
+_WORDS = re.compile(rf"(?<![^{_BETWEEN}])[^{_BETWEEN}0-9]*+[0-9][^{_BETWEEN}]*+")
 
 # Every byte as one of two: what a word of a key may have, and anything else.
 _OF_KEYS = "".join("k" if chr(byte) in f"{string.ascii_letters}{string.digits}+" else " " for byte in range(256)).encode()
@@ -33,16 +34,26 @@ def recognised(texts: Iterable[str], paths: Iterable[str], hits: Collection[Secr
     if keys_only:
         # What is found most, and hardly any path has a word of that length: that shows in all of them at once.
         paths = _with_long_words("\n".join((*paths, "")).encode("utf-8", "replace"))
-    # Most files share their directories with others.
-    names = {part for path in paths for part in path.split("/") if len(part) >= shortest}
     return {
         word
-        for word in set(_WORDS.split("\n".join((*texts, *names))))
+        for word in set(_WORDS.findall("\n".join((*texts, *_names(paths)))))
         if len(word) >= shortest
         and len(set(word)) >= variety
         and is_unlike_words(word)
         and rules.fingerprint(word.encode("utf-8", "replace")) in fingerprints
     }
+
+
+def _names(paths: Iterable[str]) -> set[str]:
+    """Those of files and directories. Most files share their directories with others, and many their names."""
+    names: set[str] = set()
+    directories: set[str] = set()
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        names.add(name)
+        directories.add(directory)
+    names.update(*(directory.split("/") for directory in directories))
+    return names
 
 
 def _with_long_words(lines: bytes) -> Iterator[str]:

@@ -12,6 +12,8 @@ from watcher.model.inventory import FileList, Note, PackageRecord, Problem, Secr
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 HEADER_BYTES = 4
+# As much as the pipe holds.
+TOGETHER_BYTES = 64 * 1024
 # Texts and package lists are cut at this, which leaves room for what surrounds them.
 MAX_PART_BYTES = 512 * 1024
 
@@ -224,15 +226,36 @@ def encoded(message: Message) -> bytes:
 
 
 def send(descriptor: int, message: Message) -> None:
-    """Write one frame, waiting for the reader.
+    """Write one frame, waiting for the reader. Raises what `Outgoing` does."""
+    outgoing = Outgoing(descriptor)
+    outgoing.send(message)
+    outgoing.flush()
 
-    Raises:
-        ValueError: the message is too large; whoever makes it knows how to make two of it.
-        OSError: nobody reads any more.
-    """
-    content = encoded(message)
-    if len(content) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"a message of {len(content)} bytes")
-    frame = memoryview(len(content).to_bytes(HEADER_BYTES, "big") + content)
-    while frame:
-        frame = frame[os.write(descriptor, frame) :]
+
+class Outgoing:
+    """Frames on their way into a pipe, which go together: a layer has thousands of packages that are each a file of its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting = bytearray()
+
+    def send(self, message: Message) -> None:
+        """Write one frame with the next ones, waiting for the reader.
+
+        Raises:
+            ValueError: the message is too large; whoever makes it knows how to make two of it.
+            OSError: nobody reads any more.
+        """
+        content = encoded(message)
+        if len(content) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {len(content)} bytes")
+        self._waiting += len(content).to_bytes(HEADER_BYTES, "big")
+        self._waiting += content
+        if len(self._waiting) >= TOGETHER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Raises OSError: nobody reads any more."""
+        frames, self._waiting = memoryview(bytes(self._waiting)), bytearray()
+        while frames:
+            frames = frames[os.write(self._descriptor, frames) :]
