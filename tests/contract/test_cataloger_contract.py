@@ -81,6 +81,21 @@ EXAMPLES: Mapping[str, Example] = {
         content=sqlite_database(header(name="bash", version="5.2", release="1.el9", epoch=1)),
         packages=frozenset({("bash", "1:5.2-1.el9")}),
     ),
+    "conda": Example(
+        path="opt/conda/conda-meta/zlib-1.2.11-h90dfc92_1014.json",
+        content=b'{"build": "h90dfc92_1014", "name": "zlib", "version": "1.2.11"}',
+        packages=frozenset({("zlib", "1.2.11")}),
+    ),
+    "cran": Example(
+        path="usr/local/lib/R/site-library/stringr/DESCRIPTION",
+        content=b"Package: stringr\nVersion: 1.5.0\nBuilt: R 4.3.1; ; 2023-09-01 10:00:00 UTC; unix\n",
+        packages=frozenset({("stringr", "1.5.0")}),
+    ),
+    "luarocks": Example(
+        path="usr/local/lib/luarocks/rocks-5.1/lpeg/1.0.2-1/lpeg-1.0.2-1.rockspec",
+        content=b'package = "LPeg"\nversion = "1.0.2-1"\n',
+        packages=frozenset({("LPeg", "1.0.2-1")}),
+    ),
     "gem": Example(
         path="usr/lib/ruby/gems/3.1.0/specifications/rake-13.0.6.gemspec",
         content=b'Gem::Specification.new do |s|\n  s.name = "rake".freeze\n  s.version = "13.0.6"\nend\n',

@@ -32,6 +32,9 @@ PLACES = {
     "opkg": "usr/lib/opkg/info/a.control",
     "rpm": "var/lib/rpm/Packages",
     "jvm": "app/a.jar",
+    "conda": "conda-meta/a-1-0.json",
+    "cran": "usr/lib/R/library/a/DESCRIPTION",
+    "luarocks": "rocks-5.4/a/1-1/a-1-1.rockspec",
     "gem": "specifications/a.gemspec",
     "composer": "vendor/composer/installed.json",
     "pear": ".registry/a.reg",
@@ -116,6 +119,7 @@ words = st.sampled_from(
             b"'packages'",
             b'"packages":',
         ),
+        *(b"Built: R 4", b"package = ", b"description = {", b"license = ", b"[[", b"]]", b"--", b"..", b"'"),
         *(b"a:1:{", b"a:2:{", b's:4:"name";', b's:7:"version";', b's:1:"b";', b"i:1;", b"N;", b'O:1:"a":1:{'),
         *(b"Format: ", b"License: ", b"GPL-2+", b"/usr/share/common-licenses/", b"any later version", b"public domain"),
     ]

@@ -32,8 +32,6 @@ def merged(*rows: str, databases: dict[str, str] | None = None) -> MergedImage:
 @pytest.mark.parametrize(
     ("path", "named", "tool"),
     [
-        ("opt/conda/conda-meta/python-3.12.json", "opt/conda/conda-meta", "conda"),
-        ("conda-meta/python-3.12.json", "conda-meta", "conda"),
         ("gnu/store/abc-bash/bin/bash", "gnu/store", "guix"),
         ("var/lib/snapd/snaps/core_1.snap", "var/lib/snapd/snaps", "snap"),
         ("var/lib/flatpak/app/org.x/current", "var/lib/flatpak/app", "flatpak"),
@@ -87,6 +85,8 @@ def test_a_database_behind_a_link_is_named_as_well() -> None:
         (("var/lib/pacman -> /opt/p", "opt/p/local/a-1-1/desc"), "var/lib/pacman/local/a-1-1/desc"),
         (("var/db/pkg -> /opt/p", "opt/p/app/a-1/CONTENTS", "opt/p/app/a-1/PF"), "var/db/pkg/app/a-1/CONTENTS"),
         (("usr/lib/opkg -> /opt/o", "opt/o/info/a.control"), "usr/lib/opkg/info/a.control"),
+        (("srv/conda-meta -> /opt/m", "opt/m/zlib-1-0.json", "opt/m/history"), "srv/conda-meta/zlib-1-0.json"),
+        (("srv/specifications -> /opt/s", "opt/s/rake-13.gemspec"), "srv/specifications/rake-13.gemspec"),
         (("srv/site-packages -> /opt/sp", "opt/sp/a-1.egg-info"), "srv/site-packages/a-1.egg-info"),
     ],
 )

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.composer import ComposerCataloger
+from watcher.inspection.catalogers.conda import CondaCataloger
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
+from watcher.inspection.catalogers.cran import CranCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.dpkg_list import DpkgListCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
@@ -13,6 +15,7 @@ from watcher.inspection.catalogers.gem import GemCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
 from watcher.inspection.catalogers.linux import LinuxCataloger
+from watcher.inspection.catalogers.luarocks import LuarocksCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.opkg import OpkgCataloger
@@ -25,7 +28,9 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "alpm": AlpmCataloger(),
     "apk": ApkCataloger(),
     "composer": ComposerCataloger(),
+    "conda": CondaCataloger(),
     "copyright": CopyrightCataloger(),
+    "cran": CranCataloger(),
     "deb": DpkgCataloger(),
     "dpkg-list": DpkgListCataloger(),
     "native": NativeCataloger(),
@@ -34,6 +39,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "gem": GemCataloger(),
     "java-release": JavaReleaseCataloger(),
     "linux": LinuxCataloger(),
+    "luarocks": LuarocksCataloger(),
     "npm": NpmCataloger(),
     "opkg": OpkgCataloger(),
     "pear": PearCataloger(),

@@ -28,6 +28,3 @@ DIRECTORIES: Mapping[str, tuple[str, ...]] = {
 
 # Directories that are read by their own names: a link may lead from them to where nobody reads.
 NAMED = ("var/lib/pacman/local", "var/db/pkg", *(f"{root}/opkg/info" for root in ("var/lib", "usr/lib", "opt/lib")))
-
-# Directories that may be anywhere, as an environment of conda, and how the name of a package's file in them ends.
-ANYWHERE: Mapping[str, tuple[str, str]] = {"conda": ("conda-meta", ".json")}

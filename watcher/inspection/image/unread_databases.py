@@ -6,7 +6,7 @@ from itertools import islice
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
 from watcher.inspection.catalogers.protocol import asked
-from watcher.inspection.catalogers.unread import ANYWHERE, DIRECTORIES, FILES, NAMED
+from watcher.inspection.catalogers.unread import DIRECTORIES, FILES, NAMED
 from watcher.inspection.image.links import Links
 
 # Where each file is a package's, whatever it is called.
@@ -16,7 +16,7 @@ _ANY_NAME: frozenset[bytes] = frozenset().union(*(each.selection.directories for
 
 
 def unread_databases(paths: Sequence[str], links: Links) -> Iterator[tuple[str, str]]:
-    """The path and the tool of each database among `paths`, which are sorted; one of conda for all of its environments."""
+    """The path and the tool of each database among `paths`, which are sorted."""
     for tool, files in FILES.items():
         for path in files:
             real = links.follow(path)
@@ -27,11 +27,6 @@ def unread_databases(paths: Sequence[str], links: Links) -> Iterator[tuple[str, 
             real = links.follow(path)
             if real is not None and _below(paths, real):
                 yield path, tool
-    for tool, (directory, ending) in ANYWHERE.items():
-        for path in paths:
-            if f"{directory}/" in path and path.endswith(ending) and f"/{path}".rpartition("/")[0].endswith(f"/{directory}"):
-                yield path.rpartition("/")[0], tool
-                break
 
 
 def leading_links(links: Links) -> Iterator[tuple[str, tuple[str, ...]]]:
