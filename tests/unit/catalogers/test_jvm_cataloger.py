@@ -148,6 +148,21 @@ def test_a_pom_alone() -> None:
     assert found("a.jar", jar({"META-INF/maven/g/a/pom.xml": pom})) == {("g:a", "7", "")}
 
 
+def test_poms_without_properties_are_packages_too() -> None:
+    """Each says as much; one beside properties only adds to them."""
+    pom = b"<project><groupId>g</groupId><artifactId>%s</artifactId><version>7</version></project>"
+    poms = {f"META-INF/maven/g/{name}/pom.xml": pom % name.encode() for name in ("a", "b")}
+    assert found("x.jar", jar(poms | maven("g", "a", "8"))) == {("g:a", "8", ""), ("g:b", "7", "")}
+
+
+def test_what_is_described_too_often_does_not_hide_others() -> None:
+    """What is not read any more is said, even if all that was read is the same."""
+    one = jar(maven("g", "a", "1"), stored=True)
+    said, packages = partly("a.jar", one[: one.index(b"PK\x01\x02")] * 50_001 + jar(maven("g", "b", "1")))
+    assert "describes more than" in said
+    assert packages == {("g:a", "1")}
+
+
 def test_a_manifest_is_folded() -> None:
     """Lines of 72 bytes, in whatever way they end; only the main section counts."""
     content = b"implementation-version: 1.2\n .3\n\nName: other\nImplementation-Version: 9\n"

@@ -46,7 +46,7 @@ class JvmCataloger:
     """Archives by their suffix, wherever they are."""
 
     type = "jvm"
-    version = 4
+    version = 5
     places: tuple[str, ...] = ()
     selection = Selection(suffixes=_SUFFIXES)
 
@@ -81,11 +81,13 @@ class _Reading:
         try:
             self.archive.zip.feed(piece)
         except _EnoughError as enough:
-            self._stopped = True
-            self.budget.unread.insert(0, Unread(str(enough)))
+            self._stop(enough)
 
     def facts(self) -> Facts:
-        self.archive.end(sound=True)
+        try:
+            self.archive.end(sound=True)
+        except _EnoughError as enough:
+            self._stop(enough)
         budget = self.budget
         if not self.archive.zip.is_zip:
             if self.size and not is_shared(self.path.encode()):
@@ -98,6 +100,10 @@ class _Reading:
             return ()
         return complete(self.path, JvmCataloger.type, [*found.values(), *budget.unread], system=False)
 
+    def _stop(self, enough: _EnoughError) -> None:
+        self._stopped = True
+        self.budget.unread.insert(0, Unread(str(enough)))
+
 
 @dataclass(slots=True, kw_only=True)
 class _Budget:
@@ -106,6 +112,7 @@ class _Budget:
     inflated: int
     elements: int
     entries: int = MAX_ENTRIES
+    descriptions: int = MAX_PACKAGES
     archives: int = 0
     records: list[PackageRecord] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
@@ -116,6 +123,12 @@ class _Budget:
         self.inflated -= inflated
         if self.inflated < 0 or self.entries < 0:
             raise _EnoughError("it holds more than any archive does, and was not read further")
+
+    def describe(self) -> None:
+        """One more archive, or description of a package, whether or not there was the same before."""
+        self.descriptions -= 1
+        if self.descriptions < 0:
+            raise _EnoughError(f"it describes more than {MAX_PACKAGES} packages, and was not read further")
 
     def doubt(self, place: str, what: str) -> None:
         if len(self.unread) < _MAX_UNREAD:
@@ -146,7 +159,7 @@ class _Archive:
             return
         self.zip.finish()
         if self.zip.is_zip:
-            if not self.is_wrapper and len(self._budget.records) <= MAX_PACKAGES:
+            if not self.is_wrapper:
                 self._budget.records += packages_of(self._contents, self._place)
         elif self._size and self._place and not is_shared(self._place.encode()):
             self._doubt("it is called an archive of the JVM, and is no zip")
@@ -162,6 +175,7 @@ class _Archive:
         if _suffix(called) in _SUFFIXES:
             place = bounded(name) if not self._place else f"{self._place}!/{bounded(name)}"
             if self._depth < MAX_DEPTH:
+                self._budget.describe()
                 return _Archive(self._budget, bounded(called), place, self._depth + 1)
             self._budget.doubt(place, "it lies too deep in other archives")
         elif self.is_wrapper:
@@ -182,16 +196,16 @@ class _Archive:
         self._contents.manifest = manifest_fields(content)
 
     def _properties(self, folder: bytes, content: bytes) -> None:
-        if len(self._contents.properties) <= MAX_PACKAGES:
-            self._contents.properties.append((folder, properties_coordinates(content)))
+        self._budget.describe()
+        self._contents.properties.append((folder, properties_coordinates(content)))
 
     def _pom(self, folder: bytes, content: bytes) -> None:
-        if len(self._contents.poms) <= MAX_PACKAGES:
-            pom = Pom(content, self._budget.elements)
-            self._budget.elements -= pom.elements
-            self._contents.poms[folder] = pom.coordinates
-            if not pom.is_whole:
-                self._doubt("its POMs have more elements than any")
+        self._budget.describe()
+        pom = Pom(content, self._budget.elements)
+        self._budget.elements -= pom.elements
+        self._contents.poms[folder] = pom.coordinates
+        if not pom.is_whole:
+            self._doubt("its POMs have more elements than any")
 
     def _doubt(self, what: str) -> None:
         self._budget.doubt(self._place, what)

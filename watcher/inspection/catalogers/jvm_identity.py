@@ -24,9 +24,6 @@ _NAMES = ("name", "bundle-name", "short-name", "extension-name", "implementation
 _LICENCES = ("bundle-license", "plugin-license-name")
 _VENDORS = ("implementation-vendor", "bundle-vendor", "specification-vendor")
 
-# Agents of New Relic name themselves after what they weave into.
-_OF_ANOTHER = "weave-classes"
-
 
 @dataclass(slots=True, kw_only=True)
 class Contents:
@@ -48,7 +45,7 @@ def packages_of(contents: Contents, place: str) -> Iterator[PackageRecord]:
     if own is not None:
         held.remove(own)
         own = replace(own, licenses=own.licenses or _licences(manifest))
-    elif _OF_ANOTHER not in manifest and not (len(held) == 1 and _is_renamed(held[0], contents.file_name, manifest)):
+    elif not (len(held) == 1 and _is_renamed(held[0], contents.file_name, manifest)):
         own = Coordinates(artifact=name, version=version, licenses=_licences(manifest))
     if own is not None and own.artifact and own.version:
         yield _record(replace(own, group=own.group or _group(own, manifest)), place, vendor)
@@ -61,8 +58,8 @@ def _described(contents: Contents) -> list[Coordinates]:
     nothing = Coordinates()
     described = sorted(contents.properties, key=itemgetter(0))
     found = [properties.filled(contents.poms.get(folder, nothing)) for folder, properties in described]
-    if not found and len(contents.poms) == 1:
-        found = list(contents.poms.values())
+    alone = contents.poms.keys() - {folder for folder, _ in described}
+    found += [contents.poms[folder] for folder in sorted(alone)]
     return list(dict.fromkeys(each for each in found if each.artifact and each.version))
 
 

@@ -16,7 +16,7 @@ MAX_LICENCES = 16
 # What is wanted of a manifest, and of a pom.properties.
 _FIELD = re.compile(
     rb"^((?:implementation|specification|bundle|plugin|extension|short)-[a-z-]{4,20}|name|package|group-id|created-by|main-class"
-    rb"|automatic-module-name|weave-classes) *:(.*)$",
+    rb"|automatic-module-name) *:(.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _PROPERTY = re.compile(rb"^[ \t]*(groupId|artifactId|version)[ \t]*[=:]([^\r\n]*)", re.MULTILINE)
