@@ -47,6 +47,16 @@ SPDX = get_spdx_licensing()
         ("The Apache Software License, Version 2.0", "Apache-2.0"),
         ("Apache License 2.0; MIT", "Apache-2.0 AND MIT"),
         ("GPLv2 and/or MIT", "GPL-2.0-only OR MIT"),
+        # R.
+        ("GPL (>= 2)", "GPL-2.0-or-later"),
+        ("LGPL(>=2.1)", "LGPL-2.1-or-later"),
+        ("GPL (== 2)", "GPL-2.0-only"),
+        ("Apache License (>= 2)", "Apache-2.0"),
+        ("MIT + file LICENSE", "MIT"),
+        ("GPL (>= 2) | BSD_3_clause + file LICENCE", "GPL-2.0-or-later OR BSD-3-Clause"),
+        ("GPL-3 + file LICENSE", "GPL-3.0-only AND LicenseRef-file-LICENSE"),
+        ("GPL-2 | file LICENCE", "GPL-2.0-only OR LicenseRef-file-LICENCE"),
+        ("GPL (>= 2.0, < 3)", "LicenseRef-GPL-2.0-3"),
         # Nothing that an expression could be made of.
         ("MIT OR", "LicenseRef-MIT-OR"),
         ("((((", ""),

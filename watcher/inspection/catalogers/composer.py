@@ -43,7 +43,7 @@ class ComposerCataloger:
     """`installed.json`: in a directory `composer` it must be Composer's, elsewhere it may be."""
 
     type = "composer"
-    version = 1
+    version = 2
     places: tuple[str, ...] = ()
     selection = Selection(names=frozenset({b"installed.json"}))
 
@@ -66,7 +66,7 @@ class ComposerCataloger:
         records = list(_records(packages))
         if not is_its_place:
             records = [each for each in records if isinstance(each, PackageRecord)]
-        return complete(path, self.type, records, system=False) if records else ()
+        return complete(path, self.type, records, system=True) if records else ()
 
 
 def _records(packages: list[msgspec.Raw]) -> Iterator[PackageRecord | Unread]:

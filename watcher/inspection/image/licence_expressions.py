@@ -30,6 +30,10 @@ _BETWEEN = frozenset({"AND", "OR"})
 _AFTER_A_TERM, _BEFORE_A_TERM = frozenset({"AND", "OR", "WITH", ")"}), frozenset({"AND", "OR", "WITH", "("})
 _SPLIT = re.compile(r"(\band/or\b|[(),;&|]|\b(?:and|or|with)\b(?![-.+]))", re.IGNORECASE)
 _NO_IDENTIFIER = re.compile(r"[^A-Za-z0-9.]+")
+# R's ways: `GPL (>= 2)`, and the file in the package that has the rest of it, which for these is only who holds the rights.
+_RELEASE = re.compile(r"(Apache License|[A-Za-z][\w.-]{0,40}) ?\( ?(>=|==) ?([0-9.]{1,12}) ?\)")
+_TEMPLATE = re.compile(r"\b(MIT|BSD_[23]_clause) ?\+ ?file LICEN[CS]E\b")
+_BESIDES = re.compile(r" ?\+ ?(?=file LICEN[CS]E\b)")
 
 # As much of a licence's name as is shown of one that nobody knows.
 MAX_REFERENCE = 60
@@ -51,7 +55,7 @@ def expression(stated: str) -> str:
     A comma means AND, as do spaces between identifiers: whoever forbids one of them hears of it. An exception that SPDX does not
     list is left away, which claims no right that is not given.
     """
-    text = " ".join(stated.split())
+    text = _without_ways_of_r(" ".join(stated.split()))
     if known := _identifier(text):
         return known
     parts: list[str] = []
@@ -69,6 +73,19 @@ def expression(stated: str) -> str:
             parts += [operator] if operator else _term(word)
         before = word
     return _joined(_without_unknown_exceptions(parts)) or _reference(text)
+
+
+def _without_ways_of_r(text: str) -> str:
+    if "(" not in text and "+" not in text:
+        return text
+    return _BESIDES.sub(" and ", _TEMPLATE.sub(r"\1", _RELEASE.sub(_released, text)))
+
+
+def _released(match: re.Match[str]) -> str:
+    """`GPL-2+`; of a licence that has no such name the release itself, which claims no right that is not given."""
+    name, comparison, release = match.groups()
+    later = f"{name}-{release}+"
+    return later if comparison == ">=" and _identifier(later) else f"{name}-{release}"
 
 
 def _identifier(name: str) -> str:
