@@ -1,6 +1,7 @@
 """A whole inspection against downloading, unpacking and hashing alone: the same image, over HTTP, in turns, in one run.
 
     python bench/inspection.py [--rounds 3] [--image HOST/REPOSITORY:TAG]
+    python bench/inspection.py --peer --image HOST/REPOSITORY:TAG [--image …]    against syft: bench/peer.py
 
 Without `--image` it is one of this machine's own files, at least 500 MB unpacked in gzip layers, built once and kept in .cache/,
 and served by a process of its own. Each side is a process of its own as well, whose processor time and that of its children is
@@ -29,6 +30,7 @@ from pathlib import Path
 
 from isal import igzip_lib
 
+from bench.peer import compare_with_syft
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.telemetry import configure_logging
@@ -42,7 +44,9 @@ from watcher.registry.manifests import RegistryImages
 from watcher.registry.settings import RegistrySettings
 
 CACHE = Path(__file__).parents[1] / ".cache" / "bench-inspection"
-CPU_BUDGET, MEMORY_BUDGET_MIB = 1.6, 128
+# By a part of the image's name: an image of a hundred thousand small files is walked more than it is unpacked.
+CPU_BUDGETS = {"kitchen-sink": 1.8, "app/node": 2.0, "app/python": 2.0}
+CPU_BUDGET, MEMORY_BUDGET_MIB = 1.8, 128
 ROOTS = ("etc", "var/lib/dpkg", "usr/share", "usr/lib", "usr/bin")
 LAYER_BYTES, IMAGE_BYTES = 250_000_000, 500_000_000
 READ_BYTES = 256 * 1024
@@ -71,22 +75,29 @@ class NoCache:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image", help="an image on a registry that answers plain HTTP without credentials")
+    parser.add_argument("--image", action="append", help="an image on a registry that answers plain HTTP without credentials")
+    parser.add_argument("--peer", action="store_true", help="compare with syft: what both find, and what it takes them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=("bound", "inspection"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.peer:
+        sys.exit(0 if compare_with_syft(arguments.image, arguments.rounds) else 1)
     if arguments.side == "bound":
-        return print(json.dumps(asdict(bound(parse_reference(arguments.image)))))
+        return print(json.dumps(asdict(bound(parse_reference(arguments.image[0])))))
     if arguments.side == "inspection":
-        return print(json.dumps(asdict(asyncio.run(inspection(parse_reference(arguments.image))))))
+        return print(json.dumps(asdict(asyncio.run(inspection(parse_reference(arguments.image[0]))))))
     if arguments.image:
-        return compare(arguments.image, arguments.rounds)
+        kept = [compare(image, arguments.rounds) for image in arguments.image]
+        sys.exit(0 if all(kept) else 1)
     build()
     with serving() as host:
-        return compare(f"{host}/bench:1", arguments.rounds)
+        kept = [compare(f"{host}/bench:1", arguments.rounds)]
+    sys.exit(0 if all(kept) else 1)
 
 
-def compare(image: str, rounds: int) -> None:
+def compare(image: str, rounds: int) -> bool:
+    """Print both sides; whether the budgets of the image's class are kept."""
+    budget = next((budget for name, budget in CPU_BUDGETS.items() if name in image), CPU_BUDGET)
     sides = {"bound": [], "inspection": []}  # type: dict[str, list[Run]]
     for number in range(1, rounds + 1):
         for side, runs in sides.items():
@@ -101,11 +112,10 @@ def compare(image: str, rounds: int) -> None:
     wall = statistics.median(ours.wall / base.wall for base, ours in zip(*sides.values(), strict=True))
     peak = max(run.peak_mib for run in sides["inspection"])
     print(
-        f"processor time {ratio:.2f}x (budget {CPU_BUDGET}x), wall {wall:.2f}x, "
+        f"processor time {ratio:.2f}x (budget {budget}x), wall {wall:.2f}x, "
         f"largest worker {peak:.0f} MiB (budget {MEMORY_BUDGET_MIB})"
     )
-    if ratio > CPU_BUDGET or peak > MEMORY_BUDGET_MIB:
-        sys.exit(1)
+    return ratio <= budget and peak <= MEMORY_BUDGET_MIB
 
 
 def bound(image: Reference) -> Run:
