@@ -21,6 +21,7 @@ from watcher.cli.advisories_lint import lint_vex
 from watcher.cli.advisories_update import fetch_configured
 from watcher.cli.options import config_folder, config_option, optional_settings
 from watcher.cli.terminal import console
+from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.kit.clock import utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import ConfigurationError
@@ -164,6 +165,9 @@ def _show_status(found: Status, stale: set[str], now: datetime) -> None:
         f" {sum(found.ecosystems.values())} vulnerable packages; {found.exploited} known exploited, {found.likelihoods} with a"
         f" probability, {found.statements} VEX statements"
     )
+    ends = lifecycles()
+    since = datetime(ends.as_of.year, ends.as_of.month, ends.as_of.day, tzinfo=UTC)
+    click.echo(f"ends of support of {len(ends.ends)} distributions: a table of {ends.as_of}, {_age(now - since)} old")
 
 
 def _status_json(found: Status, stale: set[str], now: datetime) -> dict[str, Any]:
@@ -188,6 +192,7 @@ def _status_json(found: Status, stale: set[str], now: datetime) -> dict[str, Any
         "exploited": found.exploited,
         "likelihoods": found.likelihoods,
         "statements": found.statements,
+        "lifecycles": {"as_of": lifecycles().as_of.isoformat(), "distributions": len(lifecycles().ends)},
     }
 
 

@@ -13,6 +13,7 @@ from watcher.evaluation.document.fields import EFFECTIVE_UID, EFFECTIVE_USER, NO
 from watcher.evaluation.document.files import FileRows, MessageFiles, TableFiles
 from watcher.evaluation.document.gathered import gathered
 from watcher.evaluation.document.image import image_message
+from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
 from watcher.model.errors import InvalidReferenceError
@@ -70,12 +71,13 @@ def document_of(case: Case) -> Document:
         )
     digests = [layer.digest for layer in inventory.layers]
     brought = gathered(case.knowledge)
+    over = lifecycles().is_over(inventory.distro, case.now)
     return Document(
         variables={
             "event": event,
             "image": image_message(inventory),
             "base": _base(inventory.base),
-            "distro": _distro(inventory),
+            "distro": _distro(inventory, over=over),
             **brought.variables,
         },
         collections={
@@ -99,7 +101,7 @@ def document_of(case: Case) -> Document:
             layer_digests=digests,
             base_layers=inventory.base.layer_count if inventory.base.known else 0,
         ),
-        sections=_sections(inventory, brought.sections),
+        sections=_sections(inventory, brought.sections if over is None else {**brought.sections, "lifecycle": COMPLETE}),
         now=case.now,
     )
 
@@ -153,7 +155,7 @@ def _from(reference: str, digest: str | None) -> Message:
     )
 
 
-def _distro(inventory: Inventory) -> Message:
+def _distro(inventory: Inventory, *, over: bool | None) -> Message:
     distro = inventory.distro
     return message_class("Distro")(
         id=clean(distro.id),
@@ -161,6 +163,7 @@ def _distro(inventory: Inventory) -> Message:
         name=clean(distro.name),
         like=clean_all(distro.like),
         known=distro.known,
+        eol=bool(over),
     )
 
 

@@ -20,7 +20,7 @@ NOT_PRODUCED: Mapping[str, str] = {
     "exploitation": "no list of exploited vulnerabilities is imported",
     "likelihood": "no probabilities of exploitation are imported",
     "dockerfile": "the Dockerfile is not part of an image",
-    "lifecycle": "no list of distributions' ends of life is configured",
+    "lifecycle": "it is not known until when this release of the distribution is supported",
     "malware": "no malware scan is configured",
     "evaluations": "no external evaluations are configured",
     "upstream": "no package registry is asked for newer versions",
@@ -206,7 +206,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("name", "PRETTY_NAME"),
         _texts("like", "ID_LIKE"),
         _bool("known", "whether there is an os-release"),
-        _bool("eol", "whether its distributor has ended support", sections=("lifecycle",)),
+        _bool("eol", "whether its distributor has ended support for everybody", sections=("lifecycle",)),
     ),
     "Data": (
         Field(
