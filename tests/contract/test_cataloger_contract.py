@@ -71,6 +71,11 @@ EXAMPLES: Mapping[str, Example] = {
         content=bytes(100_000) + b"Linux version 6.1.0-21-arm64 (debian-kernel@lists.debian.org)",
         packages=frozenset({("linux-kernel", "6.1.0-21-arm64")}),
     ),
+    "lock": Example(
+        path="srv/app/package-lock.json",
+        content=b'{"lockfileVersion": 3, "packages": {"": {}, "node_modules/ms": {"version": "2.1.3"}}}',
+        packages=frozenset({("ms", "2.1.3")}),
+    ),
     "opkg": Example(
         path="usr/lib/opkg/status",
         content=b"Package: dropbear\nVersion: 2024.85-r0\nStatus: install user installed\n",

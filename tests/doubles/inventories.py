@@ -88,6 +88,7 @@ _INVENTORY = Inventory(
     secrets=(Secret(hit=HIT, where="file", layer=1, layer_digest=TOP, present_in_final=False),),
     sections={name: Section() for name in INSPECTED} | {"files": Section(state=SectionState.PARTIAL, reason="x", skipped=("y",))},
     facts_revision="sha256:" + "4" * 64,
+    declared=(a_package("left-pad", layer=1),),
 )
 
 

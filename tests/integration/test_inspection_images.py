@@ -156,7 +156,7 @@ async def test_a_damaged_layer_makes_sections_incomplete(inspector: Inspector, l
     """Partial beside a sound layer, with the layer named; what the sound one holds is known."""
     sound = build_layer({"etc/os-release": "ID=alpine\n"})
     found = await inspect(inspector, build_image([sound, layer]))
-    assert states(found) == dict.fromkeys(("packages", "files", "secrets", "users", "distro"), "partial")
+    assert states(found) == dict.fromkeys(("packages", "files", "secrets", "users", "distro", "declared"), "partial")
     assert reason in found.sections["packages"].reason
     assert found.sections["packages"].skipped[0].startswith("layer 1 (")
     assert found.distro.id == "alpine"
@@ -165,7 +165,7 @@ async def test_a_damaged_layer_makes_sections_incomplete(inspector: Inspector, l
 async def test_when_no_layer_can_be_read_sections_are_missing(inspector: Inspector) -> None:
     """Nothing is known, and nothing is taken for an image that is empty."""
     found = await inspect(inspector, build_image([damaged(b"no tar at all" * 100)]))
-    assert states(found) == dict.fromkeys(("packages", "files", "secrets", "users", "distro"), "missing")
+    assert states(found) == dict.fromkeys(("packages", "files", "secrets", "users", "distro", "declared"), "missing")
     assert [layer.state for layer in found.layers] == ["failed"]
 
 

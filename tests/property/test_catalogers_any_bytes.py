@@ -29,6 +29,7 @@ PLACES = {
     "ebuild": "var/db/pkg/a/b-1/CONTENTS",
     "java-release": "opt/java/release",
     "linux": "boot/vmlinuz-1",
+    "lock": "app/package-lock.json",
     "opkg": "usr/lib/opkg/info/a.control",
     "rpm": "var/lib/rpm/Packages",
     "jvm": "app/a.jar",

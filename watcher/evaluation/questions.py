@@ -16,7 +16,9 @@ _PACKAGES = msgspec.msgpack.Decoder(list[Package])
 
 
 def encoded(case: Case) -> Sequence[bytes]:
-    """The case without its files and packages, then tables of these, then lists of those; each behind its length."""
+    """The case without its files and packages, then tables of these, then lists of those, and of what is declared; each behind its
+    length, and the tables and the first lists behind how many they are.
+    """
     return [piece for part in _parts(case) for piece in (len(part).to_bytes(_LENGTH_BYTES, "big"), part)]
 
 
@@ -28,8 +30,10 @@ def decoded(question: bytes) -> Case:
         return case
     tables = int.from_bytes(next(parts), "big")
     files = FileTable.joined(_FILES.decode(next(parts)) for _ in range(tables))
-    packages = tuple(package for part in parts for package in _PACKAGES.decode(part))
-    return replace(case, inventory=replace(case.inventory, files=files, packages=packages))
+    lists = int.from_bytes(next(parts), "big")
+    packages = tuple(package for _ in range(lists) for package in _PACKAGES.decode(next(parts)))
+    declared = tuple(package for part in parts for package in _PACKAGES.decode(part))
+    return replace(case, inventory=replace(case.inventory, files=files, packages=packages, declared=declared))
 
 
 def _parts(case: Case) -> Iterator[bytes]:
@@ -37,11 +41,14 @@ def _parts(case: Case) -> Iterator[bytes]:
     if inventory is None:
         yield encode(case)
         return
-    yield encode(replace(case, inventory=replace(inventory, files=FileTable(), packages=())))
+    yield encode(replace(case, inventory=replace(inventory, files=FileTable(), packages=(), declared=())))
     tables = list(inventory.files.slices())
     yield len(tables).to_bytes(_LENGTH_BYTES, "big")
     yield from map(encode, tables)
-    yield from map(encode, slices(inventory.packages))
+    lists = list(slices(inventory.packages))
+    yield len(lists).to_bytes(_LENGTH_BYTES, "big")
+    yield from map(encode, lists)
+    yield from map(encode, slices(inventory.declared))
 
 
 def _split(content: memoryview) -> Iterator[memoryview]:

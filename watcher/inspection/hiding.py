@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from typing import Any, TypeVar
 
-from watcher.inspection.problems import FILES, PACKAGES, USERS_AND_DISTRO
+from watcher.inspection.problems import DECLARED, FILES, PACKAGES, USERS_AND_DISTRO
 from watcher.model.inventory import FileTable, Inventory, LayerFacts, Problem
 from watcher.model.masking import MASKED
 from watcher.model.verdict import Section, SectionState
@@ -70,15 +70,18 @@ class Hiding:
 def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
     """The layer's facts. What is shown instead must differ as the values do, so that no file is taken for another."""
     paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque))
-    packages = hiding.within(_texts_of((facts.databases, facts.notes, facts.file_lists, facts.programs)))
+    locks = tuple(each for each in facts.databases if each.declared)
+    databases = tuple(each for each in facts.databases if not each.declared)
+    packages = hiding.within(_texts_of((databases, facts.notes, facts.file_lists, facts.programs)))
+    declared = hiding.within(_texts_of(locks))
     accounts = hiding.within(_texts_of(facts.texts))
-    doubtful = (Problem(reason=REASON, detail=_DETAIL, sections=each) for each in _uncertain(paths, packages, accounts))
+    doubtful = (Problem(reason=REASON, detail=_DETAIL, sections=each) for each in _uncertain(paths, packages, accounts, declared))
     return replace(
         facts,
         files=_files(facts.files, paths),
         whiteouts=paths.all_of(facts.whiteouts),
         opaque=paths.all_of(facts.opaque),
-        databases=packages.all_of(facts.databases),
+        databases=(*packages.all_of(databases), *declared.all_of(locks)),
         notes=packages.all_of(facts.notes),
         file_lists=packages.all_of(facts.file_lists),
         programs=packages.all_of(facts.programs),
@@ -92,15 +95,17 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     """The image, but for its configuration and annotations, which model/masking.py knows better."""
     paths = hiding.within(chain(inventory.files.path, inventory.files.link))
     packages = hiding.within(_texts_of((inventory.packages, inventory.programs)))
+    declared = hiding.within(_texts_of(inventory.declared))
     accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
     sections = dict(hiding.all_of(inventory.sections))
-    for names in _uncertain(paths, packages, accounts):
+    for names in _uncertain(paths, packages, accounts, declared):
         sections |= {name: _partial(sections[name]) for name in names}
     return replace(
         inventory,
         files=_files(inventory.files, paths),
         packages=packages.all_of(inventory.packages),
         programs=packages.all_of(inventory.programs),
+        declared=declared.all_of(inventory.declared),
         users=accounts.all_of(inventory.users),
         distro=accounts.all_of(inventory.distro),
         media_type=hiding.text(inventory.media_type),
@@ -112,9 +117,9 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     )
 
 
-def _uncertain(paths: Hiding, packages: Hiding, accounts: Hiding) -> Iterator[tuple[str, ...]]:
+def _uncertain(paths: Hiding, packages: Hiding, accounts: Hiding, declared: Hiding) -> Iterator[tuple[str, ...]]:
     """The sections in which something was hidden that may be no secret."""
-    parts = ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO))
+    parts = ((paths, FILES), (packages, PACKAGES), (accounts, USERS_AND_DISTRO), (declared, DECLARED))
     return (sections for part, sections in parts if part.is_uncertain)
 
 

@@ -78,6 +78,7 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             {"path": program.path, "size": program.size, "layer": program.layer, "from_base": program.from_base}
             for program in inventory.programs
         ],
+        "declared": [_package_json(package) for package in inventory.declared],
         "users": [
             {"name": user.name, "uid": user.uid, "gid": user.gid, "home": user.home, "shell": user.shell}
             for user in inventory.users

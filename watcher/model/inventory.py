@@ -99,7 +99,8 @@ class PackageDatabase:
     """What one cataloger found in one file: dpkg status, apk installed, one dist-info, one package.json.
 
     `type` is the cataloger's. `system` is true where the file is shared by many packages and is rewritten as a whole by an upper
-    layer. `original` is the file that this one is a hard link to, where only the content counts and not where it is.
+    layer. `original` is the file that this one is a hard link to, where only the content counts and not where it is. `declared` is
+    true of a lock file: what it lists somebody meant to install, which says nothing of what is there.
     """
 
     path: str
@@ -107,6 +108,7 @@ class PackageDatabase:
     packages: tuple[PackageRecord, ...]
     system: bool = False
     original: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,7 @@ class LayerSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A package that is installed in the final image. `layer` is the index of the layer that brought it.
+    """A package of the final image: installed, or declared by a lock file. `layer` is the index of the layer that brought it.
 
     `path` is its database; for one in an archive that and where in there it is: `app/app.jar!/BOOT-INF/lib/x.jar`. `owner` is
     `TYPE/NAME` of the distribution's package that brought that file.
@@ -289,6 +291,9 @@ class Inventory:
     `effective_uid` is the uid that runtimes start it with, through the image's own /etc/passwd; None when none of them starts it as
     it stands, or when it cannot be told (then the section `users` is not complete, either).
 
+    `declared` are the packages that lock files list. They are installed or not: `packages` does not have them, no vulnerability is
+    looked up for them, and they are in no SBOM. An image that was recorded before they were read has none.
+
     `facts_revision` is the sha256 over (layer digest, makers) of all layers and the configuration's digest.
     """
 
@@ -310,3 +315,4 @@ class Inventory:
     sections: dict[str, Section]
     facts_revision: str
     programs: tuple[Program, ...] = ()
+    declared: tuple[Package, ...] = ()

@@ -45,7 +45,7 @@ def _inventory(**fields: Any) -> Inventory:
         files=FileTable(),
         users=(),
         secrets=(),
-        sections={name: Section() for name in ("config", "packages", "files", "secrets", "users", "base", "distro")},
+        sections={name: Section() for name in ("config", "packages", "files", "secrets", "users", "base", "distro", "declared")},
         facts_revision="sha256:" + "f" * 64,
     )
     return replace(plain, **fields)

@@ -1,5 +1,6 @@
 """Judging: the worst action wins, and what could not be looked at is never a pass and never a fail."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -157,6 +158,22 @@ def test_a_rule_without_its_section_is_undecided(
     assert brief(judgement.findings) == expected
     assert all("packages" in finding.message and "layer 1 is damaged" in finding.message for finding in judgement.findings)
     assert judgement.sections["packages"] == gap(state)
+
+
+def test_what_lock_files_list_is_a_collection_of_its_own(make_policies: Policies, make_case: Cases) -> None:
+    """No rule about packages sees it; one about it is undecided where a lock file could not be read, or nobody looked."""
+    policies = make_policies(
+        "- {id: r, each: declared as p, when: 'p.name == \"b\"'}\n- {id: s, each: packages as p, when: 'true'}"
+    )
+    case = make_case(packages=(package("a"),), declared=(package("b"), package("c")))
+    seen = [("p/r", "fail", "pkg:deb/debian/b@1"), ("p/s", "fail", "pkg:deb/debian/a@1")]
+    assert brief(policies.evaluate(case).findings) == seen
+    partial = make_case(packages=(package("a"),), declared=(package("c"),), sections={"declared": gap(SectionState.PARTIAL)})
+    assert brief(policies.evaluate(partial).findings) == [("p/r", "unknown", "section:declared"), seen[1]]
+    assert case.inventory is not None
+    recorded = {name: section for name, section in case.inventory.sections.items() if name != "declared"}
+    before = replace(case, inventory=replace(case.inventory, declared=(), sections=recorded))
+    assert brief(policies.evaluate(before).findings) == [("p/r", "unknown", "section:declared"), seen[1]]
 
 
 def test_what_was_seen_of_a_partial_section_counts(make_policies: Policies, make_case: Cases) -> None:
@@ -378,7 +395,7 @@ def test_every_section_is_in_the_judgement(make_policies: Policies, make_case: C
     """What is not configured says so, in the order of the specification."""
     sections = make_policies("- {id: r, when: 'false'}").evaluate(make_case()).sections
     assert list(sections)[:3] == ["config", "packages", "files"]
-    assert len(sections) == 10
+    assert len(sections) == 11
     assert sections["vulnerabilities"].state is SectionState.NOT_CONFIGURED
     assert sections["vulnerabilities"].reason
 

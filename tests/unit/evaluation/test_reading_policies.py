@@ -73,7 +73,10 @@ rules:
         ("{id: a, when: x, each: packages as event}", "'event' already means something else; use another name"),
         ("{id: a, require: x, each: packages as p, max: 3}", "`require` has one finding"),
         ("{id: a, when: x}, {id: a, when: x}", "a rule of this policy is already called 'a'"),
-        ("{id: a, when: x, each: things as t}", "`each`: expected `packages as p`, with one of packages, programs, files"),
+        (
+            "{id: a, when: x, each: things as t}",
+            "expected `packages as p`, with one of packages, declared, programs, files",
+        ),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(rule: str, complaint: str) -> None:

@@ -112,7 +112,7 @@ def test_a_layer_that_failed_has_one_fatal_problem() -> None:
     """It makes everything that is read from layers incomplete."""
     (problem,) = failed_facts(DIGEST, (), 5, "worker-failed", "it died").problems
     assert (problem.reason, problem.fatal) == ("worker-failed", True)
-    assert set(problem.sections) == {"packages", "files", "secrets", "users", "distro"}
+    assert set(problem.sections) == {"packages", "files", "secrets", "users", "distro", "declared"}
 
 
 async def heard(raw: bytes) -> list[Message]:

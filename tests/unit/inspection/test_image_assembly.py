@@ -110,7 +110,7 @@ def test_what_runtimes_put_in_different_places_is_said(rules: SecretRules) -> No
     table = base.facts.files
     table.kind[1], table.link[1] = "l", "usr/bin"
     found = assembled(parts(base, read("b", "bin/tool"), config=ImageConfig(os="linux", user="app")), rules, max_files=10)
-    assert states(found) == dict.fromkeys(("packages", "files", "users", "distro"), "partial") | {
+    assert states(found) == dict.fromkeys(("packages", "files", "users", "distro", "declared"), "partial") | {
         "config": "complete",
         "secrets": "complete",
         "base": "missing",

@@ -29,7 +29,7 @@ def test_every_section_of_an_inspection_has_a_state() -> None:
     sections = sections_of([], inspected=True, base=Section())
     assert tuple(sections) == INSPECTED
     complete = {name for name, section in sections.items() if section.state is SectionState.COMPLETE}
-    assert complete == {"config", "packages", "files", "secrets", "users", "distro", "base"}
+    assert complete == {"config", "packages", "files", "secrets", "users", "distro", "base", "declared"}
 
 
 def test_a_shortfall_makes_its_sections_partial_or_missing() -> None:
@@ -92,6 +92,8 @@ def test_problems_are_counted_by_reason() -> None:
     assert problem.detail.startswith("detail 0")
     assert problem.detail.endswith("(and 2 more)")
     assert len(problem.detail) < 1100
+    problems.add("same", "detail 3", ("packages",))
+    assert [each.sections for each in problems.all()] == [("files",), ("packages",)]
 
 
 def budget(*sizes: int, clock: Callable[[], float] = lambda: 0.0) -> ImageBudget:

@@ -82,6 +82,7 @@ def document_of(case: Case) -> Document:
         },
         collections={
             "packages": [_package(package, digests) for package in inventory.packages],
+            "declared": [_package(package, digests) for package in inventory.declared],
             "programs": [_executable(program, digests) for program in inventory.programs],
             "secrets": [_secret(secret) for secret in inventory.secrets],
             "users": [

@@ -358,6 +358,9 @@ COLLECTIONS: Mapping[str, Collection] = {
     "packages": Collection(
         message="Package", section="packages", key='{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
     ),
+    "declared": Collection(
+        message="Package", section="declared", key='{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
+    ),
     "programs": Collection(message="Executable", section="packages", key="{0}.path"),
     "files": Collection(message="File", section="files", key="{0}.path"),
     "secrets": Collection(message="SecretFound", section="secrets", key='{0}.rule + "@" + {0}.path'),

@@ -15,6 +15,7 @@ from watcher.inspection.catalogers.gem import GemCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
 from watcher.inspection.catalogers.linux import LinuxCataloger
+from watcher.inspection.catalogers.lock import LockCataloger
 from watcher.inspection.catalogers.luarocks import LuarocksCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
@@ -39,6 +40,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "gem": GemCataloger(),
     "java-release": JavaReleaseCataloger(),
     "linux": LinuxCataloger(),
+    "lock": LockCataloger(),
     "luarocks": LuarocksCataloger(),
     "npm": NpmCataloger(),
     "opkg": OpkgCataloger(),
@@ -49,3 +51,6 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
 
 # Those whose files say more of packages that others list: without one of them no package is missing.
 NOTED = frozenset({"copyright", "dpkg-list"})
+
+# Those whose files list what somebody meant to install: without one of them no installed package is missing, either.
+LOCKS = frozenset({"lock"})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS
 from watcher.inspection.catalogers.native import HEADS
 from watcher.inspection.catalogers.protocol import (
     AnyCataloger,
@@ -20,14 +20,18 @@ from watcher.inspection.catalogers.protocol import (
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.parts import fact_parts, program_parts, text_parts
 from watcher.inspection.confined.tar_fields import text
-from watcher.inspection.problems import PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import DECLARED, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import Alias, Forgotten, Message
 from watcher.model.errors import PermanentError
+from watcher.model.inventory import PackageDatabase
 
 _TEXT_NAMES = frozenset(path.encode().rpartition(b"/")[2] for path in TEXTS)
 
 # A sparse file is put together in memory, whoever reads it.
 MAX_SPARSE_BYTES = 64 * 1024 * 1024
+
+# A monorepo has some thirty lock files of two thousand packages each.
+MAX_DECLARED = 100_000
 
 # Whoever may run it.
 _EXECUTABLE = 0o111
@@ -51,6 +55,7 @@ class FileContents:
     programs: list[bytes] = field(default_factory=list)
     _path: bytes = b""
     _size: int = 0
+    _declared: int = 0
     _catalogers: list[AnyCataloger] = field(default_factory=list)
     _readings: "list[_Guarded]" = field(default_factory=list)
 
@@ -70,10 +75,10 @@ class FileContents:
             wanted = []
         for each in possible:
             if each not in wanted and each.wants(path, 0):
-                self.problems.add("database-too-large", f"{path[:200]} has {size} bytes and was not read", PACKAGES)
+                self.problems.add("database-too-large", f"{path[:200]} has {size} bytes and was not read", _sections(each))
         self._path, self._size, self._catalogers, self._readings = written, size, wanted, []
         if any(map(is_stream, wanted)) and not is_sparse:
-            self._readings = [_Guarded(begin(each, path, size), self.problems) for each in wanted]
+            self._readings = [_Guarded(begin(each, path, size), self.problems, _sections(each)) for each in wanted]
             return True, self._feed
         return bool(wanted) or (path in TEXTS and size <= MAX_TEXT_BYTES), None
 
@@ -114,16 +119,25 @@ class FileContents:
     def _read(self, cataloger: AnyCataloger, path: str, content: bytes) -> Facts:
         if not is_stream(cataloger):
             read = cast("Cataloger", cataloger).read
-            return _guarded(lambda: read(path, content), self.problems)
-        reading = _Guarded(cataloger.begin(path, self._size), self.problems)
+            return _guarded(lambda: read(path, content), self.problems, _sections(cataloger))
+        reading = _Guarded(cataloger.begin(path, self._size), self.problems, _sections(cataloger))
         reading.feed(content)
         return reading.facts()
 
     def _say(self, found: Iterable[Facts]) -> None:
         for facts in found:
-            for part in fact_parts(facts):
+            for part in fact_parts(self._within_limits(facts)):
                 self.known.add(self._path)
                 self.emit(part)
+
+    def _within_limits(self, facts: Facts) -> Facts:
+        """What is declared is of less worth than what is installed: many lock files must not be a reason to read no layer."""
+        self._declared += sum(len(each.packages) for each in facts if isinstance(each, PackageDatabase) and each.declared)
+        if self._declared <= MAX_DECLARED:
+            return facts
+        path = text(self._path)
+        self.problems.add("too-many-declared", f"{path[:200]} and what follows it was not read: too many packages", DECLARED)
+        return tuple(each for each in facts if not isinstance(each, PackageDatabase) or not each.declared)
 
 
 @dataclass(slots=True)
@@ -132,6 +146,7 @@ class _Guarded:
 
     reading: Reading
     problems: ProblemList
+    sections: tuple[str, ...]
     _failed: bool = False
 
     def feed(self, piece: bytes) -> None:
@@ -140,22 +155,27 @@ class _Guarded:
                 self.reading.feed(piece)
             except PermanentError as error:
                 self._failed = True
-                _tell(self.problems, error)
+                _tell(self.problems, error, self.sections)
 
     def facts(self) -> Facts:
-        return () if self._failed else _guarded(self.reading.facts, self.problems)
+        return () if self._failed else _guarded(self.reading.facts, self.problems, self.sections)
 
 
-def _guarded(read: Callable[[], Facts], problems: ProblemList) -> Facts:
+def _guarded(read: Callable[[], Facts], problems: ProblemList, sections: tuple[str, ...]) -> Facts:
     try:
         return read()
     except PartlyReadError as error:
-        _tell(problems, error)
+        _tell(problems, error, sections)
         return error.facts
     except PermanentError as error:
-        _tell(problems, error)
+        _tell(problems, error, sections)
         return ()
 
 
-def _tell(problems: ProblemList, error: PermanentError) -> None:
-    problems.add(error.reason, str(error)[:500], PACKAGES)
+def _tell(problems: ProblemList, error: PermanentError, sections: tuple[str, ...]) -> None:
+    problems.add(error.reason, str(error)[:500], sections)
+
+
+def _sections(cataloger: AnyCataloger) -> tuple[str, ...]:
+    """What is not known whole where one of its files cannot be read."""
+    return DECLARED if cataloger.type in LOCKS else PACKAGES

@@ -19,7 +19,7 @@ from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, Membe
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
 from watcher.inspection.confined.tar_pieces import DamagedTarError
 from watcher.inspection.confined.tar_sparse import Sparse
-from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import ALL, DECLARED, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
 from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Done, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
@@ -186,7 +186,7 @@ class LayerReader:
             *_, parent, name = b"", *written.rstrip(b"/").split(b"/")
             if kind not in (REGULAR, DIRECTORY) or name.startswith(_WHITEOUT) or selection.takes(name, parent, head):
                 detail = f"to some runtimes {text(written[:200])!r} is in the image, where it was not read"
-                self.problems.add("unsafe-path-unread", detail, (*PACKAGES, *USERS_AND_DISTRO))
+                self.problems.add("unsafe-path-unread", detail, (*PACKAGES, *USERS_AND_DISTRO, *DECLARED))
         elif kind not in KINDS:
             self.problems.add("unknown-entry", f"an entry of the unknown type {kind}: {text(path[:200])!r}", FILES)
         elif len(link) > MAX_PATH:

@@ -104,4 +104,11 @@ def _owned_parts(files: FileList) -> Iterator[Owned]:
 
 
 def _database(database: PackageDatabase, packages: list[PackageRecord], *, more: bool) -> Database:
-    return Database(path=database.path, type=database.type, system=database.system, packages=tuple(packages), more=more)
+    return Database(
+        path=database.path,
+        type=database.type,
+        system=database.system,
+        packages=tuple(packages),
+        more=more,
+        declared=database.declared,
+    )

@@ -9,13 +9,13 @@ from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
 from watcher.inspection.image.config_secrets import ConfigSecrets
-from watcher.inspection.image.installed import packages_of, programs_of
+from watcher.inspection.image.installed import MAX_DECLARED, declared_of, packages_of, programs_of
 from watcher.inspection.image.merge import MergedImage, merge
 from watcher.inspection.image.recognition import recognised
 from watcher.inspection.image.running_as import GROUPS_PATH, USERS_PATH, needs_files, started_as
 from watcher.inspection.image.sections import Shortfall, doubtful_layer, layer_shortfalls, sections_of
 from watcher.inspection.image.steps import layer_steps
-from watcher.inspection.problems import ALL, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
+from watcher.inspection.problems import ALL, DECLARED, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest
 from watcher.model.image import Descriptor, ImageConfig, Manifest
@@ -73,6 +73,7 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         shortfalls.append(WINDOWS)
     readable = any(known is not None and not _is_fatal(known.facts) for known in parts.layers)
     sections = sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section)
+    base_layers = parts.base.layer_count if parts.base.known else 0
     steps = layer_steps(shown, len(manifest.layers))
     inventory = Inventory(
         digest=parts.digest,
@@ -86,13 +87,14 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         effective_uid=_effective_uid(config, merged, sections["users"]),
         distro=distro,
         base=parts.base,
-        packages=packages_of(merged, distro, parts.base.layer_count if parts.base.known else 0),
+        packages=packages_of(merged, distro, base_layers),
         files=merged.files,
         users=parse_passwd(merged.texts.get(USERS_PATH, b"")),
         secrets=(*found.secrets, *merged.secrets),
         sections=sections,
         facts_revision=_revision(facts, manifest.config.digest),
-        programs=programs_of(merged, parts.base.layer_count if parts.base.known else 0),
+        programs=programs_of(merged, base_layers),
+        declared=declared_of(merged, distro, base_layers),
     )
     return hidden_image(inventory, Hiding(texts=dict.fromkeys(found.hidden, MASKED), uncertain=found.uncertain))
 
@@ -173,6 +175,11 @@ def _merged_shortfalls(merged: MergedImage) -> list[Shortfall]:
         Shortfall(sections=PACKAGES, what=path, reason=f"/{path} is the package database of another root, and was left out")
         for path in merged.foreign_databases
     ]
+    found += [
+        Shortfall(sections=DECLARED, what=path, reason=f"/{path}: {reason}") for path, reason in sorted(merged.unread_locks.items())
+    ]
+    if sum(map(len, merged.declared.values())) > MAX_DECLARED:
+        found.append(Shortfall(sections=DECLARED, what="lock files", reason=f"lock files list more than {MAX_DECLARED} packages"))
     return found
 
 

@@ -1,6 +1,7 @@
 """The packages of an image: what its databases list, with what only the whole image knows of each. Pure."""
 
 from dataclasses import replace
+from itertools import islice
 
 from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES, with_distro
 from watcher.inspection.image.licence_expressions import expressions
@@ -10,6 +11,8 @@ from watcher.model.inventory import Distro, Package, PackageRecord, Program
 
 # More of them than anyone looks through.
 MAX_PROGRAMS = 10_000
+# As many as of one layer.
+MAX_DECLARED = 100_000
 
 # Catalogers that go by a text in a file, and not by a list of what is installed.
 _TEXTS = frozenset({"native", "java-release"})
@@ -32,6 +35,15 @@ def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
         for (path, kind), records in sorted(merged.databases.items())
         for record, layer in records.items()
         if kind not in _TEXTS or not (packaged.have(record, path) or (record.type == "generic" and merged.owners.of(path)))
+    )
+
+
+def declared_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
+    """What lock files list, by file and in its order; at most MAX_DECLARED packages."""
+    listed = ((path, record, layer) for (path, _), records in merged.declared.items() for record, layer in records.items())
+    return tuple(
+        Package(record=_in_image(record, merged, distro), path=path, layer=layer, from_base=layer < base_layers)
+        for path, record, layer in islice(listed, MAX_DECLARED)
     )
 
 

@@ -14,7 +14,7 @@ from watcher.inspection.image.listed_once import list_once
 from watcher.inspection.image.nix_store import store_packages
 from watcher.inspection.image.npm_places import packages_among
 from watcher.inspection.image.owners import Owners, owners_of
-from watcher.inspection.image.unread_databases import leading_links, linked_files, unread_databases
+from watcher.inspection.image.unread_databases import leading_links, leading_locks, linked_files, unread_databases
 from watcher.inspection.image.whiteouts import Tree
 from watcher.model.inventory import (
     HARDLINK,
@@ -42,18 +42,21 @@ class MergedImage:
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
     record with the layer that brought it, by path and type. `licences` are those of Debian's
     packages, by name. `owners` say whose the databases of language packages are; `programs` are what nobody owns and no database is
-    of. `unread_databases` says what each is that is not read. `disputed` and `disputed_modes` are as of `Tree`.
+    of. `declared` are the lock files among the databases, which the others are without, `unread_locks` those of which the content
+    is not known. `unread_databases` says what each is that is not read. `disputed` and `disputed_modes` are as of `Tree`.
     """
 
     files: FileTable
     texts: dict[str, bytes]
     unread_texts: tuple[str, ...]
     databases: dict[Key, dict[PackageRecord, int]]
+    declared: dict[Key, dict[PackageRecord, int]]
     licences: Mapping[str, Note]
     owners: Owners
     programs: tuple[str, ...]
     foreign_databases: tuple[str, ...]
     unread_databases: dict[str, str]
+    unread_locks: dict[str, str]
     secrets: tuple[Secret, ...]
     disputed: dict[str, str]
     disputed_modes: dict[str, str]
@@ -71,6 +74,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         contents.add(facts, index, tree.apply(facts, index), before, linked)
     texts, unread = _final_texts(tree, contents)
     databases, foreign = _final_databases(tree, contents)
+    declared = {key: databases.pop(key) for key in sorted(databases) if contents.databases[key].database.declared}
     files = tree.files()
     databases |= store_packages(files, tree.links)
     owners = _owners(tree, contents, databases)
@@ -79,11 +83,13 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         texts=texts,
         unread_texts=unread,
         databases=databases,
+        declared=declared,
         licences=_licences(tree, contents, databases),
         owners=owners,
         programs=_programs(tree, contents, {path for path, _ in databases}, owners),
         foreign_databases=foreign,
         unread_databases=_unread_databases(tree, files, {*(path for path, _ in databases), *foreign}),
+        unread_locks=_unread_locks(tree, {path for path, _ in declared}),
         secrets=tuple(
             Secret(
                 hit=hit if hit.path else replace(hit, path=NO_FILE),
@@ -249,6 +255,16 @@ def _programs(tree: Tree, contents: _Contents, known: AbstractSet[str], owners: 
         for path, layer in sorted(contents.programs.items())
         if tree.layer_of(path) == layer and path not in known and not owners.of(path)
     )
+
+
+def _unread_locks(tree: Tree, read: AbstractSet[str]) -> dict[str, str]:
+    """Lock files that are a link to what was not read as one."""
+    places = {path: tree.links.follow(path) for path in leading_locks(tree.links)}
+    return {
+        path: f"it leads to /{real}, which was not read as a lock file"
+        for path, real in places.items()
+        if real is not None and real not in read and tree.layer_of(real) is not None
+    }
 
 
 def _unread_databases(tree: Tree, files: FileTable, read: AbstractSet[str]) -> dict[str, str]:

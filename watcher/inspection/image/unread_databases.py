@@ -4,14 +4,15 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
+from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS, NOTED
 from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.unread import DIRECTORIES, FILES, NAMED
 from watcher.inspection.image.links import Links
 
 # Where each file is a package's, whatever it is called.
 STATUS_D = "var/lib/dpkg/status.d"
-_READ = tuple(each for each in CATALOGERS.values() if each.type not in NOTED)
+_READ = tuple(each for each in CATALOGERS.values() if each.type not in NOTED | LOCKS)
+_LOCKS = tuple(CATALOGERS[kind] for kind in sorted(LOCKS))
 _ANY_NAME: frozenset[bytes] = frozenset().union(*(each.selection.directories for each in _READ))
 
 
@@ -36,6 +37,11 @@ def leading_links(links: Links) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield path, (path, f"{path}/METADATA", f"{path}/PKG-INFO")
         elif _is_asked_for(path):
             yield path, (path,)
+
+
+def leading_locks(links: Links) -> Iterator[str]:
+    """Symbolic links that are called as a lock file is."""
+    return (path for path in links.paths if any(each.wants(path, 0) for each in asked(_LOCKS, path)))
 
 
 def linked_files(paths: Sequence[str], links: Links) -> Iterator[tuple[str, str]]:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
+from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS, NOTED
 from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.hard_links import last_of_each
 from watcher.inspection.hiding import Hiding, hidden_layer
 from watcher.inspection.own_removals import Removals as OwnRemovals
-from watcher.inspection.problems import ALL, PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import ALL, DECLARED, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import (
     MAX_HIDDEN,
     MAX_PATH,
@@ -193,7 +193,9 @@ class Collector:
         _require(len(self._databases) < self.limits.files, "too many package databases")
         self._partial += part.packages
         if not part.more:
-            database = PackageDatabase(path=part.path, type=part.type, system=part.system, packages=tuple(self._partial))
+            database = PackageDatabase(
+                path=part.path, type=part.type, system=part.system, packages=tuple(self._partial), declared=part.declared
+            )
             self._databases.setdefault(part.path, {})[part.type] = database
             self._partial = []
 
@@ -210,7 +212,7 @@ class Collector:
 
     def _add_alias(self, path: str, target: str) -> None:
         """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""
-        by_place = {each.type for each in asked(CATALOGERS.values(), path) if each.wants(path, 0)}
+        by_place = _wanted_by(path)
         for kind, database in self._databases.get(target, {}).copy().items():
             if kind in by_place:
                 self._databases.setdefault(path, {})[kind] = replace(database, path=path)
@@ -228,11 +230,20 @@ class Collector:
         _require(max(len(self._unread), len(self._databases)) <= self.limits.files, "too many links")
 
     def _unread_links(self) -> tuple[Problem, ...]:
-        databases, texts = ProblemList(), ProblemList()
-        for path, target in self._unread.items():
-            told, sections = (texts, USERS_AND_DISTRO) if path in TEXTS else (databases, PACKAGES)
+        told = ProblemList()
+        for path, target in sorted(self._unread.items(), key=lambda each: each[0] in TEXTS):
+            sections = USERS_AND_DISTRO if path in TEXTS else _sections(path)
             told.add("hard-link-unread", f"{path[:200]} is a hard link to {target[:200]}, which was not kept", sections)
-        return (*databases.all(), *texts.all())
+        return told.all()
+
+
+def _wanted_by(path: str) -> set[str]:
+    return {each.type for each in asked(CATALOGERS.values(), path) if each.wants(path, 0)}
+
+
+def _sections(path: str) -> tuple[str, ...]:
+    """What is not known whole without this file."""
+    return DECLARED if _wanted_by(path) <= LOCKS else PACKAGES
 
 
 def failed_facts(digest: Digest, makers: tuple[str, ...], compressed_bytes: int, reason: str, detail: str) -> LayerFacts:

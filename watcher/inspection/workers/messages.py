@@ -132,6 +132,7 @@ class Database(_Frame, frozen=True, kw_only=True, tag="database"):
     system: bool
     packages: tuple[PackageRecord, ...]
     more: bool
+    declared: bool = False
 
 
 class Notes(_Frame, frozen=True, kw_only=True, tag="notes"):
