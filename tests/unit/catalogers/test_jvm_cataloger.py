@@ -93,6 +93,19 @@ def test_an_archive_that_was_renamed() -> None:
     assert found("app.jar", content) == {("com.example:shop", "3.0", "")}
 
 
+def test_an_archive_with_the_version_of_another_than_is_in_it() -> None:
+    """As Debian's guice.jar has cglib in it: what is described was shaded, and the archive is what its manifest says."""
+    stated = manifest(Bundle_SymbolicName="com.google.inject", Bundle_Version="4.2.3")
+    content = jar(maven("cglib", "cglib", "3.2.12") | {MANIFEST: stated})
+    assert {(name, version) for name, version, _ in found("guice.jar", content)} == {
+        ("com.google.inject:guice", "4.2.3"),
+        ("cglib:cglib", "3.2.12"),
+    }
+    stated = manifest(Bundle_Version="3.2.12.v20240101")
+    content = jar(maven("cglib", "cglib", "3.2.12") | {MANIFEST: stated})
+    assert {name for name, _, _ in found("app.jar", content)} == {"cglib:cglib"}
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "expected"),
     [

@@ -123,6 +123,24 @@ def test_packages_are_what_node_finds_and_applications(paths: list[str], links: 
     assert {each.path for each in found} == {files[number] for number in packages}
 
 
+@pytest.mark.parametrize(
+    ("directory", "is_package"),
+    [
+        ("app/node_modules/next/dist/compiled/react-is", True),
+        ("app/node_modules/next/dist/compiled/@babel/runtime", True),
+        ("app/node_modules/typescript/vendor/vscode-jsonrpc", True),
+        ("app/node_modules/resolve/test/packages/a", False),
+        ("app/node_modules/next/dist/compiled", False),
+        ("app/node_modules/next/vendor/a/fixtures/b", False),
+        ("app/compiled/a", False),
+    ],
+)
+def test_a_copy_that_was_built_into_a_package_is_one(directory: str, is_package: bool) -> None:
+    """What runs there is that package, though Node does not find it by its name."""
+    there = {"app/package.json": "npm", f"{directory}/package.json": "npm"}
+    assert ((f"{directory}/package.json", "npm") in merged(databases=there).databases) is is_package
+
+
 def test_an_application_without_a_version_has_fixtures_all_the_same() -> None:
     """Its package.json is no package, and is there."""
     assert merged("app/package.json", databases={"app/test/x/package.json": "npm"}).databases == {}

@@ -46,7 +46,7 @@ class JvmCataloger:
     """Archives by their suffix, wherever they are."""
 
     type = "jvm"
-    version = 5
+    version = 6
     places: tuple[str, ...] = ()
     selection = Selection(suffixes=_SUFFIXES)
 

@@ -76,7 +76,9 @@ def _own(held: list[Coordinates], file_name: str, name: str) -> Coordinates | No
 def _is_renamed(only: Coordinates, file_name: str, manifest: Mapping[str, str]) -> bool:
     """Whether the one package that is described is the archive under another name, as `app.jar` of an image mostly is."""
     _, version = name_and_version(file_name)
-    return not version and manifest.get("implementation-version", only.version) == only.version
+    stated = [manifest[each] for each in ("implementation-version", "bundle-version") if manifest.get(each)]
+    # A bundle's version may have a part behind it that says when it was built.
+    return not version and (not stated or any(each.startswith(only.version) for each in stated))
 
 
 def _called(file_name: str, manifest: Mapping[str, str]) -> tuple[str, str]:

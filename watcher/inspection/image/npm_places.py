@@ -3,6 +3,7 @@
 Spec: Node.js "Modules: CommonJS modules", "Loading from node_modules folders".
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable
 
 from watcher.inspection.catalogers.npm import is_found
@@ -10,9 +11,12 @@ from watcher.inspection.image.links import Links
 
 NODE_MODULES = "node_modules"
 
+# Where packages keep copies of others that were built into them, each below its own name: `next/dist/compiled/react-is`.
+_COPIED = re.compile(rf"(?:^|/){NODE_MODULES}/(?:[^/]+/)+(?:compiled|vendor|vendored|third_party|bundled)/(?:@[^/]+/)?[^/@][^/]*\Z")
+
 
 def packages_among(paths: Iterable[str], links: Links, exists: Callable[[str], bool]) -> frozenset[str]:
-    """Those that Node finds by name, through a link in node_modules as well, and those of applications.
+    """Those that Node finds by name, through a link in node_modules as well, those that others have copies of, and applications.
 
     An application's own is in no node_modules and in no directory of another; fixtures and templates are.
     """
@@ -37,8 +41,13 @@ def packages_among(paths: Iterable[str], links: Links, exists: Callable[[str], b
     return frozenset(
         path
         for path, directory in directories.items()
-        if found(directory) or directory in linked or _is_an_applications_own(directory, exists)
+        if found(directory) or directory in linked or is_copied(directory) or _is_an_applications_own(directory, exists)
     )
+
+
+def is_copied(directory: str) -> bool:
+    """Whether what is there is a copy that a package came with."""
+    return _COPIED.search(directory) is not None
 
 
 def _is_scope(path: str, folders: Collection[str | None]) -> bool:
