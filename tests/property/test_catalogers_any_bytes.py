@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles.cataloging import databases_among, facts_of
+from tests.doubles.programs_for_windows import assembly, program
 from tests.doubles.rpm_databases import hash_database, header, ndb_database, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.distro import distro_of
@@ -36,6 +37,8 @@ PLACES = {
     "conda": "conda-meta/a-1-0.json",
     "cran": "usr/lib/R/library/a/DESCRIPTION",
     "luarocks": "rocks-5.4/a/1-1/a-1-1.rockspec",
+    "nuget": "app/a.deps.json",
+    "assembly": "app/Microsoft.NETCore.App/8.0.1/a.dll",
     "gem": "specifications/a.gemspec",
     "composer": "vendor/composer/installed.json",
     "pear": ".registry/a.reg",
@@ -120,6 +123,8 @@ words = st.sampled_from(
             b"'packages'",
             b'"packages":',
         ),
+        *(b'{"targets":{"t":{', b'"A/1":{"runtime":{"a.dll":{}}}', b'"A/1":{"dependencies":{"B/2":"2"}},', b"}}}"),
+        *(assembly(), assembly(ProductName="a", ProductVersion="1"), program({"ProductVersion": "1"}, managed=False)),
         *(b"Built: R 4", b"package = ", b"description = {", b"license = ", b"[[", b"]]", b"--", b"..", b"'"),
         *(b"a:1:{", b"a:2:{", b's:4:"name";', b's:7:"version";', b's:1:"b";', b"i:1;", b"N;", b'O:1:"a":1:{'),
         *(b"Format: ", b"License: ", b"GPL-2+", b"/usr/share/common-licenses/", b"any later version", b"public domain"),

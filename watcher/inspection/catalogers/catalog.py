@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
+from watcher.inspection.catalogers.assembly import AssemblyCataloger
 from watcher.inspection.catalogers.composer import ComposerCataloger
 from watcher.inspection.catalogers.conda import CondaCataloger
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
@@ -19,6 +20,7 @@ from watcher.inspection.catalogers.lock import LockCataloger
 from watcher.inspection.catalogers.luarocks import LuarocksCataloger
 from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
+from watcher.inspection.catalogers.nuget import NugetCataloger
 from watcher.inspection.catalogers.opkg import OpkgCataloger
 from watcher.inspection.catalogers.pear import PearCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
@@ -28,6 +30,7 @@ from watcher.inspection.catalogers.rpm import RpmCataloger
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "alpm": AlpmCataloger(),
     "apk": ApkCataloger(),
+    "assembly": AssemblyCataloger(),
     "composer": ComposerCataloger(),
     "conda": CondaCataloger(),
     "copyright": CopyrightCataloger(),
@@ -43,6 +46,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "lock": LockCataloger(),
     "luarocks": LuarocksCataloger(),
     "npm": NpmCataloger(),
+    "nuget": NugetCataloger(),
     "opkg": OpkgCataloger(),
     "pear": PearCataloger(),
     "pypi": PythonCataloger(),

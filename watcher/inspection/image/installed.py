@@ -15,7 +15,7 @@ MAX_PROGRAMS = 10_000
 MAX_DECLARED = 100_000
 
 # Catalogers that go by a text in a file, and not by a list of what is installed.
-_TEXTS = frozenset({"native", "java-release"})
+_TEXTS = frozenset({"native", "assembly", "java-release"})
 
 
 def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:

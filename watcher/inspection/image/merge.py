@@ -1,6 +1,6 @@
 """Facts of the layers as one image: which files, packages, texts and secrets are left, and which layer brought them. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -10,6 +10,7 @@ from watcher.inspection.catalogers.copyright import copyright_path
 from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
+from watcher.inspection.image.assemblies import NUGET, without_parts
 from watcher.inspection.image.listed_once import list_once
 from watcher.inspection.image.nix_store import store_packages
 from watcher.inspection.image.npm_places import packages_among
@@ -77,6 +78,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
     declared = {key: databases.pop(key) for key in sorted(databases) if contents.databases[key].database.declared}
     files = tree.files()
     databases |= store_packages(files, tree.links)
+    databases = without_parts(databases, contents.files_of_applications(tree))
     owners = _owners(tree, contents, databases)
     return MergedImage(
         files=files,
@@ -179,6 +181,15 @@ class _Contents:
                     files.setdefault(path, files[target])
             self.secrets += [(hit, files[hit.path], layer) for hit in facts.secrets]
 
+    def files_of_applications(self, tree: Tree) -> Iterator[str]:
+        """What applications of .NET list as theirs, where their lists really are."""
+        for path, (layer, lists) in self.file_lists.items():
+            if tree.layer_of(path) == layer:
+                for each in lists:
+                    if each.type == NUGET:
+                        written, real = (name[: name.rfind("/") + 1] for name in (each.path, path))
+                        yield from (real + file.removeprefix(written) for file in each.files.split("\n"))
+
 
 def _linked_below(files: FileTable, tree: Tree) -> dict[str, _Name]:
     """What hard links lead to that is not in their own layer before them, by the name they give."""
@@ -245,7 +256,8 @@ def _owners(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[Pac
     found = {path for (path, kind), records in databases.items() if any(each.type not in DISTRIBUTOR_TYPES for each in records)}
     files = {path: layer for path in (*found, *contents.programs) if (layer := tree.layer_of(path)) is not None}
     there = (lists for path, (layer, lists) in contents.file_lists.items() if tree.layer_of(path) == layer)
-    return owners_of(files, chain.from_iterable(there), databases, tree.links)
+    of_packages = (each for each in chain.from_iterable(there) if each.type != NUGET)
+    return owners_of(files, of_packages, databases, tree.links)
 
 
 def _programs(tree: Tree, contents: _Contents, known: AbstractSet[str], owners: Owners) -> tuple[str, ...]:
