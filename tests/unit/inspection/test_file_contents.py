@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.doubles.image_sources import LIMITS, entry, gzipped, tar_of
+from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger, DamagedDatabaseError, Facts, Selection
 from watcher.inspection.confined.decompress import Input
 from watcher.inspection.confined.layer_reader import LayerReader, Search
 from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.secrets.rules import SecretRules
-from watcher.inspection.workers.messages import Alias, Database, Forgotten, Message, Problems
+from watcher.inspection.workers.messages import Alias, Database, Forgotten, Message, Problems, Programs
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 RULES = SecretRules.load(b"salt")
@@ -116,3 +117,19 @@ def test_a_link_to_what_was_read_is_told_and_a_file_that_is_replaced_forgotten()
         Alias(path="bin/b", target="bin/a"),
         Forgotten(path="bin/a"),
     ]
+
+
+def test_executables_that_are_no_libraries_are_told() -> None:
+    """With their paths; neither what nobody may run, nor a text, nor a library."""
+    program, library = (b"\x7fELF\2\1" + bytes(10) + kind + bytes(99) for kind in (b"\2\0", b"\3\0"))
+    files = [("bin/a", program, 0o755), ("bin/b", program, 0o644), ("lib/c.so", library, 0o755), ("bin/d", b"#!/bin/sh\n", 0o755)]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content, mode in files:
+            member = tarfile.TarInfo(path)
+            member.mode, member.size = mode, len(content)
+            archive.addfile(member, io.BytesIO(content))
+    messages: list[Message] = []
+    reader = LayerReader(limits=LIMITS, search=SEARCH, emit=messages.append, catalogers=(NativeCataloger(), Stream()))
+    reader.read(Input(io.BytesIO(buffer.getvalue()).read))
+    assert [each.paths for each in messages if isinstance(each, Programs)] == [["bin/a"]]

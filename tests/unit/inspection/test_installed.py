@@ -163,3 +163,13 @@ def test_a_known_program_of_a_package_is_that_package() -> None:
     known = replace(made, databases=(*made.databases, program))
     assert owners(known) == {}
     assert owners(replace(known, file_lists=())) == {path: ""}
+
+
+def test_a_program_beside_that_of_a_package_is_one_of_its_own() -> None:
+    """Where the database lists the package's files, the name and the version of another file make it nobody's."""
+    path = "opt/bash"
+    made = layer(path, ROWS[1], packages=("bash",), file_lists=(replace(listed("bash", "bin/bash"), path=ROWS[1]),))
+    program = replace(found_in(path, "generic", "bash"), type="native")
+    known = replace(made, databases=(*made.databases, program))
+    assert owners(known) == {path: ""}
+    assert owners(replace(known, file_lists=())) == {}

@@ -6,6 +6,7 @@ from typing import cast
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS
 from watcher.inspection.catalogers.native import HEADS
+from watcher.inspection.catalogers.native_kind import KIND_BYTES, is_library
 from watcher.inspection.catalogers.protocol import (
     AnyCataloger,
     Cataloger,
@@ -44,7 +45,7 @@ class FileContents:
     """The files of one layer, one after another: `wanted`, and `read` once more where that says so, before the next one.
 
     `selection` are those that may be wanted, by what a walk can look up at once; `known` are the paths of those that something
-    was said of, as the archive has them; `programs` those of executables.
+    was said of, as the archive has them; `programs` those of executables, libraries apart.
     """
 
     emit: Callable[[Message], None]
@@ -55,6 +56,8 @@ class FileContents:
     programs: list[bytes] = field(default_factory=list)
     _path: bytes = b""
     _size: int = 0
+    _is_program: bool = False
+    _start: bytes = b""
     _declared: int = 0
     _catalogers: list[AnyCataloger] = field(default_factory=list)
     _readings: "list[_Guarded]" = field(default_factory=list)
@@ -64,8 +67,7 @@ class FileContents:
 
     def wanted(self, written: bytes, mode: int, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
         """Whether the content of a file is needed, and who is to be fed with it if not all at once."""
-        if mode & _EXECUTABLE and head in HEADS:
-            self.programs.append(written)
+        self._is_program, self._start = bool(mode & _EXECUTABLE) and head in HEADS, b""
         path = text(written)
         possible = list(asked(self.catalogers, path, head))
         wanted = [each for each in possible if each.wants(path, size)]
@@ -80,11 +82,15 @@ class FileContents:
         if any(map(is_stream, wanted)) and not is_sparse:
             self._readings = [_Guarded(begin(each, path, size), self.problems, _sections(each)) for each in wanted]
             return True, self._feed
+        if self._is_program and not wanted:
+            self.programs.append(written)
         return bool(wanted) or (path in TEXTS and size <= MAX_TEXT_BYTES), None
 
     def read(self, content: bytes) -> None:
         """What the file that was wanted says. `content` is all of it, unless it was fed."""
         path = text(self._path)
+        if self._is_program and not is_library(self._start or content[:KIND_BYTES]):
+            self.programs.append(self._path)
         if self._readings:
             self._say([each.facts() for each in self._readings])
             self._readings = []
@@ -113,6 +119,8 @@ class FileContents:
         self.emit(Forgotten(path=text(path)))
 
     def _feed(self, piece: bytes) -> None:
+        if self._is_program and len(self._start) < KIND_BYTES:
+            self._start += piece[:KIND_BYTES]
         for each in self._readings:
             each.feed(piece)
 

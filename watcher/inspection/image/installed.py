@@ -20,8 +20,10 @@ _TEXTS = frozenset({"native", "assembly", "java-release"})
 
 def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:
     """Every installed package once, by database and in its order; the lowest `base_layers` layers are the base image's."""
+    # Of a distribution whose database lists files it is known which of them are a package's; of others they are told by name.
+    by_name = (records for (_, kind), records in merged.databases.items() if kind not in _TEXTS)
     packaged = PackagedPrograms(
-        (record for (_, kind), records in merged.databases.items() if kind not in _TEXTS for record in records),
+        (record for records in by_name for record in records if record.type not in merged.owners.types),
         {path.rpartition("/")[0] for path, kind in merged.databases if kind == "java-release"},
     )
     return tuple(
@@ -34,8 +36,13 @@ def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
         )
         for (path, kind), records in sorted(merged.databases.items())
         for record, layer in records.items()
-        if kind not in _TEXTS or not (packaged.have(record, path) or (record.type == "generic" and merged.owners.of(path)))
+        if kind not in _TEXTS or not (packaged.have(record, path) or _is_of_its_owner(record, merged.owners.of(path)))
     )
+
+
+def _is_of_its_owner(record: PackageRecord, owner: str) -> bool:
+    """Whether what a text in a file says is the package that brought the file: modules of Go, say, are others within it."""
+    return bool(owner) and (record.type == "generic" or record.type in DISTRIBUTOR_TYPES)
 
 
 def declared_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[Package, ...]:

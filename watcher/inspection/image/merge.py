@@ -253,11 +253,15 @@ def _licences(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[P
 
 def _owners(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[PackageRecord, int]]) -> Owners:
     """Whose the programs are, and the files that packages of languages were found in."""
-    found = {path for (path, kind), records in databases.items() if any(each.type not in DISTRIBUTOR_TYPES for each in records)}
+    found = {path for (path, kind), records in databases.items() if kind == "native" or not _is_distributors(records)}
     files = {path: layer for path in (*found, *contents.programs) if (layer := tree.layer_of(path)) is not None}
     there = (lists for path, (layer, lists) in contents.file_lists.items() if tree.layer_of(path) == layer)
     of_packages = (each for each in chain.from_iterable(there) if each.type != NUGET)
     return owners_of(files, of_packages, databases, tree.links)
+
+
+def _is_distributors(records: Iterable[PackageRecord]) -> bool:
+    return all(each.type in DISTRIBUTOR_TYPES for each in records)
 
 
 def _programs(tree: Tree, contents: _Contents, known: AbstractSet[str], owners: Owners) -> tuple[str, ...]:

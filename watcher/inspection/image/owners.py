@@ -15,9 +15,10 @@ _TYPES = {"dpkg-list": "deb"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
-    """`TYPE/NAME` by path, for the files that were asked for."""
+    """`TYPE/NAME` by path, for the files that were asked for. `types` are those of packages whose files are listed."""
 
     names: Mapping[str, str]
+    types: frozenset[str]
 
     def of(self, path: str) -> str:
         """Empty where no package brought it."""
@@ -42,8 +43,10 @@ def owners_of(
         for record, layer in records.items():
             layers.setdefault((record.type, record.name), set()).add(layer)
     names: dict[str, str] = {}
+    types: set[str] = set()
     for each in lists:
         kind = _TYPES.get(each.type, each.type)
+        types.add(kind)
         brought = layers.get((kind, each.package))
         if brought is None:
             continue
@@ -51,7 +54,7 @@ def owners_of(
             path = asked[line]
             if files[path] in brought:
                 names[path] = f"{kind}/{each.package}"
-    return Owners(names=names)
+    return Owners(names=names, types=frozenset(types))
 
 
 def _other_names(path: str, roots: Iterable[tuple[str, str]]) -> Iterator[str]:
