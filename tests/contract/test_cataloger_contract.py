@@ -104,6 +104,21 @@ EXAMPLES: Mapping[str, Example] = {
         content=b'package = "LPeg"\nversion = "1.0.2-1"\n',
         packages=frozenset({("LPeg", "1.0.2-1")}),
     ),
+    "otp": Example(
+        path="usr/lib/erlang/lib/ssl-11.1/ebin/ssl.app",
+        content=b'{application, ssl,\n [{description, "TLS"}, {vsn, "11.1"}, {modules, [ssl]}]}.\n',
+        packages=frozenset({("ssl", "11.1")}),
+    ),
+    "wordpress-plugin": Example(
+        path="var/www/html/wp-content/plugins/akismet/akismet.php",
+        content=b"<?php\n/*\nPlugin Name: Akismet\nVersion: 5.3\n*/\n",
+        packages=frozenset({("Akismet", "5.3")}),
+    ),
+    "bitnami": Example(
+        path="opt/bitnami/.bitnami_components.json",
+        content=b'{"redis": {"arch": "amd64", "distro": "debian-12", "version": "7.2.4-0"}}',
+        packages=frozenset({("redis", "7.2.4-0")}),
+    ),
     "nuget": Example(
         path="app/shop.deps.json",
         content=b'{"targets": {".NETCoreApp,Version=v8.0": {"Dapper/2.1.35": {"runtime": {"lib/net7.0/Dapper.dll": {}}}}}}',

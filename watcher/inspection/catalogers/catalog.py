@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from watcher.inspection.catalogers.alpm import AlpmCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.assembly import AssemblyCataloger
+from watcher.inspection.catalogers.bitnami import BitnamiCataloger
 from watcher.inspection.catalogers.composer import ComposerCataloger
 from watcher.inspection.catalogers.conda import CondaCataloger
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
@@ -22,15 +23,18 @@ from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.nuget import NugetCataloger
 from watcher.inspection.catalogers.opkg import OpkgCataloger
+from watcher.inspection.catalogers.otp import OtpCataloger
 from watcher.inspection.catalogers.pear import PearCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
 from watcher.inspection.catalogers.rpm import RpmCataloger
+from watcher.inspection.catalogers.wordpress import WordpressCataloger
 
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "alpm": AlpmCataloger(),
     "apk": ApkCataloger(),
     "assembly": AssemblyCataloger(),
+    "bitnami": BitnamiCataloger(),
     "composer": ComposerCataloger(),
     "conda": CondaCataloger(),
     "copyright": CopyrightCataloger(),
@@ -48,9 +52,11 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "npm": NpmCataloger(),
     "nuget": NugetCataloger(),
     "opkg": OpkgCataloger(),
+    "otp": OtpCataloger(),
     "pear": PearCataloger(),
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
+    "wordpress-plugin": WordpressCataloger(),
 }
 
 # Those whose files say more of packages that others list: without one of them no package is missing.

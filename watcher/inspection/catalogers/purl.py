@@ -1,7 +1,7 @@
 """Package URLs, and the part of them that only the whole image knows: its distribution.
 
 Spec: ECMA-427 (purl), types alpm, deb, apk, rpm, npm, pypi, golang, cargo, gem, composer, conda, cran, luarocks,
-nuget, generic; pear as syft and other tools write it.
+nuget, otp, bitnami, generic; pear as syft and other tools write it.
 """
 
 from collections.abc import Mapping
