@@ -164,6 +164,34 @@ def test_any_bytes_are_a_database_or_our_error(cataloger: AnyCataloger, content:
         assert all(text.isprintable() and len(text) <= 256 for text in texts)
 
 
+LOCKS = sorted(name.decode() for name in CATALOGERS["lock"].selection.names)
+lock_words = st.sampled_from(
+    [
+        *(b"\n", b"\n  ", b"\n    ", b" ", b":", b": ", b"=", b"==", b"=>", b"(", b")", b"@", b"/", b'"', b"'", b",", b"{", b"}"),
+        *(b"[[package]]\n", b'name = "a"\n', b'version = "1"\n', b"__metadata:", b'  version "1"\n', b"packages:\n"),
+        *(b"lockfileVersion: 5", b"lockfileVersion: '9.0'", b"/a/1_b", b"a@1(b@2)", b"npm:", b"module a\n", b"require (\n"),
+        *(b"replace a", b"a v1\n", b"GEM\n", b"    a (1-b)\n", b"a:b:1=c\n", b"%{", b'"a": {:hex, :a, "1"'),
+        *(b"<project>", b"</project>", b"<dependencies>", b"<dependency>", b"<version>${a}</version>", b"<properties><a>${a}</a>"),
+        *(b'"lockfileVersion":3', b'"packages":{', b'"dependencies":{', b'"node_modules/a":{"version":"1"}', b"\0", b"\xff\xfe"),
+    ]
+)
+
+
+@given(
+    name=st.sampled_from([*LOCKS, "requirements.txt"]),
+    content=st.one_of(st.binary(max_size=200), st.lists(lock_words, max_size=30).map(b"".join)),
+)
+def test_any_bytes_are_a_lock_file_or_our_error(name: str, content: bytes) -> None:
+    """Whatever it is called."""
+    try:
+        databases = databases_among(facts_of(CATALOGERS["lock"], name, content))
+    except PermanentError:
+        return
+    packages = [package for database in databases for package in database.packages]
+    assert all(each.name and each.version and each.purl.startswith(f"pkg:{each.type}/") for each in packages)
+    assert all(text.isprintable() and len(text) <= 256 for each in packages for text in (each.name, each.version))
+
+
 @pytest.mark.parametrize("kind", [sqlite_database, ndb_database, hash_database], ids=lambda kind: kind.__name__)
 @given(data=st.data())
 def test_a_damaged_rpm_database_is_our_error(kind: Callable[..., bytes], data: st.DataObject) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.doubles.cataloging import database_of
+from tests.doubles.lock_files import COMPOSER, GO_MOD, LOCKS, NPM_3, POM
 from watcher.inspection.catalogers.lock import LockCataloger
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError
 from watcher.inspection.catalogers.stanzas import MAX_PACKAGES
@@ -20,78 +21,6 @@ def listed(name: str, content: bytes | str | Mapping[str, object]) -> list[str]:
     assert database is not None
     assert database.declared
     return [f"{each.type} {each.name} {each.version}" for each in database.packages]
-
-
-NPM_3 = {
-    "name": "app",
-    "lockfileVersion": 3,
-    "packages": {
-        "": {"name": "app", "version": "1.0.0", "dependencies": {"ms": "^2.0.0"}},
-        "libs/own": {"name": "own", "version": "0.1.0"},
-        "node_modules/own": {"resolved": "libs/own", "link": True},
-        "node_modules/ms": {"version": "2.1.3", "dev": True},
-        "node_modules/@types/node": {"version": "20.1.0"},
-        "node_modules/wrap": {"name": "wrap-ansi", "version": "7.0.0"},
-        "node_modules/ms/node_modules/debug": {"version": "4.3.4"},
-    },
-    "dependencies": {"ignored": {"version": "1"}},
-}
-NPM_1 = {
-    "lockfileVersion": 1,
-    "dependencies": {
-        "ms": {"version": "2.1.3", "requires": {"debug": "*"}, "dependencies": {"debug": {"version": "4.3.4"}}},
-        "wrap": {"version": "npm:wrap-ansi@7.0.0"},
-        "scoped": {"version": "npm:@types/node@20.1.0"},
-        "own": {"version": "file:libs/own"},
-        "left": {"version": "git+ssh://git@github.com/a/left.git#0123abc"},
-    },
-}
-BUN = """{
-  "lockfileVersion": 1,
-  "workspaces": {"": {"name": "app", "dependencies": {"ms": "2.1.3,",},},},
-  "packages": {
-    "ms": ["ms@2.1.3", "", {}, "sha512-a,}"],
-    "@types/node": ["@types/node@20.1.0", "", {"dependencies": {"a": "1",}}, "sha512-b\\","],
-    "own": ["own@workspace:libs/own"],
-  },
-}
-"""
-PIPFILE = {
-    "_meta": {"pipfile-spec": 6},
-    "default": {"Django": {"version": "==4.2.1", "hashes": []}, "own": {"path": "."}},
-    "develop": {"pytest": {"version": "==8.0"}},
-}
-COMPOSER = {
-    "packages": [{"name": "Monolog/monolog", "version": "3.6.0"}],
-    "packages-dev": [{"name": "phpunit/phpunit", "version": "v11.0.1"}],
-    "platform": {"php": ">=8"},
-}
-NUGET = {
-    "version": 1,
-    "dependencies": {
-        "net6.0": {"Serilog": {"type": "Direct", "requested": "[2, )", "resolved": "2.10.0"}, "own": {"type": "Project"}},
-        "net8.0": {"Serilog": {"type": "Transitive", "resolved": "2.10.0"}},
-    },
-}
-
-LOCKS: list[tuple[str, str | Mapping[str, object], list[str]]] = [
-    ("package-lock.json", NPM_3, ["npm ms 2.1.3", "npm @types/node 20.1.0", "npm wrap-ansi 7.0.0", "npm debug 4.3.4"]),
-    (
-        "npm-shrinkwrap.json",
-        NPM_1,
-        [
-            "npm ms 2.1.3",
-            "npm wrap-ansi 7.0.0",
-            "npm @types/node 20.1.0",
-            "npm left git+ssh://git@github.com/a/left.git#0123abc",
-            "npm debug 4.3.4",
-        ],
-    ),
-    ("bun.lock", BUN, ["npm ms 2.1.3", "npm @types/node 20.1.0"]),
-    ("Pipfile.lock", PIPFILE, ["pypi Django 4.2.1", "pypi pytest 8.0"]),
-    ("composer.lock", COMPOSER, ["composer Monolog/monolog 3.6.0", "composer phpunit/phpunit v11.0.1"]),
-    ("packages.lock.json", NUGET, ["nuget Serilog 2.10.0"]),
-]
 
 
 @pytest.mark.parametrize(("name", "content", "packages"), LOCKS, ids=[name for name, _, _ in LOCKS])
@@ -110,6 +39,10 @@ def test_what_a_project_depends_on_is_declared(name: str, content: str | Mapping
         ("Pipfile.lock", '{"default": []}'),
         ("composer.lock", "{}"),
         ("packages.lock.json", '{"version": 1, "dependencies": {"net6.0": []}}'),
+        *((name, "no such file\n") for name in ("yarn.lock", "pnpm-lock.yaml", "poetry.lock", "Cargo.lock", "go.mod", "pom.xml")),
+        *((name, "") for name in ("Gemfile.lock", "gradle.lockfile", "mix.lock", "pubspec.lock")),
+        ("pom.xml", '<!DOCTYPE a [<!ENTITY b "c">]><project>&b;</project>'),
+        ("pom.xml", "<html></html>"),
     ],
 )
 def test_what_is_no_lock_file_is_damaged(name: str, content: str) -> None:
@@ -126,13 +59,16 @@ def test_a_project_may_depend_on_nothing() -> None:
 
 def test_package_urls_are_those_of_installed_packages() -> None:
     """Names with scopes, groups and vendors are taken apart, and written as their ecosystem compares them."""
-    urls = [
+    urls: list[tuple[str, str | Mapping[str, object], str]] = [
         ("package-lock.json", NPM_3, "pkg:npm/%40types/node@20.1.0"),
         ("Pipfile.lock", {"default": {"Zope.Interface": {"version": "==6"}}}, "pkg:pypi/zope-interface@6"),
         ("composer.lock", COMPOSER, "pkg:composer/monolog/monolog@3.6.0"),
+        ("go.mod", GO_MOD, "pkg:golang/github.com/one/two@v1.0.0"),
+        ("pom.xml", POM, "pkg:maven/com.google.guava/guava@33.0.0-jre"),
     ]
     for name, content, url in urls:
-        database = database_of(CATALOGER, name, json.dumps(content).encode())
+        written = content if isinstance(content, str) else json.dumps(content)
+        database = database_of(CATALOGER, name, written.encode())
         assert database is not None
         assert url in {each.purl for each in database.packages}
 
@@ -144,6 +80,18 @@ def test_more_packages_than_anyone_depends_on_are_not_read() -> None:
         listed("package-lock.json", {"packages": places})
     with pytest.raises(DatabaseTooLargeError, match="values"):
         listed("package-lock.json", b"{" + b"," * 600_000)
+    with pytest.raises(DatabaseTooLargeError, match="lines"):
+        listed("yarn.lock", b"\n" * 600_000)
+    with pytest.raises(DatabaseTooLargeError, match="elements"):
+        listed("pom.xml", "<project>" + "<a/>" * 600_000)
+
+
+def test_requirements_may_be_called_otherwise_and_written_by_notepad() -> None:
+    """Whatever else ends in `.txt` is none."""
+    assert listed("requirements.txt", "attrs==20.3.0".encode("utf-16")) == ["pypi attrs 20.3.0"]
+    names = ("requirements.txt", "requirements-dev.txt", "test-requirements.txt", "requirements.prod.txt")
+    assert all(CATALOGER.wants(f"srv/{name}", 1) for name in names)
+    assert not any(CATALOGER.wants(f"srv/{name}", 1) for name in ("a.txt", "requirements", "myrequirements.txt"))
 
 
 def test_lock_files_of_installed_packages_are_left_alone() -> None:
@@ -153,3 +101,5 @@ def test_lock_files_of_installed_packages_are_left_alone() -> None:
     assert not CATALOGER.wants("srv/app/package.json", 10)
     for directory in ("node_modules/a", "usr/lib/python3/dist-packages/a", "srv/vendor/bundle/ruby/a", "ruby/gems/3.1.0/gems/a"):
         assert not CATALOGER.wants(f"{directory}/package-lock.json", 10)
+    for path in ("root/go/pkg/mod/a@v1/go.mod", "root/.cargo/registry/src/a/Cargo.lock", "classes/META-INF/maven/a/b/pom.xml"):
+        assert not CATALOGER.wants(path, 10)

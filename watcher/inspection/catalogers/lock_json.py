@@ -108,7 +108,11 @@ def npm_lock(path: str, content: bytes) -> Iterator[tuple[str, str, str]]:
 
 
 def bun_lock(path: str, content: bytes) -> Iterator[tuple[str, str, str]]:
-    lock = _decoded(_BUN, path, _TRAILING.sub(rb"\1", content))
+    plain = bytearray(content)
+    for found in _TRAILING.finditer(content):
+        if found[1] is None:
+            plain[found.start()] = ord(" ")
+    lock = _decoded(_BUN, path, plain)
     for resolution in lock.packages.values():
         name, version = _at(_text(_plain(resolution[0])) if resolution else "")
         if not version.startswith(_LOCAL):
@@ -137,7 +141,7 @@ def nuget_lock(path: str, content: bytes) -> Iterator[tuple[str, str, str]]:
                 yield "nuget", name, _text(each.resolved)
 
 
-def _decoded(decoder: "msgspec.json.Decoder[_Read]", path: str, content: bytes) -> _Read:
+def _decoded(decoder: "msgspec.json.Decoder[_Read]", path: str, content: bytes | bytearray) -> _Read:
     if content.count(b",") > MAX_COMMAS:
         raise DatabaseTooLargeError(f"{path}: more than {MAX_COMMAS} values")
     try:
