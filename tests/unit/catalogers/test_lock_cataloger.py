@@ -86,6 +86,11 @@ def test_more_packages_than_anyone_depends_on_are_not_read() -> None:
         listed("pom.xml", "<project>" + "<a/>" * 600_000)
 
 
+def test_a_line_of_a_million_words_is_no_statement() -> None:
+    """Nor does it take a million texts."""
+    assert listed("go.mod", "module a\nrequire a.com/b v1.0.0\nrequire " + "a " * 1_000_000) == ["golang a.com/b v1.0.0"]
+
+
 def test_requirements_may_be_called_otherwise_and_written_by_notepad() -> None:
     """Whatever else ends in `.txt` is none."""
     assert listed("requirements.txt", "attrs==20.3.0".encode("utf-16")) == ["pypi attrs 20.3.0"]

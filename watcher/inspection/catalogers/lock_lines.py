@@ -12,6 +12,8 @@ from io import BytesIO
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError
 
 _PINNED = re.compile(r"\s*+([A-Za-z0-9][\w.-]*+)\s*+(?:\[[^\]]*+\])?+\s*+\(?===?\s*+([A-Za-z0-9][\w.!+-]*+)(?!\*)", re.ASCII)
+# `replace OLD v1 => NEW v2` has six; a line may have a million.
+_MAX_WORDS = 8
 _GEM = re.compile(r" {4}([^\s(]++) \(([^\s)-]++)")
 _GEM_SECTION = re.compile(rb"^(?:GEM|GIT|PATH|PLATFORMS|DEPENDENCIES)[ \r]*+$", re.MULTILINE)
 _GRADLE = re.compile(r"\s*+([^\s:=#]++:[^\s:=]++):([^\s:=]++)=")
@@ -83,7 +85,7 @@ def _statements(content: bytes) -> Iterator[list[str]]:
     """Each line of go.mod in words, within a block with its verb before them; comments are left out."""
     block = ""
     for line in _lines(content):
-        words = [word.strip('"`') for word in line.partition("//")[0].split()]
+        words = [word.strip('"`') for word in line.partition("//")[0].split(maxsplit=_MAX_WORDS)]
         if not words:
             continue
         if block and words[0] == ")":
