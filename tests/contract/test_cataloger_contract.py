@@ -119,6 +119,11 @@ EXAMPLES: Mapping[str, Example] = {
         content=b'{"redis": {"arch": "amd64", "distro": "debian-12", "version": "7.2.4-0"}}',
         packages=frozenset({("redis", "7.2.4-0")}),
     ),
+    "sbom": Example(
+        path="app/app.cdx.json",
+        content=b'{"bomFormat": "CycloneDX", "components": [{"name": "left-pad", "purl": "pkg:npm/left-pad@1.3.0"}]}',
+        packages=frozenset({("left-pad", "1.3.0")}),
+    ),
     "nuget": Example(
         path="app/shop.deps.json",
         content=b'{"targets": {".NETCoreApp,Version=v8.0": {"Dapper/2.1.35": {"runtime": {"lib/net7.0/Dapper.dll": {}}}}}}',

@@ -1,5 +1,7 @@
 """Assemblies of .NET as parts of packages that an image has lists of."""
 
+from dataclasses import replace
+
 from watcher.inspection.image.merge import merge
 from watcher.model.digest import digest_of
 from watcher.model.inventory import FILE, FileList, FileTable, LayerFacts, PackageDatabase, PackageRecord
@@ -37,7 +39,8 @@ def test_what_a_package_brings_is_no_package_of_its_own() -> None:
     """Whichever layer has it; what no list has is one."""
     files = FileList(path="app/a.deps.json", type="nuget", package="", files="app/A.dll\napp/de/A.resources.dll")
     listing = layer(database("app/a.deps.json", "A", kind="nuget"), listed=(files,))
-    below = layer(database("app/A.dll", "The A"), database("app/B.dll", "B"))
+    below = replace(layer(database("app/A.dll", "The A"), database("app/B.dll", "B")), programs=("app/A.dll",))
+    assert merge([below, listing]).programs == ()
     assert packages(below, listing) == ["A 1.0 in app/a.deps.json", "B 1.0 in app/B.dll"]
 
 

@@ -28,6 +28,7 @@ from watcher.inspection.catalogers.pear import PearCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.python import PythonCataloger
 from watcher.inspection.catalogers.rpm import RpmCataloger
+from watcher.inspection.catalogers.sbom import SbomCataloger
 from watcher.inspection.catalogers.wordpress import WordpressCataloger
 
 CATALOGERS: Mapping[str, AnyCataloger] = {
@@ -56,6 +57,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "pear": PearCataloger(),
     "pypi": PythonCataloger(),
     "rpm": RpmCataloger(),
+    "sbom": SbomCataloger(),
     "wordpress-plugin": WordpressCataloger(),
 }
 

@@ -11,6 +11,7 @@ from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
 from watcher.inspection.image.assemblies import NUGET, without_parts
+from watcher.inspection.image.embedded_sboms import without_repetitions
 from watcher.inspection.image.listed_once import list_once
 from watcher.inspection.image.nix_store import store_packages
 from watcher.inspection.image.npm_places import packages_among
@@ -78,7 +79,9 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
     declared = {key: databases.pop(key) for key in sorted(databases) if contents.databases[key].database.declared}
     files = tree.files()
     databases |= store_packages(files, tree.links)
+    known = {path for path, _ in databases}
     databases = without_parts(databases, contents.files_of_applications(tree))
+    databases = without_repetitions(databases)
     owners = _owners(tree, contents, databases)
     return MergedImage(
         files=files,
@@ -88,7 +91,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         declared=declared,
         licences=_licences(tree, contents, databases),
         owners=owners,
-        programs=_programs(tree, contents, {path for path, _ in databases}, owners),
+        programs=_programs(tree, contents, known, owners),
         foreign_databases=foreign,
         unread_databases=_unread_databases(tree, files, {*(path for path, _ in databases), *foreign}),
         unread_locks=_unread_locks(tree, {path for path, _ in declared}),

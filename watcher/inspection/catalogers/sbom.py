@@ -1,0 +1,162 @@
+"""Documents that list the packages of something: CycloneDX and SPDX, as JSON.
+
+They are claims of whoever wrote them. What they list is shown as found there, beside what is found itself, and hides nothing of
+it; packages of distributions are known by the databases of their tools, and by those alone.
+
+Spec: CycloneDX 1.2 to 1.6, `components`; SPDX 2.2 and 2.3, "Package Information"; ECMA-427 (purl)
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, Facts, Selection
+from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES, package_url
+from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, MAX_TEXT, bounded, complete
+from watcher.model.inventory import PackageRecord
+
+# A component takes some 500 bytes to 2 KB: 10 000 of them.
+MAX_BYTES = 16 * 1024 * 1024
+
+# Commas bound how many values there are, and so what reading them may take: a component has some 15.
+MAX_COMMAS = 400_000
+
+_ENDINGS = (".cdx.json", ".spdx.json", ".bom.json", ".sbom.json", "/bom.json", "/sbom.json", ".cdx", ".spdx")
+
+_PURL = re.compile(r"pkg:/*([a-z][a-z0-9.-]*)/([^?#]+?)(?:\?([^#]*))?(?:#.*)?", re.IGNORECASE | re.DOTALL)
+
+# What is no package, or one that the tools of its distribution have in their own database.
+_LEFT_OUT = DISTRIBUTOR_TYPES | {"oci", "docker", "nix", "ebuild"}
+
+_NO_LICENCE = frozenset({"NONE", "NOASSERTION"})
+_MAX_LICENCES = 16
+
+
+class _Licence(msgspec.Struct):
+    id: Any = None
+    name: Any = None
+
+
+class _Choice(msgspec.Struct):
+    license: _Licence | None = None
+    expression: Any = None
+
+
+class _Component(msgspec.Struct):
+    """Of CycloneDX; all the rest is passed over without being built."""
+
+    purl: Any = None
+    licenses: list[_Choice] | None = None
+    components: list["_Component"] | None = None
+
+
+class _Reference(msgspec.Struct, rename="camel"):
+    reference_type: Any = None
+    reference_locator: Any = None
+
+
+class _Package(msgspec.Struct, rename="camel"):
+    """Of SPDX."""
+
+    license_declared: Any = None
+    license_concluded: Any = None
+    external_refs: list[_Reference] | None = None
+
+
+class _Document(msgspec.Struct, rename="camel"):
+    """Either of them; what it is itself about is not in it."""
+
+    bom_format: Any = None
+    spdx_version: Any = None
+    components: list[_Component] | None = None
+    packages: list[_Package] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Document)
+
+
+class SbomCataloger:
+    """`*.cdx.json`, `*.spdx.json`, `bom.json` and their like. Other forms, as XML and tag-value, are not read."""
+
+    type = "sbom"
+    version = 1
+    places: tuple[str, ...] = ()
+    selection = Selection(suffixes=frozenset({b".json", b".cdx", b".spdx"}))
+
+    def wants(self, path: str, size: int) -> bool:
+        # Bitnami's begin with a dot, and have a cataloger of their own.
+        return size <= MAX_BYTES and f"/{path}".endswith(_ENDINGS) and not path.startswith("opt/bitnami/")
+
+    def read(self, path: str, content: bytes) -> Facts:
+        if content[:100].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"{":
+            return ()
+        if content.count(b",") > MAX_COMMAS:
+            raise DatabaseTooLargeError(f"{path}: more than {MAX_COMMAS} values")
+        try:
+            document = _DECODER.decode(content.removeprefix(b"\xef\xbb\xbf"))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return ()  # not every file that is called so is one
+        if document.bom_format != "CycloneDX" and document.spdx_version is None:
+            return ()
+        found: dict[str, PackageRecord] = {}
+        for purl, licences in (*_of_cyclonedx(document.components or []), *_of_spdx(document.packages or [])):
+            record = _record(purl, licences)
+            if record is not None:
+                found.setdefault(record.purl, record)
+                if len(found) > MAX_PACKAGES:
+                    raise DatabaseTooLargeError(f"{path}: more than {MAX_PACKAGES} packages")
+        return complete(path, self.type, found.values(), system=False) if found else ()
+
+
+def _of_cyclonedx(components: list[_Component]) -> Iterator[tuple[object, list[object]]]:
+    """The purl and the licences of each, those within others too."""
+    waiting = components[::-1]
+    while waiting:
+        each = waiting.pop()
+        waiting += (each.components or [])[::-1]
+        choices = (each.licenses or [])[:_MAX_LICENCES]
+        yield each.purl, [one.expression or (one.license and (one.license.id or one.license.name)) for one in choices]
+
+
+def _of_spdx(packages: list[_Package]) -> Iterator[tuple[object, list[object]]]:
+    for each in packages:
+        stated = [one for one in (each.license_declared, each.license_concluded) if one and one not in _NO_LICENCE][:1]
+        for reference in each.external_refs or []:
+            if reference.reference_type == "purl":
+                yield reference.reference_locator, stated
+                break
+
+
+def _record(purl: object, licences: list[object]) -> PackageRecord | None:
+    """None of what is no package, or has no version."""
+    found = _PURL.fullmatch(purl[: 8 * MAX_TEXT]) if isinstance(purl, str) else None
+    if found is None:
+        return None
+    kind, (where, _, version) = found[1].lower(), found[2].rpartition("@")
+    namespace, _, name = where.rpartition("/")
+    namespace, name, version = ("/".join(_text(unquote(part)) for part in each.split("/")) for each in (namespace, name, version))
+    if kind in _LEFT_OUT or len(kind) > MAX_TEXT or not name or not version:
+        return None
+    called = _text(f"{namespace}{':' if kind == 'maven' else '/'}{name}" if namespace else name)
+    return PackageRecord(
+        type=kind,
+        name=called,
+        version=_text(version),
+        source=re.sub(r"[-_.]+", "-", called).lower() if kind == "pypi" else called,
+        source_version=_text(version),
+        licenses=tuple(dict.fromkeys(filter(None, map(_text, licences)))),
+        purl=package_url(
+            kind,
+            name,
+            _text(version),
+            namespace=namespace,
+            qualifiers={key: _text(value) for key, value in parse_qsl(found[3] or "") if key.isascii() and key.isidentifier()},
+        ),
+    )
+
+
+def _text(value: object) -> str:
+    return bounded(value.encode("utf-8", "replace")) if isinstance(value, str) else ""
