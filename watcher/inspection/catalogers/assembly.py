@@ -30,7 +30,7 @@ class AssemblyCataloger:
     """`*.dll` and `*.exe`, as they are or in capitals. What a `deps.json` says of them is joined in the image."""
 
     type = "assembly"
-    version = 1
+    version = 2
     places: tuple[str, ...] = ()
     selection = Selection(suffixes=frozenset({b".dll", b".exe", b".DLL", b".EXE"}))
 

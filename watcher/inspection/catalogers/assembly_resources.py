@@ -3,6 +3,7 @@
 Spec: Microsoft "PE Format", "The .rsrc Section"; "VS_VERSIONINFO structure"
 """
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct, error
@@ -27,6 +28,9 @@ _DIRECTORIES = {0x10B: (92, 96), 0x20B: (108, 112)}
 
 _U16, _U32, _PAIR, _BLOCK = Struct("<H"), Struct("<I"), Struct("<II"), Struct("<HHH")
 _SECTION = Struct("<8xIIII16x")
+# Looked up here: a codec is a module, and the confined worker opens no file.
+_UTF_16 = codecs.lookup("utf-16-le").decode
+
 _FIXED_AT_KEY = "VS_VERSION_INFO"
 
 
@@ -159,7 +163,7 @@ def _text(block: bytes, at: int, end: int) -> tuple[str, int]:
     while zero >= 0 and (zero - at) % 2:
         zero = block.find(b"\0\0", zero + 1, end)
     last = zero if zero >= 0 else end
-    return block[at:last].decode("utf-16-le", "ignore"), last + 2
+    return _UTF_16(block[at:last], "ignore")[0], last + 2
 
 
 def _aligned(at: int) -> int:
