@@ -85,7 +85,7 @@ class RunningDaemon:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, *, seconds: float = 10.0) -> int:
+    def stop(self, *, seconds: float = 60.0) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         if self.process.poll() is None:

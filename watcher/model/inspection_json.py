@@ -106,6 +106,7 @@ def _package_json(package: Package) -> dict[str, Any]:
         "architecture": record.architecture,
         "source": record.source,
         "licenses": list(record.licenses),
+        "licensed_in": record.licensed_in,
         "purl": record.purl,
         "path": package.path,
         "layer": package.layer,
