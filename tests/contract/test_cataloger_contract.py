@@ -10,7 +10,7 @@ from tests.doubles.cataloging import databases_among, facts_of
 from tests.doubles.programs_for_windows import assembly
 from tests.doubles.rpm_databases import header, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
-from watcher.inspection.catalogers.protocol import ENDING_BYTES, HEAD_BYTES, AnyCataloger, asked
+from watcher.inspection.catalogers.protocol import ENDING_BYTES, HEAD_BYTES, AnyCataloger, Choice, asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +185,15 @@ def those_who_want(example: Example, size: int) -> list[str]:
 def test_everything_in_the_catalog_is_held_to_this_suite() -> None:
     """A cataloger without an example could find nothing, and nobody would know."""
     assert set(EXAMPLES) == set(CATALOGERS)
+
+
+def test_a_walk_chooses_as_everybody_does() -> None:
+    """By tables of what is selected, of which a file may be in several."""
+    choice = Choice(CATALOGERS.values())
+    for example in EXAMPLES.values():
+        head = example.content[:HEAD_BYTES]
+        assert set(choice.asked(example.path.encode(), head)) == set(asked(CATALOGERS.values(), example.path, head))
+    assert choice.asked(b"srv/notes", b"") == ()
 
 
 def test_its_own_file_is_kept_by_it_alone(cataloger: AnyCataloger) -> None:

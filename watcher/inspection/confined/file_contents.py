@@ -10,6 +10,7 @@ from watcher.inspection.catalogers.native_kind import KIND_BYTES, is_library
 from watcher.inspection.catalogers.protocol import (
     AnyCataloger,
     Cataloger,
+    Choice,
     Facts,
     PartlyReadError,
     Reading,
@@ -54,6 +55,7 @@ class FileContents:
     selection: Selection = field(init=False)
     known: set[bytes] = field(default_factory=set)
     programs: list[bytes] = field(default_factory=list)
+    _choice: Choice = field(init=False)
     _path: bytes = b""
     _size: int = 0
     _is_program: bool = False
@@ -63,13 +65,14 @@ class FileContents:
     _readings: "list[_Guarded]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._choice = Choice(self.catalogers)
         self.selection = Selection.joined((Selection(names=_TEXT_NAMES), *(each.selection for each in self.catalogers)))
 
     def wanted(self, written: bytes, mode: int, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
         """Whether the content of a file is needed, and who is to be fed with it if not all at once."""
         self._is_program, self._start = bool(mode & _EXECUTABLE) and head in HEADS, b""
         path = text(written)
-        possible = list(asked(self.catalogers, path, head))
+        possible = self._choice.asked(written, head)
         wanted = [each for each in possible if each.wants(path, size)]
         if path in TEXTS and size > MAX_TEXT_BYTES:
             self.problems.add("text-too-large", f"{path} has {size} bytes and was not read", USERS_AND_DISTRO)
