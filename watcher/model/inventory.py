@@ -115,13 +115,12 @@ class PackageDatabase:
 class Note:
     """What one file says of packages that another one lists, perhaps in another layer: it is joined to them in the image.
 
-    `type` is the cataloger's. `subject` is the name of a package, empty where the path says whose it is.
+    `type` is the cataloger's. The path says whose it is.
     """
 
     path: str
     type: str
     licenses: tuple[str, ...]
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from watcher.inspection.catalogers.assembly_identity import identity
 from watcher.inspection.catalogers.assembly_resources import Resources, resources_of, version_texts
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import bounded, complete
+from watcher.inspection.catalogers.stanzas import bounded_text, complete
 from watcher.model.inventory import PackageRecord
 
 # Nothing of a program is held but its start and its resources, so that only time bounds it.
@@ -84,7 +84,7 @@ class AssemblyReading:
             version=version,
             source=name,
             source_version=version,
-            maintainer=bounded(texts.get("CompanyName", "").encode("utf-8", "replace")),
+            maintainer=bounded_text(texts.get("CompanyName", "")),
             purl=package_url(kind, name, version),
         )
         return complete(self.path, AssemblyCataloger.type, [record], system=False)

@@ -15,7 +15,7 @@ import msgspec
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, MAX_TEXT, Unread, bounded, complete
+from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, MAX_TEXT, Unread, bounded_text, complete
 from watcher.model.inventory import PackageRecord
 
 # A document lists the files of its component; that of PostgreSQL has 200 KB.
@@ -144,4 +144,4 @@ def _text(value: object, times: int = 1) -> str:
     """As long as a text of a record may be, or so many times that."""
     if not isinstance(value, str):
         return ""
-    return bounded(value.encode("utf-8", "replace")) if times == 1 else value[: times * MAX_TEXT]
+    return bounded_text(value) if times == 1 else value[: times * MAX_TEXT]

@@ -10,7 +10,7 @@ import msgspec
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, Unread, bounded, complete
+from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, Unread, bounded_text, complete
 from watcher.model.inventory import PackageRecord
 
 # A package takes some 3 KB: 2500 packages.
@@ -75,7 +75,7 @@ def _records(packages: list[msgspec.Raw]) -> Iterator[PackageRecord | Unread]:
             body = _PACKAGE_DECODER.decode(package)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             body = _Package()
-        name, version = _text(body.name), _text(body.version)
+        name, version = bounded_text(body.name), bounded_text(body.version)
         if not name or not version:
             yield Unread(f"no name and version of {name!r}" if name else "no name and version of a package")
             continue
@@ -94,13 +94,9 @@ def _records(packages: list[msgspec.Raw]) -> Iterator[PackageRecord | Unread]:
 
 def _licences(stated: object) -> tuple[str, ...]:
     entries = stated if isinstance(stated, list) else [stated]
-    return tuple(dict.fromkeys(filter(None, map(_text, entries[:MAX_LICENCES]))))
+    return tuple(dict.fromkeys(filter(None, map(bounded_text, entries[:MAX_LICENCES]))))
 
 
 def _first_author(authors: object) -> str:
     first = authors[0] if isinstance(authors, list) and authors else None
-    return _text(first.get("name")) if isinstance(first, dict) else ""
-
-
-def _text(value: object) -> str:
-    return bounded(value.encode("utf-8", "replace")) if isinstance(value, str) else ""
+    return bounded_text(first.get("name")) if isinstance(first, dict) else ""

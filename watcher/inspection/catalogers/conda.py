@@ -9,7 +9,7 @@ import msgspec
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import bounded
+from watcher.inspection.catalogers.stanzas import bounded_text
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # Each file of the package takes some 300 bytes, in two lists: 50 000 files.
@@ -54,10 +54,10 @@ class CondaCataloger:
             body = _DECODER.decode(content)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise DamagedDatabaseError(f"{path}: no record of a conda package") from error
-        name, version = _text(body.name), _text(body.version)
+        name, version = bounded_text(body.name), bounded_text(body.version)
         if not name or not version:
             raise DamagedDatabaseError(f"{path}: no name and version")
-        subdir = _text(body.subdir)
+        subdir = bounded_text(body.subdir)
         archive = (body.fn or body.url or "")[-16:]
         record = PackageRecord(
             type=self.type,
@@ -65,14 +65,14 @@ class CondaCataloger:
             version=version,
             source=name,
             source_version=version,
-            licenses=tuple(filter(None, (_text(body.license),))),
+            licenses=tuple(filter(None, (bounded_text(body.license),))),
             purl=package_url(
                 self.type,
                 name,
                 version,
                 qualifiers={
-                    "build": _text(body.build),
-                    "channel": _channel(_text(body.channel), subdir),
+                    "build": bounded_text(body.build),
+                    "channel": _channel(bounded_text(body.channel), subdir),
                     "subdir": subdir,
                     "type": next((each[1:] for each in _ARCHIVE_TYPES if archive.endswith(each)), ""),
                 },
@@ -87,7 +87,3 @@ def _channel(channel: str, subdir: str) -> str:
     if subdir and named.endswith(f"/{subdir}"):
         named = named.removesuffix(f"/{subdir}")
     return named.removesuffix("/noarch").removeprefix("pkgs/")
-
-
-def _text(value: str | None) -> str:
-    return bounded(value.encode("utf-8", "replace")) if value else ""

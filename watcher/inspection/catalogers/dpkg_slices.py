@@ -10,7 +10,7 @@ import msgspec
 import zstandard
 
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import Unread, bounded
+from watcher.inspection.catalogers.stanzas import Unread, bounded_text
 from watcher.model.inventory import PackageRecord
 
 # It lists every file: an image with a runtime of Java has 100 KB unpacked.
@@ -82,7 +82,7 @@ def _record(line: bytes) -> PackageRecord | Unread | None:
         return Unread("a line that is no object")
     if said.kind != "package":
         return None
-    name, version, architecture = (bounded(each.encode("utf-8", "replace")) for each in (said.name, said.version, said.arch))
+    name, version, architecture = (bounded_text(each) for each in (said.name, said.version, said.arch))
     if not name or not version:
         return Unread("a package without a name or a version")
     return PackageRecord(

@@ -13,7 +13,7 @@ from watcher.inspection.catalogers.lock_toml import cargo_lock, python_lock
 from watcher.inspection.catalogers.lock_yaml import pnpm_lock, pub_lock, yarn_lock
 from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, bounded
+from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, bounded_text
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # Some 50 000 packages of npm; the largest of known monorepos has 5 MB.
@@ -101,7 +101,7 @@ def _parser(name: str) -> Parser | None:
 
 def _records(listed: Iterable[Declared]) -> Iterator[PackageRecord]:
     for kind, written, stated in listed:
-        name, version = (bounded(text.encode("utf-8", "replace")) for text in (written, stated))
+        name, version = (bounded_text(text) for text in (written, stated))
         if name and version:
             source = re.sub(r"[-_.]+", "-", name).lower() if kind == "pypi" else name
             yield PackageRecord(

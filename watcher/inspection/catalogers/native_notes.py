@@ -11,7 +11,7 @@ import msgspec
 
 from watcher.inspection.catalogers.native_passages import Mark, Passage
 from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES, package_url
-from watcher.inspection.catalogers.stanzas import Unread, bounded
+from watcher.inspection.catalogers.stanzas import Unread, bounded_text
 from watcher.model.inventory import PackageRecord
 
 # The length of what follows, the type of the note, 0xcafe1a7e, and its owner, in either order of bytes.
@@ -79,33 +79,29 @@ class Notes:
 
 
 def _record(body: _Body) -> PackageRecord | None:
-    name, version, kind = _text(body.name), _text(body.version), _text(body.type)
+    name, version, kind = bounded_text(body.name), bounded_text(body.version), bounded_text(body.type)
     if not name or not version:
         return None
     package_type = kind if kind in DISTRIBUTOR_TYPES else "generic"
-    system, release = _text(body.os), _text(body.osVersion)
+    system, release = bounded_text(body.os), bounded_text(body.osVersion)
     if not system:
         # `cpe:/o:fedoraproject:fedora:40`, `cpe:2.3:o:fedoraproject:fedora:40:*`.
-        _, _, named = _text(body.osCpe).partition(":o:" if ":o:" in body.osCpe else "/o:")
+        _, _, named = bounded_text(body.osCpe).partition(":o:" if ":o:" in body.osCpe else "/o:")
         _, system, release, *_ = *named.split(":"), "", "", ""
     return PackageRecord(
         type=package_type,
         name=name,
         version=version,
-        architecture=_text(body.architecture),
+        architecture=bounded_text(body.architecture),
         source=name,
         source_version=version,
-        licenses=tuple(filter(None, [_text(body.license)])),
+        licenses=tuple(filter(None, [bounded_text(body.license)])),
         purl=package_url(
             package_type,
             name,
             version,
             namespace=system,
-            architecture=_text(body.architecture),
+            architecture=bounded_text(body.architecture),
             distribution=f"{system}-{release}" if system and release else system,
         ),
     )
-
-
-def _text(text: str) -> str:
-    return bounded(text.encode("utf-8", "replace"))

@@ -13,7 +13,7 @@ import msgspec
 
 from watcher.inspection.catalogers.native_passages import Mark, Passage
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import Unread, bounded
+from watcher.inspection.catalogers.stanzas import Unread, bounded_text
 from watcher.model.inventory import PackageRecord
 
 TYPE = "cargo"
@@ -108,7 +108,7 @@ class RustBuilds:
             # What only the build needed is not in the program.
             if crate.kind != "runtime":
                 continue
-            name, version = bounded(crate.name.encode("utf-8", "replace")), bounded(crate.version.encode("utf-8", "replace"))
+            name, version = bounded_text(crate.name), bounded_text(crate.version)
             if not name or not version:
                 self._unread["a crate without a name or a version"] = None
                 continue

@@ -11,7 +11,7 @@ import msgspec
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import bounded
+from watcher.inspection.catalogers.stanzas import bounded, bounded_text
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 # The largest published ones list thousands of exports in some 200 KB.
@@ -61,7 +61,7 @@ class NpmCataloger:
         directory = path.rpartition("/")[0]
         found = _FOUND.search(directory)
         installed = found is not None and _is_installed(directory)
-        full_name, version = _text(body.name), _text(body.version)
+        full_name, version = bounded_text(body.name), bounded_text(body.version)
         if not full_name and found is not None and installed:
             full_name = bounded(found[1].encode())
         if not full_name or not version:
@@ -134,13 +134,9 @@ def _licences(body: _Body) -> list[str]:
     """`license` as text or `{type}`, `licenses` as a list of either."""
     stated = body.license or body.licenses
     entries = stated if isinstance(stated, list) else [stated]
-    names = (_text(entry.get("type") if isinstance(entry, dict) else entry) for entry in entries[:MAX_LICENCES])
+    names = (bounded_text(entry.get("type") if isinstance(entry, dict) else entry) for entry in entries[:MAX_LICENCES])
     return [name for name in names if name]
 
 
 def _person(value: object) -> str:
-    return _text(value.get("name")) if isinstance(value, dict) else _text(value)
-
-
-def _text(value: object) -> str:
-    return bounded(value.encode("utf-8", "replace")) if isinstance(value, str) else ""
+    return bounded_text(value.get("name")) if isinstance(value, dict) else bounded_text(value)

@@ -11,7 +11,7 @@ import msgspec
 
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, DatabaseTooLargeError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
-from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, Unread, bounded, complete
+from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, Unread, bounded_text, complete
 from watcher.model.inventory import FileList, PackageRecord
 
 # An application with all of ASP.NET beside it has some 300 KB.
@@ -137,7 +137,7 @@ def _is_package(called: str, library: _Library, root: str, brings: bool) -> bool
 
 
 def _record(called: str) -> PackageRecord | Unread:
-    name, _, version = (bounded(each.encode("utf-8", "replace")) for each in called.partition("/"))
+    name, _, version = (bounded_text(each) for each in called.partition("/"))
     if not name or not version:
         return Unread(f"no name and version of {name!r}")
     return PackageRecord(

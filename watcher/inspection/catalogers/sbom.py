@@ -15,7 +15,7 @@ import msgspec
 
 from watcher.inspection.catalogers.protocol import DatabaseTooLargeError, Facts, Selection
 from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES, package_url
-from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, MAX_TEXT, bounded, complete
+from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, MAX_TEXT, bounded_text, complete
 from watcher.model.inventory import PackageRecord
 
 # A component takes some 500 bytes to 2 KB: 10 000 of them.
@@ -137,26 +137,26 @@ def _record(purl: object, licences: list[object]) -> PackageRecord | None:
         return None
     kind, (where, _, version) = found[1].lower(), found[2].rpartition("@")
     namespace, _, name = where.rpartition("/")
-    namespace, name, version = ("/".join(_text(unquote(part)) for part in each.split("/")) for each in (namespace, name, version))
+    namespace, name, version = (
+        "/".join(bounded_text(unquote(part)) for part in each.split("/")) for each in (namespace, name, version)
+    )
     if kind in _LEFT_OUT or len(kind) > MAX_TEXT or not name or not version:
         return None
-    called = _text(f"{namespace}{':' if kind == 'maven' else '/'}{name}" if namespace else name)
+    called = bounded_text(f"{namespace}{':' if kind == 'maven' else '/'}{name}" if namespace else name)
     return PackageRecord(
         type=kind,
         name=called,
-        version=_text(version),
+        version=bounded_text(version),
         source=re.sub(r"[-_.]+", "-", called).lower() if kind == "pypi" else called,
-        source_version=_text(version),
-        licenses=tuple(dict.fromkeys(filter(None, map(_text, licences)))),
+        source_version=bounded_text(version),
+        licenses=tuple(dict.fromkeys(filter(None, map(bounded_text, licences)))),
         purl=package_url(
             kind,
             name,
-            _text(version),
+            bounded_text(version),
             namespace=namespace,
-            qualifiers={key: _text(value) for key, value in parse_qsl(found[3] or "") if key.isascii() and key.isidentifier()},
+            qualifiers={
+                key: bounded_text(value) for key, value in parse_qsl(found[3] or "") if key.isascii() and key.isidentifier()
+            },
         ),
     )
-
-
-def _text(value: object) -> str:
-    return bounded(value.encode("utf-8", "replace")) if isinstance(value, str) else ""

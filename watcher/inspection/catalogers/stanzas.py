@@ -19,6 +19,11 @@ def bounded(text: bytes) -> str:
     return decoded if decoded.isprintable() else "".join(each if each.isprintable() else " " for each in decoded)
 
 
+def bounded_text(value: object) -> str:
+    """As `bounded`, of what JSON or another format has in a text's place; empty for what is no text."""
+    return bounded(value.encode("utf-8", "replace")) if isinstance(value, str) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """Something of a database that could not be read, and what."""

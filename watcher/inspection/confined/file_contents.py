@@ -15,7 +15,6 @@ from watcher.inspection.catalogers.protocol import (
     PartlyReadError,
     Reading,
     Selection,
-    asked,
     begin,
     is_stream,
 )
@@ -112,7 +111,7 @@ class FileContents:
     def linked(self, written: bytes, target: bytes) -> None:
         """A hard link to `target`: it says what that does, or it is not known what it says."""
         path = text(written)
-        if target in self.known or path in TEXTS or any(each.wants(path, 0) for each in asked(self.catalogers, path)):
+        if target in self.known or path in TEXTS or any(each.wants(path, 0) for each in self._choice.asked(written, b"")):
             self.known.add(written)
             self.emit(Alias(path=path, target=text(target)))
 
