@@ -3,14 +3,16 @@
 import mmap
 import resource
 import traceback
+from collections.abc import Callable
 
 import msgspec
 
 from watcher.evaluation.policies.loading import PolicySources, PolicyText, from_texts
-from watcher.evaluation.protocol import Judgement
+from watcher.evaluation.protocol import Case, Judgement
 from watcher.evaluation.questions import decoded
 from watcher.evaluation.settings import OnNoMatch
 from watcher.kit.processes import Answer, Refusal, serve
+from watcher.kit.shortage import shortage
 from watcher.model.errors import PolicyError
 
 # An expression can double a text thirty times. The facts of an image of three million files take about 1 GiB.
@@ -60,16 +62,28 @@ def begin(greeting: bytes) -> Answer:
     encoder = msgspec.msgpack.Encoder()
 
     def answer(question: bytes) -> bytes:
-        try:
-            encoded = encoder.encode(Answered(judgement=policies.evaluate(decoded(question))))
-            _look_for_room()
-            return encoded
-        except MemoryError:
-            raise  # it would be the same with every image from now on: this process ends, and the next one is asked again
-        except Exception as error:  # noqa: BLE001  asking again would end the same way: the image is told so, and others are judged
-            return encoder.encode(Answered(error=type(error).__name__, trace=traceback.format_exc(limit=-10)[-TRACE_CHARACTERS:]))
+        return encoder.encode(answered(policies.evaluate, question))
 
     return answer
+
+
+def answered(evaluate: Callable[[Case], Judgement], question: bytes) -> Answered:
+    """What is said of one case.
+
+    Raises:
+        MemoryError: it would be the same with every image from now on: this process ends, and the next one is asked again.
+    """
+    try:
+        judgement = evaluate(decoded(question))
+    except MemoryError:
+        raise
+    except Exception as error:  # asking again would end the same way: the image is told so, and others are judged
+        _look_for_room()
+        if shortage(error):
+            raise MemoryError from error
+        return Answered(error=type(error).__name__, trace=traceback.format_exc(limit=-10)[-TRACE_CHARACTERS:])
+    _look_for_room()
+    return Answered(judgement=judgement)
 
 
 def _look_for_room() -> None:

@@ -1,12 +1,14 @@
 """The evaluator of the daemon: the same answers from another process."""
 
 import asyncio
+import errno
 import os
 import resource
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,15 @@ import pytest
 import structlog
 
 from tests.unit.evaluation.conftest import Cases
+from watcher.evaluation.child import answered
 from watcher.evaluation.evaluator import MOST_KILLS, ProcessEvaluator
 from watcher.evaluation.policies.loading import load_policies
-from watcher.evaluation.protocol import Case, EvaluationFailedError, Evaluator
+from watcher.evaluation.protocol import Case, EvaluationFailedError, Evaluator, Judgement
+from watcher.evaluation.questions import encoded
 from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.model.digest import Digest
 from watcher.model.errors import PolicyError, RetryableError
-from watcher.model.inventory import FileTable
+from watcher.model.inventory import Distro, FileTable
 from watcher.model.verdict import Outcome, Section, SectionState
 
 
@@ -90,14 +94,29 @@ async def test_an_image_that_a_process_survives_starts_anew(evaluator: ProcessEv
         assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
 
 
-async def test_a_process_without_memory_says_nothing_of_any_image(evaluator: ProcessEvaluator, make_case: Cases) -> None:
+@pytest.mark.parametrize("distro", [Distro(), Distro(id="debian", version="12")], ids=["no file to open", "a table to open"])
+async def test_a_process_without_memory_says_nothing_of_any_image(
+    evaluator: ProcessEvaluator, make_case: Cases, distro: Distro
+) -> None:
     """It ends, and another is asked; no rule is called undecided for want of it."""
     (child,) = evaluator._pool._alive
     resource.prlimit(child.process.pid, resource.RLIMIT_AS, (2**20, 2**20))  # less than it has
     # As an error that Python tells of, or as the end that a library makes of it.
     with pytest.raises(RetryableError, match=r"MemoryError|SIGABRT|SIGSEGV"):
-        await evaluator.evaluate(make_case())
+        await evaluator.evaluate(make_case(distro=distro))
     assert (await evaluator.evaluate(make_case())).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("raised", "error"), [(errno.ENOMEM, MemoryError), (errno.EMFILE, MemoryError), (errno.ENOENT, None)])
+def test_a_shortage_seen_by_a_rule_is_no_mistake(make_case: Cases, raised: int, error: type[Exception] | None) -> None:
+    """A file that could not be opened for want of memory says as little of the image as memory itself."""
+
+    def evaluate(case: Case) -> Judgement:
+        raise OSError(raised, os.strerror(raised))
+
+    question = b"".join(encoded(make_case()))
+    with pytest.raises(error) if error else nullcontext():
+        assert answered(evaluate, question).error == "FileNotFoundError"
 
 
 async def killed(evaluator: ProcessEvaluator, case: Case, error: type[Exception]) -> None:
