@@ -17,6 +17,7 @@ from watcher.model.inventory import (
     Package,
     Secret,
 )
+from watcher.model.leftovers import leftovers
 
 # An image can have millions of world-writable files; the list is for people.
 MAX_NOTABLE_FILES = 10_000
@@ -25,6 +26,7 @@ MAX_NOTABLE_FILES = 10_000
 def inspection_json(inventory: Inventory) -> dict[str, Any]:
     """One JSON object; of the files it lists those whose mode matters, and counts the rest."""
     config = inventory.config
+    base_layers = inventory.base.layer_count if inventory.base.known else 0
     return {
         "digest": inventory.digest,
         "media_type": inventory.media_type,
@@ -77,6 +79,18 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
         "programs": [
             {"path": program.path, "size": program.size, "layer": program.layer, "from_base": program.from_base}
             for program in inventory.programs
+        ],
+        "leftovers": [
+            {
+                "kind": each.kind,
+                "tool": each.tool,
+                "path": each.path,
+                "files": each.files,
+                "size": each.size,
+                "layer": each.layer,
+                "from_base": each.layer < base_layers,
+            }
+            for each in leftovers(inventory.files)
         ],
         "declared": [_package_json(package) for package in inventory.declared],
         "users": [

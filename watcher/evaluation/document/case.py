@@ -18,6 +18,7 @@ from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.inventory import Base, Inventory, Package, Program, Secret
+from watcher.model.leftovers import Leftover, leftovers
 from watcher.model.reference import parse_reference
 from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
 
@@ -71,6 +72,7 @@ def document_of(case: Case) -> Document:
         )
     digests = [layer.digest for layer in inventory.layers]
     brought = gathered(case.knowledge)
+    base_layers = inventory.base.layer_count if inventory.base.known else 0
     over = lifecycles().is_over(inventory.distro, case.now)
     return Document(
         variables={
@@ -84,6 +86,7 @@ def document_of(case: Case) -> Document:
             "packages": [_package(package, digests) for package in inventory.packages],
             "declared": [_package(package, digests) for package in inventory.declared],
             "programs": [_executable(program, digests) for program in inventory.programs],
+            "leftovers": [_leftover(leftover, digests, base_layers) for leftover in leftovers(inventory.files)],
             "secrets": [_secret(secret) for secret in inventory.secrets],
             "users": [
                 message_class("Account")(
@@ -100,7 +103,7 @@ def document_of(case: Case) -> Document:
         files=TableFiles(
             table=inventory.files,
             layer_digests=digests,
-            base_layers=inventory.base.layer_count if inventory.base.known else 0,
+            base_layers=base_layers,
         ),
         sections=_sections(inventory, brought.sections if over is None else {**brought.sections, "lifecycle": COMPLETE}),
         now=case.now,
@@ -195,6 +198,19 @@ def _executable(program: Program, digests: Sequence[str]) -> Message:
         layer=program.layer,
         layer_digest=digests[program.layer],
         from_base=program.from_base,
+    )
+
+
+def _leftover(leftover: Leftover, digests: Sequence[str], base_layers: int) -> Message:
+    return message_class("Leftover")(
+        kind=leftover.kind,
+        tool=leftover.tool,
+        path=clean("/" + leftover.path),
+        files=leftover.files,
+        size=int64(leftover.size),
+        layer=leftover.layer,
+        layer_digest=digests[leftover.layer],
+        from_base=leftover.layer < base_layers,
     )
 
 

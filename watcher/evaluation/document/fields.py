@@ -318,6 +318,15 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         *_LAYER,
         _FROM_BASE,
     ),
+    "Leftover": (
+        _text("kind", "`package-cache` or `shell-history`"),
+        _text("tool", "whose: `apt`, `npm`, `bash`"),
+        _text("path", "the directory of a cache, the file of a history; absolute"),
+        _int("files", "how many files the layer brought there, empty ones apart"),
+        _int("size", "bytes of those"),
+        *_LAYER,
+        _FROM_BASE,
+    ),
     "SecretFound": (
         _text("rule", "id of the detecting rule: `aws-access-key-id`"),
         _text("title", "its title"),
@@ -363,6 +372,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     ),
     "programs": Collection(message="Executable", section="packages", key="{0}.path"),
     "files": Collection(message="File", section="files", key="{0}.path"),
+    "leftovers": Collection(message="Leftover", section="files", key="{0}.path"),
     "secrets": Collection(message="SecretFound", section="secrets", key='{0}.rule + "@" + {0}.path'),
     "users": Collection(message="Account", section="users", key="{0}.name"),
     "vulnerabilities": Collection(message="Vulnerability", section="vulnerabilities", key='{0}.id + "@" + {0}.package.purl'),
