@@ -22,6 +22,7 @@ from watcher.api.settings import ServerSettings
 from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.image.merge import merged_files
 from watcher.kit.clock import utc_now
+from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.registry.access import RegistryClients
 from watcher.registry.client import RegistryClient
 from watcher.registry.settings import RegistrySettings
@@ -94,11 +95,13 @@ async def _serve_durable(ready: Callable[[str], None], path: Path) -> None:
     settings = WebhookSourceSettings(name="main", registry=HOST, auth=BearerAuth(secret="env:HOOK_SECRET"))
     source = WebhookSource(settings, max_body_bytes=2**20)
     async with open_durable(path) as durable:
+        images = StoredImages(durable.database, merged_files)
         context = ApiContext(
             submissions=durable.intake,
             jobs=durable.backlog,
             verdicts=StoredVerdicts(durable.database, utc_now),
-            images=StoredImages(durable.database, merged_files),
+            images=images,
+            sboms=StoredSboms(images),
             packages=StoredPackageIndex(durable.database),
             advisories=AdvisoryEnquiries(AdvisoryGatherer(path=path.with_name("none.db"), max_age_seconds=0)),
             publications=StoredFailedPublications(durable.database, utc_now),

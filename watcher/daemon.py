@@ -43,6 +43,7 @@ from watcher.pipeline.reevaluate import Reevaluation
 from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
 from watcher.pipeline.stored_images import is_again
+from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Publisher
@@ -209,6 +210,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 jobs=storage.jobs,
                 verdicts=storage.verdicts,
                 images=storage.images,
+                sboms=StoredSboms(storage.images),
                 packages=storage.packages,
                 advisories=AdvisoryEnquiries(advisories),
                 publications=storage.publications,
@@ -274,6 +276,7 @@ async def _open_publishers(
             registries=registries,
             own_writes=storage.own_writes,
             locks=storage.locks,
+            sboms=StoredSboms(storage.images),
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             clock=utc_now,
         )

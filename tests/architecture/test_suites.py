@@ -46,7 +46,7 @@ from watcher.inspection.catalogers.protocol import Cataloger, Reading, Selecting
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
-from watcher.publishing.protocol import OwnWrites, Progress, Publisher, SubjectLocks
+from watcher.publishing.protocol import OwnWrites, Progress, Publisher, Sboms, SubjectLocks
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
 from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers, Registries, Uploads, WritableRegistries
@@ -101,6 +101,7 @@ ALONE: Mapping[type, str] = {
     OwnWrites: "tests/contract/test_store_contract.py",
     PackageIndex: "tests/contract/test_package_index_contract.py",
     Referrers: "tests/unit/registry/test_registry_referrers.py",
+    Sboms: "tests/unit/api/test_api_basics.py",
     Rules: "tests/unit/secrets/test_secret_judgement.py",
     Submissions: "tests/unit/pipeline/test_intake.py",
     SubjectLocks: "tests/contract/test_store_contract.py",

@@ -28,6 +28,7 @@ from watcher.kit.telemetry import Metrics
 from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.intake import DurableIntake
+from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.sources.protocol import Hook, Source
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
@@ -83,13 +84,15 @@ async def running_api(
     not_ready: list[str] = []
     async with open_database(directory / "watcher.db") as database:
         backlog, verdicts = SqliteBacklog(database, clock), StoredVerdicts(database, clock)
+        images = StoredImages(database, merged_files)
         context = ApiContext(
             submissions=DurableIntake(
                 dialects={}, backlog=backlog, own_writes=OwnWriteStore(database, clock), clock=clock, counted=metrics.count_event
             ),
             jobs=backlog,
             verdicts=verdicts,
-            images=StoredImages(database, merged_files),
+            images=images,
+            sboms=StoredSboms(images),
             packages=StoredPackageIndex(database),
             advisories=AdvisoryEnquiries(AdvisoryGatherer(path=directory / "advisories.db", max_age_seconds=86400, clock=clock)),
             publications=StoredFailedPublications(database, clock),

@@ -8,21 +8,26 @@ import aiohttp
 
 from tests.doubles.databases import open_database
 from tests.doubles.verdicts import MOMENT
+from watcher.inspection.image.merge import merged_files
+from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.protocol import Sboms
 from watcher.registry.access import RegistryClients
+from watcher.store.images import StoredImages
 from watcher.store.outbox import MAX_NOTE
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.subject_locks import StoredSubjectLocks
 
 
 @asynccontextmanager
-async def publisher_context(database: Path) -> AsyncIterator[PublisherContext]:
-    """Any registry can be reached, and it is MOMENT. The file `database` is made."""
+async def publisher_context(database: Path, sboms: Sboms | None = None) -> AsyncIterator[PublisherContext]:
+    """Any registry can be reached, and it is MOMENT. The file `database` is made; `sboms` are those of what it holds, or others."""
     async with open_database(database) as opened, RegistryClients.of([]) as registries, aiohttp.ClientSession() as session:
         yield PublisherContext(
             registries=registries,
             own_writes=OwnWriteStore(opened, lambda: MOMENT),
             locks=StoredSubjectLocks(opened, lambda: MOMENT),
+            sboms=sboms or StoredSboms(StoredImages(opened, merged_files)),
             session=session,
             clock=lambda: MOMENT,
         )

@@ -44,11 +44,26 @@ def get_manifest(url: str, repository: str, reference: str) -> Any:
 
 
 def attached_verdict(url: str, repository: str, digest: Digest) -> tuple[Any, Any, Any] | None:
-    """The one entry of the fallback index, its manifest, and the verdict in it; None while there is none."""
+    """The one verdict in the fallback index, its manifest, and what it says; None while there is none."""
+    found = _attached(url, repository, digest, "application/vnd.registry-watcher.verdict.v1+json")
+    return None if found is None else (found[0], found[1], json.loads(found[2]))
+
+
+def attached_sbom(url: str, repository: str, digest: Digest) -> bytes | None:
+    """The one document of CycloneDX in the fallback index; None while there is none."""
+    found = _attached(url, repository, digest, "application/vnd.cyclonedx+json")
+    return None if found is None else found[2]
+
+
+def _attached(url: str, repository: str, digest: Digest, artifact_type: str) -> tuple[Any, Any, bytes] | None:
+    """The one entry of a type, its manifest and its layer."""
     index = get_manifest(url, repository, digest.replace(":", "-"))
     if index is None:
         return None
-    (entry,) = [each for each in index["manifests"] if each["artifactType"].startswith("application/vnd.registry-watcher")]
+    found = [each for each in index["manifests"] if each["artifactType"] == artifact_type]
+    if not found:
+        return None
+    (entry,) = found
     manifest = get_manifest(url, repository, entry["digest"])
     with urlopen(f"{url}/v2/{repository}/blobs/{manifest['layers'][0]['digest']}", timeout=10) as response:
-        return entry, manifest, json.load(response)
+        return entry, manifest, response.read()

@@ -14,11 +14,13 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hooks import rows as stored
-from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
+from tests.doubles.pushing import attached_sbom, attached_verdict, get_manifest, skopeo_push, write_layout
 from watcher.model.digest import Digest
 from watcher.model.verdict import INSPECTED
 from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_index, build_layer
@@ -58,7 +60,8 @@ def world(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path)
     config = (
         f'registries: [{{host: "{registry.host}"}}]\n'
         "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
-        f"publish: [{{type: referrer}}, {{type: webhook, url: '{receiver.url}', secret: 'env:OUT_SECRET'}}, {{type: log}}]\n"
+        "publish: [{type: referrer, sbom: cyclonedx}, {type: log}, "
+        f"{{type: webhook, url: '{receiver.url}', secret: 'env:OUT_SECRET'}}]\n"
         f"environments: [{{name: production, images: ['{registry.host}/prod/**']}}]\n"
     )
     daemon = RunningDaemon(directory=tmp_path, config=config, port=port, environment={"OUT_SECRET": "out"})
@@ -111,7 +114,12 @@ def test_a_push_gets_its_verdict_in_the_registry_and_as_a_message(world: World) 
     assert event["subject"] == f"{world.registry.host}/team/app@{image.digest}"
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.new(b"out", signed, hashlib.sha256).digest()).decode()
-    everything = world.daemon.log.read_bytes() + (world.tmp_path / "watcher.db").read_bytes() + body
+    sbom = world.daemon.eventually(lambda: attached_sbom(world.registry.url, "team/app", image.digest), what="an SBOM")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom.decode()) is None
+    document = json.loads(sbom)
+    assert document["metadata"]["component"]["version"] == image.digest
+    assert [(each["name"], each["version"]) for each in document["components"]] == [("debian", "12"), ("zlib1g", "1:1.2.13")]
+    everything = world.daemon.log.read_bytes() + (world.tmp_path / "watcher.db").read_bytes() + body + sbom
     assert b"GRIMZ7KLDOP5X" not in everything
 
 
@@ -200,7 +208,10 @@ def test_a_deleted_image_loses_its_tags_and_keeps_its_verdict(world: World) -> N
 
 
 def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:
-    """One job for one push, however often its verdict is published; the registry has delivered every event of it."""
+    """One job for one push, however often its verdict is published; the registry has delivered every event of it.
+
+    The SBOM is put once, since the second verdict is by the same facts.
+    """
     image = build_image([base_layer()], config={"User": "app"})
     world.push(image, "team/app")
     world.verdict("team/app", image.digest)
@@ -220,8 +231,8 @@ def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:
     accepted = [row for row in rows if row["decision"] == "accepted"]
     assert [row["tag"] for row in accepted] == ["v2", "v1"]
     own = [row for row in rows if row["reason"] == "published-by-us"]
-    assert len(own) == 4  # two artefacts, two fallback indexes
+    assert len(own) == 6  # two verdicts, one SBOM, three fallback indexes
     index = get_manifest(world.registry.url, "team/app", image.digest.replace(":", "-"))
-    assert len(index["manifests"]) == 1
+    assert len(index["manifests"]) == 2
     recorded = [line for line in world.daemon.lines() if line["event"] == "verdict.recorded"]
     assert len(recorded) == 2

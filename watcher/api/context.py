@@ -16,6 +16,7 @@ from watcher.kit.secret import Secret
 from watcher.kit.seldom import Seldom
 from watcher.kit.telemetry import Metrics
 from watcher.model.push import Push
+from watcher.publishing.protocol import Sboms
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
 from watcher.store.protocol import FailedPublications, ImageReader, PackageIndex, VerdictStore
@@ -46,6 +47,7 @@ class ApiContext:
     jobs: BacklogReader
     verdicts: VerdictStore
     images: ImageReader
+    sboms: Sboms
     packages: PackageIndex
     advisories: KnownVulnerabilities
     publications: FailedPublications

@@ -15,7 +15,6 @@ from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Outcome, Verdict
 from watcher.model.verdict_json import verdict_json
-from watcher.sbom.contents import Contents
 from watcher.sbom.formats import FORMATS
 from watcher.store.protocol import ImageRow, SubjectFilter
 
@@ -63,13 +62,12 @@ async def sbom(request: web.Request) -> web.Response:
     if name not in FORMATS:
         raise InvalidQueryError(reason=f"format must be one of {', '.join(FORMATS)}")
     context = request.app[CONTEXT]
-    inventory, newest = await context.images.inventory(digest), await context.images.subjects(digest)
-    if inventory is None:
-        return _not_inspected(digest)
+    newest = await context.images.subjects(digest)
     subject = newest[0].subject if newest else None
-    contents = Contents(inventory=inventory, repository=f"{subject.registry}/{subject.repository}" if subject else "")
-    body = await asyncio.to_thread(FORMATS[name].write, contents)
-    return web.Response(body=body, content_type=FORMATS[name].media_type)
+    written = await context.sboms.written(digest, f"{subject.registry}/{subject.repository}" if subject else "", name)
+    if written is None:
+        return _not_inspected(digest)
+    return web.Response(body=written.content, content_type=written.media_type)
 
 
 async def verdicts(request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from watcher.kit.clock import Clock
-from watcher.publishing.protocol import OwnWrites, SubjectLocks
+from watcher.publishing.protocol import OwnWrites, Sboms, SubjectLocks
 from watcher.registry.protocol import WritableRegistries
 
 
@@ -16,5 +16,6 @@ class PublisherContext:
     registries: WritableRegistries
     own_writes: OwnWrites
     locks: SubjectLocks
+    sboms: Sboms
     session: aiohttp.ClientSession
     clock: Clock

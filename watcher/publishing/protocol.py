@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from watcher.model.digest import Digest
@@ -61,6 +62,27 @@ class SubjectLocks(Protocol):
         Entering waits for whoever holds it, and raises RetryableError when the lock cannot be kept. A holder that dies loses it
         within seconds; one that is stopped for longer than that may wake up beside another, so whatever is written under a lock
         has to bear that.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sbom:
+    """A document, its media type, and the revision of the facts that it was written from."""
+
+    media_type: str
+    content: bytes
+    facts_revision: str
+
+
+class Sboms(Protocol):
+    """What is known of images, in formats that other tools read."""
+
+    async def written(self, digest: Digest, repository: str, written_as: str) -> Sbom | None:
+        """The packages of the last inspection, in a format by its name; None of an image that was never inspected.
+
+        `repository` is `HOST/REPOSITORY`, the name that the document has for the image, empty for none. The same facts under the
+        same name are the same bytes.
         """
         ...
 

@@ -34,6 +34,9 @@ class MessagePublisherSettings(PublisherSettings, frozen=True, kw_only=True, for
 class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="referrer"):
     """Attach the verdict to the image, in its registry."""
 
+    # The image's SBOM is attached as well, a second referrer: CycloneDX 1.6 or SPDX 2.3.
+    sbom: Literal["cyclonedx", "spdx"] | None = None
+
 
 class WebhookPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
     """POST a CloudEvent, signed as Standard Webhooks says when there is a secret."""

@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.doubles.inventories import an_inventory
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import RegistryRefusedError
-from watcher.model.image import OCI_INDEX
+from watcher.model.errors import RegistryRefusedError, RetryableError
+from watcher.model.image import EMPTY_DIGEST, OCI_INDEX, OCI_MANIFEST, Descriptor
+from watcher.model.inventory import Inventory
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Outcome, Verdict
-from watcher.publishing.protocol import OwnWrites
-from watcher.publishing.referrer import VERDICT_TYPE, ReferrerPublisher
+from watcher.publishing.protocol import OwnWrites, Sbom
+from watcher.publishing.referrer import SBOM_MARK, SBOM_TYPES, VERDICT_TYPE, ReferrerPublisher
 from watcher.publishing.settings import ReferrerPublisherSettings
-from watcher.registry.referrers import fallback_tag
+from watcher.registry.referrers import EMPTY_BLOB, build_artifact, fallback_tag
+from watcher.sbom.contents import Contents
+from watcher.sbom.formats import FORMATS
 from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
@@ -27,6 +31,19 @@ pytestmark = pytest.mark.enable_socket
 
 REPOSITORY = RepositoryName("team/app")
 IMAGE = build_image([build_layer({"a": "b"})])
+
+
+class Found:
+    """`Sboms` of whatever was found in the image last."""
+
+    def __init__(self) -> None:
+        self.inventory: Inventory | None = an_inventory(digest=IMAGE.digest)
+
+    async def written(self, digest: Digest, repository: str, written_as: str) -> Sbom | None:
+        if self.inventory is None or digest != IMAGE.digest:
+            return None
+        content = FORMATS[written_as].write(Contents(inventory=self.inventory, repository=repository))
+        return Sbom(media_type=FORMATS[written_as].media_type, content=content, facts_revision=self.inventory.facts_revision)
 
 
 class Bench:
@@ -51,6 +68,30 @@ class Bench:
         raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}).encode()
         self.registry.content.writable(REPOSITORY).put_manifest(raw, OCI_INDEX, fallback_tag(IMAGE.digest))
 
+    def attached(self) -> list[dict[str, Any]]:
+        """What the registry says is attached to the image: by its API, or by the fallback tag."""
+        held = self.registry.content.existing(REPOSITORY)
+        if fallback_tag(IMAGE.digest) in held.tags:
+            return self.fallback()
+        return [
+            {"artifactType": each.body["artifactType"], "digest": each.digest, "annotations": each.body["annotations"]}
+            for each in held.manifests.values()
+            if each.subject == IMAGE.digest
+        ]
+
+    def sboms(self) -> list[dict[str, Any]]:
+        return [each for each in self.attached() if each["artifactType"] in SBOM_TYPES]
+
+    def attach_foreign(self, artifact_type: str, **annotations: str) -> dict[str, Any]:
+        """What somebody else attached, and the fallback tag for it."""
+        held = self.registry.content.writable(REPOSITORY)
+        held.blobs[EMPTY_DIGEST] = EMPTY_BLOB
+        image = Descriptor(media_type=IMAGE.media_type, digest=IMAGE.digest, size=len(IMAGE.raw))
+        raw = build_artifact(image, artifact_type, [], annotations)
+        put = held.put_manifest(raw, OCI_MANIFEST, digest_of(raw))
+        entry = {"mediaType": OCI_MANIFEST, "digest": put.digest, "size": len(raw), "artifactType": artifact_type}
+        return entry | ({"annotations": annotations} if annotations else {})
+
     def put_artefact(self, image: BuiltImage, artifact_type: str) -> dict[str, Any]:
         put_image(self.registry, REPOSITORY, image)
         return {"mediaType": image.media_type, "digest": image.digest, "size": len(image.raw), "artifactType": artifact_type}
@@ -59,6 +100,11 @@ class Bench:
 @pytest.fixture
 def switches() -> Switches:
     return Switches()
+
+
+@pytest.fixture
+def found() -> Found:
+    return Found()
 
 
 @pytest.fixture
@@ -197,3 +243,91 @@ async def test_an_image_that_we_refuse_to_read_has_a_verdict_all_the_same(bench:
     await bench.publisher.publish(bench.verdict(endless, outcome=Outcome.UNKNOWN, findings=()), Notes())
     held = bench.registry.content.existing(REPOSITORY)
     assert [each.subject for each in held.manifests.values() if each.subject] == [endless.digest]
+
+
+SBOM_EVERYWHERE = pytest.mark.parametrize("switches", [Switches(), Switches(referrers_api=True)], ids=["fallback tag", "API"])
+
+
+@pytest.fixture
+async def both(tmp_path: Path, switches: Switches, found: Found) -> AsyncIterator[Bench]:
+    """Verdict and SBOM are wanted."""
+    async with publisher_context(tmp_path / "w.db", found) as context, serve_registry(switches=switches) as registry:
+        yield Bench(registry, ReferrerPublisher(ReferrerPublisherSettings(sbom="cyclonedx"), context), context.own_writes)
+
+
+@SBOM_EVERYWHERE
+async def test_the_sbom_stands_beside_the_verdict(both: Bench) -> None:
+    """By its own media type, one layer of that type with the document, and known as ours before it was put."""
+    await both.publisher.publish(both.verdict(), Notes())
+    assert sorted(each["artifactType"] for each in both.attached()) == sorted([VERDICT_TYPE, SBOM_TYPES[0]])
+    (entry,) = both.sboms()
+    held = both.registry.content.existing(REPOSITORY)
+    (layer,) = held.manifests[Digest(entry["digest"])].body["layers"]
+    assert layer["mediaType"] == SBOM_TYPES[0]
+    document = json.loads(held.blobs[layer["digest"]])
+    assert document["metadata"]["component"]["name"] == f"{both.registry.host}/{REPOSITORY}"
+    assert [each["name"] for each in document["components"]] == ["debian", "libc6", "bash", "app"]
+    assert await both.own_writes.claimed([Digest(entry["digest"])])
+
+
+@SBOM_EVERYWHERE
+async def test_the_same_sbom_is_not_put_again(both: Bench) -> None:
+    """Judged again by the same facts, an image gets another verdict and keeps its SBOM."""
+    await both.publisher.publish(both.verdict(), Notes())
+    before, (sbom,) = {each["digest"] for each in both.attached()}, both.sboms()
+    both.registry.requests.clear()
+    await both.publisher.publish(both.verdict(outcome=Outcome.PASS, findings=()), Notes())
+    assert {each["digest"] for each in both.attached()} & before == {sbom["digest"]}
+    index_too = 0 if both.registry.switches.referrers_api else 1
+    assert both.registry.requests["PUT manifests"] == 1 + index_too
+
+
+@SBOM_EVERYWHERE
+async def test_an_sbom_of_other_facts_takes_the_place_of_ours_alone(both: Bench, found: Found) -> None:
+    """What somebody else attached by the same type stays."""
+    foreign = both.attach_foreign(SBOM_TYPES[0], author="somebody")
+    if not both.registry.switches.referrers_api:
+        both.put_fallback(foreign)
+    await both.publisher.publish(both.verdict(), Notes())
+    (first,) = (each for each in both.sboms() if each["digest"] != foreign["digest"])
+    found.inventory = an_inventory(digest=IMAGE.digest, packages=(), facts_revision="sha256:" + "5" * 64)
+    await both.publisher.publish(both.verdict(), Notes())
+    (second,) = (each for each in both.sboms() if each["digest"] != foreign["digest"])
+    assert (first["digest"], foreign["digest"]) != (second["digest"], foreign["digest"])
+    assert second["annotations"] == {SBOM_MARK: "sha256:" + "5" * 64}
+    assert foreign["digest"] in {each["digest"] for each in both.sboms()}
+    manifests = both.registry.content.existing(REPOSITORY).manifests
+    assert first["digest"] not in manifests
+    assert foreign["digest"] in manifests
+
+
+async def test_an_image_that_was_not_inspected_has_a_verdict_and_no_sbom(both: Bench, found: Found) -> None:
+    """There is nothing that it could say, and the log says so."""
+    found.inventory = None
+    with capture_logs() as logs:
+        await both.publisher.publish(both.verdict(), Notes())
+    assert [each["artifactType"] for each in both.attached()] == [VERDICT_TYPE]
+    assert [each["event"] for each in logs] == ["referrer.published", "sbom.absent"]
+
+
+@SBOM_EVERYWHERE
+async def test_what_failed_between_the_two_is_made_up_for(both: Bench) -> None:
+    """The verdict is attached whatever becomes of the SBOM, and the next attempt ends with one of each."""
+    by_digest = f"/v2/{REPOSITORY}/manifests/sha256:.*"
+    both.registry.faults.add(Fault(method="PUT", path=by_digest))  # the verdict passes
+    both.registry.faults.add(Fault(method="PUT", path=by_digest, status=503, times=99))
+    with pytest.raises(RetryableError):
+        await both.publisher.publish(both.verdict(), Notes())
+    assert [each["artifactType"] for each in both.attached()] == [VERDICT_TYPE]
+    both.registry.faults.clear()
+    await both.publisher.publish(both.verdict(), Notes())
+    assert sorted(each["artifactType"] for each in both.attached()) == sorted([VERDICT_TYPE, SBOM_TYPES[0]])
+
+
+async def test_nothing_is_removed_that_an_index_only_calls_a_verdict(bench: Bench) -> None:
+    """Whoever may push, but not delete, could have us delete an image by naming it so in the fallback index."""
+    victim = bench.put_artefact(build_image([build_layer({"c": "d"})]), VERDICT_TYPE)
+    bench.put_fallback(victim)
+    await bench.publisher.publish(bench.verdict(), Notes())
+    assert victim["digest"] in bench.registry.content.existing(REPOSITORY).manifests
+    assert victim["digest"] not in {each["digest"] for each in bench.fallback()}
