@@ -12,6 +12,7 @@ from tests.doubles.inventories import an_inventory
 from tests.doubles.verdicts import IMAGE
 from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.evaluation.document.gathered import gathered
+from watcher.inspection.dockerfile.gatherer import DockerfileGatherer
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import INSPECTED, Subject
 from watcher.pipeline.protocol import Gatherer
@@ -31,7 +32,12 @@ def written(_folder: Path) -> Gatherer:
     )
 
 
+def dockerfile(_folder: Path) -> Gatherer:
+    return DockerfileGatherer(content=b"FROM debian:12\nUSER 1000\n")
+
+
 PLACES: Mapping[str, tuple[type, Callable[[Path], Gatherer]]] = {
+    "dockerfile": (DockerfileGatherer, dockerfile),
     "advisories": (AdvisoryGatherer, advisories),
     "written": (WrittenGatherer, written),
 }
@@ -54,8 +60,8 @@ async def test_what_it_brings_fits_the_document_that_rules_read(gatherer: Gather
     """A name or a type that is not in it would be heard of nobody."""
     brought = await gatherer.gather(SUBJECT, an_inventory())
     read = gathered([brought])
-    assert read.sections["vulnerabilities"].state == "complete"
-    assert [getattr(each, "id") for each in read.collections["vulnerabilities"]] == ["CVE-2026-1"]  # noqa: B009  generated
+    assert read.sections[next(iter(gatherer.sections))].state == "complete"
+    assert any(read.collections.values()) or any(each.ByteSize() for each in read.variables.values())
 
 
 async def test_the_same_image_and_data_are_the_same_knowledge(gatherer: Gatherer) -> None:

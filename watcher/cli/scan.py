@@ -1,6 +1,7 @@
 """`watcher scan`: inspect and judge images without a daemon."""
 
 import asyncio
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +25,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
-from watcher.model.errors import NotFoundError, PermanentError, RetryableError
+from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.inspection_json import inspection_json
 from watcher.model.reference import Reference
 from watcher.model.verdict import Outcome, Subject, worst
@@ -32,6 +33,7 @@ from watcher.model.verdict_json import verdict_json
 from watcher.pipeline.environments import environment_of
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judging import Judging, Task
+from watcher.pipeline.protocol import Gatherer
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
@@ -52,6 +54,7 @@ class Scan:
     platform: str | None
     environment: str | None
     output: str
+    gatherers: Sequence[Gatherer] = ()
 
 
 @click.command()
@@ -60,6 +63,13 @@ class Scan:
 @click.option("--pack", "packs", multiple=True, metavar="NAME", help="Policies shipped with this program.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", *FORMATS]), default="table", show_default=True)
 @click.option("--platform", metavar="OS/ARCH|all", help="Of an index; else this machine's, or all if it has none for it.")
+@click.option(
+    "--dockerfile",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the image was built from, for rules about it.",
+)
+@click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="Of that build, as with docker.")
 @click.option("--environment", metavar="NAME", help="Instead of the one that the configuration says.")
 @config_option
 def scan(
@@ -68,6 +78,8 @@ def scan(
     packs: tuple[str, ...],
     output: str,
     platform: str | None,
+    dockerfile: Path | None,
+    build_args: tuple[str, ...],
     environment: str | None,
 ) -> None:
     """Inspect and judge images without a daemon.
@@ -78,6 +90,10 @@ def scan(
     """
     if platform is not None and platform != "all" and "/" not in platform:
         raise click.UsageError(f"--platform {platform}: expected OS/ARCH, as in linux/arm64, or all")
+    if dockerfile is None and build_args:
+        raise click.UsageError("--build-arg needs --dockerfile")
+    if dockerfile is not None and len(images) > 1:
+        raise click.UsageError("--dockerfile is of one image")
     configure_logging(level="error", stream=sys.stderr)
     settings = optional_settings()
     asked = Scan(
@@ -86,6 +102,7 @@ def scan(
         platform=platform,
         environment=environment,
         output=output,
+        gatherers=_dockerfile(dockerfile, build_args),
     )
     outcome = asyncio.run(_scan(asked, settings))
     click.get_current_context().exit(EXIT_CODES.get(outcome, 0))
@@ -148,6 +165,20 @@ def _registries(settings: Settings, images: Sequence[NamedImage]) -> Sequence[Re
     return [*settings.registries, *(RegistrySettings(host=host) for host in named if host not in known)]
 
 
+def _dockerfile(path: Path | None, build_args: Sequence[str]) -> Sequence[Gatherer]:
+    """Whoever says what is in it. An argument without a value is that of the environment. Raises ConfigurationError."""
+    if path is None:
+        return ()
+    from watcher.inspection.dockerfile.gatherer import DockerfileGatherer
+
+    told = (each.partition("=") for each in build_args)
+    given = {name: value if is_given else os.environ.get(name, "") for name, is_given, value in told}
+    try:
+        return [DockerfileGatherer(content=path.read_bytes(), build_args=given)]
+    except (OSError, ConfigurationError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
 @asynccontextmanager
 async def _judging(asked: Scan, settings: Settings, registries: Registries) -> AsyncIterator[Judging]:
     """Raises ConfigurationError when a policy is wrong or nothing can be inspected safely on this machine."""
@@ -170,7 +201,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
     async with ProcessEvaluator(asked.policies) as evaluator, inspector:
         yield Judging(
             inspector=inspector,
-            gathering=Gathering(gatherers=[advisories]),
+            gathering=Gathering(gatherers=[advisories, *asked.gatherers]),
             evaluator=evaluator,
             engine_version=VERSION,
             index_seconds=seconds(settings.inspection.timeout),

@@ -89,6 +89,19 @@ def parse_reference(text: str) -> Reference:
     return Reference(registry=host, repository=parse_repository(path), tag=tag, digest=digest)
 
 
+def named_parts(text: str) -> dict[str, str]:
+    """`ref`, `registry` and `repository` with its host, and `digest` where it is named; as written, without docker's `latest`.
+
+    Raises:
+        InvalidReferenceError: any part breaks the grammar.
+    """
+    parsed = parse_reference(text)
+    repository = f"{parsed.registry}/{parsed.repository}"
+    tag = f":{parsed.tag}" if parsed.tag and text.partition("@")[0].endswith(f":{parsed.tag}") else ""
+    parts = {"ref": repository + tag, "registry": str(parsed.registry), "repository": repository}
+    return {**parts, "digest": str(parsed.digest)} if parsed.digest else parts
+
+
 def is_this_machine(name: str) -> bool:
     """Whether a host without a port is `localhost`, or an address of 127.0.0.0/8 or ::1."""
     try:

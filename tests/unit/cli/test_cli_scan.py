@@ -127,6 +127,22 @@ def test_packages_are_written_for_other_tools(output: str, version: str, watcher
     assert ROOT.digest in line
 
 
+def test_rules_read_the_dockerfile_that_is_given(watcher: Run, tmp_path: Path) -> None:
+    """And are left undecided, or out, where there is none."""
+    policy, dockerfile = tmp_path / "built.yaml", tmp_path / "Dockerfile"
+    policy.write_text(
+        POLICY.split("rules:", maxsplit=1)[0]
+        + "rules: [{id: pinned, action: fail, when: 'dockerfile.images.exists(i, !i.pinned)'}]"
+    )
+    dockerfile.write_text("ARG BASE\nFROM $BASE\n")
+    scan = ("scan", "-o", "json", f"oci:{write_layout(tmp_path / 'image', GOOD)}", "--policy", policy)
+    given = ("--dockerfile", dockerfile, "--build-arg")
+    pinned = watcher(*scan, *given, "BASE=debian@" + GOOD.digest)
+    codes = [watcher(*scan).code, watcher(*scan, *given, "BASE=debian").code, pinned.code, watcher(*scan, *given[:2]).code]
+    assert codes == [3, 1, 0, 3]
+    assert json.loads(pinned.out)["verdict"]["data_revision"].startswith("dockerfile:sha256:")
+
+
 def test_the_worst_of_several_is_the_exit_code(watcher: Run, policy: Path, tmp_path: Path) -> None:
     """In the order they were named, each as a block for people; fail is 1."""
     good, root = write_layout(tmp_path / "good", GOOD), write_layout(tmp_path / "root", ROOT)
@@ -198,6 +214,10 @@ def test_a_registry_that_does_not_answer_is_unknown(watcher: Run, monkeypatch: p
         ("a", "--policy", "nowhere"),
         ("a", "--pack", "none"),
         ("a", "-c", "nowhere.yaml"),
+        ("a", "--dockerfile", "nowhere"),
+        ("a", "--build-arg", "A=1"),
+        ("a", "b", "--dockerfile", __file__),
+        ("a", "--dockerfile", __file__),
     ],
 )
 def test_usage_errors(watcher: Run, arguments: tuple[str, ...]) -> None:

@@ -279,7 +279,7 @@ def test_a_match_on_a_user_that_nobody_starts_cannot_be_decided(make_policies: P
 def test_what_no_inspection_produces_is_undecided(make_policies: Policies, make_case: Cases) -> None:
     """Pinned bases, ends of life, malware: fields that rules may name before there is anything to fill them."""
     policies = make_policies(
-        "- {id: pin, when: 'base.froms.exists(f, !f.pinned)'}\n- {id: eol, when: 'distro.eol'}\n"
+        "- {id: pin, when: 'dockerfile.images.exists(i, !i.pinned)'}\n- {id: eol, when: 'distro.eol'}\n"
         "- {id: mal, each: malware as m, when: 'true'}\n- {id: db, when: 'now - data.vulnerability_db_time > duration(\"1h\")'}"
     )
     judgement = policies.evaluate(make_case())
@@ -364,7 +364,8 @@ def test_an_image_without_policy_is_a_configured_outcome(
 
 
 @pytest.mark.parametrize(
-    "match", ['image.labels["none"] == "x"', "base.froms.size() > 0", "drift.added.size() > 0", "base.froms.exists(f, f.pinned)"]
+    "match",
+    ['image.labels["none"] == "x"', "base.froms.size() > 0", "drift.added.size() > 0", "dockerfile.images.size() > 0"],
 )
 def test_a_match_that_cannot_be_decided_is_unknown(make_policies: Policies, make_case: Cases, match: str) -> None:
     """It is not known whether the policy applies, so its rules are not asked and the image is not passed."""

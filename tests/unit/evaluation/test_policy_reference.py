@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.evaluation.document.fields import COLLECTIONS, MESSAGES, SEVERITIES, VARIABLES, Field
+from watcher.evaluation.document.field_types import Field
+from watcher.evaluation.document.fields import COLLECTIONS, MESSAGES, SEVERITIES, VARIABLES
 from watcher.evaluation.policies.shapes import PolicyDocument, PolicyTestDocument, RuleDocument
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"

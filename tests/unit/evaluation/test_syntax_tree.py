@@ -26,7 +26,9 @@ def paths(text: str) -> set[str]:
         ("image.labels['a'] == ''", {"image.labels.*"}),
         ("image.labels[event.tag] == ''", {"image.labels", "event.tag"}),
         ("base.froms.filter(x, x.ref == '').size() > 0", {"base.froms.#", "base.froms.*.ref"}),
-        ("base.froms.filter(x, x.ref == '').exists(y, y.pinned)", {"base.froms.#", "base.froms.*.ref", "base.froms.*.pinned"}),
+        ("base.froms.filter(x, x.ref == '').exists(y, y.digest == '')", {
+            "base.froms.#", "base.froms.*.ref", "base.froms.*.digest",
+        }),
         ("base.froms.filter(x, x.ref == '') == []", {"base.froms.#", "base.froms.*.ref", "base.froms.*"}),
         ("base.froms.map(x, x.ref).exists(y, y == '')", {"base.froms.#", "base.froms.*.ref"}),
         ("base.froms.all(x, base.ancestors.exists(y, y.ref == x.ref))", {
@@ -70,8 +72,8 @@ def test_lists_and_patterns_are_noted() -> None:
         (("base", "known"), set()),
         (("base", "froms", "#"), {"base"}),
         (("base", "froms", "*", "ref"), {"base"}),
-        (("base", "froms", "*", "pinned"), {"base", "dockerfile"}),
-        (("base", "froms"), {"base", "dockerfile"}),
+        (("base", "froms"), {"base"}),
+        (("dockerfile", "images", "*", "image", "ref"), {"dockerfile"}),
         (("data", "vulnerability_covered"), {"vulnerabilities"}),
         (("f", "path"), set()),
         (("f", "from_base"), {"base"}),

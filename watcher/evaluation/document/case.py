@@ -19,7 +19,7 @@ from watcher.evaluation.protocol import Case
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.inventory import Base, Inventory, Package, Program, Secret
 from watcher.model.leftovers import Leftover, leftovers
-from watcher.model.reference import parse_reference
+from watcher.model.reference import named_parts
 from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
 
 COMPLETE = Section()
@@ -148,15 +148,10 @@ def _base(base: Base) -> Message:
 
 def _from(reference: str, digest: str | None) -> Message:
     try:
-        parsed = parse_reference(reference)
+        parts = named_parts(reference)
     except InvalidReferenceError:
-        return message_class("From")(ref=clean(reference), digest=digest or "")
-    repository = f"{parsed.registry}/{parsed.repository}"
-    # `parse_reference` adds docker's `latest`; what was not named is not claimed here.
-    tag = f":{parsed.tag}" if parsed.tag and reference.partition("@")[0].endswith(f":{parsed.tag}") else ""
-    return message_class("From")(
-        ref=repository + tag, digest=digest or parsed.digest or "", registry=parsed.registry, repository=repository
-    )
+        parts = {"ref": clean(reference)}
+    return message_class("From")(**{**parts, "digest": digest or parts.get("digest", "")})
 
 
 def _distro(inventory: Inventory, *, over: bool | None) -> Message:

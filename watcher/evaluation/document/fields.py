@@ -5,21 +5,15 @@ them, and a test holds that page to this table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-Path = tuple[str, ...]
-"""What an expression reads: names from a variable downwards."""
-ELEMENT = "*"
-"""Stands in a path for any element of a list or map: `("base", "froms", "*", "ref")`."""
-LENGTH = "#"
-"""Ends the path of a list of which only the number of its elements matters."""
+from watcher.evaluation.document.field_types import Collection, Field, Variable
 
 # Things rules can name that nothing of ours finds out, or not until it is given the data. They are missing then, never empty: a
 # rule that reads one is undecided.
 NOT_PRODUCED: Mapping[str, str] = {
     "exploitation": "no list of exploited vulnerabilities is imported",
     "likelihood": "no probabilities of exploitation are imported",
-    "dockerfile": "the Dockerfile is not part of an image",
+    "dockerfile": "the Dockerfile is not part of an image, and none was given",
     "lifecycle": "it is not known until when this release of the distribution is supported",
     "malware": "no malware scan is configured",
     "evaluations": "no external evaluations are configured",
@@ -33,46 +27,6 @@ EFFECTIVE_USER = "effective-user"
 # Missing where /etc/passwd is known and no runtime starts USER with it. `has()` may ask for that; there is no value, and whoever
 # reads one without asking must not take it for "not root".
 EFFECTIVE_UID = "effective-uid"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """`type` is a scalar, `timestamp`, `map` (text to text), `Severity` or the name of a message of this table.
-
-    `sections` are needed in addition to those of what contains the field, `value_sections` only by a rule that does not ask
-    `has()`. `kept_per_item`: where unset, the item's value was not kept, and a rule that reads it without asking `has()` first is
-    undecided for that item.
-    """
-
-    name: str
-    type: str
-    about: str
-    repeated: bool = False
-    optional: bool = False
-    sections: tuple[str, ...] = ()
-    value_sections: tuple[str, ...] = ()
-    kept_per_item: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collection:
-    """What `each` can go through: the message of one item, its section, and the CEL of a finding's key where a rule has none.
-
-    `{0}` in `key` stands for the rule's variable.
-    """
-
-    message: str
-    section: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
-    """A name that every expression can read. Without sections it is always known."""
-
-    message: str
-    about: str
-    sections: tuple[str, ...] = ()
 
 
 SEVERITIES = ("UNKNOWN", "NEGLIGIBLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -137,7 +91,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _map("annotations", "annotations of the manifest"),
         _map("env", "environment variables; `***` where a secret was found in one"),
         _list("history", "Step", "build steps, oldest first"),
-        _text("dockerfile_mode", "`history` (steps are read from the image's history), `none` (it has none) or `actual`"),
+        _text("dockerfile_mode", "`history` (steps are read from the image's history) or `none` (it has none)"),
         _list("layers", "Layer", "layers, base first"),
     ),
     "Config": (
@@ -189,7 +143,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _bool("known", "whether the base image was identified; the only part of `base` that is always known"),
         _text("how", "`annotation` (its layers were compared), `layers` (seen before), or `itself` (it is a trusted base)"),
         _of("image", "From", "the base image"),
-        _list("froms", "From", "every FROM that is known: the base image, and the stages of a Dockerfile where there is one"),
+        _list("froms", "From", "the base image as a list, which is empty where it is not known"),
         _list("ancestors", "From", "the base image and what it was built on, nearest first, as far as known"),
         _int("layer_count", "how many layers come from it"),
     ),
@@ -198,7 +152,22 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("digest", "its digest where known"),
         _text("registry", "its host"),
         _text("repository", "`HOST/REPOSITORY`"),
-        _bool("pinned", "whether FROM named a digest", sections=("dockerfile",)),
+    ),
+    "Dockerfile": (
+        _list("instructions", "Instruction", "those of all stages, in order"),
+        _list("images", "NamedImage", "every image that it names: in FROM, `--from=` of COPY, ADD and RUN, and `# syntax=`"),
+    ),
+    "Instruction": (
+        _text("op", "FROM RUN COPY ADD ENV …"),
+        _text("args", "the rest, continued lines joined; `***` where a secret was found in it"),
+        _int("line", "from 1"),
+        _int("stage", "from 0; -1 before the first FROM"),
+    ),
+    "NamedImage": (
+        _of("image", "From", "the image, its build arguments filled in"),
+        _bool("pinned", "whether a digest is named"),
+        _text("instruction", "`FROM`, `COPY`, `ADD`, `RUN` or `syntax`"),
+        _int("line", "from 1"),
     ),
     "Distro": (
         _text("id", "ID of os-release"),
@@ -360,6 +329,7 @@ VARIABLES: Mapping[str, Variable] = {
     "distro": Variable(message="Distro", about="from os-release", sections=("distro",)),
     "data": Variable(message="Data", about="what was known when it was judged"),
     "provenance": Variable(message="Provenance", about="signatures and attestations", sections=("provenance",)),
+    "dockerfile": Variable(message="Dockerfile", about="a Dockerfile that was given beside the image", sections=("dockerfile",)),
     "drift": Variable(message="Drift", about="differences to an earlier image", sections=("drift",)),
 }
 

@@ -13,7 +13,7 @@ from watcher.evaluation.document.types import message_class, sections_of
 from watcher.model.knowledge import Knowledge
 from watcher.model.verdict import INSPECTED, Section, SectionState
 
-GATHERED_VARIABLES = ("data", "provenance", "drift")
+GATHERED_VARIABLES = ("data", "provenance", "drift", "dockerfile")
 GATHERED_COLLECTIONS = tuple(name for name, each in COLLECTIONS.items() if each.section not in INSPECTED)
 
 

@@ -9,20 +9,8 @@ from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 from google.protobuf.message import Message
 
-from watcher.evaluation.document.fields import (
-    ALWAYS_KNOWN,
-    CHUNK,
-    COLLECTIONS,
-    ELEMENT,
-    LENGTH,
-    LISTS,
-    MESSAGES,
-    NOW,
-    SEVERITIES,
-    VARIABLES,
-    Field,
-    Path,
-)
+from watcher.evaluation.document.field_types import ELEMENT, LENGTH, Field, Path
+from watcher.evaluation.document.fields import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, MESSAGES, NOW, SEVERITIES, VARIABLES
 from watcher.kit.glob import glob_any, glob_match
 
 CONTAINER = "inspect.v1"

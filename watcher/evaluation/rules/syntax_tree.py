@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
-from watcher.evaluation.document.fields import ELEMENT, LENGTH, Path
+from watcher.evaluation.document.field_types import ELEMENT, LENGTH, Path
 
 _INT64, _BOOL, _STRING, _MESSAGE = 3, 8, 9, 11
 _TREE: Mapping[str, tuple[tuple[str, int, int, str, bool], ...]] = {

@@ -1,0 +1,1 @@
+"""What a Dockerfile says that was given beside an image."""
