@@ -17,6 +17,7 @@ TABLE = FileTable(
     size=[1, 1, 2, 1],
     link=["", "", "", ""],
     layer=[0, 0, 0, 0],
+    content={2: "kept", 1: ""},
 )
 ROWS = range(len(TABLE.path))
 
@@ -48,8 +49,14 @@ def test_every_row_has_an_absolute_path_and_a_message_of_it(files: FileRows) -> 
     assert [getattr(each, "suid") for each in messages] == [False, False, False, True]  # noqa: B009
 
 
+def test_what_was_not_kept_is_unset(files: FileRows) -> None:
+    """Which an empty text is not."""
+    assert [files.message(row).HasField("content") for row in ROWS] == [False, True, True, False]
+    assert len({*files.classes(ROWS, frozenset({"content"}))}) >= len({"nothing kept", "kept", "empty"})
+
+
 @pytest.mark.parametrize(
-    "fields", [None, frozenset({"size"}), frozenset({"suid", "path"}), frozenset({"size", "mode"}), frozenset()]
+    "fields", [None, frozenset(), *map(frozenset, ({"size"}, {"suid", "path"}, {"size", "mode"}, {"content"}))]
 )
 def test_rows_of_one_class_are_alike(files: FileRows, fields: frozenset[str] | None) -> None:
     """In every field that was asked for: what a rule says of one of them it says of all."""
@@ -69,5 +76,5 @@ def test_classes_are_of_the_rows_that_were_asked_for(files: FileRows) -> None:
 
 
 def _values(files: FileRows, row: int, fields: frozenset[str] | None) -> list[object]:
-    names = ("path", "size", "mode", "suid") if fields is None else sorted(fields)
+    names = ("path", "size", "mode", "suid", "content") if fields is None else sorted(fields)
     return [getattr(files.message(row), name) for name in names]

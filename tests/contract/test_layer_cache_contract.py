@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,8 +62,9 @@ async def test_a_layer_of_many_files_comes_back_equal(cache: LayerCache) -> None
     """More than are packed at a time."""
     count = 2 * ROWS + 7
     numbers = list(range(count))
-    columns = dict.fromkeys(("mode", "uid", "gid", "size"), numbers)
-    files = FileTable(path=[f"f{number}" for number in numbers], kind=["f"] * count, link=[""] * count, **columns)
+    columns: Any = dict.fromkeys(("mode", "uid", "gid", "size"), numbers)
+    content = {number: f"text of {number}" for number in (0, ROWS - 1, ROWS, count - 1)}
+    files = FileTable(path=[f"f{number}" for number in numbers], kind=["f"] * count, link=[""] * count, content=content, **columns)
     facts = layer_facts(files=files)
     await cache.keep_layer(facts)
     assert await cache.layer(BOTTOM) == facts

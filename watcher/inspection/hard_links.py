@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from watcher.model.inventory import DIRECTORY, HARDLINK, SETGID, SETUID, SYMLINK, WORLD_WRITABLE, FileTable
+from watcher.model.inventory import DIRECTORY, HARDLINK, SETGID, SETUID, SPARSE_COLUMNS, SYMLINK, WORLD_WRITABLE, FileTable
 from watcher.model.slices import set_of
 
 _DANGEROUS = SETUID | SETGID | WORLD_WRITABLE
@@ -36,6 +36,10 @@ def share_inode(files: FileTable, row: int, source: int) -> bool:
         files.mode[source] |= files.mode[row] & _DANGEROUS
     for column in (files.mode, files.uid, files.gid, files.size):
         column[row] = column[source]
+    for name in SPARSE_COLUMNS:
+        sparse = getattr(files, name)
+        if source in sparse:
+            sparse[row] = sparse[source]
     return agrees
 
 

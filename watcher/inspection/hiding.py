@@ -75,10 +75,14 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
     packages = hiding.within(_texts_of((databases, facts.notes, facts.file_lists, facts.programs)))
     declared = hiding.within(_texts_of(locks))
     accounts = hiding.within(_texts_of(facts.texts))
+    found_in = {hit.path for hit in facts.secrets}
+    files = replace(
+        facts.files, content={row: text for row, text in facts.files.content.items() if facts.files.path[row] not in found_in}
+    )
     doubtful = (Problem(reason=REASON, detail=_DETAIL, sections=each) for each in _uncertain(paths, packages, accounts, declared))
     return replace(
         facts,
-        files=_files(facts.files, paths),
+        files=_files(files, paths, hiding),
         whiteouts=paths.all_of(facts.whiteouts),
         opaque=paths.all_of(facts.opaque),
         databases=(*packages.all_of(databases), *declared.all_of(locks)),
@@ -102,7 +106,7 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
         sections |= {name: _partial(sections[name]) for name in names}
     return replace(
         inventory,
-        files=_files(inventory.files, paths),
+        files=_files(inventory.files, paths, hiding),
         packages=packages.all_of(inventory.packages),
         programs=packages.all_of(inventory.programs),
         declared=declared.all_of(inventory.declared),
@@ -129,8 +133,11 @@ def carries(facts: LayerFacts, values: Sequence[str]) -> bool:
     return bool(hiding.texts) and bool(hiding.within(_texts_of(facts)).texts)
 
 
-def _files(files: FileTable, hiding: Hiding) -> FileTable:
-    return replace(files, path=hiding.all_of(files.path), link=hiding.all_of(files.link)) if hiding.texts else files
+def _files(files: FileTable, paths: Hiding, hiding: Hiding) -> FileTable:
+    """A text with something to hide is not kept at all: what is left of it would be judged as what it is not."""
+    texts = hiding.within(files.content.values()).texts
+    content = {row: text for row, text in files.content.items() if not any(hidden in text for hidden in texts)}
+    return replace(files, path=paths.all_of(files.path), link=paths.all_of(files.link), content=content)
 
 
 def _partial(section: Section) -> Section:
@@ -146,7 +153,7 @@ def _texts_of(value: Any) -> Iterable[str]:
         case bytes():
             yield value.decode("utf-8", "surrogateescape")
         case FileTable():
-            yield from chain(value.path, value.link)
+            yield from chain(value.path, value.link, value.content.values())
         case tuple() | list():
             for item in value:
                 yield from _texts_of(item)

@@ -15,7 +15,7 @@ MERGED = ("packages", "files", "users", "distro", "declared")
 # Everything that is read from layers.
 ALL = ("packages", "files", "secrets", "users", "distro", "declared")
 
-OVER_BUDGET = "over-budget"
+OVER_BUDGET, TOO_MANY_SECRETS = "over-budget", "too-many-secrets"
 # Reasons that say less about the layer than about what we were ready to spend on it: such facts are not kept.
 PASSING = frozenset({OVER_BUDGET})
 

@@ -16,6 +16,8 @@ from watcher.model.verdict import Section
 FILE, DIRECTORY, SYMLINK, HARDLINK, DEVICE, FIFO = "f", "d", "l", "h", "b", "p"
 # What an entry of a layer has: in a FileTable, a column each.
 ENTRY_COLUMNS = ("path", "kind", "mode", "uid", "gid", "size", "link")
+# What only a few of them have: in a FileTable, by the number of the row.
+SPARSE_COLUMNS = ("content",)
 # Bits of a mode, as in stat(2).
 SETUID, SETGID, STICKY, WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002
 
@@ -27,6 +29,9 @@ class FileTable:
     `kind` is one of FILE DIRECTORY SYMLINK HARDLINK DEVICE FIFO; `mode` holds the permission bits with setuid, setgid and sticky
     (0o7777); `size` is in bytes; `link` is the target of a link, empty otherwise. `layer` is the index of the layer that brought
     the row, 0 = base; a layer's own table leaves it empty.
+
+    `content` is the text of files that rules ask for (watcher/inspection/catalogers/kept_texts.py), by the number of the row; what
+    has none there may have any.
     """
 
     path: list[str] = field(default_factory=list)
@@ -37,12 +42,16 @@ class FileTable:
     size: list[int] = field(default_factory=list)
     link: list[str] = field(default_factory=list)
     layer: list[int] = field(default_factory=list)
+    content: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.path)
 
     def extend(self, entries: object) -> None:
         """Add entries, anything that has ENTRY_COLUMNS, behind those that are there. Their `layer` is for the caller to say."""
+        if isinstance(entries, FileTable):
+            for name in SPARSE_COLUMNS:
+                getattr(self, name).update((len(self) + row, value) for row, value in getattr(entries, name).items())
         for column in ENTRY_COLUMNS:
             getattr(self, column).extend(getattr(entries, column))
 
@@ -54,13 +63,20 @@ class FileTable:
                 column = getattr(self, name)
                 if column:
                     getattr(found, name).extend(map(column.__getitem__, part))
+        for name in SPARSE_COLUMNS:
+            if sparse := getattr(self, name):
+                getattr(found, name).update((new, sparse[row]) for new, row in enumerate(numbers) if row in sparse)
         return found
 
     def slices(self) -> "Iterator[FileTable]":
         """The table in short ones, in order."""
         for numbers in slices(range(len(self))):
             first, end = numbers[0], numbers[-1] + 1
-            yield FileTable(**{name: getattr(self, name)[first:end] for name in (*ENTRY_COLUMNS, "layer")})
+            part = FileTable(**{name: getattr(self, name)[first:end] for name in (*ENTRY_COLUMNS, "layer")})
+            for name in SPARSE_COLUMNS:
+                if sparse := getattr(self, name):
+                    getattr(part, name).update((row - first, sparse[row]) for row in numbers if row in sparse)
+            yield part
 
     @classmethod
     def joined(cls, tables: "Iterable[FileTable]") -> "FileTable":

@@ -128,3 +128,13 @@ def test_numbers_beyond_64_bits_are_the_largest_there_is(make_policies: Policies
     for column in columns:
         column[0] = huge
     assert keys(make_policies, make_case, "when: 'f.uid == 9223372036854775807 && f.size == f.gid'", files) == ["/a"]
+
+
+def test_a_text_that_was_not_kept_is_not_judged(make_policies: Policies, make_case: Cases) -> None:
+    """Of those that were, each by what it says; an empty one is kept."""
+    files = table(*((f"etc/{name}", "f", 0o644) for name in ("sshd_config", "profile", "empty", "all")))
+    files.content.update({0: "Port 22\nPermitRootLogin yes\n", 1: "umask 022\n", 2: ""})
+    root = "'f.content.matches(\"(?m)^PermitRootLogin yes\")'"
+    assert keys(make_policies, make_case, f"when: {root}, path: '/etc/*'", files) == ["/etc/sshd_config", "error"]
+    assert keys(make_policies, make_case, f"when: {root}, path: '/etc/*e*'", files) == []
+    assert keys(make_policies, make_case, f"when: 'has(f.content) && {root[1:]}, path: '/etc/*'", files) == ["/etc/sshd_config"]

@@ -15,6 +15,7 @@ from watcher.model.inventory import (
     HARDLINK,
     SETGID,
     SETUID,
+    SPARSE_COLUMNS,
     STICKY,
     SYMLINK,
     WORLD_WRITABLE,
@@ -49,7 +50,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "layer_digest": ("layer",),
     "from_base": ("layer",),
     "sha256": (),
-    "content": (),
+    "content": ("content",),
 }
 
 
@@ -90,9 +91,7 @@ class TableFiles:
 
     def classes(self, rows: Sequence[int], fields: frozenset[str] | None) -> Sequence[Hashable]:
         names = sorted({column for name in (_COLUMNS if fields is None else fields) for column in _COLUMNS[name]})
-        columns: list[list[Any]] = [getattr(self.table, name) for name in names]
-        if len(rows) != len(self.table):
-            columns = [[column[row] for row in rows] for column in columns]
+        columns = [self._column(name, rows) for name in names]
         if len(columns) == 1:
             return columns[0]
         return list(zip(*columns, strict=True)) if columns else [()] * len(rows)
@@ -100,6 +99,7 @@ class TableFiles:
     def message(self, row: int) -> Message:
         table = self.table
         kind, mode, layer = table.kind[row], table.mode[row], table.layer[row]
+        kept = {"content": table.content[row]} if row in table.content else {}
         return file_message(
             path="/" + table.path[row],
             type=TYPES.get(kind, "device"),
@@ -111,7 +111,15 @@ class TableFiles:
             layer=layer,
             layer_digest=self.layer_digests[layer] if layer < len(self.layer_digests) else "",
             from_base=layer < self.base_layers,
+            **kept,
         )
+
+    def _column(self, name: str, rows: Sequence[int]) -> list[Any]:
+        column = getattr(self.table, name)
+        if name in SPARSE_COLUMNS:
+            return [column.get(row) for row in rows]
+        whole: list[Any] = column if len(rows) == len(self.table) else [column[row] for row in rows]
+        return whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

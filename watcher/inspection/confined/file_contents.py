@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS
+from watcher.inspection.catalogers.kept_texts import MAX_KEPT_BYTES, MAX_LAYER_BYTES, is_kept, kept_text
+from watcher.inspection.catalogers.kept_texts import SELECTION as KEPT
 from watcher.inspection.catalogers.native import HEADS
 from watcher.inspection.catalogers.native_kind import KIND_BYTES, is_library
 from watcher.inspection.catalogers.protocol import (
@@ -22,7 +24,7 @@ from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.parts import fact_parts, program_parts, text_parts
 from watcher.inspection.confined.tar_fields import text
 from watcher.inspection.problems import DECLARED, PACKAGES, USERS_AND_DISTRO, ProblemList
-from watcher.inspection.workers.messages import Alias, Forgotten, Message
+from watcher.inspection.workers.messages import Alias, Content, Forgotten, Message
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import PackageDatabase
 
@@ -55,9 +57,12 @@ class FileContents:
     known: set[bytes] = field(default_factory=set)
     programs: list[bytes] = field(default_factory=list)
     _choice: Choice = field(init=False)
+    _row: int = 0
     _path: bytes = b""
     _size: int = 0
     _is_program: bool = False
+    _is_kept: bool = False
+    _kept_bytes: int = 0
     _start: bytes = b""
     _declared: int = 0
     _catalogers: list[AnyCataloger] = field(default_factory=list)
@@ -65,10 +70,10 @@ class FileContents:
 
     def __post_init__(self) -> None:
         self._choice = Choice(self.catalogers)
-        self.selection = Selection.joined((Selection(names=_TEXT_NAMES), *(each.selection for each in self.catalogers)))
+        self.selection = Selection.joined((Selection(names=_TEXT_NAMES), KEPT, *(each.selection for each in self.catalogers)))
 
-    def wanted(self, written: bytes, mode: int, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
-        """Whether the content of a file is needed, and who is to be fed with it if not all at once."""
+    def wanted(self, row: int, written: bytes, mode: int, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
+        """Whether the content of a file is needed, and who is to be fed with it if not all at once. `row` is the entry's number."""
         self._is_program, self._start = bool(mode & _EXECUTABLE) and head in HEADS, b""
         path = text(written)
         possible = self._choice.asked(written, head)
@@ -80,13 +85,15 @@ class FileContents:
         for each in possible:
             if each not in wanted and each.wants(path, 0):
                 self.problems.add("database-too-large", f"{path[:200]} has {size} bytes and was not read", _sections(each))
-        self._path, self._size, self._catalogers, self._readings = written, size, wanted, []
+        self._row, self._path, self._size, self._catalogers, self._readings = row, written, size, wanted, []
+        self._is_kept = False
         if any(map(is_stream, wanted)) and not is_sparse:
             self._readings = [_Guarded(begin(each, path, size), self.problems, _sections(each)) for each in wanted]
             return True, self._feed
         if self._is_program and not wanted:
             self.programs.append(written)
-        return bool(wanted) or (path in TEXTS and size <= MAX_TEXT_BYTES), None
+        self._is_kept = is_kept(path) and size <= MAX_KEPT_BYTES and self._kept_bytes + size <= MAX_LAYER_BYTES
+        return bool(wanted) or self._is_kept or (path in TEXTS and size <= MAX_TEXT_BYTES), None
 
     def read(self, content: bytes) -> None:
         """What the file that was wanted says. `content` is all of it, unless it was fed."""
@@ -102,6 +109,9 @@ class FileContents:
             self.known.add(self._path)
             for text_part in text_parts(path, content):
                 self.emit(text_part)
+        if self._is_kept and (kept := kept_text(content)) is not None:
+            self._kept_bytes += len(content)
+            self.emit(Content(row=self._row, text=kept))
 
     def send_programs(self) -> None:
         """Once every file was seen."""

@@ -19,7 +19,18 @@ from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, Membe
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
 from watcher.inspection.confined.tar_pieces import DamagedTarError
 from watcher.inspection.confined.tar_sparse import Sparse
-from watcher.inspection.problems import ALL, DECLARED, FILES, MERGED, OVER_BUDGET, PACKAGES, SECRETS, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import (
+    ALL,
+    DECLARED,
+    FILES,
+    MERGED,
+    OVER_BUDGET,
+    PACKAGES,
+    SECRETS,
+    TOO_MANY_SECRETS,
+    USERS_AND_DISTRO,
+    ProblemList,
+)
 from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
 from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Done, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
@@ -96,7 +107,7 @@ class LayerReader:
         if secrets.overflow:
             found = len(secrets.found)
             detail = f"stopped after {found} secrets; at most {MAX_SECRETS} are listed and {MAX_HITS} candidates looked at"
-            self.problems.add("too-many-secrets", detail, SECRETS)
+            self.problems.add(TOO_MANY_SECRETS, detail, SECRETS)
         hits = tuple(secrets.found)
         for first in range(0, len(hits), 100):
             self.emit(Secrets(hits=hits[first : first + 100]))
@@ -173,7 +184,8 @@ class LayerReader:
                 last_directory, any_name = directory, directory[directory.rfind(b"/") + 1 :] in directories
             if kind == REGULAR:
                 if any_name or name in names or name[-ENDING_BYTES:] in endings or head in heads:
-                    tar.keep, tar.feed = contents.wanted(path, owner[0], size, head, is_sparse=content is not None)
+                    row = self._listed + len(rows) - 1
+                    tar.keep, tar.feed = contents.wanted(row, path, owner[0], size, head, is_sparse=content is not None)
             elif kind == HARD_LINK:
                 contents.linked(path, link)
 

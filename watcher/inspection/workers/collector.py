@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS, NOTED
+from watcher.inspection.catalogers.kept_texts import MAX_KEPT_BYTES, MAX_LAYER_BYTES, is_kept
 from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.hard_links import last_of_each
 from watcher.inspection.hiding import Hiding, hidden_layer
 from watcher.inspection.own_removals import Removals as OwnRemovals
-from watcher.inspection.problems import ALL, DECLARED, PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import ALL, DECLARED, PACKAGES, TOO_MANY_SECRETS, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import (
     MAX_HIDDEN,
     MAX_PATH,
     MAX_SECRETS,
     Alias,
     Confined,
+    Content,
     Database,
     Done,
     Forgotten,
@@ -77,6 +79,9 @@ class Collector:
     _listed: int = 0
     _programs: list[str] = field(default_factory=list)
     _texts: dict[str, bytes] = field(default_factory=dict)
+    # By the number of the entry.
+    _content: dict[int, str] = field(default_factory=dict)
+    _kept_bytes: int = 0
     # Hard links to what was not kept, by their path.
     _unread: dict[str, str] = field(default_factory=dict)
     _secrets: list[SecretHit] = field(default_factory=list)
@@ -114,6 +119,10 @@ class Collector:
                 content = self._texts.get(message.path, b"") + message.content
                 _require(message.path in TEXTS and len(content) <= MAX_TEXT_BYTES, "a text nobody asked for")
                 self._texts[message.path] = content
+            case Content():
+                self._kept_bytes += len(message.text.encode())
+                _require(self._kept_bytes <= MAX_LAYER_BYTES and len(message.text) <= MAX_KEPT_BYTES, "more text than is kept")
+                self._content[message.row] = message.text
             case Alias():
                 self._add_alias(message.path, message.target)
             case Forgotten():
@@ -149,6 +158,7 @@ class Collector:
         """
         if self.done is None:
             raise WorkerFailedError("a worker ended without saying that it was done")
+        self._add_contents()
         facts = LayerFacts(
             digest=digest,
             makers=makers,
@@ -186,6 +196,14 @@ class Collector:
         numbers = (rows.mode, rows.uid, rows.gid, rows.size)
         _require(all(min(column, default=0) >= 0 for column in numbers), "a number below zero")
         self._files.extend(rows)
+
+    def _add_contents(self) -> None:
+        paths = self._files.path
+        asked_for = all(0 <= row < len(paths) and is_kept(paths[row]) for row in self._content)
+        _require(asked_for, "the text of a file that nobody asked for")
+        # Of more secrets than are looked at, some are where nobody knows.
+        if len(self._hidden) < MAX_HIDDEN and not any(each.reason == TOO_MANY_SECRETS for each in self._problems):
+            self._files.content.update(self._content)
 
     def _add_database(self, part: Database) -> None:
         self._packages += len(part.packages)

@@ -161,6 +161,13 @@ class Text(_Frame, frozen=True, kw_only=True, tag="text"):
     more: bool
 
 
+class Content(_Frame, frozen=True, kw_only=True, tag="content"):
+    """The text of the entry of this number, the first of the layer being 0."""
+
+    row: int
+    text: str
+
+
 class Alias(_Frame, frozen=True, kw_only=True, tag="alias"):
     """`path` is a hard link to `target`, and would be a database or text by its name."""
 
@@ -210,6 +217,7 @@ Message = (
     | Owned
     | Programs
     | Text
+    | Content
     | Alias
     | Forgotten
     | Secrets
