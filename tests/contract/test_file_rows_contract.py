@@ -1,6 +1,7 @@
 """What is true of the files that rules run over, whether they are a merged table or written in a test case."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ TABLE = FileTable(
     link=["", "", "", ""],
     layer=[0, 0, 0, 0],
     content={2: "kept", 1: ""},
+    capabilities={3: "cap_chown,cap_net_raw=ep cap_kill=i [rootid=7]"},
 )
 ROWS = range(len(TABLE.path))
 
@@ -55,8 +57,14 @@ def test_what_was_not_kept_is_unset(files: FileRows) -> None:
     assert len({*files.classes(ROWS, frozenset({"content"}))}) >= len({"nothing kept", "kept", "empty"})
 
 
+def test_capabilities_are_those_that_are_permitted(files: FileRows) -> None:
+    """One that is only inherited whoever runs the file must have already."""
+    found: list[Any] = [files.message(row) for row in ROWS]
+    assert [list(each.capabilities) for each in found] == [[], [], [], ["cap_chown", "cap_net_raw"]]
+
+
 @pytest.mark.parametrize(
-    "fields", [None, frozenset(), *map(frozenset, ({"size"}, {"suid", "path"}, {"size", "mode"}, {"content"}))]
+    "fields", [None, frozenset(), *map(frozenset, ({"size"}, {"suid", "path"}, {"size", "mode"}, {"content"}, {"capabilities"}))]
 )
 def test_rows_of_one_class_are_alike(files: FileRows, fields: frozenset[str] | None) -> None:
     """In every field that was asked for: what a rule says of one of them it says of all."""
@@ -76,5 +84,5 @@ def test_classes_are_of_the_rows_that_were_asked_for(files: FileRows) -> None:
 
 
 def _values(files: FileRows, row: int, fields: frozenset[str] | None) -> list[object]:
-    names = ("path", "size", "mode", "suid", "content") if fields is None else sorted(fields)
+    names = ("path", "size", "mode", "suid", "content", "capabilities") if fields is None else sorted(fields)
     return [getattr(files.message(row), name) for name in names]

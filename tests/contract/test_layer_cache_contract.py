@@ -64,7 +64,14 @@ async def test_a_layer_of_many_files_comes_back_equal(cache: LayerCache) -> None
     numbers = list(range(count))
     columns: Any = dict.fromkeys(("mode", "uid", "gid", "size"), numbers)
     content = {number: f"text of {number}" for number in (0, ROWS - 1, ROWS, count - 1)}
-    files = FileTable(path=[f"f{number}" for number in numbers], kind=["f"] * count, link=[""] * count, content=content, **columns)
+    files = FileTable(
+        path=[f"f{number}" for number in numbers],
+        kind=["f"] * count,
+        link=[""] * count,
+        content=content,
+        capabilities=content,
+        **columns,
+    )
     facts = layer_facts(files=files)
     await cache.keep_layer(facts)
     assert await cache.layer(BOTTOM) == facts

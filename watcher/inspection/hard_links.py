@@ -26,7 +26,7 @@ def share_inode(files: FileTable, row: int, source: int) -> bool:
     """Make `row`, a hard link, what the row `source` is. False when its own entry says otherwise.
 
     dockerd and containerd set the mode and owner of every entry on the file that its names share, umoci leaves the file as it is.
-    So no name is less dangerous than any of its entries says.
+    So no name is less dangerous than any of its entries says. Of capabilities it has those of all that say some.
     """
     if files.kind[source] == SYMLINK:
         files.kind[row], files.link[row] = SYMLINK, files.link[source]
@@ -36,6 +36,9 @@ def share_inode(files: FileTable, row: int, source: int) -> bool:
         files.mode[source] |= files.mode[row] & _DANGEROUS
     for column in (files.mode, files.uid, files.gid, files.size):
         column[row] = column[source]
+    if (own := files.capabilities.get(row)) is not None and own != (other := files.capabilities.get(source)):
+        files.capabilities[source] = " ".join(dict.fromkeys((*(other or "").split(), *own.split())))
+        agrees = False
     for name in SPARSE_COLUMNS:
         sparse = getattr(files, name)
         if source in sparse:

@@ -24,7 +24,7 @@ MAX_NOTABLE_FILES = 10_000
 
 
 def inspection_json(inventory: Inventory) -> dict[str, Any]:
-    """One JSON object; of the files it lists those whose mode matters, and counts the rest."""
+    """One JSON object; of the files it lists those that are notable, and counts the rest."""
     config = inventory.config
     base_layers = inventory.base.layer_count if inventory.base.known else 0
     return {
@@ -147,12 +147,21 @@ def _secret_json(secret: Secret) -> dict[str, Any]:
 
 
 def _files_json(files: FileTable) -> dict[str, Any]:
-    """How many there are, and the first of those whose mode matters."""
+    """How many there are, and the first of those whose mode or capabilities matter."""
+    capable = files.capabilities
     rows = zip(files.path, files.kind, files.mode, files.uid, files.gid, files.layer, strict=True)
     notable = [
-        {"path": path, "kind": kind, "mode": f"{mode:04o}", "uid": uid, "gid": gid, "layer": layer}
-        for path, kind, mode, uid, gid, layer in rows
-        if _is_notable(kind, mode)
+        {
+            "path": path,
+            "kind": kind,
+            "mode": f"{mode:04o}",
+            "uid": uid,
+            "gid": gid,
+            "layer": layer,
+            "capabilities": capable.get(row, ""),
+        }
+        for row, (path, kind, mode, uid, gid, layer) in enumerate(rows)
+        if _is_notable(kind, mode) or row in capable
     ]
     listed = {"count": len(files), "notable": notable[:MAX_NOTABLE_FILES]}
     return listed if len(notable) <= MAX_NOTABLE_FILES else listed | {"notable_omitted": len(notable) - MAX_NOTABLE_FILES}

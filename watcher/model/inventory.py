@@ -17,7 +17,7 @@ FILE, DIRECTORY, SYMLINK, HARDLINK, DEVICE, FIFO = "f", "d", "l", "h", "b", "p"
 # What an entry of a layer has: in a FileTable, a column each.
 ENTRY_COLUMNS = ("path", "kind", "mode", "uid", "gid", "size", "link")
 # What only a few of them have: in a FileTable, by the number of the row.
-SPARSE_COLUMNS = ("content",)
+SPARSE_COLUMNS = ("capabilities", "content")
 # Bits of a mode, as in stat(2).
 SETUID, SETGID, STICKY, WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002
 
@@ -30,8 +30,8 @@ class FileTable:
     (0o7777); `size` is in bytes; `link` is the target of a link, empty otherwise. `layer` is the index of the layer that brought
     the row, 0 = base; a layer's own table leaves it empty.
 
-    `content` is the text of files that rules ask for (watcher/inspection/catalogers/kept_texts.py), by the number of the row; what
-    has none there may have any.
+    By the number of the row: `capabilities` that a file gives, as `cap_net_raw=ep`; `content`, the text of files that rules ask for
+    (watcher/inspection/catalogers/kept_texts.py), of which what has none there may have any.
     """
 
     path: list[str] = field(default_factory=list)
@@ -42,6 +42,7 @@ class FileTable:
     size: list[int] = field(default_factory=list)
     link: list[str] = field(default_factory=list)
     layer: list[int] = field(default_factory=list)
+    capabilities: dict[int, str] = field(default_factory=dict)
     content: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:

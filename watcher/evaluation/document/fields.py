@@ -280,6 +280,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _FROM_BASE,
         _text("sha256", "digest of its content; unset when not kept", optional=True, kept_per_item=True),
         _text("content", "its text; unset when not kept", optional=True, kept_per_item=True),
+        _texts("capabilities", "what whoever runs it may do, as `cap_net_raw`: those it permits"),
     ),
     "Executable": (
         _text("path", "absolute"),

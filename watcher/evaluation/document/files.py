@@ -51,6 +51,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "from_base": ("layer",),
     "sha256": (),
     "content": ("content",),
+    "capabilities": ("capabilities",),
 }
 
 
@@ -111,6 +112,7 @@ class TableFiles:
             layer=layer,
             layer_digest=self.layer_digests[layer] if layer < len(self.layer_digests) else "",
             from_base=layer < self.base_layers,
+            capabilities=_permitted(table.capabilities.get(row, "")),
             **kept,
         )
 
@@ -140,6 +142,12 @@ class MessageFiles:
 
     def message(self, row: int) -> Message:
         return self.messages[row]
+
+
+def _permitted(capabilities: str) -> list[str]:
+    """The names in `cap_net_raw,cap_chown=ep cap_kill=i`, without those that are only inherited."""
+    clauses = (clause.partition("=") for clause in capabilities.split())
+    return [name for names, _, flags in clauses if "p" in flags for name in names.split(",")]
 
 
 def file_message(**fields: Any) -> Message:

@@ -10,6 +10,7 @@ import hyperscan
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import ENDING_BYTES, AnyCataloger, Selection
+from watcher.inspection.confined.capabilities import capabilities_of
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, is_compressed, plain_pieces
 from watcher.inspection.confined.file_contents import FileContents
 from watcher.inspection.confined.found_values import FoundValues
@@ -32,7 +33,7 @@ from watcher.inspection.problems import (
     ProblemList,
 )
 from watcher.inspection.secrets.rules import WINDOW_BEFORE_BYTES, SecretRules
-from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Done, Limits, Message, Removals, Secrets
+from watcher.inspection.workers.messages import MAX_PATH, MAX_SECRETS, Capabilities, Done, Limits, Message, Removals, Secrets
 from watcher.inspection.workers.messages import Problems as ProblemsMessage
 
 # OCI image-spec v1.1 "Whiteouts". What else begins with `.wh..wh.` is of AUFS itself.
@@ -177,6 +178,8 @@ class LayerReader:
             if path in known:
                 contents.replaced(path)
             rows.append((path, kind, owner, size, link))
+            if tar.capabilities and kind in (REGULAR, HARD_LINK):
+                self._capable(tar.capabilities, path)
             if len(rows) >= ROWS:
                 self._send_rows()
             directory = path[:slash] if slash > 0 else b""
@@ -211,6 +214,14 @@ class LayerReader:
             self.problems.add("sparse-file", f"{text(path[:200])!r} is a sparse file and was searched without its holes", SECRETS)
             spans = [(begins, begins + sparse.stored)]
         return ((first, last, path) for first, last in spans)
+
+    def _capable(self, attribute: bytes, path: bytes) -> None:
+        """The entry that was listed last has capabilities."""
+        capabilities = capabilities_of(attribute)
+        if capabilities is None:
+            self.problems.add("damaged-capabilities", f"{text(path[:200])!r} has capabilities that the kernel refuses", FILES)
+        elif capabilities:
+            self.emit(Capabilities(row=self._listed + len(self._rows) - 1, text=capabilities))
 
     def _send_rows(self) -> None:
         if self._rows:

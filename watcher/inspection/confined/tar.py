@@ -12,6 +12,7 @@ from functools import partial
 from isal.isal_zlib import adler32
 
 from watcher.inspection.catalogers.protocol import HEAD_BYTES
+from watcher.inspection.confined.capabilities import RECORD as CAPABILITIES
 from watcher.inspection.confined.overlay_marks import is_null_device, steering_attribute
 from watcher.inspection.confined.tar_fields import (
     BLOCK,
@@ -71,13 +72,15 @@ class TarReader(TarPieces):
     """The members of one tar, whose bytes come in `pieces` of any size.
 
     Set `keep` while a member is at hand to get it once more with its whole content, before the next one. Set `feed` as well, for
-    one that is not sparse, to be called with its content piece by piece; in the member it is then empty. What runtimes may take in
-    another way than it is given here becomes one of `problems`.
+    one that is not sparse, to be called with its content piece by piece; in the member it is then empty. `capabilities` is the
+    attribute of that name of the member at hand. What runtimes may take in another way than it is given here becomes one of
+    `problems`.
     """
 
     def __init__(self, pieces: Iterator[bytes], problems: ProblemList | None = None) -> None:
         self.keep = False
         self.feed: Callable[[bytes], None] | None = None
+        self.capabilities = b""
         self.problems = ProblemList() if problems is None else problems
         super().__init__(pieces)
         self._owners: dict[bytes, Owner] = {}
@@ -229,6 +232,7 @@ class TarReader(TarPieces):
             member = (path, kind, owner, size, target, self._start + at, written, sparse, head)
             self._at = at
             yield member
+            self.capabilities = b""
             if self.keep:
                 self.keep = False
                 if sparse is not None and not sparse.is_whole:
@@ -326,6 +330,8 @@ class TarReader(TarPieces):
                     raise DamagedTarError(self.offset, "a pax header whose times are none")
             elif not value:
                 continue
+            elif key == CAPABILITIES:
+                self.capabilities = value
             elif key == b"size":
                 new_size = decimal(value)
             elif key == b"uid":

@@ -177,10 +177,12 @@ class Tree:
             if rows.mode[own] != mode:
                 for name in names:
                     rows.mode[name] = rows.mode[own]
+            if own in rows.capabilities:
+                rows.capabilities.update(dict.fromkeys(names, rows.capabilities[own]))
             _note(
                 self.disputed_modes,
                 [path],
-                "a hard link to a file of another mode or owner, of which not every runtime makes the same",
+                "a hard link to a file of another mode, owner or capabilities, of which not every runtime makes the same",
             )
         if rows.kind[row] == SYMLINK and self._rows.get(path) == row:
             self._symlinks[path] = rows.link[row]

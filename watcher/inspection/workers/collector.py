@@ -21,6 +21,7 @@ from watcher.inspection.workers.messages import (
     MAX_PATH,
     MAX_SECRETS,
     Alias,
+    Capabilities,
     Confined,
     Content,
     Database,
@@ -53,6 +54,8 @@ MAX_PACKAGES = 500_000
 MAX_PROBLEMS = 64
 # Characters of all files of all packages: a desktop of Debian has 300 000, in 20 MB.
 MAX_LISTED = 64 * 1024 * 1024
+# Characters of all capabilities there are, each with flags of its own.
+MAX_CAPABILITIES = 2048
 # Where a secret is that is in no name, as in an attribute.
 _IN_A_HEADER = "(a header of the archive)"
 # Every byte of a path can become four characters.
@@ -123,6 +126,9 @@ class Collector:
                 self._kept_bytes += len(message.text.encode())
                 _require(self._kept_bytes <= MAX_LAYER_BYTES and len(message.text) <= MAX_KEPT_BYTES, "more text than is kept")
                 self._content[message.row] = message.text
+            case Capabilities():
+                _require(len(message.text) <= MAX_CAPABILITIES and message.row < self.limits.files, "capabilities that cannot be")
+                self._files.capabilities[message.row] = message.text
             case Alias():
                 self._add_alias(message.path, message.target)
             case Forgotten():
@@ -199,6 +205,7 @@ class Collector:
 
     def _add_contents(self) -> None:
         paths = self._files.path
+        _require(all(0 <= row < len(paths) for row in self._files.capabilities), "capabilities of nothing")
         asked_for = all(0 <= row < len(paths) and is_kept(paths[row]) for row in self._content)
         _require(asked_for, "the text of a file that nobody asked for")
         # Of more secrets than are looked at, some are where nobody knows.

@@ -168,6 +168,13 @@ class Content(_Frame, frozen=True, kw_only=True, tag="content"):
     text: str
 
 
+class Capabilities(_Frame, frozen=True, kw_only=True, tag="capabilities"):
+    """What the entry of this number gives to whoever runs it, as FileTable has it."""
+
+    row: int
+    text: str
+
+
 class Alias(_Frame, frozen=True, kw_only=True, tag="alias"):
     """`path` is a hard link to `target`, and would be a database or text by its name."""
 
@@ -218,6 +225,7 @@ Message = (
     | Programs
     | Text
     | Content
+    | Capabilities
     | Alias
     | Forgotten
     | Secrets
