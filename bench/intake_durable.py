@@ -16,8 +16,9 @@ from watcher.backlog.sqlite import SqliteBacklog
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import utc_now
+from watcher.kit.metrics import Metrics
 from watcher.kit.sqlite import Database
-from watcher.kit.telemetry import Metrics, configure_logging
+from watcher.kit.telemetry import configure_logging
 from watcher.model.push import Push
 from watcher.model.reference import Host
 from watcher.pipeline.intake import DurableIntake

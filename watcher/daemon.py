@@ -24,9 +24,9 @@ from watcher.inspection.image.base_image import listed_in, trusted_by
 from watcher.inspection.inspector import Inspector
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import utc_now
+from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
-from watcher.kit.telemetry import Metrics
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError

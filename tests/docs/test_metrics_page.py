@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from watcher.kit.telemetry import Metrics
+from watcher.kit.metrics import Metrics
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 ROW = re.compile(r"^\| `(watcher_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)

@@ -22,9 +22,9 @@ from watcher.api.limits import LIMITS, Limits
 from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
+from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret
 from watcher.kit.sqlite import Database
-from watcher.kit.telemetry import Metrics
 from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.intake import DurableIntake

@@ -12,9 +12,9 @@ from watcher.api.settings import AdmissionSettings
 from watcher.backlog.protocol import BacklogReader
 from watcher.evaluation.protocol import Evaluator
 from watcher.kit.clock import Clock, utc_now
+from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret
 from watcher.kit.seldom import Seldom
-from watcher.kit.telemetry import Metrics
 from watcher.model.push import Push
 from watcher.publishing.protocol import Sboms
 from watcher.registry.protocol import Registries

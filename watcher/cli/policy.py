@@ -1,7 +1,7 @@
 """`watcher policy check|test|schema`: policies read, typed and tested without an image."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,18 @@ import msgspec
 from rich.text import Text
 
 from watcher import settings as configuration
-from watcher.cli.options import config_folder, config_option, optional_settings
+from watcher.cli.chosen_policies import chosen_policies
+from watcher.cli.options import config_option, optional_settings
 from watcher.cli.terminal import console
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
-from watcher.evaluation.policies.loading import PolicySources, load_policies, load_settings
+from watcher.evaluation.policies.loading import PolicySources, load_policies
 from watcher.evaluation.policy_tests import TestReport, run_tests
 from watcher.evaluation.rules.policy_set import PolicySet
-from watcher.evaluation.settings import PolicySettings
 from watcher.model.errors import PolicyError
 from watcher.reports.table import printable
 
 EXIT_FAIL = 1
 EXIT_USAGE = 2
-DEFAULT_PACKS = ("baseline",)
 SCHEMAS = {"policy": policy_schema, "policytest": policy_test_schema, "config": configuration.schema}
 
 output_option = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -84,22 +83,6 @@ def test(paths: tuple[Path, ...], packs: tuple[str, ...], min_coverage: float, o
 def schema(kind: str) -> None:
     """Print a JSON Schema, for editors."""
     click.echo(json.dumps(SCHEMAS[kind](), indent=2))
-
-
-def chosen_policies(settings: PolicySettings, packs: Sequence[str], paths: Sequence[Path]) -> PolicySources:
-    """The configured policies, or those that `--pack` and `--policy` put in their place.
-
-    Lists of the configuration stay in force for the packs that have them: a policy tried beside them must not lift them.
-
-    Raises:
-        PolicyError: one `file:line:column: what` a line.
-    """
-    if not packs and not paths:
-        return load_settings(settings, beside=config_folder())
-    packs = packs or DEFAULT_PACKS
-    known = {name for source in load_policies(packs).documents.policies for name in source.lists}
-    lists: Mapping[str, Sequence[str]] = {name: entries for name, entries in settings.lists.items() if name in known}
-    return load_policies(packs, paths, lists, settings.on_no_match)
 
 
 def _asked_for(packs: Sequence[str], paths: Sequence[Path]) -> PolicySources:

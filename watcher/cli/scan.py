@@ -16,9 +16,9 @@ import msgspec
 from rich.markup import escape
 from rich.padding import Padding
 
+from watcher.cli.chosen_policies import chosen_policies
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
 from watcher.cli.options import config_folder, config_option, optional_settings
-from watcher.cli.policy import chosen_policies
 from watcher.cli.terminal import console
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now

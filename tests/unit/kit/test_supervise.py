@@ -13,8 +13,9 @@ import structlog
 
 from tests.doubles.virtual_time import now, virtual_time
 from watcher.kit.backoff import Backoff
+from watcher.kit.metrics import Metrics
 from watcher.kit.supervise import LONGEST_DELAY_SECONDS, STEADY_SECONDS, EndedError, Supervisor, guard
-from watcher.kit.telemetry import Metrics, configure_logging
+from watcher.kit.telemetry import configure_logging
 from watcher.model.errors import ConfigurationError, RetryableError
 
 

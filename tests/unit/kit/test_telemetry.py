@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import structlog
 
-from watcher.kit.telemetry import HIDDEN, Metrics, configure_logging
+from watcher.kit.metrics import Metrics
+from watcher.kit.telemetry import HIDDEN, configure_logging
 
 
 @pytest.fixture(autouse=True)

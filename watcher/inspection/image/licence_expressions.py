@@ -4,15 +4,10 @@ Spec: SPDX 2.3, Annex D "SPDX license expressions".
 """
 
 import re
-from functools import lru_cache
-
-from license_expression import get_spdx_licensing
+from collections.abc import Mapping
+from functools import cache, lru_cache
 
 from watcher.inspection.image.licence_names import key, spdx_of
-
-_SYMBOLS = get_spdx_licensing().known_symbols
-_IDENTIFIERS = {key(each): each for each, symbol in _SYMBOLS.items() if not symbol.is_exception}
-_EXCEPTIONS = {key(each): each for each, symbol in _SYMBOLS.items() if symbol.is_exception}
 
 _OPERATORS = {
     ",": "AND",
@@ -37,6 +32,15 @@ _BESIDES = re.compile(r" ?\+ ?(?=file LICEN[CS]E\b)")
 
 # As much of a licence's name as is shown of one that nobody knows.
 MAX_REFERENCE = 60
+
+
+@cache
+def _known(*, exceptions: bool) -> Mapping[str, str]:
+    """The identifiers that SPDX lists. The list is read when the first licence is."""
+    from license_expression import get_spdx_licensing
+
+    symbols = get_spdx_licensing().known_symbols
+    return {key(each): each for each, symbol in symbols.items() if symbol.is_exception is exceptions}
 
 
 def expressions(stated: tuple[str, ...]) -> tuple[str, ...]:
@@ -91,7 +95,7 @@ def _released(match: re.Match[str]) -> str:
 def _identifier(name: str) -> str:
     """The SPDX identifier of one licence, empty when it is none that is known."""
     # Those that SPDX has given up, as `GPL-2.0+`, have a name as well.
-    return spdx_of(name) or _IDENTIFIERS.get(key(name), "")
+    return spdx_of(name) or _known(exceptions=False).get(key(name), "")
 
 
 def _term(name: str) -> list[str]:
@@ -115,7 +119,7 @@ def _without_unknown_exceptions(parts: list[str]) -> list[str]:
     kept: list[str] = []
     for part in parts:
         if kept and kept[-1] == "WITH":
-            exception = _EXCEPTIONS.get(key(part.removeprefix("LicenseRef-")))
+            exception = _known(exceptions=True).get(key(part.removeprefix("LicenseRef-")))
             if exception is None:
                 kept.pop()
                 continue

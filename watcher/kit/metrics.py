@@ -1,0 +1,266 @@
+"""Metrics of one process."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+# From a hit in the cache to the largest images: `push to verdict` has a goal of 1 s and a limit of 10 min.
+SECONDS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Every metric of docs/reference/metrics.md, in a registry of its own. No label holds a digest, a repository or a CVE id."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    content_type: str = CONTENT_TYPE_LATEST
+    events: Counter = field(init=False)
+    backlog_jobs: Gauge = field(init=False)
+    backlog_oldest_seconds: Gauge = field(init=False)
+    push_to_verdict_seconds: Histogram = field(init=False)
+    inspection_seconds: Histogram = field(init=False)
+    layers: Counter = field(init=False)
+    verdicts: Counter = field(init=False)
+    evaluations_suppressed: Counter = field(init=False)
+    images_without_verdict: Gauge = field(init=False)
+    missed_events_repaired: Counter = field(init=False)
+    jobs: Counter = field(init=False)
+    publications: Counter = field(init=False)
+    outbox_publications: Gauge = field(init=False)
+    registry_requests: Counter = field(init=False)
+    unreachable: Gauge = field(init=False)
+    dead_letters: Counter = field(init=False)
+    connections_ended: Counter = field(init=False)
+    store_errors: Counter = field(init=False)
+    restarts: Counter = field(init=False)
+    part_up: Gauge = field(init=False)
+    source_connected: Gauge = field(init=False)
+    source_last_event: Gauge = field(init=False)
+    source_lag_seconds: Gauge = field(init=False)
+    reevaluations: Counter = field(init=False)
+    advisories_age_seconds: Gauge = field(init=False)
+    _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        registry = self.registry
+        self.events = Counter(
+            "watcher_events_total",
+            "Events by source, what became of them (accepted, duplicate, ignored, rejected, refused) and why.",
+            ("source", "decision", "reason"),
+            registry=registry,
+        )
+        self.backlog_jobs = Gauge(
+            "watcher_backlog_jobs", "Jobs by lane and state (waiting, leased, dead).", ("lane", "state"), registry=registry
+        )
+        self.backlog_oldest_seconds = Gauge(
+            "watcher_backlog_oldest_seconds", "How long the oldest waiting job of a lane has waited.", ("lane",), registry=registry
+        )
+        self.push_to_verdict_seconds = Histogram(
+            "watcher_push_to_verdict_seconds",
+            "From an event's arrival to its verdict on disk.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.inspection_seconds = Histogram(
+            "watcher_inspection_seconds",
+            "Work on one image: fetch, inspect, evaluate, record.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.layers = Counter(
+            "watcher_layers_total", "Layers by whether their facts were known (hit) or read (miss).", ("result",), registry=registry
+        )
+        self.verdicts = Counter("watcher_verdicts_total", "Verdicts by outcome.", ("outcome",), registry=registry)
+        self.evaluations_suppressed = Counter(
+            "watcher_evaluations_suppressed_total",
+            "Evaluations not made because their image was judged too often within ten minutes.",
+            registry=registry,
+        )
+        self.images_without_verdict = Gauge(
+            "watcher_images_without_verdict", "Images without a verdict at the last sweep.", ("source",), registry=registry
+        )
+        self.missed_events_repaired = Counter(
+            "watcher_missed_events_repaired_total", "Images that only a sweep told of.", registry=registry
+        )
+        self.jobs = Counter(
+            "watcher_jobs_total",
+            "Jobs that are done by lane and result (an outcome, absorbed, gone, suppressed).",
+            ("lane", "result"),
+            registry=registry,
+        )
+        self.publications = Counter(
+            "watcher_publications_total",
+            "Attempts to publish by publisher and result (published, retried, failed).",
+            ("publisher", "result"),
+            registry=registry,
+        )
+        self.outbox_publications = Gauge(
+            "watcher_outbox_publications",
+            "Publications by publisher and state (waiting, leased, failed).",
+            ("publisher", "state"),
+            registry=registry,
+        )
+        self.registry_requests = Counter(
+            "watcher_registry_requests_total",
+            "Requests to registries by registry and HTTP status, or `error` when there was none.",
+            ("registry", "status"),
+            registry=registry,
+        )
+        self.connections_ended = Counter(
+            "watcher_connections_ended_total",
+            "Connections that the server ended by why (silent, crowded, malformed, tls).",
+            ("reason",),
+            registry=registry,
+        )
+        self.store_errors = Counter(
+            "watcher_store_errors_total",
+            "How often the store could not be read or written, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self.unreachable = Gauge(
+            "watcher_unreachable",
+            "1 while a registry, or a publisher for the images of one, does not answer and what needs it waits together.",
+            ("kind", "name"),
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "watcher_dead_letters_total", "Jobs that were given up, by why.", ("reason",), registry=registry
+        )
+        self.restarts = Counter(
+            "watcher_restarts_total",
+            "How often a part of the daemon ended or failed, to be run again.",
+            ("part",),
+            registry=registry,
+        )
+        self.part_up = Gauge(
+            "watcher_part_up", "1 while a part of the daemon runs, 0 since it failed.", ("part",), registry=registry
+        )
+        self.source_connected = Gauge(
+            "watcher_source_connected",
+            "1 while news that is sent now would arrive by a source and be stored.",
+            ("source",),
+            registry=registry,
+        )
+        self.source_last_event = Gauge(
+            "watcher_source_last_event_timestamp_seconds",
+            "When a source heard something last, in seconds since 1970.",
+            ("source",),
+            registry=registry,
+        )
+        self.source_lag_seconds = Gauge(
+            "watcher_source_lag_seconds",
+            "How long the last delivery had waited at the broker before it was on disk, where the broker says.",
+            ("source",),
+            registry=registry,
+        )
+
+        self.reevaluations = Counter(
+            "watcher_reevaluations_total",
+            "Images that are to be judged again by cause (policy, advisories, all-advisories, schedule).",
+            ("cause",),
+            registry=registry,
+        )
+        self.advisories_age_seconds = Gauge(
+            "watcher_advisories_age_seconds", "How old the oldest vulnerability data are; NaN without any.", registry=registry
+        )
+        self.advisories_age_seconds.set(math.nan)
+
+    def count_event(self, source: str, decision: str, reason: str) -> None:
+        """One more event. On the hot path of intake: looking a child up by its labels costs more than counting."""
+        labels = (source, decision, reason)
+        child = self._events.get(labels)
+        if child is None:
+            child = self._events[labels] = self.events.labels(*labels)
+        child.inc()
+
+    def count_connection(self, reason: str) -> None:
+        self.connections_ended.labels(reason).inc()
+
+    def count_refused(self, source: str, reason: str, events: int) -> None:
+        """So many events were not taken in."""
+        self.events.labels(source, "refused", reason).inc(events)
+
+    def count_layer(self, result: str) -> None:
+        """One more layer: `hit` or `miss`."""
+        self.layers.labels(result).inc()
+
+    def count_job(self, lane: str, result: str) -> None:
+        self.jobs.labels(lane, result).inc()
+
+    def count_publication(self, publisher: str, result: str) -> None:
+        self.publications.labels(publisher, result).inc()
+
+    def count_registry_request(self, registry: str, status: int) -> None:
+        """`status` 0 is a request that got no answer."""
+        self.registry_requests.labels(registry, str(status or "error")).inc()
+
+    def count_store_error(self, reason: str) -> None:
+        self.store_errors.labels(reason).inc()
+
+    def show_reachable(self, kind: str, name: str, up: bool) -> None:
+        self.unreachable.labels(kind, name).set(int(not up))
+
+    def count_dead_letter(self, reason: str) -> None:
+        self.dead_letters.labels(reason).inc()
+
+    def count_reevaluations(self, cause: str, images: int) -> None:
+        self.reevaluations.labels(cause).inc(images)
+
+    def show_advisories_age(self, seconds: float | None) -> None:
+        self.advisories_age_seconds.set(math.nan if seconds is None else seconds)
+
+    def count_restart(self, part: str) -> None:
+        self.restarts.labels(part).inc()
+
+    def count_sweep(self, source: str, without_verdict: int, taken_in: int) -> None:
+        """One pass of a sweep: `without_verdict` images were found so, of which `taken_in` nobody had told of."""
+        self.images_without_verdict.labels(source).set(without_verdict)
+        self.missed_events_repaired.inc(taken_in)
+
+    def count_verdict(self, outcome: str) -> None:
+        self.verdicts.labels(outcome).inc()
+
+    def show_backlog(self, jobs: Mapping[tuple[str, str], int], oldest_seconds: Mapping[str, float]) -> None:
+        """Replace what was shown: a lane that is empty now has no line."""
+        self.forget_backlog()
+        for (lane, state), count in jobs.items():
+            self.backlog_jobs.labels(lane, state).set(count)
+        for lane, seconds in oldest_seconds.items():
+            self.backlog_oldest_seconds.labels(lane).set(seconds)
+
+    def show_outbox(self, publications: Mapping[tuple[str, str], int]) -> None:
+        """Replace what was shown, as `show_backlog`."""
+        self.outbox_publications.clear()
+        for (publisher, state), count in publications.items():
+            self.outbox_publications.labels(publisher, state).set(count)
+
+    def show_source(self, source: str, *, connected: bool, last_event_at: datetime | None, lag_seconds: float | None) -> None:
+        """What is not known has no line."""
+        self.source_connected.labels(source).set(int(connected))
+        if last_event_at is not None:
+            self.source_last_event.labels(source).set(last_event_at.timestamp())
+        if lag_seconds is not None:
+            self.source_lag_seconds.labels(source).set(lag_seconds)
+
+    def forget_store(self) -> None:
+        """Show nothing rather than old numbers."""
+        self.outbox_publications.clear()
+        self.forget_backlog()
+
+    def forget_backlog(self) -> None:
+        self.backlog_jobs.clear()
+        self.backlog_oldest_seconds.clear()
+
+    def show_part(self, part: str, up: bool) -> None:
+        """Its restarts are shown from the first moment too, as 0: a counter that begins with 1 has no rate."""
+        self.restarts.labels(part)
+        self.part_up.labels(part).set(int(up))
+
+    def exposition(self) -> bytes:
+        """The text format of Prometheus."""
+        return generate_latest(self.registry)
