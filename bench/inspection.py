@@ -1,6 +1,6 @@
 """A whole inspection against downloading, unpacking and hashing alone: the same image, over HTTP, in turns, in one run.
 
-    python bench/inspection.py [--rounds 3] [--image HOST/REPOSITORY:TAG]
+    python bench/inspection.py [--rounds 3] [--image HOST/REPOSITORY:TAG] [--file-digests none|executables|all]
     python bench/inspection.py --peer --image HOST/REPOSITORY:TAG [--image …]    against syft: bench/peer.py
 
 Without `--image` it is one of this machine's own files, at least 500 MB unpacked in gzip layers, built once and kept in .cache/,
@@ -31,6 +31,7 @@ from pathlib import Path
 from isal import igzip_lib
 
 from bench.peer import compare_with_syft
+from watcher.inspection.file_digests import FileDigests
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.telemetry import configure_logging
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--image", action="append", help="an image on a registry that answers plain HTTP without credentials")
     parser.add_argument("--peer", action="store_true", help="compare with syft: what both find, and what it takes them")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--file-digests", default=InspectionSettings().file_digests, help="as inspection.file_digests")
     parser.add_argument("--side", choices=("bound", "inspection"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
@@ -85,23 +87,23 @@ def main() -> None:
     if arguments.side == "bound":
         return print(json.dumps(asdict(bound(parse_reference(arguments.image[0])))))
     if arguments.side == "inspection":
-        return print(json.dumps(asdict(asyncio.run(inspection(parse_reference(arguments.image[0]))))))
+        return print(json.dumps(asdict(asyncio.run(inspection(parse_reference(arguments.image[0]), arguments.file_digests)))))
     if arguments.image:
-        kept = [compare(image, arguments.rounds) for image in arguments.image]
+        kept = [compare(image, arguments.rounds, arguments.file_digests) for image in arguments.image]
         sys.exit(0 if all(kept) else 1)
     build()
     with serving() as host:
-        kept = [compare(f"{host}/bench:1", arguments.rounds)]
+        kept = [compare(f"{host}/bench:1", arguments.rounds, arguments.file_digests)]
     sys.exit(0 if all(kept) else 1)
 
 
-def compare(image: str, rounds: int) -> bool:
+def compare(image: str, rounds: int, file_digests: FileDigests) -> bool:
     """Print both sides; whether the budgets of the image's class are kept."""
     budget = next((budget for name, budget in CPU_BUDGETS.items() if name in image), CPU_BUDGET)
     sides = {"bound": [], "inspection": []}  # type: dict[str, list[Run]]
     for number in range(1, rounds + 1):
         for side, runs in sides.items():
-            command = [sys.executable, __file__, "--image", image, "--side", side]
+            command = [sys.executable, __file__, "--image", image, "--side", side, "--file-digests", file_digests]
             done = subprocess.run(
                 command, check=True, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CACHE.parents[1])}
             )
@@ -140,12 +142,12 @@ def bound(image: Reference) -> Run:
     return Run(cpu=_cpu() - before, wall=time.perf_counter() - started, plain_mb=plain / 1e6)
 
 
-async def inspection(image: Reference) -> Run:
+async def inspection(image: Reference, file_digests: FileDigests) -> Run:
     """What the daemon does with an image nobody has seen."""
     configure_logging(level="warning")
     async with (
         RegistryClient(RegistrySettings(host=image.registry, scheme="http")) as client,
-        Inspector(InspectionSettings(workers=1), cache=NoCache(), salt=b"bench") as inspector,
+        Inspector(InspectionSettings(workers=1, file_digests=file_digests), cache=NoCache(), salt=b"bench") as inspector,
     ):
         source = RegistryImages(client, image.repository)
         manifest = await source.manifest(image.digest or image.tag or Tag("latest"))

@@ -19,6 +19,7 @@ TABLE = FileTable(
     link=["", "", "", ""],
     layer=[0, 0, 0, 0],
     content={2: "kept", 1: ""},
+    sha256={0: bytes(32), 3: b"\xff" * 32},
     capabilities={3: "cap_chown,cap_net_raw=ep cap_kill=i [rootid=7]"},
 )
 ROWS = range(len(TABLE.path))
@@ -54,6 +55,8 @@ def test_every_row_has_an_absolute_path_and_a_message_of_it(files: FileRows) -> 
 def test_what_was_not_kept_is_unset(files: FileRows) -> None:
     """Which an empty text is not."""
     assert [files.message(row).HasField("content") for row in ROWS] == [False, True, True, False]
+    found: list[Any] = [files.message(row) for row in ROWS]
+    assert [each.sha256 for each in found if each.HasField("sha256")] == ["00" * 32, "ff" * 32]
     assert len({*files.classes(ROWS, frozenset({"content"}))}) >= len({"nothing kept", "kept", "empty"})
 
 
@@ -64,7 +67,8 @@ def test_capabilities_are_those_that_are_permitted(files: FileRows) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [None, frozenset(), *map(frozenset, ({"size"}, {"suid", "path"}, {"size", "mode"}, {"content"}, {"capabilities"}))]
+    "fields",
+    [None, frozenset(), *map(frozenset, ({"size"}, {"suid", "path"}, {"size", "mode"}, {"content"}, {"capabilities"}, {"sha256"}))],
 )
 def test_rows_of_one_class_are_alike(files: FileRows, fields: frozenset[str] | None) -> None:
     """In every field that was asked for: what a rule says of one of them it says of all."""
@@ -84,5 +88,5 @@ def test_classes_are_of_the_rows_that_were_asked_for(files: FileRows) -> None:
 
 
 def _values(files: FileRows, row: int, fields: frozenset[str] | None) -> list[object]:
-    names = ("path", "size", "mode", "suid", "content", "capabilities") if fields is None else sorted(fields)
+    names = ("path", "size", "mode", "suid", "content", "capabilities", "sha256") if fields is None else sorted(fields)
     return [getattr(files.message(row), name) for name in names]

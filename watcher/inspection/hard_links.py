@@ -41,6 +41,7 @@ def share_inode(files: FileTable, row: int, source: int) -> bool:
         agrees = False
     for name in SPARSE_COLUMNS:
         sparse = getattr(files, name)
+        sparse.pop(row, None)
         if source in sparse:
             sparse[row] = sparse[source]
     return agrees

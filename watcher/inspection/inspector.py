@@ -60,7 +60,7 @@ class Inspector:
             cache=cache,
             queue=LayerQueue(settings.worker_count),
             counted=counted,
-            makers=makers or Makers(),
+            makers=makers or Makers(file_digests=settings.file_digests),
         )
         self._bases = BaseFinder(known=bases, fetch=fetch_base, is_trusted=is_trusted)
         self._max_image = size_bytes(settings.max_image)
@@ -70,6 +70,7 @@ class Inspector:
             files=settings.max_files,
             memory_bytes=size_bytes(settings.worker_memory),
             cpu_seconds=max(1, int(self._timeout_seconds)),
+            file_digests=settings.file_digests,
         )
         self._standstill = standstill or Standstill()
         self._open = AsyncExitStack()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from watcher.inspection.file_digests import FileDigests
 from watcher.kit.units import Duration, Size
 
 
@@ -21,6 +22,10 @@ class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_layer: Size = "10GiB"
     # Entries of one layer, and of all layers together. Two million is a large monorepo with its node_modules.
     max_files: Annotated[int, msgspec.Meta(ge=1)] = 5_000_000
+    # Which regular files have the sha256 of their content kept, for rules and for whoever asks which image has a file: `none`,
+    # `executables` (whoever may run them) or `all`. A layer that was read with another setting is read again only if it has files
+    # that this one wants and that one did not.
+    file_digests: FileDigests = "executables"
     # One image, from its configuration to its last layer; and all that is fetched for one index, whatever waits for a worker aside.
     # Also what one layer may use of a processor.
     timeout: Duration = "10m"

@@ -1,5 +1,6 @@
 """The public JSON form of an inspection (docs/reference/inspection.md)."""
 
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -147,7 +148,7 @@ def _secret_json(secret: Secret) -> dict[str, Any]:
 
 
 def _files_json(files: FileTable) -> dict[str, Any]:
-    """How many there are, and the first of those whose mode or capabilities matter."""
+    """How many there are, and the first of those whose mode or capabilities matter, and of those whose digest is known."""
     capable = files.capabilities
     rows = zip(files.path, files.kind, files.mode, files.uid, files.gid, files.layer, strict=True)
     notable = [
@@ -163,8 +164,12 @@ def _files_json(files: FileTable) -> dict[str, Any]:
         for row, (path, kind, mode, uid, gid, layer) in enumerate(rows)
         if _is_notable(kind, mode) or row in capable
     ]
-    listed = {"count": len(files), "notable": notable[:MAX_NOTABLE_FILES]}
-    return listed if len(notable) <= MAX_NOTABLE_FILES else listed | {"notable_omitted": len(notable) - MAX_NOTABLE_FILES}
+    hashed = {files.path[row]: digest.hex() for row, digest in islice(files.sha256.items(), MAX_NOTABLE_FILES)}
+    listed = {"count": len(files), "notable": notable[:MAX_NOTABLE_FILES], "sha256": hashed}
+    for name, count in (("notable_omitted", len(notable)), ("sha256_omitted", len(files.sha256))):
+        if count > MAX_NOTABLE_FILES:
+            listed[name] = count - MAX_NOTABLE_FILES
+    return listed
 
 
 def _is_notable(kind: str, mode: int) -> bool:

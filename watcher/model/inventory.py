@@ -17,7 +17,7 @@ FILE, DIRECTORY, SYMLINK, HARDLINK, DEVICE, FIFO = "f", "d", "l", "h", "b", "p"
 # What an entry of a layer has: in a FileTable, a column each.
 ENTRY_COLUMNS = ("path", "kind", "mode", "uid", "gid", "size", "link")
 # What only a few of them have: in a FileTable, by the number of the row.
-SPARSE_COLUMNS = ("capabilities", "content")
+SPARSE_COLUMNS = ("capabilities", "content", "sha256")
 # Bits of a mode, as in stat(2).
 SETUID, SETGID, STICKY, WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002
 
@@ -31,7 +31,8 @@ class FileTable:
     the row, 0 = base; a layer's own table leaves it empty.
 
     By the number of the row: `capabilities` that a file gives, as `cap_net_raw=ep`; `content`, the text of files that rules ask for
-    (watcher/inspection/catalogers/kept_texts.py), of which what has none there may have any.
+    (watcher/inspection/catalogers/kept_texts.py), and `sha256`, the 32 bytes of the digest of what the file has once unpacked. What
+    has no content or digest there may have any.
     """
 
     path: list[str] = field(default_factory=list)
@@ -44,6 +45,7 @@ class FileTable:
     layer: list[int] = field(default_factory=list)
     capabilities: dict[int, str] = field(default_factory=dict)
     content: dict[int, str] = field(default_factory=dict)
+    sha256: dict[int, bytes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.path)

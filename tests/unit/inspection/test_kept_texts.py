@@ -1,13 +1,12 @@
 """Texts of configuration files, from the layer to the image: kept whole or not at all, and never with a secret in them."""
 
-import io
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.image_sources import entry
-from tests.unit.inspection.test_layer_reader import KEY, facts, facts_of
+from tests.unit.inspection.test_layer_reader import KEY, facts, facts_of, sparse
 from watcher.inspection.catalogers.kept_texts import KEPT_TEXTS, MAX_KEPT_BYTES, MAX_LAYER_BYTES, is_kept
 from watcher.inspection.confined.parts import ROWS
 from watcher.inspection.hiding import Hiding, carries, hidden_layer
@@ -107,13 +106,8 @@ def test_an_upper_layer_replaces_removes_and_links_texts() -> None:
 
 def test_a_sparse_text_is_kept_with_its_holes_or_not_at_all() -> None:
     """A hole is zeros, and so no text."""
-    member = tarfile.TarInfo(SSHD)
-    member.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": "4", "GNU.sparse.map": "0,2"}
-    member.size = 2
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        archive.addfile(member, io.BytesIO(b"ab"))
-    assert contents(facts_of(buffer.getvalue()).files) == {}
+    assert contents(facts_of(sparse(SSHD, (0, b"ab"), (4, b"c")) + bytes(1024)).files) == {}
+    assert contents(facts_of(sparse(SSHD, (0, b"ab"), (2, b"c")) + bytes(1024)).files) == {SSHD: "abc"}
 
 
 @pytest.mark.parametrize(

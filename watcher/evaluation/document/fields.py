@@ -278,7 +278,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("link", "target of a link"),
         *_LAYER,
         _FROM_BASE,
-        _text("sha256", "digest of its content; unset when not kept", optional=True, kept_per_item=True),
+        _text("sha256", "digest of its content, 64 hexadecimal digits; unset when not kept", optional=True, kept_per_item=True),
         _text("content", "its text; unset when not kept", optional=True, kept_per_item=True),
         _texts("capabilities", "what whoever runs it may do, as `cap_net_raw`: those it permits"),
     ),

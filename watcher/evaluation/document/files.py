@@ -49,7 +49,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "layer": ("layer",),
     "layer_digest": ("layer",),
     "from_base": ("layer",),
-    "sha256": (),
+    "sha256": ("sha256",),
     "content": ("content",),
     "capabilities": ("capabilities",),
 }
@@ -101,6 +101,8 @@ class TableFiles:
         table = self.table
         kind, mode, layer = table.kind[row], table.mode[row], table.layer[row]
         kept = {"content": table.content[row]} if row in table.content else {}
+        if row in table.sha256:
+            kept["sha256"] = table.sha256[row].hex()
         return file_message(
             path="/" + table.path[row],
             type=TYPES.get(kind, "device"),

@@ -5,12 +5,14 @@ Nothing grows with the layer: entries are sent off in chunks, and the content of
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from stat import S_IFREG
 
 import hyperscan
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.protocol import ENDING_BYTES, AnyCataloger, Selection
 from watcher.inspection.confined.capabilities import capabilities_of
+from watcher.inspection.confined.content_digests import ContentDigests
 from watcher.inspection.confined.decompress import DamagedLayerError, Input, TrailingBytesError, is_compressed, plain_pieces
 from watcher.inspection.confined.file_contents import FileContents
 from watcher.inspection.confined.found_values import FoundValues
@@ -20,6 +22,7 @@ from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, Membe
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
 from watcher.inspection.confined.tar_pieces import DamagedTarError
 from watcher.inspection.confined.tar_sparse import Sparse
+from watcher.inspection.file_digests import hashed_bits
 from watcher.inspection.problems import (
     ALL,
     DECLARED,
@@ -83,13 +86,14 @@ class LayerReader:
         values = FoundValues(self.search.rules)
         secrets = SecretStream(judge=values.in_file, outside=values.outside, database=self.search.database, decode=text)
         contents = FileContents(emit=self.emit, problems=self.problems, catalogers=self.catalogers)
+        digests = ContentDigests(self.emit)
         self._ambiguous(source.peek(BLOCK))
         unpacked = _Unpacked(plain_pieces(source))
         pieces = secrets.pieces(self._counted(iter(unpacked)))
         tar = TarReader(pieces, self.problems)
         try:
             try:
-                self._walk(tar, secrets, contents)
+                self._walk(tar, secrets, contents, digests)
                 behind = tar.offset
             except DamagedTarError as error:
                 self._damaged(error, unpacked)
@@ -105,6 +109,7 @@ class LayerReader:
         self._send_rows()
         self._send_removals()
         contents.send_programs()
+        digests.send()
         if secrets.overflow:
             found = len(secrets.found)
             detail = f"stopped after {found} secrets; at most {MAX_SECRETS} are listed and {MAX_HITS} candidates looked at"
@@ -131,9 +136,9 @@ class LayerReader:
                 raise _TooLargeError(f"the unpacked layer has more than {self.limits.plain_bytes} bytes")
             yield piece
 
-    def _walk(self, tar: TarReader, secrets: SecretStream, contents: FileContents) -> None:
+    def _walk(self, tar: TarReader, secrets: SecretStream, contents: FileContents, digests: ContentDigests) -> None:
         # The loop of the whole room: everything in it is paid a hundred thousand times an image.
-        limit = self.limits.files
+        limit, hashed = self.limits.files, hashed_bits(self.limits.file_digests)
         files, rows = secrets.files, self._rows
         members = 0
         last_directory, any_name = b"", False
@@ -143,7 +148,8 @@ class LayerReader:
         for member in tar.members():
             path, kind, owner, size, link, begins, written, content, head = member
             if content is not None and isinstance(content, bytes):
-                contents.read(content)
+                if not digests.end(content):
+                    contents.read(content)
                 continue
             members += 1
             if members > limit:
@@ -189,6 +195,10 @@ class LayerReader:
                 if any_name or name in names or name[-ENDING_BYTES:] in endings or head in heads:
                     row = self._listed + len(rows) - 1
                     tar.keep, tar.feed = contents.wanted(row, path, owner[0], size, head, is_sparse=content is not None)
+                # A sparse file is put together in memory, for nothing less than a cataloger.
+                if hashed and (owner[0] | S_IFREG) & hashed and (content is None or tar.keep):
+                    row = self._listed + len(rows) - 1
+                    tar.keep, tar.feed = True, digests.begin(row, is_kept=tar.keep, feed=tar.feed)
             elif kind == HARD_LINK:
                 contents.linked(path, link)
 

@@ -25,6 +25,7 @@ from watcher.inspection.workers.messages import (
     Confined,
     Content,
     Database,
+    Digests,
     Done,
     Forgotten,
     Hidden,
@@ -56,6 +57,7 @@ MAX_PROBLEMS = 64
 MAX_LISTED = 64 * 1024 * 1024
 # Characters of all capabilities there are, each with flags of its own.
 MAX_CAPABILITIES = 2048
+SHA256_BYTES = 32
 # Where a secret is that is in no name, as in an attribute.
 _IN_A_HEADER = "(a header of the archive)"
 # Every byte of a path can become four characters.
@@ -129,6 +131,12 @@ class Collector:
             case Capabilities():
                 _require(len(message.text) <= MAX_CAPABILITIES and message.row < self.limits.files, "capabilities that cannot be")
                 self._files.capabilities[message.row] = message.text
+            case Digests():
+                _require(self.limits.file_digests != "none", "digests nobody asked for")
+                _require(len(message.sha256) == len(message.rows) * SHA256_BYTES, "a malformed list of digests")
+                digests = (message.sha256[at : at + SHA256_BYTES] for at in range(0, len(message.sha256), SHA256_BYTES))
+                self._files.sha256.update(zip(message.rows, digests, strict=True))
+                _require(len(self._files.sha256) <= self.limits.files, "too many digests")
             case Alias():
                 self._add_alias(message.path, message.target)
             case Forgotten():
@@ -164,7 +172,7 @@ class Collector:
         """
         if self.done is None:
             raise WorkerFailedError("a worker ended without saying that it was done")
-        self._add_contents()
+        self._add_sparse()
         facts = LayerFacts(
             digest=digest,
             makers=makers,
@@ -203,9 +211,10 @@ class Collector:
         _require(all(min(column, default=0) >= 0 for column in numbers), "a number below zero")
         self._files.extend(rows)
 
-    def _add_contents(self) -> None:
+    def _add_sparse(self) -> None:
         paths = self._files.path
-        _require(all(0 <= row < len(paths) for row in self._files.capabilities), "capabilities of nothing")
+        for column in (self._files.capabilities, self._files.sha256):
+            _require(not column or 0 <= min(column) <= max(column) < len(paths), "capabilities or digests of nothing")
         asked_for = all(0 <= row < len(paths) and is_kept(paths[row]) for row in self._content)
         _require(asked_for, "the text of a file that nobody asked for")
         # Of more secrets than are looked at, some are where nobody knows.

@@ -8,6 +8,7 @@ import os
 
 import msgspec
 
+from watcher.inspection.file_digests import FileDigests
 from watcher.model.inventory import FileList, Note, PackageRecord, Problem, SecretHit
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -37,12 +38,13 @@ class _Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one layer may cost; see InspectionSettings."""
+    """What one layer may cost, and whether its files are hashed; see InspectionSettings."""
 
     plain_bytes: int
     files: int
     memory_bytes: int
     cpu_seconds: int
+    file_digests: FileDigests = "none"
 
 
 # Started with these limits a worker only says what holds of its sandbox.
@@ -175,6 +177,13 @@ class Capabilities(_Frame, frozen=True, kw_only=True, tag="capabilities"):
     text: str
 
 
+class Digests(_Frame, frozen=True, kw_only=True, tag="digests"):
+    """The sha256 of what files have once unpacked, 32 bytes each, by the numbers of the entries."""
+
+    rows: list[int]
+    sha256: bytes
+
+
 class Alias(_Frame, frozen=True, kw_only=True, tag="alias"):
     """`path` is a hard link to `target`, and would be a database or text by its name."""
 
@@ -226,6 +235,7 @@ Message = (
     | Text
     | Content
     | Capabilities
+    | Digests
     | Alias
     | Forgotten
     | Secrets
