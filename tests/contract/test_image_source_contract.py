@@ -139,6 +139,11 @@ async def test_a_tag_leads_to_a_manifest_and_its_digest_to_the_same(source: Imag
     assert await source.manifest(named.digest) == named
 
 
+async def test_nothing_is_attached_where_nothing_was_attached(source: ImageSource) -> None:
+    """Neither to an image nor to what is not there."""
+    assert [*await source.referrers(IMAGE.digest), *await source.referrers(NOWHERE)] == []
+
+
 async def test_every_place_has_the_name_of_a_repository(source: ImageSource) -> None:
     """By which policies know what lies in it, in files too."""
     assert parse_repository(source.repository) == source.repository

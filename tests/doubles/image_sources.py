@@ -62,6 +62,20 @@ class MemoryImages:
         _verify(raw, descriptor)
         return raw
 
+    async def referrers(self, digest: Digest) -> Sequence[Descriptor]:
+        manifests = [await self.manifest(each) for each in self.media_types]
+        return [
+            Descriptor(
+                media_type=each.media_type,
+                digest=each.digest,
+                size=len(each.raw),
+                artifact_type=each.content.artifact_type,
+                annotations=each.content.annotations,
+            )
+            for each in manifests
+            if each.content.subject == digest
+        ]
+
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         self.poured.append(descriptor.digest)
         raw = self._stored(descriptor)

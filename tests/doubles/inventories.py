@@ -7,6 +7,7 @@ from tests.doubles.verdicts import IMAGE
 from watcher.model.digest import Digest
 from watcher.model.image import OCI_MANIFEST, HistoryEntry, ImageConfig
 from watcher.model.inventory import (
+    AttachedSboms,
     Base,
     Distro,
     FileTable,
@@ -17,6 +18,7 @@ from watcher.model.inventory import (
     PackageDatabase,
     PackageRecord,
     Problem,
+    SbomDocument,
     Secret,
     SecretHit,
     User,
@@ -89,6 +91,11 @@ _INVENTORY = Inventory(
     sections={name: Section() for name in INSPECTED} | {"files": Section(state=SectionState.PARTIAL, reason="x", skipped=("y",))},
     facts_revision="sha256:" + "4" * 64,
     declared=(a_package("left-pad", layer=1),),
+    sbom=AttachedSboms(
+        documents=(SbomDocument(source="referrer", digest=TOP, format="SPDX 2.3", tool="syft 1.18.1", packages=3),),
+        missing=("pkg:deb/debian/app@1.0",),
+        extra=(PackageRecord(type="npm", name="left-pad", version="1.0", purl="pkg:npm/left-pad@1.0"),),
+    ),
 )
 
 

@@ -51,7 +51,7 @@ class WrittenInspector:
     platforms: dict[Digest, str] = field(default_factory=dict)
     inventory: Inventory = field(default_factory=an_inventory)
 
-    async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, source: ImageSource, manifest: FetchedManifest, index: FetchedManifest | None = None) -> Inventory:
         self.seen.append(manifest.digest)
         if self.hold is not None:
             await self.hold.wait()

@@ -9,6 +9,7 @@ from urllib.request import Request, urlopen
 
 from tests.doubles.image_files import layout, write_folder
 from watcher.model.digest import Digest
+from watcher.model.image import OCI_INDEX, OCI_MANIFEST
 from watcher.testing.images import BuiltImage
 
 MANIFESTS = (
@@ -41,6 +42,18 @@ def get_manifest(url: str, repository: str, reference: str) -> Any:
         if error.code in {404, 500}:  # docker-registry answers 500 while the tag is being rewritten
             return None
         raise
+
+
+def put_referrer(url: str, repository: str, subject: Digest, artefact: BuiltImage) -> None:
+    """Add a pushed artefact to the image's list of referrers, as a client does where a registry has no API for them."""
+    tag = subject.replace(":", "-")
+    index = get_manifest(url, repository, tag) or {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+    said = json.loads(artefact.raw)
+    entry = {"mediaType": OCI_MANIFEST, "digest": artefact.digest, "size": len(artefact.raw), "artifactType": said["artifactType"]}
+    body = json.dumps({**index, "manifests": [*index["manifests"], entry]}).encode()
+    request = Request(f"{url}/v2/{repository}/manifests/{tag}", data=body, method="PUT", headers={"Content-Type": OCI_INDEX})
+    with urlopen(request, timeout=10) as answer:
+        assert answer.status == 201
 
 
 def attached_verdict(url: str, repository: str, digest: Digest) -> tuple[Any, Any, Any] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.doubles.image_sources import MemoryImages
@@ -74,6 +74,9 @@ class HeldImages:
 
     async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
         return await self._held().blob(descriptor, limit_bytes=limit_bytes)
+
+    async def referrers(self, digest: Digest) -> Sequence[Descriptor]:
+        return await self._held().referrers(digest)
 
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         await self._held().pour(descriptor, sink, timeout_seconds=timeout_seconds)

@@ -17,10 +17,11 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from tests.doubles.attaching import attached
 from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hooks import rows as stored
-from tests.doubles.pushing import attached_sbom, attached_verdict, get_manifest, skopeo_push, write_layout
+from tests.doubles.pushing import attached_sbom, attached_verdict, get_manifest, put_referrer, skopeo_push, write_layout
 from watcher.model.digest import Digest
 from watcher.model.verdict import INSPECTED
 from watcher.testing.images import BuiltImage, Entry, Layer, build_image, build_index, build_layer
@@ -205,6 +206,41 @@ def test_a_deleted_image_loses_its_tags_and_keeps_its_verdict(world: World) -> N
     with urlopen(request, timeout=10) as answer:
         assert answer.status == 202
     world.daemon.eventually(lambda: row() == ([], "pass"), what="the tag to leave")
+
+
+def test_an_sbom_that_is_attached_afterwards_is_held_against_the_image(world: World) -> None:
+    """Of another tool, under the fallback tag: the image is inspected again, ours beside it does not count, and both stay."""
+    image = build_image([base_layer(), build_layer({"srv/node_modules/a/package.json": '{"name": "a", "version": "1.0.0"}'})])
+    world.push(image, "team/app")
+    world.verdict("team/app", image.digest)
+    ours = world.daemon.eventually(lambda: attached_sbom(world.registry.url, "team/app", image.digest), what="our SBOM")
+
+    def known() -> Any:
+        return world.daemon.get(f"/api/v1/images/{image.digest}/inspection")["sbom"]
+
+    assert known() == {"documents": [], "missing": [], "extra": []}
+    folder = write_layout(world.tmp_path / "scanned", image)
+    command = [str(Path(sys.executable).with_name("syft")), "scan", f"oci-dir:{folder}", "-q", "-o", "cyclonedx-json"]
+    environment = {"HOME": str(world.tmp_path), "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    theirs = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
+    theirs["components"] = [each for each in theirs["components"] if each["name"] != "a"] + [{"purl": "pkg:npm/b@2"}]
+    sbom = attached(image, "application/vnd.cyclonedx+json", json.dumps(theirs).encode())
+    world.push(sbom, "team/app", "their-sbom")
+    put_referrer(world.registry.url, "team/app", image.digest, sbom)
+    found = world.daemon.eventually(lambda: known() if known()["documents"] else None, what="their SBOM")
+    (document,) = found["documents"]
+    assert (document["source"], document["digest"]) == ("referrer", sbom.digest)
+    assert (document["format"].partition(" ")[0], document["tool"].partition(" ")[0]) == ("CycloneDX", "syft")
+    assert found["missing"] == ["pkg:npm/a@1.0.0"]
+    assert [each["purl"] for each in found["extra"]] == ["pkg:npm/b@2"]
+
+    def both() -> Any:
+        index = get_manifest(world.registry.url, "team/app", image.digest.replace(":", "-"))
+        entries = [each for each in index["manifests"] if each["artifactType"] == "application/vnd.cyclonedx+json"] if index else []
+        return len(entries) == 2 and sbom.digest in {each["digest"] for each in entries}
+
+    world.daemon.eventually(both, what="both SBOMs")
+    assert ours
 
 
 def test_our_own_writes_and_pulls_start_no_work(world: World) -> None:

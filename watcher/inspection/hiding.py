@@ -101,15 +101,19 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     packages = hiding.within(_texts_of((inventory.packages, inventory.programs)))
     declared = hiding.within(_texts_of(inventory.declared))
     accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
+    sbom = hiding.within(_texts_of(inventory.sbom))
     sections = dict(hiding.all_of(inventory.sections))
     for names in _uncertain(paths, packages, accounts, declared):
         sections |= {name: _partial(sections[name]) for name in names}
+    if sbom.is_uncertain:
+        sections["sbom"] = _partial(sections["sbom"])
     return replace(
         inventory,
         files=_files(inventory.files, paths, hiding),
         packages=packages.all_of(inventory.packages),
         programs=packages.all_of(inventory.programs),
         declared=declared.all_of(inventory.declared),
+        sbom=sbom.all_of(inventory.sbom),
         users=accounts.all_of(inventory.users),
         distro=accounts.all_of(inventory.distro),
         media_type=hiding.text(inventory.media_type),

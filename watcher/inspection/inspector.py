@@ -14,6 +14,7 @@ from watcher.inspection.layers import LayerInspection, gravest
 from watcher.inspection.makers import Makers
 from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.inspection.runnable import image_config, unread_layers
+from watcher.inspection.sbom_finder import SbomFinder
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.settings import InspectionSettings
 from watcher.inspection.workers.messages import Limits
@@ -63,6 +64,7 @@ class Inspector:
             makers=makers or Makers(file_digests=settings.file_digests),
         )
         self._bases = BaseFinder(known=bases, fetch=fetch_base, is_trusted=is_trusted)
+        self._sboms = SbomFinder()
         self._max_image = size_bytes(settings.max_image)
         self._timeout_seconds = seconds(settings.timeout)
         self._limits = Limits(
@@ -84,11 +86,11 @@ class Inspector:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, source: ImageSource, manifest: FetchedManifest, index: FetchedManifest | None = None) -> Inventory:
         """See `ImageInspector.inspect`. Layers are read at the same time, as far as workers are free."""
         stood_still = self._standstill.seconds
         try:
-            inventory, late = await self._inspected(source, manifest)
+            inventory, late = await self._inspected(source, manifest, index)
         except TimedOutError as error:
             late = str(error)
             if stood_still == self._standstill.seconds:
@@ -97,7 +99,9 @@ class Inspector:
             raise StoodStillError(f"this process stood still meanwhile: {late}")
         return inventory
 
-    async def _inspected(self, source: ImageSource, manifest: FetchedManifest) -> tuple[Inventory, str]:
+    async def _inspected(
+        self, source: ImageSource, manifest: FetchedManifest, index: FetchedManifest | None
+    ) -> tuple[Inventory, str]:
         """What is found, and what ran out of time."""
         content = manifest.content
         if not isinstance(content, Manifest):
@@ -107,6 +111,7 @@ class Inspector:
         unread = await unread_layers(source, content, timeout_seconds=self._timeout_seconds)
         found = await asyncio.to_thread(secrets_of, config, raw_config, manifest.raw, self._rules)
         layers, overdrawn = await self._read_layers(source, content, unread, found.hidden)
+        sboms = await self._sboms.find(source, manifest.digest, index)
         base, base_section = await self._bases.find(source.repository, manifest.digest, content)
         parts = Parts(
             digest=manifest.digest,
@@ -116,6 +121,7 @@ class Inspector:
             found=found,
             base=base,
             base_section=base_section,
+            sboms=sboms,
             overdrawn=overdrawn,
         )
         inventory = await asyncio.to_thread(assembled, parts, self._rules, max_files=self._limits.files)

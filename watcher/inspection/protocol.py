@@ -44,8 +44,10 @@ class KnownBases(Protocol):
 class ImageInspector(Protocol):
     """One manifest in, everything known about it out."""
 
-    async def inspect(self, source: ImageSource, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, source: ImageSource, manifest: FetchedManifest, index: FetchedManifest | None = None) -> Inventory:
         """Inspect one image. What could not be looked at is said in `Inventory.sections`, not raised.
+
+        `index` is the one that lists it, if it was found by one: SBOMs may be attached to that, or stand in it.
 
         Raises:
             CannotRunError: it is nothing that a runtime could start.

@@ -94,6 +94,22 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             for each in leftovers(inventory.files)
         ],
         "declared": [_package_json(package) for package in inventory.declared],
+        "sbom": {
+            "documents": [
+                {
+                    "source": each.source,
+                    "digest": each.digest,
+                    "format": each.format,
+                    "tool": each.tool,
+                    "packages": each.packages,
+                }
+                for each in inventory.sbom.documents
+            ],
+            "missing": list(inventory.sbom.missing),
+            "extra": [
+                {"type": each.type, "name": each.name, "version": each.version, "purl": each.purl} for each in inventory.sbom.extra
+            ],
+        },
         "users": [
             {"name": user.name, "uid": user.uid, "gid": user.gid, "home": user.home, "shell": user.shell}
             for user in inventory.users

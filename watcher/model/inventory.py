@@ -303,6 +303,34 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SbomDocument:
+    """A document that somebody attached to the image, who may be anybody, and how many packages it lists.
+
+    `source` is `referrer`, `index` for one that is attached to the index which lists the image, or `attestation` for one that
+    stands in that index, as BuildKit writes it. `digest` is that of the artefact's manifest, `format` as `CycloneDX 1.6`.
+    """
+
+    source: str
+    digest: Digest
+    format: str
+    tool: str
+    packages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedSboms:
+    """What attached documents list, held against what was found.
+
+    `missing` are the purls of packages that were found and that no document lists, `extra` the packages that one lists and that
+    were not found. Both are empty where nothing is attached.
+    """
+
+    documents: tuple[SbomDocument, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: tuple[PackageRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """One image of one platform, merged.
 
@@ -312,7 +340,9 @@ class Inventory:
     `declared` are the packages that lock files list. They are installed or not: `packages` does not have them, no vulnerability is
     looked up for them, and they are in no SBOM. An image that was recorded before they were read has none.
 
-    `facts_revision` is the sha256 over (layer digest, makers) of all layers and the configuration's digest.
+    `sbom` is what was attached when the image was inspected, which others may change at any time.
+
+    `facts_revision` is the sha256 over (layer digest, makers) of all layers, the configuration's digest, and what is attached.
     """
 
     digest: Digest
@@ -334,3 +364,4 @@ class Inventory:
     facts_revision: str
     programs: tuple[Program, ...] = ()
     declared: tuple[Package, ...] = ()
+    sbom: AttachedSboms = AttachedSboms()

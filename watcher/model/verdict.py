@@ -67,7 +67,7 @@ class Section:
 
 
 # What inspection looks at; the document it makes says how far each can be relied on.
-INSPECTED = ("config", "packages", "files", "secrets", "users", "base", "distro", "declared")
+INSPECTED = ("config", "packages", "files", "secrets", "users", "base", "distro", "declared", "sbom")
 # Every verdict says how each of these was covered. What is not inspected is added where the case is put together.
 SECTIONS = (*INSPECTED, "vulnerabilities", "provenance", "drift")
 

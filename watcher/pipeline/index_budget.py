@@ -1,7 +1,7 @@
 """What an index may take of its registry's time: one budget for all that is fetched for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ class Budgeted:
 
     source: ImageSource
     seconds: float
+    _referrers: dict[Digest, Sequence[Descriptor]] = field(default_factory=dict, init=False)
     _spent: float = field(default=0.0, init=False)
     _under_way: int = field(default=0, init=False)
     _since: float = field(default=0.0, init=False)
@@ -36,6 +37,13 @@ class Budgeted:
     async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
         async with self._running(descriptor.digest):
             return await self.source.blob(descriptor, limit_bytes=limit_bytes)
+
+    async def referrers(self, digest: Digest) -> Sequence[Descriptor]:
+        """Asked once for each: every image of an index asks what is attached to the index."""
+        if digest not in self._referrers:
+            async with self._running(digest):
+                self._referrers[digest] = await self.source.referrers(digest)
+        return self._referrers[digest]
 
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         async with self._running(descriptor.digest):

@@ -17,6 +17,7 @@ from watcher.model.image import FetchedManifest, Index
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import REEVALUATION, Action, Origin, Subject
+from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.pinning import Pinned, pin
@@ -108,6 +109,7 @@ class Judge:
         except PermanentError as error:
             judged: Sequence[Judged] = [self.judging.unknown(task, push.media_type or "", error)]
             return await self._record(job, judged, started, children=())
+        await self._look_again(job, pinned, manifest)
         children = tuple(entry.digest for entry in manifest.content.manifests) if isinstance(manifest.content, Index) else ()
         return await self._judge_covering(job, task, source, manifest, children, started)
 
@@ -232,6 +234,13 @@ class Judge:
                 for each in again[:JUDGED_AGAIN]
             ]
         )
+
+    async def _look_again(self, job: Job, pinned: Pinned, manifest: FetchedManifest) -> None:
+        """An SBOM comes after its image, which is looked at once more for it, where it was looked at before."""
+        push = job.push
+        images = attached_to(manifest.content, pinned.tags)
+        known = [each for each in images if await self.standing.known(push.registry, push.repository, each) is not None]
+        await self._judge_again(job, known)
 
     async def _judge_covering(
         self,

@@ -82,10 +82,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """Where the images of one repository are looked at: at their registry, or in what is stored of them."""
+    """Where the images of one repository are looked at: at their registry, or in what is stored of them.
+
+    `inspect` is given the index that lists the image besides, None for one that was asked for by itself.
+    """
 
     manifest: Callable[[Digest], Awaitable[FetchedManifest]]
-    inspect: Callable[[FetchedManifest], Awaitable[Inventory]]
+    inspect: Callable[[FetchedManifest, FetchedManifest | None], Awaitable[Inventory]]
 
 
 @dataclass(slots=True)
@@ -139,9 +142,11 @@ class Judging:
         # Bytes that are no manifest have been looked at, and will say the same to everybody.
         return replace(judged, looked=isinstance(error, InvalidManifestError))
 
-    async def _judge_image(self, task: Task, sight: Sight, manifest: FetchedManifest) -> Member:
+    async def _judge_image(
+        self, task: Task, sight: Sight, manifest: FetchedManifest, index: FetchedManifest | None = None
+    ) -> Member:
         try:
-            return await self._looked_at(task, sight, manifest)
+            return await self._looked_at(task, sight, manifest, index)
         except WatcherError:
             raise
         except Exception as error:
@@ -150,11 +155,11 @@ class Judging:
             log.exception("image.crashed", image=task.subject.name)
             return Member(judged=self.unknown(task, manifest.media_type, own_fault(error)), platform="")
 
-    async def _looked_at(self, task: Task, sight: Sight, manifest: FetchedManifest) -> Member:
+    async def _looked_at(self, task: Task, sight: Sight, manifest: FetchedManifest, index: FetchedManifest | None) -> Member:
         if isinstance(manifest.content, Manifest) and manifest.content.is_bare_artifact:
             return self._artefact(task, manifest, f"cannot run: {manifest.content.kind:.100}")
         try:
-            inventory = await sight.inspect(manifest)
+            inventory = await sight.inspect(manifest, index)
         except CannotRunError as error:
             return self._artefact(task, manifest, str(error))
         except PermanentError as error:
@@ -228,7 +233,7 @@ class Judging:
             if entry.platform is not None and not task.platforms(entry.platform):
                 continue
             if entry.digest not in walk.members:
-                below, found = await self._judge_entry(task, sight, entry, walk)
+                below, found = await self._judge_entry(task, sight, entry, walk, manifest)
                 judged += [_listed_by(manifest.digest, each) for each in below]
                 walk.members[entry.digest] = found
             members |= {each.judged.verdict.subject.digest: each for each in walk.members[entry.digest]}
@@ -243,9 +248,9 @@ class Judging:
         return [*judged, own], tuple(members.values())
 
     async def _judge_entry(
-        self, task: Task, sight: Sight, entry: Descriptor, walk: Walk
+        self, task: Task, sight: Sight, entry: Descriptor, walk: Walk, index: FetchedManifest
     ) -> tuple[list[Judged], tuple[Member, ...]]:
-        """One entry under its own name. What is nothing that runs has no verdict and is no member."""
+        """One entry of an index under its own name. What is nothing that runs has no verdict and is no member."""
         tags = tuple(sorted(await task.tags_of(entry.digest)))
         subject = replace(task.subject, digest=entry.digest, tags=tags)
         own = replace(task, id=child_id(task.id, entry.digest), subject=subject, tag=next(iter(tags), None))
@@ -270,7 +275,7 @@ class Judging:
                 return unknown(InvalidManifestError(f"indexes within indexes, more than {MAX_INDEX_DEPTH} deep"), child.media_type)
             judged, members = await self._judge_index(own, sight, child, child.content, walk.below(child.digest))
             return (judged, members) if members else ([], ())
-        member = await self._judge_image(own, sight, child)
+        member = await self._judge_image(own, sight, child, index)
         if member.judged.verdict.outcome is Outcome.NOT_APPLICABLE and member.judged.inventory is None:
             return [], ()
         return [member.judged], (replace(member, platform=member.platform or entry.platform or ""),)

@@ -57,7 +57,7 @@ class StoredImages:
             content = Manifest(media_type=known.media_type, config=config, layers=())
         return FetchedManifest(digest=digest, media_type=known.media_type, raw=b"", content=content)
 
-    async def inspect(self, manifest: FetchedManifest) -> Inventory:
+    async def inspect(self, manifest: FetchedManifest, _index: FetchedManifest | None) -> Inventory:
         """What was found when it was inspected.
 
         Raises:

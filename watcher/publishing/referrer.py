@@ -3,6 +3,7 @@
 import structlog
 
 from watcher.model.moments import iso
+from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
 from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.publishing.context import PublisherContext
@@ -14,9 +15,7 @@ log = structlog.get_logger(__name__)
 
 VERDICT_TYPE = "application/vnd.registry-watcher.verdict.v1+json"
 # By its own media type, as Trivy, Syft and ORAS attach one: those of others stand beside ours.
-SBOM_TYPES = ("application/vnd.cyclonedx+json", "application/spdx+json")
-# Says of an SBOM that it is ours.
-SBOM_MARK = "io.registry-watcher.facts-revision"
+SBOM_TYPES = (CYCLONEDX_JSON, SPDX_JSON)
 
 
 class ReferrerPublisher:
@@ -92,8 +91,8 @@ def _of_sbom(sbom: Sbom) -> Artifact:
     return Artifact(
         type=sbom.media_type,
         content=sbom.content,
-        annotations={SBOM_MARK: sbom.facts_revision},
+        annotations={OUR_MARK: sbom.facts_revision},
         replaces=SBOM_TYPES,
-        mark=SBOM_MARK,
+        mark=OUR_MARK,
         recurs=True,
     )

@@ -30,6 +30,7 @@ from watcher.model.errors import (
     RetryableError,
     ThrottledError,
 )
+from watcher.model.image import ACCEPTED_TYPES
 from watcher.model.reference import Host
 from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal
 from watcher.registry.auth import Authorizer
@@ -44,6 +45,8 @@ from watcher.registry.settings import RegistrySettings
 from watcher.registry.tls import own_context, server_context
 
 USER_AGENT = f"registry-watcher/{VERSION}"
+# Of requests for manifests. One header, so that a registry that converts them never has a reason to.
+ACCEPT = ", ".join(ACCEPTED_TYPES)
 MAX_TOKEN_BYTES = 1024 * 1024
 # Five tries over about four seconds ride out a restart; whatever lasts longer is for the backlog, not for a waiting worker.
 ATTEMPTS = 5

@@ -6,10 +6,11 @@ Spec: OCI image-spec v1.1 "Image Layout Specification"; names after the colon as
 """
 
 import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,14 +21,17 @@ from watcher.model.errors import (
     InvalidManifestError,
     NotAManifestError,
     NotFoundError,
+    PermanentError,
     TooLargeError,
 )
 from watcher.model.image import (
+    MANIFEST_TYPES,
     MAX_MANIFEST_BYTES,
     OCI_INDEX,
     Descriptor,
     FetchedManifest,
     Index,
+    Manifest,
 )
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag, parse_repository
@@ -37,6 +41,8 @@ from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
 LocalKind = Literal["oci", "oci-archive", "docker-archive"]
 _KINDS: tuple[LocalKind, ...] = ("oci", "oci-archive", "docker-archive")
 REF_NAME = "org.opencontainers.image.ref.name"
+# Of so many entries of a layout it is looked whether they are attached to another.
+MAX_LISTED = 100
 # So many names are shown when one has to be chosen.
 NAMES_SHOWN = 10
 
@@ -90,13 +96,13 @@ async def open_local(image: LocalImage) -> "LocalImages":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalImages:
-    """`ImageSource` over one local image; `root` is the manifest or index that was named."""
+    """`ImageSource` over one local image; `root` is the manifest or index that was named, `listed` is everything beside it."""
 
     root: Digest
     repository: RepositoryName
     where: str
     files: Files
-    media_types: Mapping[Digest, str] = field(default_factory=dict)
+    listed: Sequence[Descriptor] = ()
     paths: Mapping[Digest, str] = field(default_factory=dict)
     synthesized: FetchedManifest | None = None
 
@@ -109,7 +115,7 @@ class LocalImages:
             raw = await asyncio.to_thread(self._read, digest, MAX_MANIFEST_BYTES)
         except TooLargeError as error:
             raise NotAManifestError(str(error)) from error
-        content = parse_manifest(raw, self.media_types.get(digest, ""))
+        content = parse_manifest(raw, next((each.media_type for each in self.listed if each.digest == digest), ""))
         return FetchedManifest(digest=digest, media_type=content.media_type, raw=raw, content=content)
 
     async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
@@ -118,6 +124,18 @@ class LocalImages:
         if len(raw) != descriptor.size:
             raise self._wrong_size(descriptor, len(raw))
         return raw
+
+    async def referrers(self, digest: Digest) -> Sequence[Descriptor]:
+        """Those that the layout lists beside the image, as tools write them that copy an image with all that is attached to it."""
+        found = []
+        for entry in self.listed[:MAX_LISTED]:
+            if entry.digest == digest or entry.media_type not in MANIFEST_TYPES:
+                continue
+            with contextlib.suppress(PermanentError):  # what is damaged, or was left out, says nothing of others
+                manifest = (await self.manifest(entry.digest)).content
+                if isinstance(manifest, Manifest) and manifest.subject == digest:
+                    found.append(replace(entry, artifact_type=manifest.kind, annotations=manifest.annotations))
+        return found
 
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """See `ImageSource.pour`."""
@@ -181,8 +199,7 @@ def _open(image: LocalImage) -> LocalImages:
     if not isinstance(index, Index):
         raise InvalidManifestError(f"{where}: index.json is not an image index")
     chosen = _choose(index, image.name, where)
-    media_types = {entry.digest: entry.media_type for entry in index.manifests}
-    return LocalImages(root=chosen.digest, repository=image.repository, where=where, files=files, media_types=media_types)
+    return LocalImages(root=chosen.digest, repository=image.repository, where=where, files=files, listed=index.manifests)
 
 
 def _choose(index: Index, name: str | None, where: str) -> Descriptor:

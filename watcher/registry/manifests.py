@@ -1,21 +1,28 @@
 """Images of one repository: manifests and small blobs, verified. Layers are poured by `blobs`."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotAManifestError, NotFoundError, TooLargeError
-from watcher.model.image import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, Descriptor, FetchedManifest
+from watcher.model.errors import (
+    DigestMismatchError,
+    InvalidManifestError,
+    NotAManifestError,
+    NotFoundError,
+    RegistryRefusedError,
+    TooLargeError,
+)
+from watcher.model.image import MAX_MANIFEST_BYTES, Descriptor, FetchedManifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.blobs import pour_blob
 from watcher.registry.challenges import scope
-from watcher.registry.client import RegistryClient, Response
+from watcher.registry.client import ACCEPT, RegistryClient, Response
 from watcher.registry.mirrors import Mirror, Mirrors
+from watcher.registry.referrers import RegistryReferrers
 
 NO_MIRRORS = Mirrors()
-# One header, so that a registry that converts manifests never has a reason to.
-ACCEPT = ", ".join(ACCEPTED_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,14 @@ class RegistryImages:
             limit_bytes=limit_bytes,
         )
         return _whole(response, descriptor, what)
+
+    async def referrers(self, digest: Digest) -> Sequence[Descriptor]:
+        """See `ImageSource.referrers`. No mirror is asked: what is attached changes."""
+        try:
+            return await RegistryReferrers(self.client).list_referrers(self.repository, digest)
+        except RegistryRefusedError:
+            # Something else has the fallback tag, so that nobody can have attached anything by it.
+            return ()
 
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """See `ImageSource.pour`."""

@@ -35,6 +35,14 @@ class ImageSource(Protocol):
         """Read a small blob whole (a configuration, a verdict), verified. Raises as `manifest` does, and TooLargeError."""
         ...
 
+    async def referrers(self, digest: Digest) -> Sequence[Descriptor]:
+        """What is attached to a manifest, by whomever; none where nothing can be.
+
+        A registry is believed about it: that an artefact is attached, its own manifest says. One without an artifactType may be of
+        any type. Raises as `manifest` does, but for NotFoundError.
+        """
+        ...
+
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         """Write one blob into the pipe `sink` from a thread of its own, verifying size and digest as it passes.
 

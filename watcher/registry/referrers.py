@@ -33,8 +33,7 @@ from watcher.model.image_json import parse_manifest
 from watcher.model.one_reading import MANIFEST, read_value
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.challenges import scope
-from watcher.registry.client import RegistryClient
-from watcher.registry.manifests import ACCEPT
+from watcher.registry.client import ACCEPT, RegistryClient
 from watcher.registry.protocol import Fallback, PutManifest
 from watcher.registry.redirects import Hop, next_hop
 from watcher.registry.uploads import put_answer

@@ -11,8 +11,6 @@ import msgspec
 from watcher.kit.version import VERSION
 from watcher.sbom.contents import TOOL, Component, Contents
 
-MEDIA_TYPE = "application/vnd.cyclonedx+json"
-
 # Names of properties of ours, after CycloneDX's taxonomy: whoever finds one knows whose it is.
 _OURS = "registry-watcher"
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from watcher.model.sbom_types import CYCLONEDX_JSON, SPDX_JSON
 from watcher.sbom import cyclonedx, spdx
 from watcher.sbom.contents import Contents
 
@@ -16,6 +17,6 @@ class SbomFormat:
 
 
 FORMATS: Mapping[str, SbomFormat] = {
-    "cyclonedx": SbomFormat(cyclonedx.MEDIA_TYPE, cyclonedx.cyclonedx),
-    "spdx": SbomFormat(spdx.MEDIA_TYPE, spdx.spdx),
+    "cyclonedx": SbomFormat(CYCLONEDX_JSON, cyclonedx.cyclonedx),
+    "spdx": SbomFormat(SPDX_JSON, spdx.spdx),
 }

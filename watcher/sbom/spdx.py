@@ -12,8 +12,6 @@ import msgspec
 from watcher.kit.version import VERSION
 from watcher.sbom.contents import TOOL, Component, Contents
 
-MEDIA_TYPE = "application/spdx+json"
-
 _REFERENCE = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 _UNKNOWN = "NOASSERTION"
 _IMAGE = "SPDXRef-Image"

@@ -15,7 +15,7 @@ from watcher.model.digest import Digest
 from watcher.model.image import OCI_MANIFEST, ImageConfig
 from watcher.model.inventory import Base, Distro, FileTable, Inventory, LayerSummary
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Section, Subject
+from watcher.model.verdict import INSPECTED, Section, Subject
 
 BASE_LAYER = Digest("sha256:" + "b" * 64)
 TOP_LAYER = Digest("sha256:" + "c" * 64)
@@ -45,7 +45,7 @@ def _inventory(**fields: Any) -> Inventory:
         files=FileTable(),
         users=(),
         secrets=(),
-        sections={name: Section() for name in ("config", "packages", "files", "secrets", "users", "base", "distro", "declared")},
+        sections={name: Section() for name in INSPECTED},
         facts_revision="sha256:" + "f" * 64,
     )
     return replace(plain, **fields)

@@ -396,7 +396,7 @@ def test_every_section_is_in_the_judgement(make_policies: Policies, make_case: C
     """What is not configured says so, in the order of the specification."""
     sections = make_policies("- {id: r, when: 'false'}").evaluate(make_case()).sections
     assert list(sections)[:3] == ["config", "packages", "files"]
-    assert len(sections) == 11
+    assert len(sections) == 12
     assert sections["vulnerabilities"].state is SectionState.NOT_CONFIGURED
     assert sections["vulnerabilities"].reason
 

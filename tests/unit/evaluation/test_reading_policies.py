@@ -75,7 +75,7 @@ rules:
         ("{id: a, when: x}, {id: a, when: x}", "a rule of this policy is already called 'a'"),
         (
             "{id: a, when: x, each: things as t}",
-            "expected `packages as p`, with one of packages, declared, programs, files",
+            "expected `packages as p`, with one of packages, declared, sbom_missing, sbom_extra",
         ),
     ],
 )

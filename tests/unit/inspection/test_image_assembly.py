@@ -6,12 +6,23 @@ from typing import Any
 import pytest
 
 from watcher.inspection.image.assembly import KnownLayer, Parts, assembled
+from watcher.inspection.image.attached_sboms import FoundSboms
 from watcher.inspection.image.config_secrets import secrets_of
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_MANIFEST, Descriptor, HistoryEntry, ImageConfig, Manifest
 from watcher.model.inspection_json import inspection_json
-from watcher.model.inventory import FILE, Base, FileTable, Inventory, LayerFacts, PackageDatabase, PackageRecord, Problem
+from watcher.model.inventory import (
+    FILE,
+    Base,
+    FileTable,
+    Inventory,
+    LayerFacts,
+    PackageDatabase,
+    PackageRecord,
+    Problem,
+    SbomDocument,
+)
 from watcher.model.verdict import Section, SectionState
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -114,6 +125,7 @@ def test_what_runtimes_put_in_different_places_is_said(rules: SecretRules) -> No
         "config": "complete",
         "secrets": "complete",
         "base": "missing",
+        "sbom": "complete",
     }
     assert found.sections["files"].skipped == ("bin/tool",)
     assert "/bin/tool: layer 1 has it below a link" in found.sections["files"].reason
@@ -166,3 +178,29 @@ def test_the_revision_follows_makers_and_problems(rules: SecretRules) -> None:
     revisions = [assembled(parts(each), rules, max_files=10).facts_revision for each in (layer, again, newer, cut)]
     assert revisions[0] == revisions[1]
     assert len(set(revisions)) == 3
+
+
+def test_what_is_attached_is_held_against_what_was_found(rules: SecretRules) -> None:
+    """A verdict rests on it: facts by other documents are others, those of an image without are as they were."""
+    listed = PackageRecord(type="npm", name="a", version="1", purl="pkg:npm/a@1")
+    document = SbomDocument(source="referrer", digest=described("s").digest, format="SPDX 2.3", tool="syft", packages=1)
+    curl = replace(CURL, purl="pkg:deb/curl@1?arch=amd64")
+    database = PackageDatabase(path=DPKG, type="deb", packages=(curl,), system=True)
+    given = parts(read("a", texts=TEXTS, databases=(database,)))
+    plain = assembled(given, rules, max_files=10)
+    found = assembled(replace(given, sboms=FoundSboms(documents=(document,), packages=(listed,))), rules, max_files=10)
+    assert (plain.sbom.missing, plain.sections["sbom"].state) == ((), SectionState.COMPLETE)
+    assert found.sbom.missing == (found.packages[0].record.purl,)
+    assert found.sbom.extra == (listed,)
+    assert found.facts_revision != plain.facts_revision
+    lost = Section(state=SectionState.MISSING, reason="down", skipped=("down",))
+    assert assembled(replace(given, sboms=FoundSboms(section=lost)), rules, max_files=10).facts_revision != plain.facts_revision
+
+
+def test_a_secret_of_the_configuration_is_shown_in_no_attached_document(rules: SecretRules) -> None:
+    """Whoever knows it may have put it there."""
+    document = SbomDocument(source="referrer", digest=described("s").digest, format="SPDX 2.3", tool=PASSWORD, packages=1)
+    listed = PackageRecord(type="npm", name=PASSWORD, version="1", purl=f"pkg:npm/{PASSWORD}@1")
+    sboms = FoundSboms(documents=(document,), packages=(listed,))
+    given = parts(read("a", "x"), config=ImageConfig(env=(f"DB_PASSWORD={PASSWORD}",)), sboms=sboms)
+    assert PASSWORD not in repr(assembled(given, rules, max_files=10))

@@ -29,7 +29,7 @@ def test_every_section_of_an_inspection_has_a_state() -> None:
     sections = sections_of([], inspected=True, base=Section())
     assert tuple(sections) == INSPECTED
     complete = {name for name, section in sections.items() if section.state is SectionState.COMPLETE}
-    assert complete == {"config", "packages", "files", "secrets", "users", "distro", "base", "declared"}
+    assert complete == {"config", "packages", "files", "secrets", "users", "distro", "base", "declared", "sbom"}
 
 
 def test_a_shortfall_makes_its_sections_partial_or_missing() -> None:

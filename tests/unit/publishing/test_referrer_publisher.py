@@ -16,9 +16,10 @@ from watcher.model.errors import RegistryRefusedError, RetryableError
 from watcher.model.image import EMPTY_DIGEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from watcher.model.inventory import Inventory
 from watcher.model.reference import RepositoryName
+from watcher.model.sbom_types import OUR_MARK
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.protocol import OwnWrites, Sbom
-from watcher.publishing.referrer import SBOM_MARK, SBOM_TYPES, VERDICT_TYPE, ReferrerPublisher
+from watcher.publishing.referrer import SBOM_TYPES, VERDICT_TYPE, ReferrerPublisher
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.registry.referrers import EMPTY_BLOB, build_artifact, fallback_tag
 from watcher.sbom.contents import Contents
@@ -294,7 +295,7 @@ async def test_an_sbom_of_other_facts_takes_the_place_of_ours_alone(both: Bench,
     await both.publisher.publish(both.verdict(), Notes())
     (second,) = (each for each in both.sboms() if each["digest"] != foreign["digest"])
     assert (first["digest"], foreign["digest"]) != (second["digest"], foreign["digest"])
-    assert second["annotations"] == {SBOM_MARK: "sha256:" + "5" * 64}
+    assert second["annotations"] == {OUR_MARK: "sha256:" + "5" * 64}
     assert foreign["digest"] in {each["digest"] for each in both.sboms()}
     manifests = both.registry.content.existing(REPOSITORY).manifests
     assert first["digest"] not in manifests

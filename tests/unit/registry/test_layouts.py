@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.attaching import attached
 from tests.doubles.image_files import layout, write_folder, write_tar
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import (
@@ -22,6 +23,7 @@ from watcher.model.errors import (
 )
 from watcher.model.image import DOCKER_MANIFEST, OCI_INDEX, Descriptor, Index, Manifest
 from watcher.model.reference import Tag
+from watcher.model.sbom_types import SPDX_JSON
 from watcher.registry.layouts import LocalImage, LocalImages, open_local, parse_local
 from watcher.testing.images import build_image, build_index, build_layer
 
@@ -110,6 +112,17 @@ async def test_an_index_and_its_children(tmp_path: Path) -> None:
     assert [entry.platform for entry in fetched.content.manifests] == ["linux/amd64", "linux/arm64"]
     child = await images.manifest(fetched.content.manifests[1].digest)
     assert isinstance(child.content, Manifest)
+
+
+async def test_what_a_layout_lists_beside_an_image_may_be_attached_to_it(tmp_path: Path) -> None:
+    """As tools write it that copy an image with its referrers; another that is damaged says nothing of these."""
+    sbom, other = attached(IMAGE, SPDX_JSON, b"{}"), build_image([build_layer({"x": "y"})])
+    files = layout({"v1": IMAGE, "": sbom, "other": other})
+    files[f"blobs/{other.digest.replace(':', '/')}"] = b"damaged"
+    images = await open_local(LocalImage(kind="oci", path=write_folder(tmp_path / "layout", files), name="v1"))
+    (found,) = await images.referrers(IMAGE.digest)
+    assert (found.digest, found.artifact_type) == (sbom.digest, SPDX_JSON)
+    assert await images.referrers(sbom.digest) == []
 
 
 async def test_names_are_listed_when_one_is_needed(tmp_path: Path) -> None:

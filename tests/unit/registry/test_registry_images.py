@@ -1,19 +1,32 @@
 """Manifests and small blobs of a registry, verified."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from tests.doubles.attaching import attached
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotFoundError, TooLargeError
-from watcher.model.image import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_MANIFEST, Descriptor, Index, Manifest
+from watcher.model.image import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    MAX_MANIFEST_BYTES,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    Index,
+    Manifest,
+)
 from watcher.model.reference import RepositoryName, Tag
+from watcher.model.sbom_types import SPDX_JSON
 from watcher.registry.client import RegistryClient
 from watcher.registry.manifests import RegistryImages
+from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index, build_layer, put_image
-from watcher.testing.registry import MemoryRegistry
+from watcher.testing.registry import MemoryRegistry, Switches
 
 pytestmark = pytest.mark.enable_socket
 
@@ -131,3 +144,22 @@ async def test_sha512(registry: MemoryRegistry, images: RegistryImages) -> None:
     digest = Digest("sha512:" + hashlib.sha512(IMAGE.raw).hexdigest())
     registry.content.writable(APP).put_manifest(IMAGE.raw, OCI_MANIFEST, digest)
     assert (await images.manifest(digest)).digest == digest
+
+
+@pytest.mark.parametrize("referrers_api", [True, False])
+async def test_what_is_attached_is_listed(registry: MemoryRegistry, images: RegistryImages, *, referrers_api: bool) -> None:
+    """By the Referrers API, else by the fallback tag."""
+    registry.switches = Switches(referrers_api=referrers_api)
+    sbom = attached(IMAGE, SPDX_JSON, b"{}")
+    put_image(registry, APP, sbom)
+    entry = {"mediaType": OCI_MANIFEST, "digest": sbom.digest, "size": len(sbom.raw), "artifactType": SPDX_JSON}
+    listed = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).encode()
+    if not referrers_api:
+        registry.content.writable(APP).put_manifest(listed, OCI_INDEX, fallback_tag(IMAGE.digest))
+    assert [(each.digest, each.artifact_type) for each in await images.referrers(IMAGE.digest)] == [(sbom.digest, SPDX_JSON)]
+
+
+async def test_nothing_is_attached_where_the_tag_for_it_is_something_else(registry: MemoryRegistry, images: RegistryImages) -> None:
+    """As in registries that take the tag for the digest: nobody can have attached anything by it."""
+    put_image(registry, APP, IMAGE, fallback_tag(IMAGE.digest))
+    assert await images.referrers(IMAGE.digest) == ()

@@ -17,7 +17,7 @@ from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
 from watcher.model.errors import InvalidReferenceError
-from watcher.model.inventory import Base, Inventory, Package, Program, Secret
+from watcher.model.inventory import AttachedSboms, Base, Inventory, Package, PackageRecord, Program, Secret
 from watcher.model.leftovers import Leftover, leftovers
 from watcher.model.reference import named_parts
 from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
@@ -72,6 +72,7 @@ def document_of(case: Case) -> Document:
         )
     digests = [layer.digest for layer in inventory.layers]
     brought = gathered(case.knowledge)
+    missing = frozenset(inventory.sbom.missing)
     base_layers = inventory.base.layer_count if inventory.base.known else 0
     over = lifecycles().is_over(inventory.distro, case.now)
     return Document(
@@ -80,11 +81,14 @@ def document_of(case: Case) -> Document:
             "image": image_message(inventory),
             "base": _base(inventory.base),
             "distro": _distro(inventory, over=over),
+            "sbom": _sbom(inventory.sbom),
             **brought.variables,
         },
         collections={
             "packages": [_package(package, digests) for package in inventory.packages],
             "declared": [_package(package, digests) for package in inventory.declared],
+            "sbom_missing": [_package(each, digests) for each in inventory.packages if each.record.purl in missing],
+            "sbom_extra": [_record(each) for each in inventory.sbom.extra],
             "programs": [_executable(program, digests) for program in inventory.programs],
             "leftovers": [_leftover(leftover, digests, base_layers) for leftover in leftovers(inventory.files)],
             "secrets": [_secret(secret) for secret in inventory.secrets],
@@ -167,9 +171,20 @@ def _distro(inventory: Inventory, *, over: bool | None) -> Message:
 
 
 def _package(package: Package, digests: Sequence[str]) -> Message:
-    record = package.record
+    return _record(
+        package.record,
+        path=clean("/" + package.path.lstrip("/")),
+        layer=package.layer,
+        layer_digest=digests[package.layer] if 0 <= package.layer < len(digests) else "",
+        from_base=package.from_base,
+        owner=clean(package.owner),
+    )
+
+
+def _record(record: PackageRecord, **place: Any) -> Message:
+    """A package in its `place`, in none for one that is only said to be somewhere."""
     return message_class("Package")(
-        type=record.type,
+        type=clean(record.type),
         name=clean(record.name),
         version=clean(record.version),
         architecture=clean(record.architecture),
@@ -178,12 +193,18 @@ def _package(package: Package, digests: Sequence[str]) -> Message:
         licenses=clean_all(record.licenses),
         maintainer=clean(record.maintainer),
         purl=clean(record.purl),
-        path=clean("/" + package.path.lstrip("/")),
-        layer=package.layer,
-        layer_digest=digests[package.layer] if 0 <= package.layer < len(digests) else "",
-        from_base=package.from_base,
-        owner=clean(package.owner),
+        **place,
     )
+
+
+def _sbom(sboms: AttachedSboms) -> Message:
+    documents = [
+        message_class("SbomDocument")(
+            source=each.source, digest=each.digest, format=clean(each.format), tool=clean(each.tool), packages=int64(each.packages)
+        )
+        for each in sboms.documents
+    ]
+    return message_class("AttachedSboms")(attached=bool(documents), documents=documents)
 
 
 def _executable(program: Program, digests: Sequence[str]) -> Message:

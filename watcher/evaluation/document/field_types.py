@@ -33,12 +33,13 @@ class Field:
 class Collection:
     """What `each` can go through: the message of one item, its section, and the CEL of a finding's key where a rule has none.
 
-    `{0}` in `key` stands for the rule's variable.
+    `{0}` in `key` stands for the rule's variable. `besides` are further sections without which nothing can be said of all items.
     """
 
     message: str
     section: str
     key: str
+    besides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -316,6 +316,17 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         Field(name="entry", type="string", about="the whole line", sections=("passwd-lines",)),
     ),
     "Malware": (_text("scanner", "who found it"), _text("signature", "what it is"), _text("path", "where it is")),
+    "AttachedSboms": (
+        _bool("attached", "whether there is one; what a watcher itself attaches does not count"),
+        _list("documents", "SbomDocument", "each that is attached"),
+    ),
+    "SbomDocument": (
+        _text("source", "`referrer`, `index` (attached to the index that lists the image) or `attestation` (in that index)"),
+        _text("digest", "the artefact's manifest"),
+        _text("format", "`CycloneDX 1.6`, `SPDX 2.3`"),
+        _text("tool", "what made it, as it says"),
+        _int("packages", "how many it lists"),
+    ),
     "Evaluation": (
         _text("kind", "`stig`"),
         _bool("passed", "its result"),
@@ -332,14 +343,25 @@ VARIABLES: Mapping[str, Variable] = {
     "provenance": Variable(message="Provenance", about="signatures and attestations", sections=("provenance",)),
     "dockerfile": Variable(message="Dockerfile", about="a Dockerfile that was given beside the image", sections=("dockerfile",)),
     "drift": Variable(message="Drift", about="differences to an earlier image", sections=("drift",)),
+    "sbom": Variable(message="AttachedSboms", about="SBOMs that somebody attached to the image", sections=("sbom",)),
 }
 
+_PACKAGE_KEY = '{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
+
 COLLECTIONS: Mapping[str, Collection] = {
-    "packages": Collection(
-        message="Package", section="packages", key='{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
+    "packages": Collection(message="Package", section="packages", key=_PACKAGE_KEY),
+    "declared": Collection(message="Package", section="declared", key=_PACKAGE_KEY),
+    "sbom_missing": Collection(
+        message="Package",
+        section="sbom",
+        besides=("packages",),
+        key=_PACKAGE_KEY,
     ),
-    "declared": Collection(
-        message="Package", section="declared", key='{0}.purl != "" ? {0}.purl : {0}.type + "/" + {0}.name + "@" + {0}.version'
+    "sbom_extra": Collection(
+        message="Package",
+        section="sbom",
+        besides=("packages",),
+        key=_PACKAGE_KEY,
     ),
     "programs": Collection(message="Executable", section="packages", key="{0}.path"),
     "files": Collection(message="File", section="files", key="{0}.path"),

@@ -43,7 +43,8 @@ class Run:
         inner = self._gaps(rule.sections)
         if rule.collection is None:
             return self._missing(rule, inner) if inner else self._image_findings(policy, rule)
-        own = self._gaps({COLLECTIONS[rule.collection].section})
+        collection = COLLECTIONS[rule.collection]
+        own = self._gaps({collection.section, *collection.besides})
         if inner:
             return self._missing(rule, {**own, **inner})
         found = self._search(policy, rule)
@@ -188,7 +189,7 @@ class Run:
 
     def _evidence(self, collection: str, item: Message) -> Evidence | None:
         place: Any = getattr(item, "package") if collection == "vulnerabilities" else item  # noqa: B009 - generated class
-        if collection not in ("packages", "files", "secrets", "vulnerabilities"):
+        if collection not in ("packages", "sbom_missing", "files", "secrets", "vulnerabilities"):
             return None
         index = place.layer if place.HasField("layer") else None
         image: Any = self.document.variables.get("image")

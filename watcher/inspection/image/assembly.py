@@ -1,13 +1,14 @@
 """What was found of an image, put together as its inventory. Pure, and slow for an image of many files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
+from watcher.inspection.image.attached_sboms import FoundSboms, compared
 from watcher.inspection.image.config_secrets import ConfigSecrets
 from watcher.inspection.image.installed import MAX_DECLARED, declared_of, packages_of, programs_of
 from watcher.inspection.image.merge import MergedImage, merge
@@ -51,6 +52,7 @@ class Parts:
     found: ConfigSecrets
     base: Base
     base_section: Section
+    sboms: FoundSboms = field(default_factory=FoundSboms)
     overdrawn: str = ""
 
 
@@ -72,8 +74,11 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
     if config.is_windows:
         shortfalls.append(WINDOWS)
     readable = any(known is not None and not _is_fatal(known.facts) for known in parts.layers)
-    sections = sections_of(shortfalls, inspected=readable or not manifest.layers, base=parts.base_section)
     base_layers = parts.base.layer_count if parts.base.known else 0
+    packages = packages_of(merged, distro, base_layers)
+    sbom, sbom_section = compared(parts.sboms, packages, rules)
+    inspected = readable or not manifest.layers
+    sections = sections_of(shortfalls, inspected=inspected, base=parts.base_section, sbom=sbom_section)
     steps = layer_steps(shown, len(manifest.layers))
     inventory = Inventory(
         digest=parts.digest,
@@ -87,14 +92,15 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         effective_uid=_effective_uid(config, merged, sections["users"]),
         distro=distro,
         base=parts.base,
-        packages=packages_of(merged, distro, base_layers),
+        packages=packages,
         files=merged.files,
         users=parse_passwd(merged.texts.get(USERS_PATH, b"")),
         secrets=(*found.secrets, *merged.secrets),
         sections=sections,
-        facts_revision=_revision(facts, manifest.config.digest),
+        facts_revision=_revision(facts, manifest.config.digest, parts.sboms),
         programs=programs_of(merged, base_layers),
         declared=declared_of(merged, distro, base_layers),
+        sbom=sbom,
     )
     return hidden_image(inventory, Hiding(texts=dict.fromkeys(found.hidden, MASKED), uncertain=found.uncertain))
 
@@ -191,7 +197,8 @@ def _file_shortfalls(facts: Sequence[LayerFacts], max_files: int) -> list[Shortf
     return [Shortfall(sections=FILES, what=OVER_BUDGET, reason=reason)]
 
 
-def _revision(facts: Sequence[LayerFacts], config: Digest) -> str:
+def _revision(facts: Sequence[LayerFacts], config: Digest, sboms: FoundSboms) -> str:
     """What a verdict rests on. Facts that were cut short by a limit differ from those that were not."""
     lines = [" ".join((each.digest, *each.makers, *sorted(problem.reason for problem in each.problems))) for each in facts]
-    return "sha256:" + sha256("\n".join((*lines, config)).encode()).hexdigest()
+    attached = [f"{each.source} {each.digest} {each.packages}" for each in sboms.documents]
+    return "sha256:" + sha256("\n".join((*lines, config, *attached, *sboms.section.skipped)).encode()).hexdigest()

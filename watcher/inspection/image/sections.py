@@ -46,7 +46,7 @@ def doubtful_layer(index: int, layer: Descriptor, *, was_read: bool) -> Shortfal
     return None
 
 
-def sections_of(shortfalls: Sequence[Shortfall], *, inspected: bool, base: Section) -> dict[str, Section]:
+def sections_of(shortfalls: Sequence[Shortfall], *, inspected: bool, base: Section, sbom: Section = COMPLETE) -> dict[str, Section]:
     """The state of each of INSPECTED. `inspected` is false when no layer could be read although there are some."""
     sections: dict[str, Section] = {"config": COMPLETE}
     for name in ALL:
@@ -60,5 +60,5 @@ def sections_of(shortfalls: Sequence[Shortfall], *, inspected: bool, base: Secti
             reason=reason,
             skipped=tuple(shortfall.what for shortfall in concerned[:MAX_SKIPPED]),
         )
-    sections["base"] = base
+    sections |= {"base": base, "sbom": sbom}
     return {name: sections[name] for name in INSPECTED}
