@@ -7,6 +7,7 @@ import pytest
 
 from tests.doubles.archives import jar
 from tests.doubles.cataloging import databases_among, facts_of
+from tests.doubles.certificates import pem, signed
 from tests.doubles.programs_for_windows import assembly
 from tests.doubles.rpm_databases import header, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS, NOTED
@@ -150,6 +151,7 @@ EXAMPLES: Mapping[str, Example] = {
         content=b'a:2:{s:4:"name";s:5:"redis";s:7:"version";a:1:{s:7:"release";s:5:"6.0.2";}}',
         packages=frozenset({("redis", "6.0.2")}),
     ),
+    "x509": Example(path="etc/app/tls.crt", content=pem(signed("example.com")), packages=frozenset()),
     "jvm": Example(
         path="app/app.war",
         content=jar(

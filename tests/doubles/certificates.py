@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 
@@ -59,3 +60,27 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
     )
+
+
+def signed(
+    subject: x509.Name | str,
+    *,
+    issuer: str = "",
+    key: CertificateIssuerPrivateKeyTypes | None = None,
+    ca: bool = False,
+    begins: datetime = datetime(2024, 2, 29, 12, 0, 1, tzinfo=UTC),
+    ends: datetime = datetime(2034, 1, 1, tzinfo=UTC),
+) -> x509.Certificate:
+    """A certificate that `issuer` signs, or else whoever it is of; of an Ed25519 key if no other."""
+    named = subject if isinstance(subject, x509.Name) else _named(subject)
+    signing = key or ed25519.Ed25519PrivateKey.generate()
+    builder = x509.CertificateBuilder(named if not issuer else _named(issuer), named, signing.public_key(), 7, begins, ends)
+    if ca:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    is_edwards = isinstance(signing, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
+    return builder.sign(signing, None if is_edwards else hashes.SHA384())
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    """A file of these, one after another."""
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)

@@ -42,7 +42,7 @@ async def test_each_reads_its_example_in_a_worker() -> None:
     (facts,) = await read({each.path: each.content for each in EXAMPLES.values()})
     assert facts.problems == ()
     told = {(each.path, each.type) for each in facts.databases} | {(each.path, each.type) for each in facts.notes}
-    told |= {(each.path, each.type) for each in facts.file_lists}
+    told |= {(each.path, each.type) for each in facts.file_lists} | {(each.path, each.type) for each in facts.certificates}
     assert told >= {(each.path, kind) for kind, each in EXAMPLES.items()}
     assert {kind for kind in EXAMPLES if kind not in NOTED} <= {each.type for each in facts.databases}
 

@@ -4,10 +4,12 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles.cataloging import databases_among, facts_of
+from tests.doubles.certificates import signed
 from tests.doubles.programs_for_windows import assembly, program
 from tests.doubles.rpm_databases import hash_database, header, ndb_database, sqlite_database
 from watcher.inspection.catalogers.catalog import CATALOGERS
@@ -17,9 +19,11 @@ from watcher.inspection.catalogers.protocol import AnyCataloger, Facts, PartlyRe
 from watcher.inspection.image.running_as import started_as
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import Note
+from watcher.model.moments import moment_of
 
 PLACES = {
     "copyright": "usr/share/doc/a/copyright",
+    "x509": "etc/a.pem",
     "dpkg-list": "var/lib/dpkg/info/a.list",
     "deb": "var/lib/dpkg/status",
     "apk": "lib/apk/db/installed",
@@ -134,6 +138,7 @@ words = st.sampled_from(
         *(b'{"bomFormat":"CycloneDX","components":[', b'{"purl":"pkg:npm/%00/a@%0a1?b=%ff"}', b'{"purl":"pkg:a/%2f@1%40"}'),
         *(b"Built: R 4", b"package = ", b"description = {", b"license = ", b"[[", b"]]", b"--", b"..", b"'"),
         *(b"a:1:{", b"a:2:{", b's:4:"name";', b's:7:"version";', b's:1:"b";', b"i:1;", b"N;", b'O:1:"a":1:{'),
+        *(b"-----BEGIN CERTIFICATE-----\n", b"-----BEGIN PKCS7-----\n", b"-----END ", b"MAow", b"\x30\x80", b"\x30\x82\x00\x10"),
         *(b"Format: ", b"License: ", b"GPL-2+", b"/usr/share/common-licenses/", b"any later version", b"public domain"),
     ]
 )
@@ -202,6 +207,22 @@ def test_a_damaged_rpm_database_is_our_error(kind: Callable[..., bytes], data: s
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=6)):
         content[place] = data.draw(st.integers(0, 255))
     outcome(CATALOGERS["rpm"], bytes(content[: data.draw(st.integers(0, len(content)))]), 0)
+
+
+CERTIFICATE = signed("a", ca=True).public_bytes(Encoding.DER)
+
+
+@given(data=st.data())
+def test_a_damaged_certificate_is_one_or_none(data: st.DataObject) -> None:
+    """Whatever bytes of it are others, wherever it ends: what is told is printable, and every time is one."""
+    content = bytearray(CERTIFICATE)
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=6)):
+        content[place] = data.draw(st.integers(0, 255))
+    for listed in facts_of(CATALOGERS["x509"], "a.der", bytes(content[: data.draw(st.integers(0, len(content)))])):
+        for record in listed.certificates:
+            assert (record.subject + record.issuer + record.key_algorithm + record.signature_algorithm).isprintable()
+            assert all(not each or moment_of(each) for each in (record.not_before, record.not_after))
+            assert 0 <= record.key_bits <= 8 * len(CERTIFICATE)
 
 
 @given(st.sampled_from(["etc/os-release", "etc/alpine-release", "etc/debian_version"]), content)

@@ -17,7 +17,9 @@ from watcher.model.verdict import Section, SectionState
 REASON = "hidden-secret"
 
 # Said by us or worked out from bytes, and not by the image's author: nothing of it is hidden, whatever he calls a password.
-_OURS = frozenset({"digest", "config_digest", "layer_digest", "facts_revision", "fingerprint", "makers", "kind", "state", "rule"})
+_OURS = frozenset(
+    {"digest", "config_digest", "layer_digest", "facts_revision", "fingerprint", "sha256", "makers", "kind", "state", "rule"}
+)
 _DETAIL = "a password that is in the image is also a part of names that it has here; those names are not shown"
 
 _Any = TypeVar("_Any")
@@ -69,7 +71,7 @@ class Hiding:
 
 def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
     """The layer's facts. What is shown instead must differ as the values do, so that no file is taken for another."""
-    paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque))
+    paths = hiding.within(chain(facts.files.path, facts.files.link, facts.whiteouts, facts.opaque, _texts_of(facts.certificates)))
     locks = tuple(each for each in facts.databases if each.declared)
     databases = tuple(each for each in facts.databases if not each.declared)
     packages = hiding.within(_texts_of((databases, facts.notes, facts.file_lists, facts.programs)))
@@ -88,6 +90,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
         databases=(*packages.all_of(databases), *declared.all_of(locks)),
         notes=packages.all_of(facts.notes),
         file_lists=packages.all_of(facts.file_lists),
+        certificates=paths.all_of(facts.certificates),
         programs=packages.all_of(facts.programs),
         texts=accounts.all_of(facts.texts),
         secrets=hiding.all_of(facts.secrets),
@@ -97,7 +100,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
 
 def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     """The image, but for its configuration and annotations, which model/masking.py knows better."""
-    paths = hiding.within(chain(inventory.files.path, inventory.files.link))
+    paths = hiding.within(chain(inventory.files.path, inventory.files.link, _texts_of(inventory.certificates)))
     packages = hiding.within(_texts_of((inventory.packages, inventory.programs)))
     declared = hiding.within(_texts_of(inventory.declared))
     accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
@@ -111,6 +114,7 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
         inventory,
         files=_files(inventory.files, paths, hiding),
         packages=packages.all_of(inventory.packages),
+        certificates=paths.all_of(inventory.certificates),
         programs=packages.all_of(inventory.programs),
         declared=declared.all_of(inventory.declared),
         sbom=sbom.all_of(inventory.sbom),

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from watcher.model.certificates import Certificate
 from watcher.model.inventory import (
     FILE,
     HARDLINK,
@@ -81,6 +82,7 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             {"path": program.path, "size": program.size, "layer": program.layer, "from_base": program.from_base}
             for program in inventory.programs
         ],
+        "certificates": [_certificate_json(certificate) for certificate in inventory.certificates],
         "leftovers": [
             {
                 "kind": each.kind,
@@ -143,6 +145,27 @@ def _package_json(package: Package) -> dict[str, Any]:
         "layer": package.layer,
         "from_base": package.from_base,
         "owner": package.owner,
+    }
+
+
+def _certificate_json(certificate: Certificate) -> dict[str, Any]:
+    record = certificate.record
+    return {
+        "path": certificate.path,
+        "position": record.position,
+        "roots": certificate.roots,
+        "subject": record.subject,
+        "issuer": record.issuer,
+        "not_before": record.not_before or None,
+        "not_after": record.not_after or None,
+        "self_signed": record.self_signed,
+        "ca": record.ca,
+        "key_algorithm": record.key_algorithm,
+        "key_bits": record.key_bits,
+        "signature_algorithm": record.signature_algorithm,
+        "sha256": record.sha256,
+        "layer": certificate.layer,
+        "from_base": certificate.from_base,
     }
 
 

@@ -7,6 +7,7 @@ Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from watcher.model.certificates import Certificate, CertificateFile
 from watcher.model.digest import Digest
 from watcher.model.image import ImageConfig
 from watcher.model.slices import slices
@@ -202,6 +203,7 @@ class LayerFacts:
     databases: tuple[PackageDatabase, ...] = ()
     notes: tuple[Note, ...] = ()
     file_lists: tuple[FileList, ...] = ()
+    certificates: tuple[CertificateFile, ...] = ()
     programs: tuple[str, ...] = ()
     texts: dict[str, bytes] = field(default_factory=dict)
     secrets: tuple[SecretHit, ...] = ()
@@ -365,3 +367,4 @@ class Inventory:
     programs: tuple[Program, ...] = ()
     declared: tuple[Package, ...] = ()
     sbom: AttachedSboms = AttachedSboms()
+    certificates: tuple[Certificate, ...] = ()

@@ -110,6 +110,7 @@ _HISTORY = re.compile(f"(?:^|/)({_one_of(_HISTORIES)})\\Z", re.DOTALL)
 # What is looked at of a hundred thousand paths, of which few are left to be matched.
 _START = 9
 _STARTS = frozenset(each[:_START] for each in _IN_ROOT)
+_FIRST = frozenset(each.partition("/")[0] for each in (*_IN_HOMES, *_HISTORIES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,8 @@ def _possible(files: FileTable) -> Iterator[int]:
 
 def _place(path: str) -> tuple[str, str, str] | None:
     """Kind, tool and path of what the file is of."""
+    if path[:_START] not in _STARTS and _FIRST.isdisjoint(path.split("/")):
+        return None  # a match costs ten times as much, and directories as `node_modules/.pnpm` have many files
     if cache := _CACHE.search(path):
         return PACKAGE_CACHE, _TOOLS[cache["root"] or cache["home"]], path[: cache.end()]
     if history := _HISTORY.search(path):

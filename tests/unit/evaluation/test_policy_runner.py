@@ -115,7 +115,10 @@ def test_the_clock_stands_still(now: str | None, moment: datetime) -> None:
 @pytest.mark.parametrize(
     ("case", "complaint"),
     [
-        ("{name: c, input: {imag: {}}, expect: {outcome: pass}}", "t.yaml:5:5: case 'c': input has no 'imag'; it has base, data"),
+        (
+            "{name: c, input: {imag: {}}, expect: {outcome: pass}}",
+            "t.yaml:5:5: case 'c': input has no 'imag'; it has base, certificates",
+        ),
         ("{name: c, input: {image: {confg: {}}}, expect: {}}", 'image: Message type "Image" has no field named "confg"'),
         ("{name: c, input: {image: 3}, expect: {}}", "image: expected a mapping"),
         ("{name: c, input: {files: {}}, expect: {}}", "files: expected a list"),

@@ -16,9 +16,11 @@ from watcher.evaluation.document.image import image_message
 from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
+from watcher.model.certificates import Certificate
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.inventory import AttachedSboms, Base, Inventory, Package, PackageRecord, Program, Secret
 from watcher.model.leftovers import Leftover, leftovers
+from watcher.model.moments import moment_of
 from watcher.model.reference import named_parts
 from watcher.model.verdict import INSPECTED, SECTIONS, Section, SectionState
 
@@ -90,6 +92,7 @@ def document_of(case: Case) -> Document:
             "sbom_missing": [_package(each, digests) for each in inventory.packages if each.record.purl in missing],
             "sbom_extra": [_record(each) for each in inventory.sbom.extra],
             "programs": [_executable(program, digests) for program in inventory.programs],
+            "certificates": [_certificate(certificate, digests) for certificate in inventory.certificates],
             "leftovers": [_leftover(leftover, digests, base_layers) for leftover in leftovers(inventory.files)],
             "secrets": [_secret(secret) for secret in inventory.secrets],
             "users": [
@@ -215,6 +218,30 @@ def _executable(program: Program, digests: Sequence[str]) -> Message:
         layer_digest=digests[program.layer],
         from_base=program.from_base,
     )
+
+
+def _certificate(certificate: Certificate, digests: Sequence[str]) -> Message:
+    record = certificate.record
+    made: Any = message_class("Certificate")(
+        path=clean("/" + certificate.path),
+        position=record.position,
+        roots=certificate.roots,
+        subject=clean(record.subject),
+        issuer=clean(record.issuer),
+        self_signed=record.self_signed,
+        ca=record.ca,
+        key_algorithm=record.key_algorithm,
+        key_bits=record.key_bits,
+        signature_algorithm=record.signature_algorithm,
+        sha256=record.sha256,
+        layer=certificate.layer,
+        layer_digest=digests[certificate.layer],
+        from_base=certificate.from_base,
+    )
+    for name in ("not_before", "not_after"):
+        if (moment := moment_of(getattr(record, name))) is not None:
+            getattr(made, name).FromDatetime(moment)
+    return made  # type: ignore[no-any-return]
 
 
 def _leftover(leftover: Leftover, digests: Sequence[str], base_layers: int) -> Message:

@@ -44,6 +44,10 @@ def _int(name: str, about: str) -> Field:
     return Field(name=name, type="int64", about=about)
 
 
+def _time(name: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
+    return Field(name=name, type="timestamp", about=about, optional=True, sections=sections)
+
+
 def _bool(name: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
     return Field(name=name, type="bool", about=about, sections=sections)
 
@@ -83,7 +87,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("os", "`linux`"),
         _text("architecture", "`amd64`"),
         _text("variant", "`v8`"),
-        Field(name="created", type="timestamp", about="as the builder wrote it; unset when it wrote none", optional=True),
+        _time("created", "as the builder wrote it; unset when it wrote none"),
         _int("size", "compressed bytes of all layers"),
         _int("layer_count", "number of layers"),
         _of("config", "Config", "how it runs"),
@@ -178,13 +182,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _bool("eol", "whether its distributor has ended support for everybody", sections=("lifecycle",)),
     ),
     "Data": (
-        Field(
-            name="vulnerability_db_time",
-            type="timestamp",
-            about="how old the vulnerability data are",
-            sections=("vulnerabilities",),
-            optional=True,
-        ),
+        _time("vulnerability_db_time", "how old the vulnerability data are", sections=("vulnerabilities",)),
         _bool("vulnerability_covered", "whether they cover this distribution", sections=("vulnerabilities",)),
         Field(name="malware_scan", type="string", about="`done` when there was one", sections=("malware",)),
         _bool("registry_metadata", "whether package registries were asked", sections=("upstream",)),
@@ -245,7 +243,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("vex_status", "`not_affected`, `affected`, `fixed`, `under_investigation`"),
         _text("vex_justification", "OpenVEX vocabulary"),
         _bool("vendor_will_not_fix", "the distribution says so"),
-        Field(name="first_seen", type="timestamp", about="when it was first seen in this package", optional=True),
+        _time("first_seen", "when it was first seen in this package"),
         _text("title", "what it is, in one line"),
         _text("severity_source", "who says so: the distribution, `GHSA`, a CVSS vector's source; empty when nobody does"),
         _text("link", "where to read about it"),
@@ -255,7 +253,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
     "Fix": (
         _bool("available", "whether a fixed version can be installed"),
         _texts("versions", "fixed versions"),
-        Field(name="available_since", type="timestamp", about="since when", optional=True),
+        _time("available_since", "since when"),
         _text("state", "`fixed`, `not-fixed`, `will-not-fix`, or `subscription` where the fix is for paying users only"),
     ),
     "Cvss": (
@@ -282,9 +280,21 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _text("content", "its text; unset when not kept", optional=True, kept_per_item=True),
         _texts("capabilities", "what whoever runs it may do, as `cap_net_raw`: those it permits"),
     ),
-    "Executable": (
-        _text("path", "absolute"),
-        _int("size", "bytes"),
+    "Executable": (_text("path", "absolute"), _int("size", "bytes"), *_LAYER, _FROM_BASE),
+    "Certificate": (
+        _text("path", "the file; of a trust store that, or the directory of its files; absolute"),
+        _int("position", "in that file, from 1; 0 of a trust store"),
+        _int("roots", "how many certificates of a trust store this one stands for; 0 for one alone"),
+        _text("subject", "whose it is, as RFC 4514 has it, `CN=example.com,O=Example`; empty of a trust store"),
+        _text("issuer", "who issued it"),
+        _time("not_before", "since when it is valid; of a trust store since when the first of them is"),
+        _time("not_after", "until when; of a trust store until when all of them are. Unset where it says none that can be read"),
+        _bool("self_signed", "whether subject and issuer are the same"),
+        _bool("ca", "whether it may issue others"),
+        _text("key_algorithm", "`RSA`, `EC`, `Ed25519`; an object identifier where it has no name here"),
+        _int("key_bits", "of the modulus, or of the curve; 0 where that is not known"),
+        _text("signature_algorithm", "`RSA-SHA256`, `ECDSA-SHA384`; an object identifier where it has no name here"),
+        _text("sha256", "its fingerprint"),
         *_LAYER,
         _FROM_BASE,
     ),
@@ -330,7 +340,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
     "Evaluation": (
         _text("kind", "`stig`"),
         _bool("passed", "its result"),
-        Field(name="time", type="timestamp", about="when it was made", optional=True),
+        _time("time", "when it was made"),
     ),
 }
 
@@ -365,6 +375,9 @@ COLLECTIONS: Mapping[str, Collection] = {
     ),
     "programs": Collection(message="Executable", section="packages", key="{0}.path"),
     "files": Collection(message="File", section="files", key="{0}.path"),
+    "certificates": Collection(
+        message="Certificate", section="files", key='{0}.position > 1 ? {0}.path + "#" + string({0}.position) : {0}.path'
+    ),
     "leftovers": Collection(message="Leftover", section="files", key="{0}.path"),
     "secrets": Collection(message="SecretFound", section="secrets", key='{0}.rule + "@" + {0}.path'),
     "users": Collection(message="Account", section="users", key="{0}.name"),

@@ -30,6 +30,7 @@ from watcher.inspection.catalogers.python import PythonCataloger
 from watcher.inspection.catalogers.rpm import RpmCataloger
 from watcher.inspection.catalogers.sbom import SbomCataloger
 from watcher.inspection.catalogers.wordpress import WordpressCataloger
+from watcher.inspection.catalogers.x509 import X509Cataloger
 
 CATALOGERS: Mapping[str, AnyCataloger] = {
     "alpm": AlpmCataloger(),
@@ -59,10 +60,14 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "rpm": RpmCataloger(),
     "sbom": SbomCataloger(),
     "wordpress-plugin": WordpressCataloger(),
+    "x509": X509Cataloger(),
 }
 
-# Those whose files say more of packages that others list: without one of them no package is missing.
-NOTED = frozenset({"copyright", "dpkg-list"})
+# Those whose files list certificates.
+CERTIFICATES = frozenset({"x509"})
+
+# Those whose files list no packages, or say more of some that others list: without one of them no package is missing.
+NOTED = frozenset({"copyright", "dpkg-list"}) | CERTIFICATES
 
 # Those whose files list what somebody meant to install: without one of them no installed package is missing, either.
 LOCKS = frozenset({"lock"})

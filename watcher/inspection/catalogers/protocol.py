@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeGuard, cast
 
+from watcher.model.certificates import CertificateFile
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import FileList, Note, PackageDatabase
 
@@ -13,7 +14,7 @@ HEAD_BYTES = 2
 # As many of a name as tell most of those without a wanted suffix.
 ENDING_BYTES = 3
 
-Facts = tuple[PackageDatabase | Note | FileList, ...]
+Facts = tuple[PackageDatabase | Note | FileList | CertificateFile, ...]
 """What one file says: mostly one database, nothing when it turns out to be no package database."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS
+from watcher.inspection.catalogers.catalog import CATALOGERS, CERTIFICATES, LOCKS
 from watcher.inspection.catalogers.kept_texts import MAX_KEPT_BYTES, MAX_LAYER_BYTES, is_kept, kept_text
 from watcher.inspection.catalogers.kept_texts import SELECTION as KEPT
 from watcher.inspection.catalogers.native import HEADS
@@ -23,8 +23,9 @@ from watcher.inspection.catalogers.protocol import (
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
 from watcher.inspection.confined.parts import fact_parts, program_parts, text_parts
 from watcher.inspection.confined.tar_fields import text
-from watcher.inspection.problems import DECLARED, PACKAGES, USERS_AND_DISTRO, ProblemList
+from watcher.inspection.problems import DECLARED, FILES, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import Alias, Content, Forgotten, Message
+from watcher.model.certificates import CertificateFile
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import PackageDatabase
 
@@ -35,6 +36,9 @@ MAX_SPARSE_BYTES = 64 * 1024 * 1024
 
 # A monorepo has some thirty lock files of two thousand packages each.
 MAX_DECLARED = 100_000
+
+# Some hundred times as many as a distribution trusts.
+MAX_CERTIFICATES = 20_000
 
 # Whoever may run it.
 _EXECUTABLE = 0o111
@@ -65,6 +69,7 @@ class FileContents:
     _kept_bytes: int = 0
     _start: bytes = b""
     _declared: int = 0
+    _certificates: int = 0
     _catalogers: list[AnyCataloger] = field(default_factory=list)
     _readings: "list[_Guarded]" = field(default_factory=list)
 
@@ -151,13 +156,19 @@ class FileContents:
                 self.emit(part)
 
     def _within_limits(self, facts: Facts) -> Facts:
-        """What is declared is of less worth than what is installed: many lock files must not be a reason to read no layer."""
+        """What is declared is of less worth than what is installed: many lock files must not be a reason to read no layer, nor many
+        certificates.
+        """
         self._declared += sum(len(each.packages) for each in facts if isinstance(each, PackageDatabase) and each.declared)
-        if self._declared <= MAX_DECLARED:
-            return facts
-        path = text(self._path)
-        self.problems.add("too-many-declared", f"{path[:200]} and what follows it was not read: too many packages", DECLARED)
-        return tuple(each for each in facts if not isinstance(each, PackageDatabase) or not each.declared)
+        self._certificates += sum(len(each.certificates) for each in facts if isinstance(each, CertificateFile))
+        unread = f"{text(self._path)[:200]} and what follows it was not read: too many"
+        if self._declared > MAX_DECLARED:
+            self.problems.add("too-many-declared", f"{unread} packages", DECLARED)
+            facts = tuple(each for each in facts if not isinstance(each, PackageDatabase) or not each.declared)
+        if self._certificates > MAX_CERTIFICATES:
+            self.problems.add("too-many-certificates", f"{unread} certificates", FILES)
+            facts = tuple(each for each in facts if not isinstance(each, CertificateFile))
+        return facts
 
 
 @dataclass(slots=True)
@@ -198,4 +209,4 @@ def _tell(problems: ProblemList, error: PermanentError, sections: tuple[str, ...
 
 def _sections(cataloger: AnyCataloger) -> tuple[str, ...]:
     """What is not known whole where one of its files cannot be read."""
-    return DECLARED if cataloger.type in LOCKS else PACKAGES
+    return DECLARED if cataloger.type in LOCKS else FILES if cataloger.type in CERTIFICATES else PACKAGES

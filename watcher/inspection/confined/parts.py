@@ -9,8 +9,9 @@ from watcher.inspection.catalogers.protocol import Facts
 from watcher.inspection.confined import tar
 from watcher.inspection.confined.tar import Owner
 from watcher.inspection.confined.tar_fields import text
-from watcher.inspection.workers.messages import MAX_PART_BYTES, Database, Notes, Owned, Programs, Rows, Text
+from watcher.inspection.workers.messages import MAX_PART_BYTES, Certificates, Database, Notes, Owned, Programs, Rows, Text
 from watcher.model import inventory
+from watcher.model.certificates import CertificateFile
 from watcher.model.inventory import FileList, Note, PackageDatabase, PackageRecord
 from watcher.model.slices import slices
 
@@ -31,6 +32,8 @@ KINDS = {
 ROWS = 2048
 # Executables, of which a path may have 16 KB.
 PROGRAMS = 32
+# Certificates, each with three texts of 256 characters.
+CERTIFICATES = 128
 # Characters of a list of files, each of which may be four bytes.
 MAX_LIST = MAX_PART_BYTES // 4
 
@@ -71,13 +74,16 @@ def database_parts(database: PackageDatabase) -> Iterator[Database]:
     yield _database(database, part, more=False)
 
 
-def fact_parts(facts: Facts) -> Iterator[Database | Notes | Owned]:
+def fact_parts(facts: Facts) -> Iterator[Database | Notes | Owned | Certificates]:
     """What a cataloger found in one file, each database in as many messages as it needs; each note is small."""
     for fact in facts:
         if isinstance(fact, PackageDatabase):
             yield from database_parts(fact)
         elif isinstance(fact, Note):
             yield Notes(notes=(fact,))
+        elif isinstance(fact, CertificateFile):
+            for some in slices(fact.certificates, CERTIFICATES):
+                yield Certificates(file=replace(fact, certificates=tuple(some)))
         else:
             yield from _owned_parts(fact)
 

@@ -18,6 +18,7 @@ from watcher.inspection.image.npm_places import packages_among
 from watcher.inspection.image.owners import Owners, owners_of
 from watcher.inspection.image.unread_databases import leading_links, leading_locks, linked_files, unread_databases
 from watcher.inspection.image.whiteouts import Tree
+from watcher.model.certificates import CertificateFile
 from watcher.model.inventory import (
     HARDLINK,
     FileList,
@@ -44,8 +45,9 @@ class MergedImage:
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
     record with the layer that brought it, by path and type. `licences` are those of Debian's
     packages, by name. `owners` say whose the databases of language packages are; `programs` are what nobody owns and no database is
-    of. `declared` are the lock files among the databases, which the others are without, `unread_locks` those of which the content
-    is not known. `unread_databases` says what each is that is not read. `disputed` and `disputed_modes` are as of `Tree`.
+    of. `certificates` have the layer that brought each file. `declared` are the lock files among the databases, which the others
+    are without, `unread_locks` those of which the content is not known. `unread_databases` says what each is that is not read.
+    `disputed` and `disputed_modes` are as of `Tree`.
     """
 
     files: FileTable
@@ -56,6 +58,7 @@ class MergedImage:
     licences: Mapping[str, Note]
     owners: Owners
     programs: tuple[str, ...]
+    certificates: Mapping[str, tuple[int, CertificateFile]]
     foreign_databases: tuple[str, ...]
     unread_databases: dict[str, str]
     unread_locks: dict[str, str]
@@ -91,6 +94,7 @@ def merge(layers: Iterable[LayerFacts]) -> MergedImage:
         declared=declared,
         licences=_licences(tree, contents, databases),
         owners=owners,
+        certificates={path: held for path, held in contents.certificates.items() if tree.layer_of(path) == held[0]},
         programs=_programs(tree, contents, known, owners),
         foreign_databases=foreign,
         unread_databases=_unread_databases(tree, files, {*(path for path, _ in databases), *foreign}),
@@ -139,6 +143,7 @@ class _Contents:
     notes: dict[str, tuple[int, Note]] = field(default_factory=dict)
     file_lists: dict[str, tuple[int, list[FileList]]] = field(default_factory=dict)
     programs: dict[str, int] = field(default_factory=dict)
+    certificates: dict[str, tuple[int, CertificateFile]] = field(default_factory=dict)
     texts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     # With every name of the file, which hard links in any layer may add to, and the layer it was found in.
     secrets: list[tuple[SecretHit, list[_Name], int]] = field(default_factory=list)
@@ -170,6 +175,8 @@ class _Contents:
             if path not in self.file_lists or self.file_lists[path][0] != layer:
                 self.file_lists[path] = (layer, [])
             self.file_lists[path][1].append(listed)
+        for certified in facts.certificates:
+            self.certificates[moved.get(certified.path, certified.path)] = (layer, certified)
         for path in facts.programs:
             self.programs[moved.get(path, path)] = layer
         for path, content in facts.texts.items():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS, NOTED
+from watcher.inspection.catalogers.catalog import CATALOGERS, CERTIFICATES, LOCKS, NOTED
 from watcher.inspection.catalogers.kept_texts import MAX_KEPT_BYTES, MAX_LAYER_BYTES, is_kept
 from watcher.inspection.catalogers.protocol import asked
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
@@ -22,6 +22,7 @@ from watcher.inspection.workers.messages import (
     MAX_SECRETS,
     Alias,
     Capabilities,
+    Certificates,
     Confined,
     Content,
     Database,
@@ -42,6 +43,7 @@ from watcher.inspection.workers.messages import (
     Text,
 )
 from watcher.model import inventory
+from watcher.model.certificates import CertificateFile
 from watcher.model.digest import Digest
 from watcher.model.errors import WorkerFailedError
 from watcher.model.inventory import FileList, FileTable, LayerFacts, Note, PackageDatabase, PackageRecord, Problem, SecretHit
@@ -82,6 +84,7 @@ class Collector:
     _notes: dict[str, list[Note]] = field(default_factory=dict)
     _file_lists: dict[str, list[FileList]] = field(default_factory=dict)
     _listed: int = 0
+    _certificates: dict[str, CertificateFile] = field(default_factory=dict)
     _programs: list[str] = field(default_factory=list)
     _texts: dict[str, bytes] = field(default_factory=dict)
     # By the number of the entry.
@@ -117,6 +120,8 @@ class Collector:
                 self._add_notes(message.notes)
             case Owned():
                 self._add_file_list(message.files)
+            case Certificates():
+                self._add_certificates(message.file)
             case Programs():
                 self._programs += message.paths
                 _require(len(self._programs) <= self.limits.files, "too many programs")
@@ -140,7 +145,7 @@ class Collector:
             case Alias():
                 self._add_alias(message.path, message.target)
             case Forgotten():
-                for held in (self._databases, self._notes, self._file_lists, self._texts, self._unread):
+                for held in (self._databases, self._notes, self._file_lists, self._certificates, self._texts, self._unread):
                     held.pop(message.path, None)
             case Secrets():
                 self._secrets += message.hits
@@ -184,6 +189,7 @@ class Collector:
             databases=tuple(each for held in self._databases.values() for each in held.values()),
             notes=tuple(each for held in self._notes.values() for each in held),
             file_lists=tuple(each for held in self._file_lists.values() for each in held),
+            certificates=tuple(self._certificates.values()),
             programs=tuple(dict.fromkeys(self._programs)),
             texts=self._texts,
             secrets=tuple(dict.fromkeys((*self._secrets, *self._named()))),
@@ -244,6 +250,14 @@ class Collector:
         _require(self._listed <= MAX_LISTED and files.type in _TYPES, "a list of files that cannot be")
         self._file_lists.setdefault(files.path, []).append(files)
 
+    def _add_certificates(self, file: CertificateFile) -> None:
+        self._packages += len(file.certificates)
+        _require(self._packages <= MAX_PACKAGES and file.type in CERTIFICATES, "certificates that cannot be")
+        known = self._certificates.get(file.path)
+        self._certificates[file.path] = (
+            file if known is None else replace(known, certificates=(*known.certificates, *file.certificates))
+        )
+
     def _add_alias(self, path: str, target: str) -> None:
         """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""
         by_place = _wanted_by(path)
@@ -256,12 +270,15 @@ class Collector:
         for note in self._notes.get(target, ()):
             if note.type in by_place:
                 self._notes.setdefault(path, []).append(replace(note, path=path))
+        if target in self._certificates and not by_place.isdisjoint(CERTIFICATES):
+            self._certificates[path] = replace(self._certificates[target], path=path)
         noted = {each.type for each in self._notes.get(path, ())}
         if path in TEXTS and target in self._texts:
             self._texts[path] = self._texts[target]
         elif path in TEXTS or by_place.difference(self._databases.get(path, ()), noted, NOTED):
             self._unread[path] = target
-        _require(max(len(self._unread), len(self._databases)) <= self.limits.files, "too many links")
+        most = max(len(self._unread), len(self._databases), len(self._certificates))
+        _require(most <= self.limits.files, "too many links")
 
     def _unread_links(self) -> tuple[Problem, ...]:
         told = ProblemList()

@@ -9,6 +9,7 @@ import os
 import msgspec
 
 from watcher.inspection.file_digests import FileDigests
+from watcher.model.certificates import CertificateFile
 from watcher.model.inventory import FileList, Note, PackageRecord, Problem, SecretHit
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -149,6 +150,12 @@ class Owned(_Frame, frozen=True, kw_only=True, tag="owned"):
     files: FileList
 
 
+class Certificates(_Frame, frozen=True, kw_only=True, tag="certificates"):
+    """The certificates of a file, of which there may be several lists."""
+
+    file: CertificateFile
+
+
 class Programs(_Frame, frozen=True, kw_only=True, tag="programs"):
     """The next executables."""
 
@@ -231,6 +238,7 @@ Message = (
     | Database
     | Notes
     | Owned
+    | Certificates
     | Programs
     | Text
     | Content
