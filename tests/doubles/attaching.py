@@ -1,6 +1,7 @@
 """SBOMs as people attach them to images, and as builders do."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from watcher.registry.referrers import EMPTY_BLOB, build_artifact
 from watcher.testing.images import BuiltImage
 
 SPDX_PREDICATE = "https://spdx.dev/Document"
+SIGSTORE_BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
 def cyclonedx(*purls: str, tool: str = "syft", **fields: Any) -> bytes:
@@ -32,6 +34,12 @@ def statement(predicate: bytes, predicate_type: str = SPDX_PREDICATE) -> bytes:
     """Of in-toto, about nothing in particular."""
     said = {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": predicate_type, "subject": []}
     return json.dumps({**said, "predicate": json.loads(predicate)}).encode()
+
+
+def bundle(content: bytes) -> bytes:
+    """Of sigstore, around a statement; signed by nobody."""
+    envelope = {"payloadType": "application/vnd.in-toto+json", "payload": b64encode(content).decode(), "signatures": []}
+    return json.dumps({"mediaType": SIGSTORE_BUNDLE, "verificationMaterial": {}, "dsseEnvelope": envelope}).encode()
 
 
 def attached(

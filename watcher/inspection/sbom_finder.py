@@ -2,11 +2,13 @@
 
 Asked once an inspection, since it is nothing of the image's bytes: whoever may push can attach one, replace it, or remove it.
 
-Spec: OCI distribution-spec v1.1 "Listing Referrers"; BuildKit "Image attestation storage"; in-toto attestation v1, "Statement".
+Spec: OCI distribution-spec v1.1 "Listing Referrers"; BuildKit "Image attestation storage"; in-toto attestation v1, "Statement",
+"Envelope"; sigstore "Bundle Format".
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +20,15 @@ from watcher.model.digest import Digest, short
 from watcher.model.errors import TooLargeError, WatcherError
 from watcher.model.image import Descriptor, FetchedManifest, Index, Manifest
 from watcher.model.inventory import PackageRecord, SbomDocument
-from watcher.model.sbom_types import IN_TOTO_JSON, OTHER_TYPES, OUR_MARK, READABLE_TYPES
+from watcher.model.sbom_types import (
+    IN_TOTO_JSON,
+    OTHER_TYPES,
+    OUR_MARK,
+    READABLE_TYPES,
+    SBOM_PREDICATES,
+    attaches_sbom,
+    is_bundle,
+)
 from watcher.model.verdict import MAX_SKIPPED, Section, SectionState
 from watcher.registry.protocol import ImageSource
 
@@ -33,14 +43,21 @@ READ_AT_ONCE = 2
 _ATTESTATION_TYPE = "application/vnd.docker.attestation.manifest.v1+json"
 _REFERENCE_TYPE, _REFERENCE_DIGEST = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
-_SBOM_PREDICATES = ("https://spdx.dev/Document", "https://cyclonedx.org/bom")
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    """Of DSSE; whose signatures they are is not asked."""
+
+    payload: str = ""
 
 
 class _Statement(msgspec.Struct, rename="camel"):
-    """Of in-toto."""
+    """Of in-toto, or what it is wrapped in: an envelope, and that in a bundle of sigstore."""
 
     predicate_type: Any = None
     predicate: msgspec.Raw = msgspec.Raw(b"")
+    payload: str = ""
+    dsse_envelope: _Envelope = _Envelope()
 
 
 _STATEMENT = msgspec.json.Decoder(_Statement)
@@ -62,6 +79,25 @@ class SbomFinder:
         except TimeoutError:
             search.shortfalls.append(f"what is attached could not be read within {FIND_SECONDS:.0f} s")
         return FoundSboms(documents=tuple(search.documents), packages=tuple(search.packages), section=search.section())
+
+
+def read_document(content: bytes, media_type: str) -> ListedPackages | None:
+    """What a document lists; None of a statement about something else, as how the image was built.
+
+    Raises:
+        NoSbomError, DatabaseTooLargeError
+    """
+    try:
+        statement = _STATEMENT.decode(content)
+        if payload := statement.payload or statement.dsse_envelope.payload:
+            statement = _STATEMENT.decode(b64decode(payload))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise NoSbomError("no JSON object") from error
+    if isinstance(statement.predicate_type, str) and statement.predicate:
+        if not statement.predicate_type.startswith(SBOM_PREDICATES):
+            return None
+        content = bytes(statement.predicate)
+    return listed_packages(content, media_type, IMAGES)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +139,7 @@ class _Search:
         except WatcherError as error:
             self.shortfalls.append(f"what is attached to {short(digest)} could not be asked for ({error.reason})")
             return []
-        return [each for each in found if _may_be_sbom(each.artifact_type) and OUR_MARK not in each.annotations]
+        return [each for each in found if _may_be_sbom(each.artifact_type, each.annotations)]
 
     async def look(self, where: str, subject: Digest | None, descriptor: Descriptor) -> None:
         """Read what documents an artefact has. One that is attached to something else is none of this image."""
@@ -120,7 +156,7 @@ class _Search:
             return
         if not isinstance(manifest, Manifest) or OUR_MARK in manifest.annotations:
             return
-        if subject is not None and (manifest.subject != subject or not _may_be_sbom(manifest.kind)):
+        if subject is not None and (manifest.subject != subject or not _may_be_sbom(manifest.kind, manifest.annotations)):
             return
         if manifest.kind in OTHER_TYPES:
             self._fall_short(descriptor, f"{manifest.kind} is not read")
@@ -138,7 +174,7 @@ class _Search:
                 raise TooLargeError(f"more than {MAX_BYTES} bytes")
             async with self.reading:
                 content = await self.source.blob(layer, limit_bytes=MAX_BYTES)
-                listed = await asyncio.to_thread(_listed, content, layer.media_type)
+                listed = await asyncio.to_thread(read_document, content, layer.media_type)
         except WatcherError as error:
             self._fall_short(artefact, error.reason)
             return
@@ -154,31 +190,14 @@ class _Search:
         self.shortfalls.append(f"the SBOM {short(artefact.digest)} that is attached could not be read ({reason})")
 
 
-def _may_be_sbom(kind: str | None) -> bool:
+def _may_be_sbom(kind: str | None, annotations: Mapping[str, str]) -> bool:
     """Whether what is called this may have one. Older clients call an artefact nothing."""
-    return not kind or kind in READABLE_TYPES | OTHER_TYPES | {_ATTESTATION_TYPE}
+    return (not kind or kind == _ATTESTATION_TYPE or attaches_sbom(kind, annotations)) and OUR_MARK not in annotations
 
 
 def _is_document(kind: str, layer: Descriptor) -> bool:
     """Whether a layer is an SBOM, by its own type or by that of its artefact."""
     if layer.media_type == IN_TOTO_JSON or (kind == IN_TOTO_JSON and layer.media_type not in READABLE_TYPES):
         predicate = layer.annotations.get(_PREDICATE_TYPE, "")
-        return not predicate or predicate.startswith(_SBOM_PREDICATES)
-    return layer.media_type in READABLE_TYPES or kind in READABLE_TYPES
-
-
-def _listed(content: bytes, media_type: str) -> ListedPackages | None:
-    """What a document lists; None of a statement about something else, as how the image was built.
-
-    Raises:
-        NoSbomError, DatabaseTooLargeError
-    """
-    try:
-        statement = _STATEMENT.decode(content)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise NoSbomError("no JSON object") from error
-    if isinstance(statement.predicate_type, str) and statement.predicate:
-        if not statement.predicate_type.startswith(_SBOM_PREDICATES):
-            return None
-        content = bytes(statement.predicate)
-    return listed_packages(content, media_type, IMAGES)
+        return not predicate or predicate.startswith(SBOM_PREDICATES)
+    return layer.media_type in READABLE_TYPES or kind in READABLE_TYPES or is_bundle(kind)

@@ -6,6 +6,10 @@ CYCLONEDX_JSON = "application/vnd.cyclonedx+json"
 SPDX_JSON = "application/spdx+json"
 # Of which an SBOM is one kind, by its predicate.
 IN_TOTO_JSON = "application/vnd.in-toto+json"
+SBOM_PREDICATES = ("https://spdx.dev/Document", "https://cyclonedx.org/bom")
+# Statements of in-toto that are signed, as cosign and GitHub's `attest-sbom` attach them; what about stands in an annotation.
+_BUNDLE = "application/vnd.dev.sigstore.bundle"
+_BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"
 
 # Readable here, of an artefact or of its layer.
 READABLE_TYPES = frozenset({CYCLONEDX_JSON, SPDX_JSON, "text/spdx+json", IN_TOTO_JSON})
@@ -16,6 +20,15 @@ OTHER_TYPES = frozenset({"application/vnd.cyclonedx+xml", "application/vnd.cyclo
 OUR_MARK = "io.registry-watcher.facts-revision"
 
 
+def is_bundle(kind: str) -> bool:
+    """Whether an artefact or a layer is a bundle of sigstore, of any version."""
+    return kind.startswith(_BUNDLE)
+
+
 def attaches_sbom(artifact_type: str | None, annotations: Mapping[str, str]) -> bool:
     """Whether an artefact says that it is an SBOM of somebody else, or may be one."""
-    return artifact_type in READABLE_TYPES | OTHER_TYPES and OUR_MARK not in annotations
+    if OUR_MARK in annotations or not artifact_type:
+        return False
+    if is_bundle(artifact_type):
+        return annotations.get(_BUNDLE_PREDICATE, "").startswith(SBOM_PREDICATES)
+    return artifact_type in READABLE_TYPES | OTHER_TYPES

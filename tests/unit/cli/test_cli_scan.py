@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.advisory_data import advisory_data, at, osv, until
+from tests.doubles.attaching import attested, spdx, statement
 from tests.doubles.pushing import write_layout
 from tests.unit.cli.conftest import Run
 from watcher.cli.images import LOCAL, choose_platforms, local_tag, this_machine
@@ -87,6 +88,18 @@ def test_an_ambiguous_image_is_unknown_and_says_why_once(
     ended = watcher("scan", f"oci:{layout}", "--policy", policy)
     assert ended.out.count(named.rpartition(".")[2]) == 1
     assert len(ended.out.splitlines()) == 2
+
+
+def test_an_attested_sbom_is_held_against_the_image(watcher: Run, tmp_path: Path) -> None:
+    """Of an index in files, as BuildKit writes it."""
+    npm = {f"srv/node_modules/{name}/package.json": json.dumps({"name": name, "version": "1.0.0"}) for name in "ab"}
+    image = build_image([PASSWD, build_layer(npm)], config={"User": "1000"})
+    index = attested(image, statement(spdx("pkg:npm/a@1.0.0", "pkg:npm/c@1.0.0")))
+    _, lines = scanned(watcher, f"oci:{write_layout(tmp_path / 'app', index)}")
+    (sbom,) = (line["inspection"]["sbom"] for line in lines if line["inspection"])
+    (document,) = sbom["documents"]
+    assert (document["source"], document["digest"], document["packages"]) == ("attestation", index.children[1].digest, 2)
+    assert (sbom["missing"], [each["purl"] for each in sbom["extra"]]) == (["pkg:npm/b@1.0.0"], ["pkg:npm/c@1.0.0"])
 
 
 def test_vulnerabilities_are_listed(watcher: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.attaching import attached, attested, cyclonedx, spdx, statement
+from tests.doubles.attaching import SIGSTORE_BUNDLE, attached, attested, bundle, cyclonedx, spdx, statement
 from tests.doubles.image_sources import MemoryImages
 from tests.doubles.inventories import a_package
 from watcher.inspection.catalogers.sbom import MAX_BYTES
@@ -78,6 +78,16 @@ async def test_an_artefact_whose_layer_has_no_type_of_its_own_is_read() -> None:
     """As `oras attach` writes it where none is given."""
     artefact = attached(IMAGE, CYCLONEDX_JSON, cyclonedx(NPM), layer_type="application/vnd.oci.image.layer.v1.tar")
     assert purls(await found(artefact)) == [NPM]
+
+
+async def test_a_bundle_of_sigstore_is_read() -> None:
+    """Where it is said to be about an SBOM: all other signatures come in such bundles too, and none of them is fetched."""
+    said = {"dev.sigstore.bundle.predicateType": "https://spdx.dev/Document/v2.3"}
+    content = bundle(statement(spdx(NPM), "https://spdx.dev/Document/v2.3"))
+    assert purls(await found(attached(IMAGE, SIGSTORE_BUNDLE, content, annotations=said))) == [NPM]
+    assert await found(attached(IMAGE, SIGSTORE_BUNDLE, b"{")) == FoundSboms()
+    broken = await found(attached(IMAGE, SIGSTORE_BUNDLE, bundle(b"{"), annotations=said))
+    assert (broken.documents, broken.section.state) == ((), SectionState.MISSING)
 
 
 async def test_an_attestation_of_buildkit_is_read() -> None:
