@@ -23,8 +23,8 @@ class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     # Entries of one layer, and of all layers together. Two million is a large monorepo with its node_modules.
     max_files: Annotated[int, msgspec.Meta(ge=1)] = 5_000_000
     # Which regular files have the sha256 of their content kept, for rules and for whoever asks which image has a file: `none`,
-    # `executables` (whoever may run them) or `all`. A layer that was read with another setting is read again only if it has files
-    # that this one wants and that one did not.
+    # `executables` (whoever may run them) or `all`. Executables take up to a twentieth of an inspection, all files up to a third. A
+    # layer that was read with another setting is read again only if it has files that this one wants and that one did not.
     file_digests: FileDigests = "executables"
     # One image, from its configuration to its last layer; and all that is fetched for one index, whatever waits for a worker aside.
     # Also what one layer may use of a processor.

@@ -132,9 +132,20 @@ def test_numbers_beyond_64_bits_are_the_largest_there_is(make_policies: Policies
 
 def test_a_text_that_was_not_kept_is_not_judged(make_policies: Policies, make_case: Cases) -> None:
     """Of those that were, each by what it says; an empty one is kept."""
-    files = table(*((f"etc/{name}", "f", 0o644) for name in ("sshd_config", "profile", "empty", "all")))
+    files = table(*((f"etc/{name}", "f", 0o644) for name in ("sshd_config", "profile", "empty", "all")), ("etc/links", "l", 0o777))
     files.content.update({0: "Port 22\nPermitRootLogin yes\n", 1: "umask 022\n", 2: ""})
     root = "'f.content.matches(\"(?m)^PermitRootLogin yes\")'"
     assert keys(make_policies, make_case, f"when: {root}, path: '/etc/*'", files) == ["/etc/sshd_config", "error"]
     assert keys(make_policies, make_case, f"when: {root}, path: '/etc/*e*'", files) == []
     assert keys(make_policies, make_case, f"when: 'has(f.content) && {root[1:]}, path: '/etc/*'", files) == ["/etc/sshd_config"]
+
+
+def test_what_has_no_content_is_not_undecided(make_policies: Policies, make_case: Cases) -> None:
+    """A directory below the path of the rule is neither found nor left open."""
+    files = table(("etc/pam.d", "d", 0o755), ("etc/pam.d/su", "f", 0o644))
+    files.content[1] = "auth"
+    rule = "when: '!f.content.contains(\"sufficient\")', path: '/etc/**'"
+    assert keys(make_policies, make_case, rule, files) == ["/etc/pam.d/su"]
+    files.kind[1] = "l"
+    files.content.clear()
+    assert keys(make_policies, make_case, rule, files) == ["error"]

@@ -104,6 +104,21 @@ def test_an_upper_layer_replaces_removes_and_links_texts() -> None:
     assert image(base, linked, top) == {SSHD: "d", "etc/ssh/ssh_config": "a"}
 
 
+def test_a_symbolic_link_has_the_text_of_the_file_it_leads_to() -> None:
+    """Through other links and layers, if that is kept; whatever else is called as it is does not count."""
+    base = facts(("etc/authselect/sudo", b"auth"), ("srv/sudo", b"other"), link("etc/pam.d/su", "sudo"))
+    top = facts(
+        link("etc/pam.d/sudo", "/etc/authselect/sudo"), link("etc/pam.d/login", "/srv/sudo"), link("srv/x", "/etc/pam.d/su")
+    )
+    assert image(base) == {"etc/authselect/sudo": "auth"}
+    assert image(base, top) == dict.fromkeys(("etc/authselect/sudo", "etc/pam.d/su", "etc/pam.d/sudo"), "auth")
+    assert image(base, top, facts(("etc/authselect/.wh.sudo", b""))) == {}
+
+
+def link(path: str, target: str) -> tarfile.TarInfo:
+    return entry(path, tarfile.SYMTYPE, target)
+
+
 def test_a_sparse_text_is_kept_with_its_holes_or_not_at_all() -> None:
     """A hole is zeros, and so no text."""
     assert contents(facts_of(sparse(SSHD, (0, b"ab"), (4, b"c")) + bytes(1024)).files) == {}

@@ -15,6 +15,8 @@ from watcher.kit.glob import glob_expression
 
 # One by one an element costs 6.4 µs, in lists of 64 to 128 it costs 1.6 to 1.9; beyond that it grows again.
 CHUNK_ITEMS = 64
+# Types of files that have a content, or lead to one.
+_WITH_CONTENT = frozenset({"file", "symlink"})
 
 Activate = Callable[[dict[str, Any]], Any]
 """Makes the activation that holds the given items and whatever else the rule reads."""
@@ -50,9 +52,10 @@ def search_files(rule: Rule, files: FileRows, activate: Activate) -> Found:
         rows = [row for row, path in enumerate(files.paths()) if matches(path) is not None]
     unkept = 0
     for name in sorted(rule.kept):
-        kept = [row for row in rows if files.message(row).HasField(name)]
-        unkept += len(rows) - len(kept)
-        rows = kept
+        asked: list[tuple[int, Any]] = [(row, files.message(row)) for row in rows]
+        rows = [row for row, message in asked if message.HasField(name)]
+        # A directory has no content that could have been kept, nor has a device.
+        unkept += sum(1 for _, message in asked if not message.HasField(name) and message.type in _WITH_CONTENT)
     when = _Question(rule=rule, program=rule.when, search=rule.search, fields=rule.fields, files=files, activate=activate)
     answers = when.ask(rows)
     if rule.unless is not None and answers:

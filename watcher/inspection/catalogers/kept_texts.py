@@ -24,6 +24,7 @@ KEPT_TEXTS: Mapping[str, tuple[str, ...]] = {
         "etc/sudoers.d/*",
         "etc/doas.conf",
         "etc/pam.d/*",
+        "etc/authselect/*",
         "etc/login.defs",
         "etc/security/limits.conf",
         "etc/security/limits.d/*",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from watcher.inspection.catalogers.kept_texts import is_kept
 from watcher.inspection.hard_links import hard_links, share_inode
 from watcher.inspection.image.links import Links
 from watcher.inspection.image.placing import Placing
@@ -112,7 +113,12 @@ class Tree:
         return None if row is None else self._all.layer[row]
 
     def files(self) -> FileTable:
-        """What is left, sorted by path."""
+        """What is left, sorted by path. A symbolic link where texts are kept has that of the file it leads to."""
+        for path in filter(is_kept, self._symlinks if self._all.content else ()):
+            real = self.links.follow(path)
+            text = None if real is None else self._all.content.get(self._rows.get(real, -1))
+            if text is not None and path in self._rows:
+                self._all.content[self._rows[path]] = text
         return self._all.rows([self._rows[path] for path in in_order(self._rows)])
 
     def _dispute_emptied(self, emptied: Iterable[str], own: AbstractSet[str], layer: int) -> None:
