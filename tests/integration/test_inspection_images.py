@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ def layers(compression: Compression) -> list[Layer]:
         "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
         DPKG: STATUS.format("libc6", "2.36") + STATUS.format("perl", "5.36"),
         "usr/bin/su": Entry(content=b"\x7fELF\0", mode=0o4755),
+        "etc/profile": "umask 022\n",
+        "etc/profile.d/key.sh": f"KEY={KEY}\n",
         "tmp/build.key": KEY,
     }
     app: Mapping[str, Any] = {
@@ -81,9 +84,16 @@ async def test_an_image_becomes_an_inventory(inspector: Inspector) -> None:
     assert [(each.record.name, each.layer) for each in found.packages] == [("left-pad", 1), ("libc6", 0), ("git", 1)]
     assert [user.name for user in found.users] == ["root", "app"]
     assert dict(zip(found.files.path, found.files.mode, strict=True))["usr/bin/su"] == 0o4755
+    digests, texts = found.files.sha256, found.files.content
+    assert {found.files.path[row]: digest for row, digest in digests.items()} == {"usr/bin/su": sha256(b"\x7fELF\0").digest()}
+    assert {found.files.path[row]: text for row, text in texts.items()} == {"etc/profile": "umask 022\n"}
     assert "tmp/build.key" not in found.files.path
     where = [(each.where, each.hit.path, each.layer, each.present_in_final) for each in found.secrets]
-    assert where == [("env", "AWS_ACCESS_KEY_ID", None, True), ("file", "tmp/build.key", 0, False)]
+    assert where == [
+        ("env", "AWS_ACCESS_KEY_ID", None, True),
+        ("file", "etc/profile.d/key.sh", 0, True),
+        ("file", "tmp/build.key", 0, False),
+    ]
     assert [(layer.state, layer.created_by) for layer in found.layers] == [("inspected", "FROM base"), ("inspected", "COPY . /")]
     assert tuple(found.sections) == INSPECTED
     assert states(found) == {}

@@ -6,6 +6,7 @@ Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 from watcher.model.certificates import Certificate, CertificateFile
 from watcher.model.digest import Digest
@@ -67,9 +68,7 @@ class FileTable:
                 column = getattr(self, name)
                 if column:
                     getattr(found, name).extend(map(column.__getitem__, part))
-        for name in SPARSE_COLUMNS:
-            if sparse := getattr(self, name):
-                getattr(found, name).update((new, sparse[row]) for new, row in enumerate(numbers) if row in sparse)
+            self._copy_sparse(found, part, len(found) - len(part))
         return found
 
     def slices(self) -> "Iterator[FileTable]":
@@ -77,10 +76,15 @@ class FileTable:
         for numbers in slices(range(len(self))):
             first, end = numbers[0], numbers[-1] + 1
             part = FileTable(**{name: getattr(self, name)[first:end] for name in (*ENTRY_COLUMNS, "layer")})
-            for name in SPARSE_COLUMNS:
-                if sparse := getattr(self, name):
-                    getattr(part, name).update((row - first, sparse[row]) for row in numbers if row in sparse)
+            self._copy_sparse(part, numbers, 0)
             yield part
+
+    def _copy_sparse(self, table: "FileTable", numbers: Sequence[int], first: int) -> None:
+        """What few rows have, of the rows of these numbers, which are those from `first` on in the other table."""
+        for name in SPARSE_COLUMNS:
+            if sparse := getattr(self, name):
+                there = compress(enumerate(numbers, first), map(sparse.__contains__, numbers))
+                getattr(table, name).update((new, sparse[row]) for new, row in there)
 
     @classmethod
     def joined(cls, tables: "Iterable[FileTable]") -> "FileTable":
