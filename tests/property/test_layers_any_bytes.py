@@ -25,7 +25,7 @@ from watcher.model.digest import digest_of
 from watcher.model.inventory import LayerFacts
 from watcher.testing.images import Entry, build_layer
 
-LIMITS = Limits(plain_bytes=1 << 22, files=1000, memory_bytes=1, cpu_seconds=1)
+LIMITS = Limits(plain_bytes=1 << 22, files=1000, memory_bytes=1, cpu_seconds=1, file_digests="all")
 Packing = Literal["plain", "gzip", "zstd", "xz", "bzip2"]
 PACK: dict[Packing, Callable[[bytes], bytes]] = {
     "plain": bytes,

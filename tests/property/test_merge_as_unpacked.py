@@ -13,7 +13,7 @@ from watcher.model.digest import digest_of
 from watcher.model.inventory import DIRECTORY, FILE, HARDLINK, SYMLINK, FileTable, LayerFacts
 
 Row = tuple[str, str, int, str]
-"""path, kind, mode, target"""
+"""path, kind, mode, target of a link or content of a file"""
 Layer = tuple[list[Row], list[str], list[str]]
 """entries, whiteouts, opaque directories"""
 
@@ -141,11 +141,16 @@ def overlaid(layers: list[Layer]) -> Names:
     return merged
 
 
-def listed(names: Names) -> dict[str, tuple[str, int | None, int]]:
+Listed = tuple[str, int | None, str, int]
+"""kind, layer, content, mode"""
+
+
+def listed(names: Names) -> dict[str, Listed]:
     return {
         name: (
             "l" if node.kind == SYMLINK else "d" if node.kind == DIRECTORY else "f",
             layer,
+            node.target if node.kind == FILE else "",
             0 if node.kind == SYMLINK else node.mode,
         )
         for name, (node, layer) in names.items()
@@ -153,11 +158,12 @@ def listed(names: Names) -> dict[str, tuple[str, int | None, int]]:
     }
 
 
-def found(merged: MergedImage) -> dict[str, tuple[str, int | None, int]]:
+def found(merged: MergedImage) -> dict[str, Listed]:
     files = merged.files
+    rows = enumerate(zip(files.path, files.kind, files.layer, files.mode, strict=True))
     return {
-        path: (FILE if kind == HARDLINK else kind, layer, 0 if kind == SYMLINK else mode)
-        for path, kind, layer, mode in zip(files.path, files.kind, files.layer, files.mode, strict=True)
+        path: (FILE if kind == HARDLINK else kind, layer, files.sha256.get(row, b"").decode(), 0 if kind == SYMLINK else mode)
+        for row, (path, kind, layer, mode) in rows
     }
 
 
@@ -171,7 +177,8 @@ def facts(layer: Layer) -> LayerFacts:
         uid=[0] * count,
         gid=[0] * count,
         size=[0] * count,
-        link=[row[3] for row in rows],
+        link=["" if row[1] == FILE else row[3] for row in rows],
+        sha256={number: row[3].encode() for number, row in enumerate(rows) if row[1] == FILE},
     )
     return LayerFacts(
         digest=digest_of(repr(layer).encode()),
@@ -186,7 +193,7 @@ def facts(layer: Layer) -> LayerFacts:
 paths = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
 targets = st.one_of(paths, paths.map("/".__add__), paths.map("../".__add__))
 rows = st.one_of(
-    st.tuples(paths, st.just(FILE), st.sampled_from([0o644, 0o4755]), st.just("")),
+    st.tuples(paths, st.just(FILE), st.sampled_from([0o644, 0o4755]), st.sampled_from("xyz")),
     st.tuples(paths, st.just(DIRECTORY), st.sampled_from([0o755, 0o700]), st.just("")),
     st.tuples(paths, st.just(SYMLINK), st.just(0o777), targets),
     st.tuples(paths, st.just(HARDLINK), st.just(0o644), paths),
@@ -209,7 +216,7 @@ def plain(layer: Layer) -> bool:
 @settings(max_examples=300)
 @given(layers)
 def test_what_is_not_disputed_is_as_any_unpacker_has_it(image: list[Layer]) -> None:
-    """Every name, its layer, and a mode that is no less dangerous."""
+    """Every name, its layer and content, and a mode that is no less dangerous."""
     merged = merge(list(map(facts, image)))
     if merged.disputed or not all(map(plain, image)):
         return
@@ -220,5 +227,5 @@ def test_what_is_not_disputed_is_as_any_unpacker_has_it(image: list[Layer]) -> N
             continue
         got = found(merged)
         if merged.disputed_modes:
-            expected, got = ({name: value[:2] for name, value in each.items()} for each in (expected, got))  # type: ignore[assignment]
+            expected, got = ({name: value[:3] for name, value in each.items()} for each in (expected, got))  # type: ignore[assignment]
         assert got == expected, unpack.__name__
