@@ -3,7 +3,7 @@
     python bench/inspection.py --peer --image HOST/REPOSITORY:TAG [--image …] [--rounds 3]
 
 Both are whole programs, start included, and ask the registry themselves. A package agrees when both give its name and version in
-the same ecosystem. What only one of them has is counted by cause, with examples, as Markdown.
+the same ecosystem. What only one of them has is counted by cause, with examples, as Markdown. SYFT=PATH is another syft.
 """
 
 import json
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SYFT, WATCHER = (str(Path(sys.executable).with_name(name)) for name in ("syft", "watcher"))
+SYFT, WATCHER = (os.environ.get(name.upper(), str(Path(sys.executable).with_name(name))) for name in ("syft", "watcher"))
 EXAMPLES = 10
 
 # What syft calls the ecosystems that have another name in a purl.
@@ -60,8 +60,9 @@ class Run:
 
 @dataclass(slots=True)
 class Comparison:
-    """What two programs say of one image. `renamed` are packages of one file and version under two names; `theirs` and `ours` have
-    what only one of them has, by cause.
+    """What two programs say of one image. `renamed` are packages of one file and version under two names, or in two ecosystems.
+
+    `theirs` and `ours` have what only one of them has, by cause.
     """
 
     agreed: Counter[str] = field(default_factory=Counter)
@@ -118,6 +119,7 @@ def compared(theirs: Mapping[Key, str], ours: Mapping[Key, str]) -> Comparison:
     found = Comparison()
     our_places = {(kind, path, version): name for (kind, name, version), path in ours.items()}
     our_names = {(kind, name): version for kind, name, version in ours}
+    our_kinds = {(path, name, version): kind for (kind, name, version), path in ours.items()}
     for key, path in sorted(theirs.items()):
         kind, name, version = key
         told = f"{kind} {name} {version}"
@@ -130,6 +132,9 @@ def compared(theirs: Mapping[Key, str], ours: Mapping[Key, str]) -> Comparison:
         elif (kind, path, version) in our_places:
             found.renamed[kind] += 1
             found.theirs["under another name"].append(f"{told} ≠ {our_places[kind, path, version]}")
+        elif (path, name, version) in our_kinds:
+            found.renamed[kind] += 1
+            found.theirs["in another ecosystem"].append(f"{told} is {our_kinds[path, name, version]}")
         elif (kind, name) in our_names:
             found.theirs["with another version"].append(f"{told} ≠ {our_names[kind, name]}")
         else:

@@ -27,6 +27,7 @@ from tests.contract.test_intake_contract import INTAKES
 from tests.contract.test_known_bases_contract import BENCHES as BASES
 from tests.contract.test_layer_cache_contract import CACHES
 from tests.contract.test_listing_contract import OPENED as LISTINGS
+from tests.contract.test_mark_search_contract import SEARCHES
 from tests.contract.test_progress_contract import PROGRESSES
 from tests.contract.test_publisher_contract import PLACES as PUBLISHERS
 from tests.contract.test_registries_contract import KINDS as REGISTRIES
@@ -42,6 +43,7 @@ from watcher.evaluation.document.files import FileRows
 from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.jvm_zip import Sink
+from watcher.inspection.catalogers.native_search import MarkSearch
 from watcher.inspection.catalogers.protocol import Cataloger, Reading, Selecting, StreamCataloger, is_stream
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
@@ -78,6 +80,7 @@ SUITES: Mapping[type, Collection[type]] = {
     KnownBases: BASES,
     LayerCache: CACHES,
     Listing: LISTINGS,
+    MarkSearch: SEARCHES,
     Progress: PROGRESSES,
     Publisher: PUBLISHERS,
     Registries: REGISTRIES,

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tools.tar_oracle.archives import archive
 from watcher.inspection.confined.decompress import Input
 from watcher.inspection.confined.layer_reader import LayerReader, Search
-from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.image.merge import merge
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.collector import Collector
@@ -55,7 +54,7 @@ SAMPLE = build_layer(
 @pytest.fixture(scope="module")
 def search() -> Search:
     rules = SecretRules.load(b"salt")
-    return Search(rules=rules, database=compile_rules(rules))
+    return Search.of(rules)
 
 
 def read(search: Search, raw: bytes, step: int) -> LayerFacts:

@@ -73,7 +73,7 @@ def test_a_damaged_lock_file_leaves_packages_complete() -> None:
         ("damaged-database", ("packages",)),
     ]
     contents = FileContents(emit=lambda _: None, problems=ProblemList(), catalogers=BOTH)
-    assert contents.wanted(0, LOCK.encode(), 0o644, 1 << 40, b"{", is_sparse=False) == (False, None)
+    assert contents.wanted(0, LOCK.encode(), 0o644, 1 << 40, b"{", 512) == (False, None)
     assert [(each.reason, each.sections) for each in contents.problems.all()] == [("database-too-large", ("declared",))]
 
 

@@ -11,13 +11,12 @@ from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger, DamagedDatabaseError, Facts, Selection
 from watcher.inspection.confined.decompress import Input
 from watcher.inspection.confined.layer_reader import LayerReader, Search
-from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.messages import Alias, Database, Forgotten, Message, Problems, Programs
 from watcher.model.inventory import PackageDatabase, PackageRecord
 
 RULES = SecretRules.load(b"salt")
-SEARCH = Search(rules=RULES, database=compile_rules(RULES))
+SEARCH = Search.of(RULES)
 
 
 @dataclass

@@ -5,13 +5,11 @@ import random
 import tarfile
 from typing import TypeVar
 
-import hyperscan
 import pytest
 
 from tests.doubles.image_sources import LIMITS, entry, gzipped, tar_of
 from watcher.inspection.confined.decompress import Input
 from watcher.inspection.confined.layer_reader import LayerReader, Search
-from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.collector import Collector
 from watcher.inspection.workers.messages import MAX_MESSAGE_BYTES, Alias, Limits, Message, Problems, Rows, encoded
@@ -19,7 +17,7 @@ from watcher.model.digest import digest_of
 from watcher.model.inventory import LayerFacts, Problem
 
 RULES = SecretRules.load(b"salt")
-DATABASE: hyperscan.Database = compile_rules(RULES)
+SEARCH = Search.of(RULES)
 
 STATUS = b"""Package: openssl
 Status: install ok installed
@@ -37,7 +35,7 @@ _Kind = TypeVar("_Kind", bound=Message)
 def read(raw: bytes, limits: Limits = LIMITS) -> list[Message]:
     messages: list[Message] = []
     stream = io.BytesIO(raw)
-    reader = LayerReader(limits=limits, search=Search(rules=RULES, database=DATABASE), emit=messages.append)
+    reader = LayerReader(limits=limits, search=SEARCH, emit=messages.append)
     reader.read(Input(stream.read))
     assert stream.read() == b"", "every byte of the input is read, or it could not be verified"
     assert all(len(encoded(message)) <= MAX_MESSAGE_BYTES for message in messages)

@@ -1,18 +1,17 @@
 """Executables and shared libraries, of whatever system: what their compilers and linkers wrote into them.
 
-They are fed as they come by and searched once for all marks that packages begin with; only what follows a mark is kept.
+They are fed as they come by; of all marks that packages begin with only what follows one is kept.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import hyperscan
 
 from watcher.inspection.catalogers.native_go import BUILD_INFO, MODULES, RELEASES, GoBuilds
 from watcher.inspection.catalogers.native_notes import BIG_NOTE, LITTLE_NOTE, Notes
 from watcher.inspection.catalogers.native_passages import MAX_MARKS, Mark, OpenPassage, Passage
 from watcher.inspection.catalogers.native_programs import NAMES, ProgramSearch, programs_called
 from watcher.inspection.catalogers.native_rust import COMPRESSED, RustBuilds
+from watcher.inspection.catalogers.native_search import FileSearch, MarkSearch, seam_of
 from watcher.inspection.catalogers.protocol import Facts, Selection
 from watcher.inspection.catalogers.stanzas import Unread, complete
 from watcher.model.inventory import PackageRecord
@@ -26,20 +25,8 @@ HEADS = frozenset({b"\x7fE", b"MZ", b"\xfe\xed", b"\xce\xfa", b"\xcf\xfa"})
 # Where program headers, section tables and load commands are; of Go's own linker they end before 4 KiB.
 START_BYTES = 64 * 1024
 
-_MARKS = (Mark.of(BUILD_INFO), Mark.of(MODULES), *map(Mark.of, RELEASES), *COMPRESSED, LITTLE_NOTE, BIG_NOTE)
-_SEAM = max(mark.length for mark in _MARKS) - 1
-
-
-def _compiled() -> hyperscan.Database:
-    """All marks as one database, which is quicker than to look for one of them with `bytes.find`; takes ten milliseconds."""
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    expressions = [mark.pattern for mark in _MARKS]
-    flags = [hyperscan.HS_FLAG_DOTALL] * len(_MARKS)
-    database.compile(expressions=expressions, ids=range(len(_MARKS)), elements=len(_MARKS), flags=flags)
-    return database
-
-
-_DATABASE = _compiled()
+MARKS = (Mark.of(BUILD_INFO), Mark.of(MODULES), *map(Mark.of, RELEASES), *COMPRESSED, LITTLE_NOTE, BIG_NOTE)
+_SEAM = seam_of(MARKS)
 
 
 class NativeCataloger:
@@ -56,9 +43,11 @@ class NativeCataloger:
     def wants(self, path: str, size: int) -> bool:  # noqa: ARG002 - wherever it is
         return size <= MAX_BYTES
 
-    def begin(self, path: str, size: int) -> "NativeReading":  # noqa: ARG002 - however large
+    def begin(self, path: str, size: int, marks: MarkSearch | None = None) -> "NativeReading":  # noqa: ARG002 - however large
+        """`marks` is for whoever finds them anyway."""
         programs = programs_called(path)
-        return NativeReading(path=path, programs=ProgramSearch(path, programs) if programs else None)
+        search = ProgramSearch(path, programs) if programs else None
+        return NativeReading(path=path, programs=search, marks=marks or FileSearch(MARKS))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,12 +55,12 @@ class NativeReading:
     """One executable as it comes by. Its first START_BYTES are kept, and what passages keep."""
 
     path: str
+    marks: MarkSearch
     programs: ProgramSearch | None = None
     _position: int = 0
     _start: bytearray = field(default_factory=bytearray)
     _last: bytes = b""
-    _marks: int = 0
-    _overflow: bool = False
+    _begun: int = 0
     _open: list[OpenPassage] = field(default_factory=list)
     _go: GoBuilds = field(init=False)
     _rust: RustBuilds = field(default_factory=RustBuilds)
@@ -91,10 +80,7 @@ class NativeReading:
         begins = self._position
         if begins < START_BYTES:
             self._start += piece[: START_BYTES - begins]
-        seam = self._last + piece[:_SEAM]
-        if self._last:
-            self._search(seam, begins - len(self._last), across=len(self._last))
-        self._search(piece, begins, across=0)
+        self._begin(piece)
         if self._open:
             self._open = [each for each in self._open if each.goes_on(piece, begins)]
         if self.programs is not None:
@@ -111,31 +97,21 @@ class NativeReading:
             # What Go says of a main module needs no guess.
             told = {each.version for each in found if isinstance(each, PackageRecord)}
             found += (each for each in self.programs.records() if f"v{each.version}" not in told)
-        if self._overflow:
+        if self.marks.overflow or self._begun > MAX_MARKS:
             found.append(Unread("more marks of packages than any executable has"))
         return complete(self.path, NativeCataloger.type, found, system=False) if found else ()
 
-    def _search(self, data: bytes, begins: int, *, across: int) -> None:
-        """Begin the passages of `data`, which is at `begins` of the file; of those only that lie on both sides of `across`."""
-        if self._overflow:
-            return
-        hits: list[tuple[int, int]] = []
-
-        def matched(mark: int, _begin: int, end: int, _flags: int, _context: object) -> bool:
-            hits.append((end - _MARKS[mark].length, mark))
-            return len(hits) > MAX_MARKS
-
-        try:
-            _DATABASE.scan(data, match_event_handler=matched)
-        except hyperscan.ScanTerminated:
-            self._overflow = True
-        for first, mark in hits:
-            if across and not first < across < first + _MARKS[mark].length:
+    def _begin(self, piece: bytes) -> None:
+        """Begin the passages of the marks that end in the piece."""
+        begins, last = self._position, len(self._last)
+        for end, mark in self.marks.ends(piece):
+            first = end - MARKS[mark].length
+            if first < 0:
                 continue
-            self._marks += 1
-            if self._marks > MAX_MARKS:
-                self._overflow = True
+            self._begun += 1
+            if self._begun > MAX_MARKS:
                 return
-            opened = OpenPassage(passage=self._passages[mark](begins + first), at=begins + first)
-            if opened.goes_on(data, begins):
+            opened = OpenPassage(passage=self._passages[mark](first), at=first)
+            data, at = (piece, begins) if first >= begins else (self._last + piece, begins - last)
+            if opened.goes_on(data, at):
                 self._open.append(opened)

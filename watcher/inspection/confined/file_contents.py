@@ -7,7 +7,7 @@ from typing import cast
 from watcher.inspection.catalogers.catalog import CATALOGERS, CERTIFICATES, LOCKS
 from watcher.inspection.catalogers.kept_texts import MAX_KEPT_BYTES, MAX_LAYER_BYTES, is_kept, kept_text
 from watcher.inspection.catalogers.kept_texts import SELECTION as KEPT
-from watcher.inspection.catalogers.native import HEADS
+from watcher.inspection.catalogers.native import HEADS, NativeCataloger
 from watcher.inspection.catalogers.native_kind import KIND_BYTES, is_library
 from watcher.inspection.catalogers.protocol import (
     AnyCataloger,
@@ -21,7 +21,9 @@ from watcher.inspection.catalogers.protocol import (
     is_stream,
 )
 from watcher.inspection.catalogers.texts import MAX_TEXT_BYTES, TEXTS
+from watcher.inspection.confined.layer_marks import LayerMarks
 from watcher.inspection.confined.parts import fact_parts, program_parts, text_parts
+from watcher.inspection.confined.secret_stream import SecretStream
 from watcher.inspection.confined.tar_fields import text
 from watcher.inspection.problems import DECLARED, FILES, PACKAGES, USERS_AND_DISTRO, ProblemList
 from watcher.inspection.workers.messages import Alias, Content, Forgotten, Message
@@ -51,12 +53,14 @@ class FileContents:
     """The files of one layer, one after another: `wanted`, and `read` once more where that says so, before the next one.
 
     `selection` are those that may be wanted, by what a walk can look up at once; `known` are the paths of those that something
-    was said of, as the archive has them; `programs` those of executables, libraries apart.
+    was said of, as the archive has them; `programs` those of executables, libraries apart. `searched` is the layer, if marks are
+    found in it anyway.
     """
 
     emit: Callable[[Message], None]
     problems: ProblemList
     catalogers: Collection[AnyCataloger] = tuple(CATALOGERS.values())
+    searched: SecretStream | None = None
     selection: Selection = field(init=False)
     known: set[bytes] = field(default_factory=set)
     programs: list[bytes] = field(default_factory=list)
@@ -77,23 +81,26 @@ class FileContents:
         self._choice = Choice(self.catalogers)
         self.selection = Selection.joined((Selection(names=_TEXT_NAMES), KEPT, *(each.selection for each in self.catalogers)))
 
-    def wanted(self, row: int, written: bytes, mode: int, size: int, head: bytes, *, is_sparse: bool) -> tuple[bool, Feed | None]:
-        """Whether the content of a file is needed, and who is to be fed with it if not all at once. `row` is the entry's number."""
+    def wanted(self, row: int, written: bytes, mode: int, size: int, head: bytes, begins: int | None) -> tuple[bool, Feed | None]:
+        """Whether the content of a file is needed, and who is to be fed with it if not all at once. `row` is the entry's number.
+
+        `begins` is where in the layer the content does, None for a sparse file, of which it is not in one piece there.
+        """
         self._is_program, self._start = bool(mode & _EXECUTABLE) and head in HEADS, b""
         path = text(written)
         possible = self._choice.asked(written, head)
         wanted = [each for each in possible if each.wants(path, size)]
         if path in TEXTS and size > MAX_TEXT_BYTES:
             self.problems.add("text-too-large", f"{path} has {size} bytes and was not read", USERS_AND_DISTRO)
-        if is_sparse and size > MAX_SPARSE_BYTES:
+        if begins is None and size > MAX_SPARSE_BYTES:
             wanted = []
         for each in possible:
             if each not in wanted and each.wants(path, 0):
                 self.problems.add("database-too-large", f"{path[:200]} has {size} bytes and was not read", _sections(each))
         self._row, self._path, self._size, self._catalogers, self._readings = row, written, size, wanted, []
         self._is_kept = False
-        if any(map(is_stream, wanted)) and not is_sparse:
-            self._readings = [_Guarded(begin(each, path, size), self.problems, _sections(each)) for each in wanted]
+        if any(map(is_stream, wanted)) and begins is not None:
+            self._readings = [_Guarded(self._begin(each, path, begins), self.problems, _sections(each)) for each in wanted]
             return True, self._feed
         if self._is_program and not wanted:
             self.programs.append(written)
@@ -134,6 +141,11 @@ class FileContents:
         """Another entry of the layer has this path, which is known."""
         self.known.discard(path)
         self.emit(Forgotten(path=text(path)))
+
+    def _begin(self, cataloger: AnyCataloger, path: str, begins: int) -> Reading:
+        if isinstance(cataloger, NativeCataloger) and self.searched is not None and not self.searched.overflow:
+            return cataloger.begin(path, self._size, LayerMarks(self.searched, begins))
+        return begin(cataloger, path, self._size)
 
     def _feed(self, piece: bytes) -> None:
         if self._is_program and len(self._start) < KIND_BYTES:

@@ -10,6 +10,7 @@ from stat import S_IFREG
 import hyperscan
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
+from watcher.inspection.catalogers.native import MARKS
 from watcher.inspection.catalogers.protocol import ENDING_BYTES, AnyCataloger, Selection
 from watcher.inspection.confined.capabilities import capabilities_of
 from watcher.inspection.confined.content_digests import ContentDigests
@@ -17,7 +18,7 @@ from watcher.inspection.confined.decompress import DamagedLayerError, Input, Tra
 from watcher.inspection.confined.file_contents import FileContents
 from watcher.inspection.confined.found_values import FoundValues
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, row_parts
-from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, SecretStream
+from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, MAX_MARKS, SecretStream, compile_rules
 from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
 from watcher.inspection.confined.tar_pieces import DamagedTarError
@@ -52,10 +53,14 @@ Emit = Callable[[Message], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """The rules and their compiled database, loaded once and shared by all workers of a zygote."""
+    """The rules and the database of all that a layer is searched for, made once and shared by all workers of a zygote."""
 
     rules: SecretRules
     database: hyperscan.Database
+
+    @classmethod
+    def of(cls, rules: SecretRules) -> "Search":
+        return cls(rules=rules, database=compile_rules(rules, [mark.pattern for mark in MARKS]))
 
 
 class _TooLargeError(Exception):
@@ -85,7 +90,7 @@ class LayerReader:
         """
         values = FoundValues(self.search.rules)
         secrets = SecretStream(judge=values.in_file, outside=values.outside, database=self.search.database, decode=text)
-        contents = FileContents(emit=self.emit, problems=self.problems, catalogers=self.catalogers)
+        contents = FileContents(emit=self.emit, problems=self.problems, catalogers=self.catalogers, searched=secrets)
         digests = ContentDigests(self.emit)
         self._ambiguous(source.peek(BLOCK))
         unpacked = _Unpacked(plain_pieces(source))
@@ -112,7 +117,9 @@ class LayerReader:
         digests.send()
         if secrets.overflow:
             found = len(secrets.found)
-            detail = f"stopped after {found} secrets; at most {MAX_SECRETS} are listed and {MAX_HITS} candidates looked at"
+            detail = (
+                f"stopped after {found} secrets: {MAX_SECRETS} are listed, {MAX_HITS} candidates and {MAX_MARKS} marks looked at"
+            )
             self.problems.add(TOO_MANY_SECRETS, detail, SECRETS)
         hits = tuple(secrets.found)
         for first in range(0, len(hits), 100):
@@ -194,7 +201,7 @@ class LayerReader:
             if kind == REGULAR:
                 if any_name or name in names or name[-ENDING_BYTES:] in endings or head in heads:
                     row = self._listed + len(rows) - 1
-                    tar.keep, tar.feed = contents.wanted(row, path, owner[0], size, head, is_sparse=content is not None)
+                    tar.keep, tar.feed = contents.wanted(row, path, owner[0], size, head, begins if content is None else None)
                 # A sparse file is put together in memory, for nothing less than a cataloger.
                 if hashed and (owner[0] | S_IFREG) & hashed and (content is None or tar.keep):
                     row = self._listed + len(rows) - 1

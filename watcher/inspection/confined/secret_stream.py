@@ -1,8 +1,11 @@
-"""Searches an unpacked layer for credentials as it comes by: hyperscan over the raw tar, then each hit within its own file."""
+"""Searches an unpacked layer for credentials as it comes by: hyperscan over the raw tar, then each hit within its own file.
+
+What others look for (marks of packages in executables) is found in the same pass, and judged by whoever reads those.
+"""
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +17,9 @@ from watcher.model.inventory import SecretHit
 
 # Of what hyperscan finds most is judged to be nothing. A hit costs about 20 us, so that a layer made of them costs 2 s.
 MAX_HITS = 100_000
+# A mark costs half a microsecond; of bytes by chance a gigabyte has ten thousand.
+MAX_MARKS = 2_000_000
+_FIRST_MARK = 1 << 20
 # Git's rule: a file with a zero among its first bytes has no lines.
 _TEXT_PROBE_BYTES = 8000
 _HISTORY_BYTES = WINDOW_BEFORE_BYTES + WINDOW_AFTER_BYTES
@@ -45,10 +51,11 @@ class Rules(Protocol):
     def judge(self, rule_id: int, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None: ...
 
 
-def compile_rules(rules: Rules) -> hyperscan.Database:
-    """One streaming database of all expressions; takes some 150 ms, so it is done once per zygote."""
+def compile_rules(rules: Rules, marks: Sequence[bytes] = ()) -> hyperscan.Database:
+    """One streaming database of all expressions, and of `marks`; takes some 150 ms, so it is done once per zygote."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_STREAM)
-    ids, expressions, flags = zip(*rules.patterns(), strict=True)
+    others = [(_FIRST_MARK + number, mark, hyperscan.HS_FLAG_DOTALL) for number, mark in enumerate(marks)]
+    ids, expressions, flags = zip(*rules.patterns(), *others, strict=True)
     database.compile(expressions=expressions, ids=ids, flags=flags)
     clear_vector_registers()  # OpenSSL looks for an algorithm at its first use, when a confined worker no longer could
     return database
@@ -99,7 +106,8 @@ class SecretStream:
     """One layer's search. Whoever walks the tar appends every regular file to `files` before it asks for the next piece, and at the
     end what is left: from there on, ENDLESS, and without a path.
 
-    `found` has each secret once, in the order of the layer; `overflow` says that there were more hits than are looked at.
+    `found` has each secret once, in the order of the layer; `overflow` says that there were more hits than are looked at, or more
+    marks. `marks` are those that end in the piece at hand, where in the layer they do, and the number of each.
     """
 
     judge: Judge
@@ -112,6 +120,7 @@ class SecretStream:
     files: list[tuple[int, int, bytes]] = field(default_factory=list)
     found: dict[SecretHit, None] = field(default_factory=dict)
     overflow: bool = False
+    marks: list[tuple[int, int]] = field(default_factory=list)
     _hits: list[tuple[int, int]] = field(default_factory=list)
     _judged: int = 0
     _history: bytes = b""
@@ -122,8 +131,12 @@ class SecretStream:
     def pieces(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces, each searched before it is handed on, and its hits judged before the next."""
         hits, max_hits = self._hits, self.max_hits
+        marks, marks_left = self.marks, MAX_MARKS
 
         def matched(rule: int, _begin: int, end: int, _flags: int, _context: object) -> bool:
+            if rule >= _FIRST_MARK:
+                marks.append((end, rule - _FIRST_MARK))
+                return len(marks) > marks_left
             hits.append((rule, end))
             return len(hits) > max_hits
 
@@ -139,6 +152,8 @@ class SecretStream:
                 if self._waiting:
                     self._judge_waiting(piece)
                 yield piece
+                marks_left -= len(marks)
+                marks.clear()
                 self._judge_hits(piece)
                 self._history = (
                     piece[-_HISTORY_BYTES:] if len(piece) >= _HISTORY_BYTES else (self._history + piece)[-_HISTORY_BYTES:]

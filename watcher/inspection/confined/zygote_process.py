@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 import msgspec
 
 from watcher.inspection.confined.layer_reader import Search
-from watcher.inspection.confined.secret_stream import compile_rules
 from watcher.inspection.confined.worker import work
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.messages import CRASHED, Began, Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
@@ -108,8 +107,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     _keep_freed_memory()
     greeting = msgspec.msgpack.decode(channel.recv(MAX_REQUEST_BYTES), type=Greeting)
-    rules = SecretRules.load(greeting.salt)
-    search = Search(rules=rules, database=compile_rules(rules))
+    search = Search.of(SecretRules.load(greeting.salt))
     # A collection in a worker would write to every page that it shares with the others.
     gc.collect()
     gc.freeze()
