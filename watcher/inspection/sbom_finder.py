@@ -10,7 +10,6 @@ import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -37,6 +36,8 @@ FIND_SECONDS = 30.0
 # One a tool and format; of more than that somebody makes a list. Of as many more it is looked what they are.
 MAX_DOCUMENTS = 8
 MAX_LOOKS = 32
+# Of all documents of an image: reading 16 MiB takes the daemon more than a second of its processor.
+MAX_READ_BYTES = 32 * 1024 * 1024
 # Each is held whole while it is read, for all images at once.
 READ_AT_ONCE = 2
 
@@ -54,7 +55,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 class _Statement(msgspec.Struct, rename="camel"):
     """Of in-toto, or what it is wrapped in: an envelope, and that in a bundle of sigstore."""
 
-    predicate_type: Any = None
+    predicate_type: str = ""
     predicate: msgspec.Raw = msgspec.Raw(b"")
     payload: str = ""
     dsse_envelope: _Envelope = _Envelope()
@@ -93,7 +94,7 @@ def read_document(content: bytes, media_type: str) -> ListedPackages | None:
             statement = _STATEMENT.decode(b64decode(payload))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise NoSbomError("no JSON object") from error
-    if isinstance(statement.predicate_type, str) and statement.predicate:
+    if statement.predicate_type and statement.predicate:
         if not statement.predicate_type.startswith(SBOM_PREDICATES):
             return None
         content = bytes(statement.predicate)
@@ -108,6 +109,7 @@ class _Search:
     packages: list[PackageRecord] = field(default_factory=list)
     shortfalls: list[str] = field(default_factory=list)
     looked_at: set[Digest] = field(default_factory=set)
+    read_bytes: int = 0
 
     def section(self) -> Section:
         """Missing where nothing is known, not even that there is nothing."""
@@ -170,8 +172,9 @@ class _Search:
             self._fall_short(artefact, f"more than {MAX_DOCUMENTS} documents are attached")
             return
         try:
-            if layer.size > MAX_BYTES:
-                raise TooLargeError(f"more than {MAX_BYTES} bytes")
+            if layer.size > min(MAX_BYTES, MAX_READ_BYTES - self.read_bytes):
+                raise TooLargeError(f"{layer.size} bytes")
+            self.read_bytes += layer.size
             async with self.reading:
                 content = await self.source.blob(layer, limit_bytes=MAX_BYTES)
                 listed = await asyncio.to_thread(read_document, content, layer.media_type)

@@ -10,7 +10,7 @@ from tests.doubles.image_sources import MemoryImages
 from tests.doubles.inventories import a_package
 from watcher.inspection.catalogers.sbom import MAX_BYTES
 from watcher.inspection.image.attached_sboms import MAX_EXTRA, FoundSboms, compared, key_of
-from watcher.inspection.sbom_finder import MAX_DOCUMENTS, MAX_LOOKS, SbomFinder
+from watcher.inspection.sbom_finder import MAX_DOCUMENTS, MAX_LOOKS, MAX_READ_BYTES, SbomFinder
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.digest import Digest
 from watcher.model.errors import RegistryUnavailableError
@@ -129,6 +129,7 @@ async def test_other_artefacts_are_not_fetched() -> None:
         (SPDX_JSON, b'{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": []}', "no-sbom"),
         (CYCLONEDX_JSON, b'{"components": [' + b"{}," * 400_001 + b"{}]}", "database-too-large"),
         (CYCLONEDX_JSON, b" " * (MAX_BYTES + 1), "too-large"),
+        (CYCLONEDX_JSON, b'{"predicateType": [' + b"[]," * 1000 + b"[]]}", "no-sbom"),
         (IN_TOTO_JSON, statement(b"[]"), "no-sbom"),
         ("application/vnd.cyclonedx+xml", b"<bom/>", "application/vnd.cyclonedx+xml is not read"),
     ],
@@ -159,6 +160,14 @@ async def test_what_is_attached_costs_no_more_than_a_few_documents() -> None:
     assert len(sboms.documents) == MAX_DOCUMENTS
     assert "more than 8 documents are attached" in sboms.section.reason
     assert f"more than {MAX_LOOKS} artefacts are attached" in sboms.section.skipped[-1]
+
+
+async def test_large_documents_are_read_as_far_as_an_image_may_have_them() -> None:
+    """Each of them alone would be."""
+    several = [attached(IMAGE, SPDX_JSON, spdx(f"pkg:npm/a@{number}") + b" " * (MAX_BYTES - 1000)) for number in range(3)]
+    sboms = await found(*several)
+    assert len(sboms.documents) == MAX_READ_BYTES // MAX_BYTES
+    assert "(too-large)" in sboms.section.reason
 
 
 @pytest.mark.parametrize(
