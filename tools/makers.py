@@ -13,6 +13,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -71,26 +72,34 @@ def modules(project: Path, maker: str) -> list[Path]:
 
 
 def _imported(project: Path, path: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse((project / path).read_text())):
+    for name in _imports((project / path).read_text()):
+        module = Path(*name.split(".")).with_suffix(".py")
+        if module.is_relative_to(ROOM) and (project / module).exists():
+            yield module
+
+
+# Makers share most of their modules.
+@cache
+def _imports(text: str) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            module = Path(*name.split(".")).with_suffix(".py")
-            if module.is_relative_to(ROOM) and (project / module).exists():
-                yield module
+            names += [alias.name for alias in node.names]
+    return tuple(names)
 
 
 def _digest(project: Path, paths: list[Path]) -> str:
     digest = sha256()
     for path in paths:
-        text = (project / path).read_text()
-        meaning = _shape(ast.parse(text)) if path.suffix == ".py" else yaml.safe_load(text)
-        digest.update(f"{path}\n{meaning!r}\n".encode())
+        digest.update(f"{path}\n{_meaning((project / path).read_text(), path.suffix)}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def _meaning(text: str, suffix: str) -> str:
+    return repr(_shape(ast.parse(text)) if suffix == ".py" else yaml.safe_load(text))
 
 
 def _shape(node: Any) -> Any:
