@@ -49,6 +49,7 @@ SHARED: dict[str, dict[str, str]] = {
         "sqlite_tables": "the rows of a table of SQLite, in which rpm and others keep what is installed",
         "native_passages": "what follows a mark in an executable, for each kind of mark",
         "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",
+        "x509_der": "elements of DER, and what an algorithm of keys says of their size, in certificates and in keys",
     },
     "watcher.advisories.versions": {
         "protocol": "what a key is, what is refused, and how numbers are compared in every one",

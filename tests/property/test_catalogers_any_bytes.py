@@ -1,6 +1,7 @@
 """Any bytes are a package database, nothing, or one of our errors."""
 
 import zlib
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.catalogers.protocol import AnyCataloger, Facts, PartlyReadError
+from watcher.inspection.catalogers.x509_keys import LABELS
 from watcher.inspection.image.running_as import started_as
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import Note
@@ -209,6 +211,8 @@ def test_a_damaged_rpm_database_is_our_error(kind: Callable[..., bytes], data: s
     outcome(CATALOGERS["rpm"], bytes(content[: data.draw(st.integers(0, len(content)))]), 0)
 
 
+key_words = [b"-----BEGIN ", *sorted(LABELS), b"-----", b"-----END ", b"\n", b"a: b\n\n", b"ssh-rsa "]
+BASE64 = st.binary(max_size=40).map(b64encode)
 CERTIFICATE = signed("a", ca=True).public_bytes(Encoding.DER)
 
 
@@ -223,6 +227,16 @@ def test_a_damaged_certificate_is_one_or_none(data: st.DataObject) -> None:
             assert (record.subject + record.issuer + record.key_algorithm + record.signature_algorithm).isprintable()
             assert all(not each or moment_of(each) for each in (record.not_before, record.not_after))
             assert 0 <= record.key_bits <= 8 * len(CERTIFICATE)
+
+
+@given(
+    name=st.sampled_from(["a.key", "authorized_keys", "a.pub", "a.p12"]),
+    content=st.lists(st.one_of(st.sampled_from(key_words), BASE64), max_size=12).map(b"".join),
+)
+def test_any_bytes_are_keys(name: str, content: bytes) -> None:
+    """Whatever says that it is one."""
+    for listed in facts_of(CATALOGERS["x509"], name, content):
+        assert all(key.kind and key.algorithm.isprintable() and 0 <= key.bits <= 8 * len(content) + 521 for key in listed.keys)
 
 
 @given(st.sampled_from(["etc/os-release", "etc/alpine-release", "etc/debian_version"]), content)

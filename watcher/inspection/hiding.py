@@ -100,7 +100,7 @@ def hidden_layer(facts: LayerFacts, hiding: Hiding) -> LayerFacts:
 
 def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
     """The image, but for its configuration and annotations, which model/masking.py knows better."""
-    paths = hiding.within(chain(inventory.files.path, inventory.files.link, _texts_of(inventory.certificates)))
+    paths = hiding.within(chain(inventory.files.path, inventory.files.link, _texts_of((inventory.certificates, inventory.keys))))
     packages = hiding.within(_texts_of((inventory.packages, inventory.programs)))
     declared = hiding.within(_texts_of(inventory.declared))
     accounts = hiding.within(_texts_of((inventory.users, inventory.distro)))
@@ -115,6 +115,7 @@ def hidden_image(inventory: Inventory, hiding: Hiding) -> Inventory:
         files=_files(inventory.files, paths, hiding),
         packages=packages.all_of(inventory.packages),
         certificates=paths.all_of(inventory.certificates),
+        keys=paths.all_of(inventory.keys),
         programs=packages.all_of(inventory.programs),
         declared=declared.all_of(inventory.declared),
         sbom=sbom.all_of(inventory.sbom),

@@ -1,4 +1,4 @@
-"""X.509 certificates: in the files of a layer, and of an image."""
+"""X.509 certificates and keys: in the files of a layer, and of an image."""
 
 from dataclasses import dataclass
 
@@ -26,12 +26,28 @@ class CertificateRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """A key, of which nothing is kept but this. `position` counts from 1 among the keys of its file.
+
+    `kind` is `private`, `public`, `authorized` for one that lets its owner in by SSH, or `keystore` for a file of Java's or a
+    PKCS #12, whatever it holds. `algorithm` is empty and `bits` is 0 where it does not tell, as where it is encrypted.
+    """
+
+    position: int = 0
+    kind: str
+    algorithm: str = ""
+    bits: int = 0
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFile:
-    """The certificates in one file, in its order. `type` is the cataloger's."""
+    """The certificates and the keys in one file, each in its order. `type` is the cataloger's."""
 
     path: str
     type: str
-    certificates: tuple[CertificateRecord, ...]
+    certificates: tuple[CertificateRecord, ...] = ()
+    keys: tuple[KeyRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +63,13 @@ class Certificate:
     layer: int
     from_base: bool = False
     roots: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key of the final image. `layer` is the index of the layer that brought its file."""
+
+    record: KeyRecord
+    path: str
+    layer: int
+    from_base: bool = False

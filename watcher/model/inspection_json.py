@@ -82,6 +82,19 @@ def inspection_json(inventory: Inventory) -> dict[str, Any]:
             {"path": program.path, "size": program.size, "layer": program.layer, "from_base": program.from_base}
             for program in inventory.programs
         ],
+        "keys": [
+            {
+                "path": key.path,
+                "position": key.record.position,
+                "kind": key.record.kind,
+                "algorithm": key.record.algorithm,
+                "bits": key.record.bits,
+                "encrypted": key.record.encrypted,
+                "layer": key.layer,
+                "from_base": key.from_base,
+            }
+            for key in inventory.keys
+        ],
         "certificates": [_certificate_json(certificate) for certificate in inventory.certificates],
         "leftovers": [
             {

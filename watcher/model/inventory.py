@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
-from watcher.model.certificates import Certificate, CertificateFile
+from watcher.model.certificates import Certificate, CertificateFile, Key
 from watcher.model.digest import Digest
 from watcher.model.image import ImageConfig
 from watcher.model.slices import slices
@@ -372,3 +372,4 @@ class Inventory:
     declared: tuple[Package, ...] = ()
     sbom: AttachedSboms = AttachedSboms()
     certificates: tuple[Certificate, ...] = ()
+    keys: tuple[Key, ...] = ()

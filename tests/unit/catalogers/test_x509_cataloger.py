@@ -17,7 +17,7 @@ from tests.doubles.certificates import pem, signed
 from watcher.inspection.catalogers import x509 as cataloging
 from watcher.inspection.catalogers.protocol import DatabaseTooLargeError
 from watcher.inspection.catalogers.x509 import MAX_BYTES, X509Cataloger
-from watcher.model.certificates import CertificateFile, CertificateRecord
+from watcher.model.certificates import CertificateFile, CertificateRecord, KeyRecord
 
 ROOT, LEAF = signed("Root", ca=True), signed("example.com", issuer="Root")
 
@@ -81,6 +81,8 @@ def test_files_hold_several_in_order() -> None:
     assert [*map(told, read(content))] == [(1, "CN=Root", True), (2, "CN=example.com", False)]
     assert [each.self_signed for each in read(content)] == [True, False]
     assert read(key) == ()
+    (listed,) = facts_of(X509Cataloger(), "etc/key.pem", key)
+    assert listed.keys == (KeyRecord(position=1, kind="private", algorithm="Ed25519", bits=256),)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +185,6 @@ def test_which_files_are_read() -> None:
 
 def test_there_may_be_too_many() -> None:
     """More than anybody trusts are not read, which the caller records."""
-    content = b"-----BEGIN CERTIFICATE-----\n" * (cataloging.MAX_CERTIFICATES + 1)
+    content = b"-----BEGIN CERTIFICATE-----\n" * (cataloging.MAX_RECORDS + 1)
     with pytest.raises(DatabaseTooLargeError, match="more than 5000 certificates"):
         read(content)

@@ -13,11 +13,11 @@ from watcher.inspection.catalogers.catalog import CATALOGERS
 from watcher.inspection.catalogers.x509 import X509Cataloger
 from watcher.inspection.confined.parts import CERTIFICATES
 from watcher.inspection.hiding import Hiding, hidden_layer
-from watcher.inspection.image.certificates import MANY, certificates_of
+from watcher.inspection.image.certificates import MANY, certificates_of, keys_of
 from watcher.inspection.image.merge import merge
 from watcher.inspection.workers.collector import Collector
 from watcher.inspection.workers.messages import Alias, Certificates, Done, Forgotten, Limits
-from watcher.model.certificates import Certificate, CertificateFile, CertificateRecord
+from watcher.model.certificates import Certificate, CertificateFile, CertificateRecord, Key
 from watcher.model.errors import WorkerFailedError
 from watcher.model.inventory import LayerFacts
 
@@ -112,6 +112,18 @@ def test_a_hard_link_has_the_certificates_of_its_file() -> None:
     facts = collected(Certificates(file=file), *links, DONE)
     assert [each.path for each in facts.certificates] == ["a.pem", "b.crt"]
     assert facts.problems == ()
+
+
+def test_keys_are_listed_by_path() -> None:
+    """With the layer that brought the file, however many parts they came in."""
+    lines = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA\n" * (CERTIFICATES + 1)
+    sent = [each for each in read((".ssh/authorized_keys", lines), by=(CATALOGERS["x509"],)) if isinstance(each, Certificates)]
+    (file,) = collected(*sent, DONE).certificates
+    merged = merge([layer(file.path, certificates=(file,))])
+    found = keys_of(merged.certificates, 1)
+    assert [each.record.position for each in found] == [*range(1, CERTIFICATES + 2)]
+    assert found[0] == Key(record=file.keys[0], path=file.path, layer=0, from_base=True)
+    assert certificates_of(merged.certificates, 1) == ()
 
 
 def test_a_liar_is_not_believed() -> None:

@@ -39,7 +39,7 @@ def of_the_first_version(tmp_path: Path) -> Path:
 def before_later_fields(document: dict[str, Any]) -> dict[str, Any]:
     """What was answered before there were these fields, which say nothing of what was recorded then."""
     assert document.pop("sbom") == {"documents": [], "missing": [], "extra": []}
-    assert document.pop("programs") == document.pop("declared") == document.pop("leftovers") == document.pop("certificates") == []
+    assert all(document.pop(name) == [] for name in ("programs", "declared", "leftovers", "certificates", "keys"))
     assert document["files"].pop("sha256") == {}
     assert {package.pop(name) for package in document["packages"] for name in ("owner", "licensed_in")} <= {""}
     return document

@@ -16,7 +16,7 @@ from watcher.evaluation.document.image import image_message
 from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.evaluation.document.types import message_class
 from watcher.evaluation.protocol import Case
-from watcher.model.certificates import Certificate
+from watcher.model.certificates import Certificate, Key
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.inventory import AttachedSboms, Base, Inventory, Package, PackageRecord, Program, Secret
 from watcher.model.leftovers import Leftover, leftovers
@@ -93,6 +93,7 @@ def document_of(case: Case) -> Document:
             "sbom_extra": [_record(each) for each in inventory.sbom.extra],
             "programs": [_executable(program, digests) for program in inventory.programs],
             "certificates": [_certificate(certificate, digests) for certificate in inventory.certificates],
+            "keys": [_key(key, digests) for key in inventory.keys],
             "leftovers": [_leftover(leftover, digests, base_layers) for leftover in leftovers(inventory.files)],
             "secrets": [_secret(secret) for secret in inventory.secrets],
             "users": [
@@ -242,6 +243,21 @@ def _certificate(certificate: Certificate, digests: Sequence[str]) -> Message:
         if (moment := moment_of(getattr(record, name))) is not None:
             getattr(made, name).FromDatetime(moment)
     return made  # type: ignore[no-any-return]
+
+
+def _key(key: Key, digests: Sequence[str]) -> Message:
+    record = key.record
+    return message_class("Key")(
+        path=clean("/" + key.path),
+        position=record.position,
+        kind=record.kind,
+        algorithm=record.algorithm,
+        bits=record.bits,
+        encrypted=record.encrypted,
+        layer=key.layer,
+        layer_digest=digests[key.layer],
+        from_base=key.from_base,
+    )
 
 
 def _leftover(leftover: Leftover, digests: Sequence[str], base_layers: int) -> Message:

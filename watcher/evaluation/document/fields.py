@@ -48,8 +48,8 @@ def _time(name: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
     return Field(name=name, type="timestamp", about=about, optional=True, sections=sections)
 
 
-def _bool(name: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
-    return Field(name=name, type="bool", about=about, sections=sections)
+def _bool(name: str, about: str, *, optional: bool = False, sections: tuple[str, ...] = ()) -> Field:
+    return Field(name=name, type="bool", about=about, optional=optional, sections=sections)
 
 
 def _list(name: str, message: str, about: str, *, sections: tuple[str, ...] = ()) -> Field:
@@ -214,14 +214,8 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _FROM_BASE,
         _text("owner", "the distribution's package that brought that file, `deb/python3-yaml`; empty where none did"),
         Field(name="upstream_latest", type="string", about="newest version in its registry", sections=("upstream",)),
-        Field(name="upstream_known", type="bool", about="whether its registry has it", optional=True, sections=("upstream",)),
-        Field(
-            name="upstream_version_known",
-            type="bool",
-            about="whether its registry has this version",
-            optional=True,
-            sections=("upstream",),
-        ),
+        _bool("upstream_known", "whether its registry has it", optional=True, sections=("upstream",)),
+        _bool("upstream_version_known", "whether its registry has this version", optional=True, sections=("upstream",)),
         _list("verify", "Change", "installed files that differ from the package's list", sections=("verification",)),
     ),
     "Change": (_text("path", "absolute"), _text("change", "`changed` or `missing`")),
@@ -233,13 +227,7 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _of("fix", "Fix", "how it is fixed"),
         _list("cvss", "Cvss", "scores, one a source"),
         _bool("kev", "known to be exploited", sections=("exploitation",)),
-        Field(
-            name="epss",
-            type="double",
-            about="probability of exploitation within 30 days",
-            optional=True,
-            sections=("likelihood",),
-        ),
+        Field(name="epss", type="double", about="probability of exploitation in 30 days", optional=True, sections=("likelihood",)),
         _text("vex_status", "`not_affected`, `affected`, `fixed`, `under_investigation`"),
         _text("vex_justification", "OpenVEX vocabulary"),
         _bool("vendor_will_not_fix", "the distribution says so"),
@@ -295,6 +283,16 @@ MESSAGES: Mapping[str, tuple[Field, ...]] = {
         _int("key_bits", "of the modulus, or of the curve; 0 where that is not known"),
         _text("signature_algorithm", "`RSA-SHA256`, `ECDSA-SHA384`; an object identifier where it has no name here"),
         _text("sha256", "its fingerprint"),
+        *_LAYER,
+        _FROM_BASE,
+    ),
+    "Key": (
+        _text("path", "the file, absolute"),
+        _int("position", "among the keys of that file, from 1"),
+        _text("kind", "`private`, `public`, `authorized` (it lets its owner in by SSH) or `keystore` (of Java, or PKCS #12)"),
+        _text("algorithm", "`RSA`, `EC`, `Ed25519`; empty where it does not tell, as where it is encrypted"),
+        _int("bits", "of the modulus, or of the curve; 0 where it does not tell"),
+        _bool("encrypted", "whether a private key needs a passphrase"),
         *_LAYER,
         _FROM_BASE,
     ),
@@ -378,6 +376,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     "certificates": Collection(
         message="Certificate", section="files", key='{0}.position > 1 ? {0}.path + "#" + string({0}.position) : {0}.path'
     ),
+    "keys": Collection(message="Key", section="files", key='{0}.position > 1 ? {0}.path + "#" + string({0}.position) : {0}.path'),
     "leftovers": Collection(message="Leftover", section="files", key="{0}.path"),
     "secrets": Collection(message="SecretFound", section="secrets", key='{0}.rule + "@" + {0}.path'),
     "users": Collection(message="Account", section="users", key="{0}.name"),

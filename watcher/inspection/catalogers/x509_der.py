@@ -16,8 +16,8 @@ from itertools import islice
 from watcher.inspection.catalogers.stanzas import bounded
 from watcher.model.certificates import CertificateRecord
 
-_INTEGER, _BIT_STRING, _OCTETS, _SEQUENCE = 0x02, 0x03, 0x04, 0x30
-_FIRST, _EXTENSIONS = 0xA0, 0xA3  # [0] and [3], constructed
+_INTEGER, _BIT_STRING, _OCTETS, SEQUENCE = 0x02, 0x03, 0x04, 0x30
+FIRST, _EXTENSIONS = 0xA0, 0xA3  # [0] and [3], constructed
 
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")  # 2.5.29.19
@@ -49,7 +49,7 @@ _KEYS: Mapping[bytes, str] = {
     bytes.fromhex("2b6571"): "Ed448",
 }
 _BITS: Mapping[str, int] = {"Ed25519": 256, "X25519": 256, "Ed448": 456, "X448": 448}
-_CURVES: Mapping[bytes, int] = {
+CURVES: Mapping[bytes, int] = {
     bytes.fromhex("2a8648ce3d030101"): 192,
     bytes.fromhex("2a8648ce3d030107"): 256,
     bytes.fromhex("2b81040021"): 224,
@@ -92,6 +92,7 @@ _MAX_REMEMBERED = 16 * 1024
 
 Element = tuple[int, int, int]
 """Its tag, and where its content begins and ends."""
+NOTHING: Element = (0, 0, 0)
 
 
 class NotReadableError(ValueError):
@@ -117,14 +118,14 @@ def certificates_within(content: bytes) -> Iterator[bytes]:
         NotReadableError: it is none.
     """
     try:
-        outer = _children(content, _element(content, 0, _SEQUENCE))
-        if _bytes(content, next(outer, (0, 0, 0))) != _SIGNED_DATA:
+        outer = children(content, element(content, 0, SEQUENCE))
+        if content_of(content, next(outer, NOTHING)) != _SIGNED_DATA:
             raise NotReadableError("no signedData")
-        wrapped = next(outer, (0, 0, 0))
-        for tag, begin, end in _children(content, _element(content, wrapped[1], _SEQUENCE)):
-            if tag == _FIRST:
+        wrapped = next(outer, NOTHING)
+        for tag, begin, end in children(content, element(content, wrapped[1], SEQUENCE)):
+            if tag == FIRST:
                 at = begin
-                for each in _children(content, (tag, begin, end)):
+                for each in children(content, (tag, begin, end)):
                     yield content[at : each[2]]
                     at = each[2]
     except IndexError as error:
@@ -138,32 +139,32 @@ def _remembered(content: bytes) -> CertificateRecord:
 
 
 def _certificate(content: bytes) -> CertificateRecord:
-    whole = _element(content, 0, _SEQUENCE)
-    body, algorithm, _ = _exactly(content, whole, _SEQUENCE, _SEQUENCE, _BIT_STRING)
-    parts = _few(content, body)
-    if parts and parts[0][0] == _FIRST:  # the version; version 1 says none
+    whole = element(content, 0, SEQUENCE)
+    body, algorithm, _ = _exactly(content, whole, SEQUENCE, SEQUENCE, _BIT_STRING)
+    parts = few(content, body)
+    if parts and parts[0][0] == FIRST:  # the version; version 1 says none
         del parts[0]
-    if [each[0] for each in parts[:6]] != [_INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE]:
+    if [each[0] for each in parts[:6]] != [_INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE]:
         raise NotReadableError("no certificate")
     _, _, issuer, validity, subject, key = parts[:6]
-    not_before, not_after = (_time(_bytes(content, each)) for each in _two(content, validity))
+    not_before, not_after = (_time(content_of(content, each)) for each in _two(content, validity))
     key_algorithm, key_bits = _key(content, key)
-    signature = _bytes(content, next(_children(content, algorithm), (0, 0, 0)))
+    signature = content_of(content, next(children(content, algorithm), NOTHING))
     return CertificateRecord(
         subject=_distinguished(content, subject),
         issuer=_distinguished(content, issuer),
         not_before=not_before,
         not_after=not_after,
-        self_signed=_bytes(content, subject) == _bytes(content, issuer),
+        self_signed=content_of(content, subject) == content_of(content, issuer),
         ca=any(_is_ca(content, each) for each in parts[6:]),
         key_algorithm=key_algorithm,
         key_bits=key_bits,
-        signature_algorithm=_SIGNATURES.get(signature) or _dotted(signature),
+        signature_algorithm=_SIGNATURES.get(signature) or dotted(signature),
         sha256=sha256(content[: whole[2]]).hexdigest(),
     )
 
 
-def _element(content: bytes, at: int, expected: int = 0) -> Element:
+def element(content: bytes, at: int, expected: int = 0) -> Element:
     """The element that begins at `at`; IndexError where there is none."""
     tag, length, at = content[at], content[at + 1], at + 2
     if length >= 0x80:
@@ -176,58 +177,58 @@ def _element(content: bytes, at: int, expected: int = 0) -> Element:
     return tag, at, at + length
 
 
-def _children(content: bytes, element: Element) -> Iterator[Element]:
-    _, at, end = element
+def children(content: bytes, within: Element) -> Iterator[Element]:
+    _, at, end = within
     while at < end:
-        child = _element(content, at)
+        child = element(content, at)
         at = child[2]
         if at > end:
             raise NotReadableError("an element beyond what it is in")
         yield child
 
 
-def _few(content: bytes, element: Element) -> list[Element]:
+def few(content: bytes, within: Element) -> list[Element]:
     """The first elements in it, as many as any that is read here has."""
-    return list(islice(_children(content, element), _MAX_PARTS))
+    return list(islice(children(content, within), _MAX_PARTS))
 
 
-def _exactly(content: bytes, element: Element, *tags: int) -> list[Element]:
-    found = _few(content, element)
+def _exactly(content: bytes, within: Element, *tags: int) -> list[Element]:
+    found = few(content, within)
     if [each[0] for each in found] != list(tags):
         raise NotReadableError("not the elements that it should have")
     return found
 
 
-def _two(content: bytes, element: Element) -> tuple[Element, Element]:
-    found = _few(content, element)
+def _two(content: bytes, within: Element) -> tuple[Element, Element]:
+    found = few(content, within)
     if len(found) != 2:
         raise NotReadableError("not two elements")
     return found[0], found[1]
 
 
-def _bytes(content: bytes, element: Element) -> bytes:
-    return content[element[1] : element[2]]
+def content_of(content: bytes, of: Element) -> bytes:
+    return content[of[1] : of[2]]
 
 
 def _distinguished(content: bytes, name: Element) -> str:
     """RFC 4514: the most particular part first."""
     parts = []
-    for together in _few(content, name):
-        both = (_two(content, each) for each in _few(content, together))
-        parts.append("+".join(f"{_attribute(_bytes(content, kind))}={_text(content, value)}" for kind, value in both))
+    for together in few(content, name):
+        both = (_two(content, each) for each in few(content, together))
+        parts.append("+".join(f"{_attribute(content_of(content, kind))}={_text(content, value)}" for kind, value in both))
     return bounded(",".join(reversed(parts)).encode("utf-8", "replace"))
 
 
 def _attribute(kind: bytes) -> str:
-    return _ATTRIBUTES.get(kind) or _dotted(kind)
+    return _ATTRIBUTES.get(kind) or dotted(kind)
 
 
 def _text(content: bytes, value: Element) -> str:
-    written = bounded(_bytes(content, value).decode(_ENCODINGS.get(value[0], "utf-8"), "replace").encode("utf-8", "replace"))
+    written = bounded(content_of(content, value).decode(_ENCODINGS.get(value[0], "utf-8"), "replace").encode("utf-8", "replace"))
     return re.sub(r'([,+"\\<>;])', r"\\\1", written)
 
 
-def _dotted(identifier: bytes) -> str:
+def dotted(identifier: bytes) -> str:
     """An object identifier as people write it, X.690 section 8.19; cut where no real one is longer."""
     numbers, number = [], 0
     for byte in identifier[:32]:
@@ -259,22 +260,28 @@ def _time(written: bytes) -> str:
     return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
-def _key(content: bytes, element: Element) -> tuple[str, int]:
-    """Its algorithm and how many bits it has, 0 where that is not known."""
-    algorithm, value = _exactly(content, element, _SEQUENCE, _BIT_STRING)
-    kind, *parameters = _few(content, algorithm)
-    name = _KEYS.get(_bytes(content, kind)) or _dotted(_bytes(content, kind))
+def _key(content: bytes, key: Element) -> tuple[str, int]:
+    """As `key_of` a SubjectPublicKeyInfo."""
+    algorithm, value = _exactly(content, key, SEQUENCE, _BIT_STRING)
+    name, size = key_of(content, algorithm)
     if name == "RSA":
-        modulus = next(_children(content, _element(content, value[1] + 1, _SEQUENCE)), (0, 0, 0))
-        return name, _bit_length(_bytes(content, modulus))
+        modulus = next(children(content, element(content, value[1] + 1, SEQUENCE)), NOTHING)
+        return name, bit_length(content_of(content, modulus))
+    return name, size
+
+
+def key_of(content: bytes, algorithm: Element) -> tuple[str, int]:
+    """The algorithm of a key, and how many bits it has, 0 where that is not known from what stands beside the algorithm."""
+    kind, *parameters = few(content, algorithm)
+    name = _KEYS.get(content_of(content, kind)) or dotted(content_of(content, kind))
     if name == "DSA" and parameters:
-        return name, _bit_length(_bytes(content, next(_children(content, parameters[0]), (0, 0, 0))))
+        return name, bit_length(content_of(content, next(children(content, parameters[0]), NOTHING)))
     if name == "EC" and parameters:
-        return name, _CURVES.get(_bytes(content, parameters[0]), 0)
+        return name, CURVES.get(content_of(content, parameters[0]), 0)
     return name, _BITS.get(name, 0)
 
 
-def _bit_length(number: bytes) -> int:
+def bit_length(number: bytes) -> int:
     digits = number.lstrip(b"\0")
     return 8 * len(digits) - 8 + digits[0].bit_length() if digits else 0
 
@@ -283,9 +290,9 @@ def _is_ca(content: bytes, part: Element) -> bool:
     """Whether these are extensions that let it sign others: section 4.2.1.9, whose `cA` is the first thing in it, if true."""
     if part[0] != _EXTENSIONS:
         return False
-    for extension in _children(content, _element(content, part[1], _SEQUENCE)):
-        kind, *_, value = _few(content, extension)
-        if _bytes(content, kind) == _BASIC_CONSTRAINTS and value[0] == _OCTETS:
-            limits = next(_children(content, _element(content, value[1], _SEQUENCE)), (0, 0, 0))
-            return limits[0] == 0x01 and any(_bytes(content, limits))
+    for extension in children(content, element(content, part[1], SEQUENCE)):
+        kind, *_, value = few(content, extension)
+        if content_of(content, kind) == _BASIC_CONSTRAINTS and value[0] == _OCTETS:
+            limits = next(children(content, element(content, value[1], SEQUENCE)), NOTHING)
+            return limits[0] == 0x01 and any(content_of(content, limits))
     return False

@@ -172,7 +172,7 @@ class FileContents:
         certificates.
         """
         self._declared += sum(len(each.packages) for each in facts if isinstance(each, PackageDatabase) and each.declared)
-        self._certificates += sum(len(each.certificates) for each in facts if isinstance(each, CertificateFile))
+        self._certificates += sum(len(each.certificates) + len(each.keys) for each in facts if isinstance(each, CertificateFile))
         unread = f"{text(self._path)[:200]} and what follows it was not read: too many"
         if self._declared > MAX_DECLARED:
             self.problems.add("too-many-declared", f"{unread} packages", DECLARED)

@@ -83,7 +83,9 @@ def fact_parts(facts: Facts) -> Iterator[Database | Notes | Owned | Certificates
             yield Notes(notes=(fact,))
         elif isinstance(fact, CertificateFile):
             for some in slices(fact.certificates, CERTIFICATES):
-                yield Certificates(file=replace(fact, certificates=tuple(some)))
+                yield Certificates(file=replace(fact, certificates=tuple(some), keys=()))
+            for keys in slices(fact.keys, CERTIFICATES):
+                yield Certificates(file=replace(fact, certificates=(), keys=tuple(keys)))
         else:
             yield from _owned_parts(fact)
 

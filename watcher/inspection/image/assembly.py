@@ -9,7 +9,7 @@ from watcher.inspection.catalogers.distro import distro_of
 from watcher.inspection.catalogers.passwd import parse_passwd
 from watcher.inspection.hiding import Hiding, hidden_image
 from watcher.inspection.image.attached_sboms import FoundSboms, compared
-from watcher.inspection.image.certificates import certificates_of
+from watcher.inspection.image.certificates import certificates_of, keys_of
 from watcher.inspection.image.config_secrets import ConfigSecrets
 from watcher.inspection.image.installed import MAX_DECLARED, declared_of, packages_of, programs_of
 from watcher.inspection.image.merge import MergedImage, merge
@@ -101,6 +101,7 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
         facts_revision=_revision(facts, manifest.config.digest, parts.sboms),
         programs=programs_of(merged, base_layers),
         certificates=certificates_of(merged.certificates, base_layers),
+        keys=keys_of(merged.certificates, base_layers),
         declared=declared_of(merged, distro, base_layers),
         sbom=sbom,
     )

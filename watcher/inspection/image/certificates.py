@@ -1,12 +1,13 @@
-"""The certificates of an image. Pure.
+"""The certificates and keys of an image. Pure.
 
 What a distribution trusts is a hundred and fifty of them, as single files and in one: such a store is listed as one.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
-from watcher.model.certificates import Certificate, CertificateFile, CertificateRecord
+from watcher.model.certificates import Certificate, CertificateFile, CertificateRecord, Key
 
 # More of them than anyone looks through.
 MAX_CERTIFICATES = 10_000
@@ -60,3 +61,13 @@ def _all_of(roots: list[CertificateRecord]) -> CertificateRecord:
         self_signed=True,
         ca=True,
     )
+
+
+def keys_of(files: Mapping[str, tuple[int, CertificateFile]], base_layers: int) -> tuple[Key, ...]:
+    """As `certificates_of`, of their keys; at most MAX_CERTIFICATES."""
+    found = (
+        Key(record=record, path=path, layer=layer, from_base=layer < base_layers)
+        for path, (layer, file) in sorted(files.items())
+        for record in file.keys
+    )
+    return tuple(islice(found, MAX_CERTIFICATES))

@@ -251,12 +251,11 @@ class Collector:
         self._file_lists.setdefault(files.path, []).append(files)
 
     def _add_certificates(self, file: CertificateFile) -> None:
-        self._packages += len(file.certificates)
+        self._packages += len(file.certificates) + len(file.keys)
         _require(self._packages <= MAX_PACKAGES and file.type in CERTIFICATES, "certificates that cannot be")
-        known = self._certificates.get(file.path)
-        self._certificates[file.path] = (
-            file if known is None else replace(known, certificates=(*known.certificates, *file.certificates))
-        )
+        if known := self._certificates.get(file.path):
+            file = replace(file, certificates=(*known.certificates, *file.certificates), keys=(*known.keys, *file.keys))
+        self._certificates[file.path] = file
 
     def _add_alias(self, path: str, target: str) -> None:
         """A hard link has what its target has by then, provided that was kept; else what it holds is not known."""
