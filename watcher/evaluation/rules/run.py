@@ -189,8 +189,8 @@ class Run:
 
     def _evidence(self, collection: str, item: Message) -> Evidence | None:
         place: Any = getattr(item, "package") if collection == "vulnerabilities" else item  # noqa: B009 - generated class
-        if collection not in ("packages", "sbom_missing", "files", "secrets", "vulnerabilities"):
-            return None
+        if collection == "sbom_extra" or "layer" not in place.DESCRIPTOR.fields_by_name:
+            return None  # it is in no layer
         index = place.layer if place.HasField("layer") else None
         image: Any = self.document.variables.get("image")
         layers = image.layers if image is not None else ()
