@@ -152,6 +152,8 @@ def compared(theirs: Mapping[Key, str], ours: Mapping[Key, str]) -> Comparison:
 
 def _run(command: Sequence[str], output: Path) -> Run:
     environment = {**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false", "SYFT_REGISTRY_INSECURE_USE_HTTP": "true"}
+    # What is installed has its bytecode.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with output.open("wb") as stream:
         started = os.times().elapsed
         process = subprocess.Popen(command, stdout=stream, env=environment)
