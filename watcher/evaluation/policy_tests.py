@@ -9,9 +9,10 @@ from typing import Any
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.case import Document, with_effective_user
-from watcher.evaluation.document.fields import COLLECTIONS, NOT_PRODUCED, VARIABLES
+from watcher.evaluation.document.fields import NOT_PRODUCED
 from watcher.evaluation.document.files import MessageFiles, file_message
 from watcher.evaluation.document.json_form import items_of, message_of
+from watcher.evaluation.document.variables import COLLECTIONS, VARIABLES
 from watcher.evaluation.policies.reading import PolicyTestSource
 from watcher.evaluation.policies.shapes import CaseDocument
 from watcher.evaluation.protocol import Judgement

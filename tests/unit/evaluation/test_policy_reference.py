@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from watcher.evaluation.document.field_types import Field
-from watcher.evaluation.document.fields import COLLECTIONS, MESSAGES, SEVERITIES, VARIABLES
+from watcher.evaluation.document.fields import MESSAGES, SEVERITIES
+from watcher.evaluation.document.variables import COLLECTIONS, VARIABLES
 from watcher.evaluation.policies.shapes import PolicyDocument, PolicyTestDocument, RuleDocument
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"

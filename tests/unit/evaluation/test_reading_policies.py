@@ -2,7 +2,7 @@
 
 import pytest
 
-from watcher.evaluation.document.fields import COLLECTIONS
+from watcher.evaluation.document.variables import COLLECTIONS
 from watcher.evaluation.policies.reading import list_files_of, read_documents
 from watcher.model.errors import PolicyError
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from google.protobuf.message import Message
 
-from watcher.evaluation.document.fields import COLLECTIONS, VARIABLES
 from watcher.evaluation.document.json_form import items_of, message_of
 from watcher.evaluation.document.types import message_class, sections_of
+from watcher.evaluation.document.variables import COLLECTIONS, VARIABLES
 from watcher.model.knowledge import Knowledge
 from watcher.model.verdict import INSPECTED, Section, SectionState
 

@@ -10,7 +10,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, ti
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.field_types import ELEMENT, LENGTH, Field, Path
-from watcher.evaluation.document.fields import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, MESSAGES, NOW, SEVERITIES, VARIABLES
+from watcher.evaluation.document.fields import MESSAGES, SEVERITIES
+from watcher.evaluation.document.variables import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, NOW, VARIABLES
 from watcher.kit.glob import glob_any, glob_match
 
 CONTAINER = "inspect.v1"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from watcher.evaluation.document.fields import COLLECTIONS
+from watcher.evaluation.document.variables import COLLECTIONS
 from watcher.evaluation.policies.shapes import Expect, RuleDocument
 from watcher.kit.yaml_source import Path, YamlSource
 

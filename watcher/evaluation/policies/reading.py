@@ -6,7 +6,7 @@ Reference: docs/reference/policy.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.evaluation.document.fields import NAMES
+from watcher.evaluation.document.variables import NAMES
 from watcher.evaluation.policies.conversion import convert
 from watcher.evaluation.policies.places import Places
 from watcher.evaluation.policies.shapes import API_VERSION, ListFile, PolicyDocument, PolicyTestDocument

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from watcher.evaluation.document.fields import COLLECTIONS
+from watcher.evaluation.document.variables import COLLECTIONS
 
 API_VERSION = "watcher/v1"
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"

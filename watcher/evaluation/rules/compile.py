@@ -7,8 +7,9 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from watcher.evaluation.document.fields import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, MESSAGES, NOW, VARIABLES
+from watcher.evaluation.document.fields import MESSAGES
 from watcher.evaluation.document.types import environment, sections_of
+from watcher.evaluation.document.variables import ALWAYS_KNOWN, CHUNK, COLLECTIONS, LISTS, NOW, VARIABLES
 from watcher.evaluation.policies.places import Places
 from watcher.evaluation.policies.reading import PolicySource
 from watcher.evaluation.policies.shapes import RuleDocument

@@ -6,8 +6,8 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from watcher.evaluation.document.fields import COLLECTIONS
 from watcher.evaluation.document.types import CONTAINER
+from watcher.evaluation.document.variables import COLLECTIONS
 
 
 def complaints_of(error: str, place: Callable[[int, int], str]) -> list[str]:

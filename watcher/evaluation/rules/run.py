@@ -7,8 +7,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from watcher.evaluation.document.case import Document
-from watcher.evaluation.document.fields import COLLECTIONS, EFFECTIVE_USER, LISTS, NOW, VARIABLES
+from watcher.evaluation.document.fields import EFFECTIVE_USER
 from watcher.evaluation.document.types import environment
+from watcher.evaluation.document.variables import COLLECTIONS, LISTS, NOW, VARIABLES
 from watcher.evaluation.rules.compile import Policy, Rule
 from watcher.evaluation.rules.expressions import Failure, decision, message_of, text, truth
 from watcher.evaluation.rules.search import Found, search_files, search_items
