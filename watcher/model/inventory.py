@@ -163,7 +163,8 @@ class FileList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretHit:
-    """One secret in one file. The value is nowhere: `fingerprint` is salted per deployment, `preview` has at most four characters.
+    """One secret in one file. The value is nowhere: `fingerprint` is salted per deployment, `preview` is at most the first four
+    characters, of tokens that all begin with them.
 
     `line` counts from 1, None in binary content. Without a path it is of no file.
     """

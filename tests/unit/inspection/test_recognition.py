@@ -13,8 +13,8 @@ from watcher.model.masking import is_unlike_words
 WORDS = [each for each in SAMPLES if is_unlike_words(each.value) and not re.search(r"[\s\"'=:;,/@&?()]", each.value)]
 
 
-def hit(rule: str, value: str) -> SecretHit:
-    return SecretHit(rule=rule, title="", path="a", line=1, fingerprint=RULES.fingerprint(value.encode()), preview="")
+def hit(rule: str, value: str, preview: str = "") -> SecretHit:
+    return SecretHit(rule=rule, title="", path="a", line=1, fingerprint=RULES.fingerprint(value.encode()), preview=preview)
 
 
 @pytest.mark.parametrize("sample", WORDS, ids=lambda sample: sample.rule)
@@ -24,6 +24,18 @@ def test_a_value_of_any_rule_is_recognised(sample: Sample) -> None:
         assert recognised([f"see {sample.value}, please"], [], hits, RULES) == {sample.value}
         assert recognised([], [f"srv/{sample.value}/x", "srv/y"], hits, RULES) == {sample.value}
     assert recognised([], [f"srv/{sample.value}/x"], [hit(sample.rule, sample.value[:-1])], RULES) == set()
+
+
+@pytest.mark.parametrize("sample", WORDS, ids=lambda sample: sample.rule)
+def test_a_value_is_recognised_by_what_it_begins_with(sample: Sample) -> None:
+    """Beside others of its kind, and whatever a key's beginning is; where another has none that is known, too."""
+    found = [each for each in RULES.scan_text(sample.text, "ENV") if each.fingerprint == RULES.fingerprint(sample.value.encode())]
+    one = found or [hit(sample.rule, sample.value)]
+    key = some(44) + "+" + some(20)
+    paths = [f"srv/{one[0].preview}/x", f"srv/{sample.value}/x", f"srv/{key}"]
+    assert recognised([], paths, one, RULES) == {sample.value}
+    assert recognised([], paths, [*one, hit("private-key", key)], RULES) == {sample.value, key}
+    assert recognised([], paths, [*one, hit("gone", key)], RULES) == {sample.value, key}
 
 
 @pytest.mark.parametrize("rule", [rule.id for rule in RULES.rules if rule.form == "pem"])

@@ -28,12 +28,13 @@ def recognised(texts: Iterable[str], paths: Iterable[str], hits: Collection[Secr
     fingerprints = {hit.fingerprint for hit in hits}
     by_id = {rule.id: rule for rule in rules.rules}
     found_by = [by_id.get(rule) for rule in {hit.rule for hit in hits}]
-    keys_only = all(rule is not None and rule.form == "pem" for rule in found_by)
-    shortest = MIN_PEM_CHARACTERS if keys_only else MIN_VALUE_WORD
     variety = min(map(_variety, found_by))
-    if keys_only:
-        # What is found most, and hardly any path has a word of that length: that shows in all of them at once.
-        paths = _with_long_words("\n".join((*paths, "")).encode("utf-8", "replace"))
+    shortest = MIN_PEM_CHARACTERS if all(map(_is_key, found_by)) else MIN_VALUE_WORD
+    beginnings = {hit.preview for hit in hits if not _is_key(by_id.get(hit.rule))}
+    if all(beginnings):
+        # What tokens of a kind begin with, or a word as long as a key, hardly any path has: that shows in all of them at once.
+        lines = "\n".join((*paths, "")).encode("utf-8", "replace")
+        paths = set(_possible(lines, beginnings, keys=any(map(_is_key, found_by))))
     return {
         word
         for word in set(_WORDS.findall("\n".join((*texts, *_names(paths)))))
@@ -56,14 +57,25 @@ def _names(paths: Iterable[str]) -> set[str]:
     return names
 
 
-def _with_long_words(lines: bytes) -> Iterator[str]:
-    """Those lines that have room for a key."""
-    letters = lines.translate(_OF_KEYS)
-    at = letters.find(_KEY)
+def _possible(lines: bytes, beginnings: Iterable[str], *, keys: bool) -> Iterator[str]:
+    """Those lines that have one of the beginnings in them, or room for a key."""
+    for beginning in beginnings:
+        yield from _lines_with(beginning.encode(), lines, lines)
+    if keys:
+        yield from _lines_with(_KEY, lines.translate(_OF_KEYS), lines)
+
+
+def _lines_with(part: bytes, text: bytes, lines: bytes) -> Iterator[str]:
+    """Those of the lines where `text`, which is as long as they are, has the part."""
+    at = text.find(part)
     while at >= 0:
         end = lines.find(b"\n", at)
         yield lines[lines.rfind(b"\n", 0, at) + 1 : end].decode()
-        at = letters.find(_KEY, end)
+        at = text.find(part, end)
+
+
+def _is_key(rule: SecretRule | None) -> bool:
+    return rule is not None and rule.form == "pem"
 
 
 def _variety(rule: SecretRule | None) -> float:
