@@ -26,6 +26,8 @@ from watcher.model.moments import moment_of
 PLACES = {
     "copyright": "usr/share/doc/a/copyright",
     "x509": "etc/a.pem",
+    "alpm-files": "var/lib/pacman/local/a-1-1/files",
+    "opkg-list": "usr/lib/opkg/info/a.list",
     "dpkg-list": "var/lib/dpkg/info/a.list",
     "deb": "var/lib/dpkg/status",
     "apk": "lib/apk/db/installed",

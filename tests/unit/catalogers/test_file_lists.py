@@ -6,9 +6,12 @@ import pytest
 
 from tests.doubles.cataloging import facts_of
 from tests.doubles.rpm_databases import header, sqlite_database
+from watcher.inspection.catalogers.alpm_files import AlpmFilesCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.dpkg_list import DpkgListCataloger
+from watcher.inspection.catalogers.ebuild import EbuildCataloger
 from watcher.inspection.catalogers.file_lists import FileLists
+from watcher.inspection.catalogers.opkg_list import OpkgListCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.catalogers.rpm import RpmCataloger
 from watcher.model.inventory import FileList
@@ -46,6 +49,46 @@ def test_only_lists_of_dpkg_are_read() -> None:
     """A file of that suffix is mostly something else."""
     cataloger = DpkgListCataloger()
     assert not any(cataloger.wants(path, 1) for path in ("etc/apt/sources.list", "info/x.list", "var/lib/dpkg/info/a/b.list"))
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "found"),
+    [
+        (
+            "var/lib/pacman/local/gcc-libs-13.2.1-5/files",
+            b"%FILES%\nusr/\nusr/lib/libgcc_s.so.1\n\n%BACKUP%\netc/x.conf\t0123\n",
+            {"gcc-libs": ["usr/", "usr/lib/libgcc_s.so.1"]},
+        ),
+        ("var/lib/pacman/local/a-1-1/files", b"%BACKUP%\netc/x.conf\t0123\n", {}),
+        ("var/lib/pacman/local/filesystem-2024.04.07-1/files", b"%FILES%\nbin", {"filesystem": ["bin"]}),
+    ],
+)
+def test_pacman_has_a_list_a_package(path: str, content: bytes, found: dict[str, list[str]]) -> None:
+    """Called by the package's directory; configuration files stand in it once more."""
+    assert lists(AlpmFilesCataloger(), path, content) == found
+
+
+def test_opkg_has_a_list_a_package() -> None:
+    """What stands behind a path is its mode, and where a link leads."""
+    content = b"/usr/sbin/dropbear\t0755\n/usr/bin/ssh\t0777\t../sbin/dropbear\n/etc/init.d/dropbear\n"
+    found = lists(OpkgListCataloger(), "usr/lib/opkg/info/dropbear.list", content)
+    assert found == {"dropbear": ["usr/sbin/dropbear", "usr/bin/ssh", "etc/init.d/dropbear"]}
+
+
+def test_portage_lists_files_with_checksums() -> None:
+    """Beside directories and links, which bring nothing to run."""
+    content = (
+        b"dir /usr/bin\nobj /usr/bin/with space 0123abc 1700000000\nsym /usr/bin/sh -> bash 1700000000\nobj /bin/bash 9f 1\nobj x\n"
+    )
+    found = lists(EbuildCataloger(), "var/db/pkg/app-shells/bash-5.2_p26-r1/CONTENTS", content)
+    assert found == {"app-shells/bash": ["usr/bin/with space", "bin/bash"]}
+
+
+@pytest.mark.parametrize("cataloger", [AlpmFilesCataloger(), OpkgListCataloger()])
+def test_only_lists_of_its_own_are_read(cataloger: AnyCataloger) -> None:
+    """Files are called so anywhere."""
+    others = ("files", "srv/local/a-1-1/files", "var/lib/pacman/sync/a-1-1/files", "etc/a.list", "var/lib/dpkg/info/a.list")
+    assert not any(cataloger.wants(path, 1) for path in others)
 
 
 def test_apk_lists_files_below_directories() -> None:

@@ -97,8 +97,9 @@ async def test_a_changed_cataloger_reads_only_layers_that_hold_its_files() -> No
 
 def test_facts_name_all_their_makers() -> None:
     """The reader, the search for secrets, and every cataloger, each with its version."""
-    names = [name.partition("/")[0] for name in Makers().names]
-    assert names == sorted({"reader", "secrets", *(each.type for each in CATALOGERS.values())})
+    names = Makers().names
+    assert {name.partition("/")[0] for name in names} == {"reader", "secrets", *(each.type for each in CATALOGERS.values())}
+    assert list(names) == sorted(set(names))
     assert f"deb/{NewerDpkg.version}" in exchanged(NewerDpkg()).names
 
 

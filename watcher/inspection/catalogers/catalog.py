@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from watcher.inspection.catalogers.alpm import AlpmCataloger
+from watcher.inspection.catalogers.alpm_files import AlpmFilesCataloger
 from watcher.inspection.catalogers.apk import ApkCataloger
 from watcher.inspection.catalogers.assembly import AssemblyCataloger
 from watcher.inspection.catalogers.bitnami import BitnamiCataloger
@@ -23,6 +24,7 @@ from watcher.inspection.catalogers.native import NativeCataloger
 from watcher.inspection.catalogers.npm import NpmCataloger
 from watcher.inspection.catalogers.nuget import NugetCataloger
 from watcher.inspection.catalogers.opkg import OpkgCataloger
+from watcher.inspection.catalogers.opkg_list import OpkgListCataloger
 from watcher.inspection.catalogers.otp import OtpCataloger
 from watcher.inspection.catalogers.pear import PearCataloger
 from watcher.inspection.catalogers.protocol import AnyCataloger
@@ -43,6 +45,8 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "cran": CranCataloger(),
     "deb": DpkgCataloger(),
     "dpkg-list": DpkgListCataloger(),
+    "alpm-files": AlpmFilesCataloger(),
+    "opkg-list": OpkgListCataloger(),
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
     "ebuild": EbuildCataloger(),
@@ -67,7 +71,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
 CERTIFICATES = frozenset({"x509"})
 
 # Those whose files list no packages, or say more of some that others list: without one of them no package is missing.
-NOTED = frozenset({"copyright", "dpkg-list"}) | CERTIFICATES
+NOTED = frozenset({"copyright", "dpkg-list", "alpm-files", "opkg-list"}) | CERTIFICATES
 
 # Those whose files list what somebody meant to install: without one of them no installed package is missing, either.
 LOCKS = frozenset({"lock"})

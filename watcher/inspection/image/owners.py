@@ -10,7 +10,7 @@ from watcher.inspection.image.links import Links
 from watcher.model.inventory import FileList, PackageRecord
 
 # Catalogers whose lists are of packages that another one finds.
-_TYPES = {"dpkg-list": "deb"}
+_TYPES = {"dpkg-list": "deb", "alpm-files": "alpm", "opkg-list": "opkg"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
