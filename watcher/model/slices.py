@@ -4,7 +4,7 @@ One call into C that goes over all of a long list holds the interpreter until it
 event loop: a second for three million files. Between two pieces the loop has its turn.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from typing import TypeVar
 
@@ -29,9 +29,9 @@ def set_of(values: Sequence[T]) -> set[T]:
     return found
 
 
-def in_order(values: Iterable[str]) -> list[str]:
-    """`sorted(values)`."""
+def in_order(values: Iterable[T], key: Callable[[T], str]) -> list[T]:
+    """`sorted(values, key=key)`."""
     listed = list(values)
     if len(listed) <= SORTED_AT_ONCE:
-        return sorted(listed)
-    return list(merge(*(sorted(part) for part in slices(listed, SORTED_AT_ONCE // 4))))
+        return sorted(listed, key=key)
+    return list(merge(*(sorted(part, key=key) for part in slices(listed, SORTED_AT_ONCE // 4)), key=key))

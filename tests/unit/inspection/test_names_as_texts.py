@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.doubles.image_sources import gzipped
 from tests.unit.inspection.test_layer_reader import facts_of
-from watcher.inspection.confined.tar_fields import text
+from watcher.inspection.confined.tar_fields import text, texts
 from watcher.inspection.image.merge import merge
 
 names = st.lists(st.sampled_from([b"\\", b"x", b"5", b"c", b"e", b"9", b"\xe9", b"\xc3\xa9", b"/", b"\\x5c", b"\\xe9"])).map(
@@ -29,6 +29,12 @@ def test_no_two_names_are_the_same_text(one: bytes, other: bytes) -> None:
     """Nor does one have another directory or a name of its own that is a whiteout."""
     assert (text(one) == text(other)) == (one == other)
     assert text(one).split("/") == [text(part) for part in one.split(b"/")]
+
+
+@given(st.lists(names | st.binary(max_size=5)))
+def test_many_names_are_the_texts_that_each_is(several: list[bytes]) -> None:
+    """Wherever a character is cut off, and with a NUL in one as well."""
+    assert texts(several) == [text(each) for each in several]
 
 
 def test_what_systemd_escapes_stays_as_it_is() -> None:

@@ -180,7 +180,7 @@ class Choice:
                     those[value] = (*those.get(value, ()), cataloger)
         self._names, self._directories, self._suffixes, self._heads = (by[each.name] for each in fields(Selection))
 
-    def asked(self, path: bytes, head: bytes) -> tuple[AnyCataloger, ...]:
+    def asked(self, path: bytes, head: bytes = b"") -> tuple[AnyCataloger, ...]:
         """Each once. `path` as the archive has it."""
         directory, _, name = path.rpartition(b"/")
         found = self._names.get(name, ()) + self._suffixes.get(suffix(name), ()) + self._heads.get(head, ())

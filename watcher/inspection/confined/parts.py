@@ -8,7 +8,7 @@ import msgspec
 from watcher.inspection.catalogers.protocol import Facts
 from watcher.inspection.confined import tar
 from watcher.inspection.confined.tar import Owner
-from watcher.inspection.confined.tar_fields import text
+from watcher.inspection.confined.tar_fields import text, texts
 from watcher.inspection.workers.messages import MAX_PART_BYTES, Certificates, Database, Notes, Owned, Programs, Rows, Text
 from watcher.model import inventory
 from watcher.model.certificates import CertificateFile
@@ -51,13 +51,13 @@ def row_parts(rows: list[Row]) -> Iterator[Rows]:
         return
     modes, uids, gids = zip(*owners, strict=True)
     yield Rows(
-        path=list(map(text, paths)),
+        path=texts(paths),
         kind="".join(map(KINDS.__getitem__, types)),
         mode=list(modes),
         uid=list(uids),
         gid=list(gids),
         size=list(sizes),
-        link=[text(link) if link else "" for link in links],
+        link=texts(links),
     )
 
 

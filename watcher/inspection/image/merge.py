@@ -185,8 +185,9 @@ class _Contents:
             known = {name: names for _, names, _ in self.secrets for name in names}
             files = {target: known[name] for target, name in linked.items() if name in known}
             files |= {hit.path: [(moved.get(hit.path, hit.path), layer)] for hit in facts.secrets}
-            for path, kind, target in zip(facts.files.path, facts.files.kind, facts.files.link, strict=True):
-                if kind == HARDLINK and target in files:
+            for row, kind in enumerate(facts.files.kind):
+                if kind == HARDLINK and (target := facts.files.link[row]) in files:
+                    path = facts.files.path[row]
                     files[target].append((moved.get(path, path), layer))
                     files.setdefault(path, files[target])
             self.secrets += [(hit, files[hit.path], layer) for hit in facts.secrets]

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from watcher.inspection.catalogers.catalog import CATALOGERS, LOCKS, NOTED
-from watcher.inspection.catalogers.protocol import asked
+from watcher.inspection.catalogers.protocol import Choice
 from watcher.inspection.catalogers.unread import DIRECTORIES, FILES, NAMED
 from watcher.inspection.image.links import Links
 
 # Where each file is a package's, whatever it is called.
 STATUS_D = "var/lib/dpkg/status.d"
 _READ = tuple(each for each in CATALOGERS.values() if each.type not in NOTED | LOCKS)
-_LOCKS = tuple(CATALOGERS[kind] for kind in sorted(LOCKS))
+_ASKED = Choice(_READ)
+_ASKED_FOR_LOCKS = Choice(CATALOGERS[kind] for kind in LOCKS)
 _ANY_NAME: frozenset[bytes] = frozenset().union(*(each.selection.directories for each in _READ))
 
 
@@ -41,7 +42,7 @@ def leading_links(links: Links) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def leading_locks(links: Links) -> Iterator[str]:
     """Symbolic links that are called as a lock file is."""
-    return (path for path in links.paths if any(each.wants(path, 0) for each in asked(_LOCKS, path)))
+    return (path for path in links.paths if any(each.wants(path, 0) for each in _ASKED_FOR_LOCKS.asked(path.encode())))
 
 
 def linked_files(paths: Sequence[str], links: Links) -> Iterator[tuple[str, str]]:
@@ -72,7 +73,7 @@ def _renamed(paths: Sequence[str], directory: str, real: str) -> Iterator[tuple[
 
 
 def _is_asked_for(path: str) -> bool:
-    return any(each.wants(path, 0) for each in asked(_READ, path))
+    return any(each.wants(path, 0) for each in _ASKED.asked(path.encode()))
 
 
 def _children(paths: Sequence[str], directory: str) -> Iterator[str]:

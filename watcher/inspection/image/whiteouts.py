@@ -4,7 +4,7 @@ Spec: OCI image-spec v1.1 "Image Layer Filesystem Changeset", "Whiteouts": they 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -64,18 +64,26 @@ class Tree:
         self._remove(removed, emptied)
         # 3. Where its entries really are. Hardly any layer has something below a link, so that is found out first.
         paths = files.path
-        own = {path: target for path, kind, target in zip(paths, files.kind, files.link, strict=True) if kind == SYMLINK}
+        own = {paths[row]: files.link[row] for row in _rows_of(files, SYMLINK)}
         moved: dict[str, str] = {}
         repeated = len(names) < len(paths)
         if not repeated and parents.isdisjoint(self._symlinks) and parents.isdisjoint(own):
             links = {**self._symlinks, **own}
+            # Those that step 4 is about, of which there are hardly any, by sets: to look at each path takes a good part of it all.
+            directories = {paths[row] for row in _rows_of(files, DIRECTORY)}
+            doubtful = (names & self._parents | names & parents) - directories
         else:
             paths, links = placing.entries()
             moved = {path: place for path, place in zip(files.path, paths, strict=True) if path != place}
             parents = _parents(paths)
+            doubtful = set_of(paths)
         self._dispute_restored(removed, zip(paths, files.kind, strict=True), parents, layer)
         # 4. What is not a directory hides everything below a directory of the same path, and what is below a path makes it one.
-        files_only = [path for path, kind in zip(paths, files.kind, strict=True) if kind != DIRECTORY]
+        files_only = (
+            [path for path, kind in zip(paths, files.kind, strict=True) if kind != DIRECTORY and path in doubtful]
+            if doubtful
+            else []
+        )
         hiding = [path for path in files_only if path in self._parents]
         restored: set[str] = set()
         if hiding:
@@ -119,7 +127,7 @@ class Tree:
             text = None if real is None else self._all.content.get(self._rows.get(real, -1))
             if text is not None and path in self._rows:
                 self._all.content[self._rows[path]] = text
-        return self._all.rows([self._rows[path] for path in in_order(self._rows)])
+        return self._all.rows(in_order(self._rows.values(), self._all.path.__getitem__))
 
     def _dispute_emptied(self, emptied: Iterable[str], own: AbstractSet[str], layer: int) -> None:
         """Where an opaque directory does not mean the same to all: overlayfs merges the root whatever its mark says."""
@@ -193,6 +201,11 @@ class Tree:
         if rows.kind[row] == SYMLINK and self._rows.get(path) == row:
             self._symlinks[path] = rows.link[row]
             self.links = Links(self._symlinks)
+
+
+def _rows_of(files: FileTable, wanted: str) -> Iterator[int]:
+    """The rows of this kind, without a look at any other column: each path is a text somewhere else in memory."""
+    return (row for row, kind in enumerate(files.kind) if kind == wanted)
 
 
 def _note(disputed: dict[str, str], paths: Iterable[str], reason: str) -> None:
