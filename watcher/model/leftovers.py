@@ -4,6 +4,7 @@ It is known by its place alone: nothing is read, and nothing says who wrote it.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -130,7 +131,10 @@ class Leftover:
 
 
 def leftovers(files: FileTable) -> tuple[Leftover, ...]:
-    """Each cache and history of an image, once a layer, the largest first; at most MAX_LEFTOVERS of them."""
+    """Each cache and history of an image, once a layer, the largest first; at most MAX_LEFTOVERS of them.
+
+    `files` are sorted by path.
+    """
     found: dict[tuple[str, str, str, int], list[int]] = {}
     for row in _possible(files):
         if place := _place(files.path[row]):
@@ -143,10 +147,12 @@ def leftovers(files: FileTable) -> tuple[Leftover, ...]:
 
 
 def _possible(files: FileTable) -> Iterator[int]:
-    """The rows of files with content that may be of one."""
-    for row, path in enumerate(files.path):
-        if ("/." in path or path[:_START] in _STARTS or path[:1] == ".") and files.size[row] and files.kind[row] == FILE:
-            yield row
+    """The rows of files with content that may be of one, in order."""
+    rows = {row for row, path in enumerate(files.path) if "/." in path}
+    # In order, everything below a directory lies between `directory/` and `directory0`, as what begins with `.` before `/`.
+    for first, end in ((".", "/"), *((f"{directory}/", f"{directory}0") for directory in _IN_ROOT)):
+        rows.update(range(bisect_left(files.path, first), bisect_left(files.path, end)))
+    return (row for row in sorted(rows) if files.size[row] and files.kind[row] == FILE)
 
 
 def _place(path: str) -> tuple[str, str, str] | None:

@@ -121,7 +121,7 @@ class TableFiles:
     def _column(self, name: str, rows: Sequence[int]) -> list[Any]:
         column = getattr(self.table, name)
         if name in SPARSE_COLUMNS:
-            return [column.get(row) for row in rows]
+            return list(map(column.get, rows))
         whole: list[Any] = column if len(rows) == len(self.table) else [column[row] for row in rows]
         return whole
 
