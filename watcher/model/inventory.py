@@ -4,6 +4,7 @@ Facts of a layer are a function of its bytes and the versions of their makers; n
 Paths are without a leading slash or `./`, `/`-separated; bytes that are not UTF-8 are written as `\xNN`.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -68,23 +69,23 @@ class FileTable:
                 column = getattr(self, name)
                 if column:
                     getattr(found, name).extend(map(column.__getitem__, part))
-            self._copy_sparse(found, part, len(found) - len(part))
+            first = len(found) - len(part)
+            for name in SPARSE_COLUMNS:
+                if sparse := getattr(self, name):
+                    there = compress(enumerate(part, first), map(sparse.__contains__, part))
+                    getattr(found, name).update((new, sparse[row]) for new, row in there)
         return found
 
     def slices(self) -> "Iterator[FileTable]":
         """The table in short ones, in order."""
+        sparse_rows = {name: sorted(getattr(self, name)) for name in SPARSE_COLUMNS}
         for numbers in slices(range(len(self))):
             first, end = numbers[0], numbers[-1] + 1
             part = FileTable(**{name: getattr(self, name)[first:end] for name in (*ENTRY_COLUMNS, "layer")})
-            self._copy_sparse(part, numbers, 0)
+            for name, rows in sparse_rows.items():
+                there = rows[bisect_left(rows, first) : bisect_left(rows, end)]
+                getattr(part, name).update((row - first, getattr(self, name)[row]) for row in there)
             yield part
-
-    def _copy_sparse(self, table: "FileTable", numbers: Sequence[int], first: int) -> None:
-        """What few rows have, of the rows of these numbers, which are those from `first` on in the other table."""
-        for name in SPARSE_COLUMNS:
-            if sparse := getattr(self, name):
-                there = compress(enumerate(numbers, first), map(sparse.__contains__, numbers))
-                getattr(table, name).update((new, sparse[row]) for new, row in there)
 
     @classmethod
     def joined(cls, tables: "Iterable[FileTable]") -> "FileTable":
