@@ -43,6 +43,7 @@ SHARED: dict[str, dict[str, str]] = {
     },
     "watcher.inspection.catalogers": {
         "file_lists": "which files a package brought, in one form however its database has them",
+        "licence_texts": "which licence a text is, whoever has it beside a package or in its metadata",
         "protocol": "what every cataloger implements, and its errors",
         "purl": "the one way a package URL is written",
         "control_stanzas": "control files, which dpkg and opkg share",

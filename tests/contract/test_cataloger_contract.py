@@ -42,6 +42,7 @@ EXAMPLES: Mapping[str, Example] = {
         path="var/lib/pacman/local/bash-5.2.026-2/files", content=b"%FILES%\nusr/\nusr/bin/bash\n", packages=frozenset()
     ),
     "opkg-list": Example(path="usr/lib/opkg/info/dropbear.list", content=b"/usr/sbin/dropbear\n", packages=frozenset()),
+    "licence": Example(path="app/node_modules/lodash/LICENSE", content=b"CC0 1.0 Universal\n", packages=frozenset()),
     "dpkg-list": Example(path="var/lib/dpkg/info/dash.list", content=b"/bin/dash\n", packages=frozenset()),
     "apk": Example(path="lib/apk/db/installed", content=b"P:musl\nV:1.2.5-r0\n\n", packages=frozenset({("musl", "1.2.5-r0")})),
     "pypi": Example(

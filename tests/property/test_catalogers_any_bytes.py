@@ -25,6 +25,7 @@ from watcher.model.moments import moment_of
 
 PLACES = {
     "copyright": "usr/share/doc/a/copyright",
+    "licence": "node_modules/a/LICENSE",
     "x509": "etc/a.pem",
     "alpm-files": "var/lib/pacman/local/a-1-1/files",
     "opkg-list": "usr/lib/opkg/info/a.list",

@@ -45,6 +45,17 @@ def test_classifiers_stand_in_for_a_licence_text() -> None:
     assert licences() == ()
 
 
+def test_a_licence_of_several_lines_is_known_by_its_words() -> None:
+    """Else the classifiers have its name; its first line is the last that is taken for one."""
+    text = ("License: Copyright (c) 2020", "        Somebody", "        ", "        Apache License, Version 2.0")
+    classifier = "Classifier: License :: OSI Approved :: MIT License"
+    assert licences(*text, classifier) == ("Apache-2.0",)
+    assert licences(*text[:2], classifier) == ("MIT License",)
+    assert licences(*text[:2]) == ("Copyright (c) 2020",)
+    assert licences("License: MIT", "License: other", "        Apache License, Version 2.0") == ("MIT",)
+    assert licences("License", "        Apache License, Version 2.0") == ()
+
+
 def test_the_description_is_not_read() -> None:
     """Fields end at the first blank line; what follows is prose."""
     assert licences("", "License: GPL", "Version: 9") == ()

@@ -3,8 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.doubles.cataloging import facts_of
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
+from watcher.inspection.catalogers.licence import LicenceCataloger
 from watcher.inspection.image.installed import packages_of, programs_of
 from watcher.inspection.image.merge import merge
 from watcher.model.digest import digest_of
@@ -93,6 +96,49 @@ def test_stated_licences_become_expressions() -> None:
     facts = replace(layer(path), databases=(PackageDatabase(path=path, type="pypi", packages=(record,)),))
     (found,) = packages_of(merge([facts]), DEBIAN, 0)
     assert (found.record.licenses, found.record.licensed_in) == (("MIT", "Apache-2.0"), "")
+
+
+MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
+DIST_INFO = "lib/site-packages/x-1.dist-info"
+
+
+def beside(path: str, *stated: str, texts: dict[str, str], kind: str = "pypi") -> tuple[tuple[str, ...], str]:
+    """The licences of a package that its metadata at `path` state so, in an image that has these texts in another layer."""
+    record = PackageRecord(type=kind, name="x", version="1", licenses=stated)
+    base = replace(layer(path), databases=(PackageDatabase(path=path, type=kind, packages=(record,)),))
+    notes = tuple(note for name, text in texts.items() for note in facts_of(LicenceCataloger(), name, text.encode()))
+    (found,) = packages_of(merge([base, replace(layer(*texts), notes=notes)]), DEBIAN, 0)
+    return found.record.licenses, found.record.licensed_in
+
+
+@pytest.mark.parametrize(
+    "stated", [(), ("BSD",), ("BSD License",), ("Dual License",), ("Copyright (c) 2020 Somebody",), ("BSD license (see LICENSE)",)]
+)
+def test_a_text_beside_the_metadata_says_what_they_do_not(stated: tuple[str, ...]) -> None:
+    """Nor does a family of licences, or who holds the rights. All texts count; the first one is named."""
+    licence, other = f"{DIST_INFO}/licenses/LICENSE", f"{DIST_INFO}/licenses/LICENSE.APACHE"
+    texts = {other: "Apache License, Version 2.0", licence: MIT_TEXT}
+    assert beside(f"{DIST_INFO}/METADATA", *stated, texts=texts) == (("MIT", "Apache-2.0"), licence)
+
+
+@pytest.mark.parametrize("stated", ["BSD-3-Clause", "BSD 2-Clause License", "Proprietary", "GPL", "Apache Software License"])
+def test_a_licence_with_a_name_is_kept(stated: str) -> None:
+    """Whatever else is beside it."""
+    found, where = beside(f"{DIST_INFO}/METADATA", stated, texts={f"{DIST_INFO}/LICENSE": MIT_TEXT})
+    assert (found, where) != (("MIT",), f"{DIST_INFO}/LICENSE")
+    assert where == ""
+
+
+def test_npm_says_which_file_has_the_licence() -> None:
+    """Of another file nothing is said."""
+    path, texts = (
+        "node_modules/x/package.json",
+        {"node_modules/x/LICENSE.md": MIT_TEXT, "node_modules/y/LICENSE": "CC0 1.0 Universal"},
+    )
+    assert beside(path, kind="npm", texts=texts) == (("MIT",), "node_modules/x/LICENSE.md")
+    assert beside(path, "SEE LICENSE IN ./LICENSE.md", kind="npm", texts=texts) == (("MIT",), "node_modules/x/LICENSE.md")
+    assert beside(path, "SEE LICENSE IN EULA", kind="npm", texts=texts) == (("LicenseRef-SEE-LICENSE-IN-EULA",), "")
+    assert beside(path, "UNLICENSED", kind="npm", texts=texts) == (("LicenseRef-UNLICENSED",), "")
 
 
 def listed(package: str, *files: str) -> FileList:

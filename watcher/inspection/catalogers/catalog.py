@@ -17,6 +17,7 @@ from watcher.inspection.catalogers.ebuild import EbuildCataloger
 from watcher.inspection.catalogers.gem import GemCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
+from watcher.inspection.catalogers.licence import LicenceCataloger
 from watcher.inspection.catalogers.linux import LinuxCataloger
 from watcher.inspection.catalogers.lock import LockCataloger
 from watcher.inspection.catalogers.luarocks import LuarocksCataloger
@@ -52,6 +53,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "ebuild": EbuildCataloger(),
     "gem": GemCataloger(),
     "java-release": JavaReleaseCataloger(),
+    "licence": LicenceCataloger(),
     "linux": LinuxCataloger(),
     "lock": LockCataloger(),
     "luarocks": LuarocksCataloger(),
@@ -71,7 +73,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
 CERTIFICATES = frozenset({"x509"})
 
 # Those whose files list no packages, or say more of some that others list: without one of them no package is missing.
-NOTED = frozenset({"copyright", "dpkg-list", "alpm-files", "opkg-list"}) | CERTIFICATES
+NOTED = frozenset({"copyright", "dpkg-list", "alpm-files", "opkg-list", "licence"}) | CERTIFICATES
 
 # Those whose files list what somebody meant to install: without one of them no installed package is missing, either.
 LOCKS = frozenset({"lock"})

@@ -5,6 +5,7 @@ Spec: Debian "Machine-readable debian/copyright file" 1.0, Debian Policy 12.5 "C
 
 import re
 
+from watcher.inspection.catalogers.licence_texts import licences_of
 from watcher.inspection.catalogers.protocol import Facts, Selection
 from watcher.inspection.catalogers.stanzas import bounded
 from watcher.model.inventory import Note
@@ -19,27 +20,16 @@ _FORMAT = re.compile(rb"\A(?:[ \t]*(?:#[^\n]*)?\n)*Format(?:-Specification)?:", 
 _STATED = re.compile(rb"^License:[ \t]*(\S[^\n]*)", re.MULTILINE | re.IGNORECASE)
 _COMMON = re.compile(rb"/usr/share/common-licenses/([A-Za-z0-9][A-Za-z0-9.+-]*)")
 _LATER = re.compile(rb"any\s+later\s+version", re.IGNORECASE)
-
-# What only one licence says, each in the words that no copy of it changes.
-_TOLD_BY: tuple[tuple[bytes, str], ...] = (
-    (b"permission is hereby granted, free of charge, to any person obtaining", "MIT"),
-    (b"permission to use, copy, modify, and/or distribute this software for any purpose with or without fee", "ISC"),
-    (b"permission to use, copy, modify, and distribute this software for any purpose with or without fee", "ISC"),
-    (b"this software is provided 'as-is', without any express or implied warranty", "Zlib"),
-    (b"apache license, version 2.0", "Apache-2.0"),
-    (b"mozilla public license version 2.0", "MPL-2.0"),
-    (b"public domain", "public-domain"),
-)
-_BSD = b"redistribution and use in source and binary forms"
-_NO_ENDORSEMENT = (b"endorse or promote products", b"endorse nor promote products")
-_ADVERTISING = b"all advertising materials mentioning features"
+_PUBLIC_DOMAIN = re.compile(rb"public\s+domain", re.IGNORECASE)
+# Texts that speak of it, and are names of their own.
+_MORE_THAN_PUBLIC_DOMAIN = frozenset({"Unlicense", "CC0-1.0"})
 
 
 class CopyrightCataloger:
     """Says which licences some file of a package is under. A text that names none it knows says nothing."""
 
     type = "copyright"
-    version = 1
+    version = 2
     places: tuple[str, ...] = ()
     selection = Selection(names=frozenset({b"copyright"}))
 
@@ -67,9 +57,7 @@ def _recognised(content: bytes) -> list[bytes]:
     later = b"+" if _LATER.search(content) else b""
     names = [found[1].rstrip(b".-") for found in _COMMON.finditer(content)]
     found = [name + later if name.startswith((b"GPL-", b"LGPL-", b"GFDL-")) else name for name in names]
-    words = b" ".join(content.lower().replace(b"``", b"'").replace(b"''", b"'").replace(b"\n *", b"\n").split())
-    found += [name.encode() for told, name in _TOLD_BY if told in words]
-    if _BSD in words:
-        clauses = 4 if _ADVERTISING in words else 3 if any(each in words for each in _NO_ENDORSEMENT) else 2
-        found.append(b"BSD-%d-Clause" % clauses)
-    return found
+    told = licences_of(content)
+    if _PUBLIC_DOMAIN.search(content) and _MORE_THAN_PUBLIC_DOMAIN.isdisjoint(told):
+        told = (*told, "public-domain")
+    return found + [each.encode() for each in told]

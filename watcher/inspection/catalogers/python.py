@@ -5,6 +5,7 @@ Spec: PyPA core metadata 2.4, "Recording installed projects" (dist-info), setupt
 
 import re
 
+from watcher.inspection.catalogers.licence_texts import licences_of
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import bounded
@@ -31,13 +32,15 @@ MAX_CLASSIFIERS = 16
 
 # `License` was often the whole text of the licence; a name of one is shorter than a line.
 MAX_LICENCE = 120
+# As much of such a text as says which it is.
+MAX_LICENCE_TEXT = 6 * 1024
 
 
 class PythonCataloger:
     """`*.dist-info/METADATA`, `*.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO`, and distutils' `*.egg-info` files."""
 
     type = "pypi"
-    version = 3
+    version = 4
     places: tuple[str, ...] = ()
     selection = Selection(names=frozenset({b"METADATA", b"PKG-INFO"}), directories=frozenset({b"site-packages", b"dist-packages"}))
 
@@ -87,6 +90,8 @@ def _fields(content: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
         if line[:1].isspace():
             if fields.get(name) == b"":
                 fields[name] = line.strip()  # a value that begins on its second line
+            elif name == b"license" and name in fields and len(fields[name]) < MAX_LICENCE_TEXT:
+                fields[name] += b"\n" + line.strip()
             continue
         name, found, value = line.partition(b":")
         name, value = name.strip().lower(), value.strip()
@@ -97,19 +102,27 @@ def _fields(content: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
                 classifiers.append(value)
         elif name in _FIELDS and name not in fields:
             fields[name] = value
+        else:
+            name = b""  # what is not kept is not gone on with
     return fields, classifiers
 
 
 def _licences(fields: dict[bytes, bytes], classifiers: list[bytes]) -> tuple[str, ...]:
-    """The expression where there is one (it is then the only truth), else the free text when it is a name, else classifiers."""
+    """The expression where there is one (it is then the only truth), else the free text when it is a name or one whose words are
+    known, else classifiers.
+    """
     if expression := bounded(fields.get(b"license-expression", b"")):
         return (expression,)
-    free = fields.get(b"license", b"")
-    if free and free.upper() != b"UNKNOWN" and len(free) <= MAX_LICENCE:
+    free, is_text, rest = fields.get(b"license", b"").partition(b"\n")
+    if is_text and (known := licences_of(free + is_text + rest)):
+        return known
+    is_name = bool(free) and free.upper() != b"UNKNOWN" and len(free) <= MAX_LICENCE
+    if is_name and not is_text:
         return (bounded(free),)
     # "License :: OSI Approved" alone is the heading of the list, not a licence.
     names = (bounded(each.rpartition(b" :: ")[2]) for each in classifiers)
-    return tuple(dict.fromkeys(name for name in names if name and name != "OSI Approved"))
+    found = tuple(dict.fromkeys(name for name in names if name and name != "OSI Approved"))
+    return found or ((bounded(free),) if is_name else ())
 
 
 def _first(fields: dict[bytes, bytes], *names: bytes) -> str:

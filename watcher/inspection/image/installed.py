@@ -28,7 +28,7 @@ def packages_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
     )
     return tuple(
         Package(
-            record=_in_image(record, merged, distro),
+            record=_in_image(record, path, merged, distro),
             path=f"{path}!/{record.place}" if record.place else path,
             layer=layer,
             from_base=layer < base_layers,
@@ -49,15 +49,15 @@ def declared_of(merged: MergedImage, distro: Distro, base_layers: int) -> tuple[
     """What lock files list, by file and in its order; at most MAX_DECLARED packages."""
     listed = ((path, record, layer) for (path, _), records in merged.declared.items() for record, layer in records.items())
     return tuple(
-        Package(record=_in_image(record, merged, distro), path=path, layer=layer, from_base=layer < base_layers)
+        Package(record=_in_image(record, path, merged, distro), path=path, layer=layer, from_base=layer < base_layers)
         for path, record, layer in islice(listed, MAX_DECLARED)
     )
 
 
-def _in_image(record: PackageRecord, merged: MergedImage, distro: Distro) -> PackageRecord:
+def _in_image(record: PackageRecord, path: str, merged: MergedImage, distro: Distro) -> PackageRecord:
     """The record with the purl it has in this distribution, licences as expressions, and no place."""
     licenses, licensed_in = record.licenses, ""
-    if record.type == "deb" and (note := merged.licences.get(record.name)) is not None:
+    if (note := merged.licences.of(record, path)) is not None:
         licenses, licensed_in = note.licenses, note.path
     found = expressions(licenses)
     if found != record.licenses or licensed_in or record.place:

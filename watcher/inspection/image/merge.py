@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.copyright import copyright_path
 from watcher.inspection.catalogers.purl import DISTRIBUTOR_TYPES
 from watcher.inspection.catalogers.texts import TEXTS
 from watcher.inspection.hard_links import hard_links
@@ -14,6 +13,7 @@ from watcher.inspection.image.assemblies import NUGET, without_parts
 from watcher.inspection.image.embedded_sboms import without_repetitions
 from watcher.inspection.image.listed_once import list_once
 from watcher.inspection.image.nix_store import store_packages
+from watcher.inspection.image.noted_licences import NotedLicences, noted_licences
 from watcher.inspection.image.npm_places import packages_among
 from watcher.inspection.image.owners import Owners, owners_of
 from watcher.inspection.image.unread_databases import leading_links, leading_locks, linked_files, unread_databases
@@ -43,8 +43,8 @@ class MergedImage:
     """`texts` are those of catalogers.texts.TEXTS, by those paths, whichever file they lead to.
 
     `unread_texts` exist but lead to a file that was not kept; `foreign_databases` are of another root. `databases` have each
-    record with the layer that brought it, by path and type. `licences` are those of Debian's
-    packages, by name. `owners` say whose the databases of language packages are; `programs` are what nobody owns and no database is
+    record with the layer that brought it, by path and type. `licences` are those that
+    other files say. `owners` say whose the databases of language packages are; `programs` are what nobody owns and no database is
     of. `certificates` have the layer that brought each file. `declared` are the lock files among the databases, which the others
     are without, `unread_locks` those of which the content is not known. `unread_databases` says what each is that is not read.
     `disputed` and `disputed_modes` are as of `Tree`.
@@ -55,7 +55,7 @@ class MergedImage:
     unread_texts: tuple[str, ...]
     databases: dict[Key, dict[PackageRecord, int]]
     declared: dict[Key, dict[PackageRecord, int]]
-    licences: Mapping[str, Note]
+    licences: NotedLicences
     owners: Owners
     programs: tuple[str, ...]
     certificates: Mapping[str, tuple[int, CertificateFile]]
@@ -252,14 +252,11 @@ def _final_databases(tree: Tree, contents: _Contents) -> tuple[dict[Key, dict[Pa
     return databases, tuple(sorted(foreign))
 
 
-def _licences(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[PackageRecord, int]]) -> dict[str, Note]:
-    """What the copyright files of packages say, which another layer may have brought; the directory of one may be a link."""
+def _licences(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[PackageRecord, int]]) -> NotedLicences:
+    """What other files say of the licences of packages, which another layer may have brought."""
     there = {path: note for path, (layer, note) in contents.notes.items() if tree.layer_of(path) == layer}
-    if not there:
-        return {}
     names = {record.name for (_, kind), records in databases.items() if kind == "deb" for record in records}
-    places = {name: tree.links.follow(copyright_path(name)) for name in names}
-    return {name: there[place] for name, place in places.items() if place in there}
+    return noted_licences(there, names, tree.links)
 
 
 def _owners(tree: Tree, contents: _Contents, databases: Mapping[Key, Mapping[PackageRecord, int]]) -> Owners:
