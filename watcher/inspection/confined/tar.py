@@ -213,11 +213,12 @@ class TarReader(TarPieces):
                     is_long = len(written) > _MAX_SHORT
                     name, link, records, extended, may_be_sparse = b"", b"", {}, False, False
             # Nearly every name is clean but for a leading `./` and a directory's slash at the end. What begins with less than a
-            # digit may begin with a slash, or a dot that is no file's.
+            # digit may begin with a slash, or a dot that is no file's. `in` takes twice the time of `find`: it raises an exception
+            # within to see that it is not asked about a number.
             path: bytes | None = written[2:] if written[:2] == b"./" else written
             if kind == DIRECTORY and path and path[-1] == 47:
                 path = path[:-1]
-            if not path or path[0] < 48 or path[-1] == 47 or b"/." in path or b"//" in path or is_long:
+            if not path or path[0] < 48 or path[-1] == 47 or path.find(b"/.") >= 0 or path.find(b"//") >= 0 or is_long:
                 path = clean_path(written)
             if stored:
                 stop = at + HEAD_BYTES
