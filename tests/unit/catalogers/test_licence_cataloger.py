@@ -20,6 +20,7 @@ CC0 = b"CC0 1.0 Universal\n"
         ("lib/site-packages/a-1.dist-info/LICENSE.txt", "lib/site-packages/a-1.dist-info"),
         ("lib/site-packages/a-1.dist-info/licenses/LICENSE.APACHE", "lib/site-packages/a-1.dist-info"),
         ("src/A.egg-info/LICENSE-MIT", "src/A.egg-info"),
+        ("lib/site-packages/pip/_vendor/tomli_w/LICENSE", "lib/site-packages/pip/_vendor/tomli_w"),
         ("a.egg/EGG-INFO/License.rst", "a.egg/EGG-INFO"),
     ],
 )

@@ -129,6 +129,12 @@ def test_a_licence_with_a_name_is_kept(stated: str) -> None:
     assert where == ""
 
 
+def test_a_copy_that_a_document_lists_has_its_text_beside_its_code() -> None:
+    """As in pip, whose document says no licences."""
+    text = "pip/_vendor/x/LICENSE"
+    assert beside("pip/_vendor/bom.cdx.json", texts={text: MIT_TEXT, "pip/_vendor/y/LICENSE": MIT_TEXT}) == (("MIT",), text)
+
+
 def test_npm_says_which_file_has_the_licence() -> None:
     """Of another file nothing is said."""
     path, texts = (

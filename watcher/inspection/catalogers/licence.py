@@ -30,9 +30,10 @@ _NAMES = frozenset(
     )
 )
 
-# Further down in `licenses` are those of what a distribution has copies of.
+# Further down in `licenses` are those of what a distribution has copies of, which are beside the copies as well.
 _PLACE = re.compile(
-    r"(?:^|/)(?:node_modules/(?:@[^/]+/)?[^/@.][^/]*|[^/]+\.dist-info(?:/licenses)?|[^/]+\.egg-info|EGG-INFO)\Z", re.IGNORECASE
+    r"(?:^|/)(?:node_modules/(?:@[^/]+/)?[^/@.][^/]*|[^/]+\.dist-info(?:/licenses)?|[^/]+\.egg-info|EGG-INFO|_vendor/[^/.]+)\Z",
+    re.IGNORECASE,
 )
 _LICENCES = re.compile(r"/licenses\Z", re.IGNORECASE)
 
@@ -41,7 +42,7 @@ class LicenceCataloger:
     """Says which licences the text beside the metadata of a package has the words of; of one that nobody knows it says nothing."""
 
     type = "licence"
-    version = 1
+    version = 2
     places: tuple[str, ...] = ()
     selection = Selection(names=_NAMES)
 

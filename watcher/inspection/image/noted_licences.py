@@ -10,6 +10,9 @@ from watcher.inspection.image.links import Links
 from watcher.model.inventory import Note, PackageRecord
 
 _TYPES = frozenset({"npm", "pypi"})
+_COPIES = "_vendor"
+# What names of distributions have where those of their modules have an underscore.
+_NO_MODULE = re.compile(r"[-.]+")
 
 # npm package.json(5): where else it says so.
 _ELSEWHERE = re.compile(r"see licen[cs]e in (?:\./)?(\S+)", re.IGNORECASE)
@@ -36,7 +39,7 @@ class NotedLicences:
         """
         if record.type == "deb":
             return self.copyrights.get(record.name)
-        if record.type not in _TYPES or record.place or not (texts := self.texts.get(path.rpartition("/")[0])):
+        if record.type not in _TYPES or record.place or not (texts := self.texts.get(_directory(record, path))):
             return None
         elsewhere = [found[1] for each in record.licenses if (found := _ELSEWHERE.fullmatch(each))]
         if elsewhere:
@@ -44,6 +47,14 @@ class NotedLicences:
         if not texts or (not elsewhere and not all(map(_VAGUE.fullmatch, record.licenses))):
             return None
         return replace(texts[0], licenses=tuple(dict.fromkeys(name for each in texts for name in each.licenses)))
+
+
+def _directory(record: PackageRecord, path: str) -> str:
+    """Where the texts of a package are; of copies that a document lists, as pip's `_vendor/bom.cdx.json`, beside their code."""
+    directory = path.rpartition("/")[0]
+    if record.type != "pypi" or directory.rpartition("/")[2] != _COPIES:
+        return directory
+    return f"{directory}/{_NO_MODULE.sub('_', record.name).lower()}"
 
 
 def noted_licences(notes: Mapping[str, Note], debian: Collection[str], links: Links) -> NotedLicences:
