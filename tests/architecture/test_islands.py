@@ -45,11 +45,13 @@ SHARED: dict[str, dict[str, str]] = {
         "file_lists": "which files a package brought, in one form however its database has them",
         "licence_texts": "which licence a text is, whoever has it beside a package or in its metadata",
         "protocol": "what every cataloger implements, and its errors",
+        "python_metadata": "what the metadata of a distribution of Python say, in a directory or in an egg",
         "purl": "the one way a package URL is written",
         "control_stanzas": "control files, which dpkg and opkg share",
         "sqlite_tables": "the rows of a table of SQLite, in which rpm and others keep what is installed",
         "native_passages": "what follows a mark in an executable, for each kind of mark",
         "stanzas": "bounded texts and `Key: value` lines, which dpkg, apk and Python metadata share",
+        "zip_stream": "a zip as it comes by, of which jars and eggs are forms",
         "x509_der": "elements of DER, and what an algorithm of keys says of their size, in certificates and in keys",
     },
     "watcher.advisories.versions": {

@@ -42,9 +42,9 @@ from watcher.evaluation.current import ClosableEvaluator
 from watcher.evaluation.document.files import FileRows
 from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.catalogers.catalog import CATALOGERS
-from watcher.inspection.catalogers.jvm_zip import Sink
 from watcher.inspection.catalogers.native_search import MarkSearch
 from watcher.inspection.catalogers.protocol import Cataloger, Reading, Selecting, StreamCataloger, is_stream
+from watcher.inspection.catalogers.zip_stream import Sink
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing

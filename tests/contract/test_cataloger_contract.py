@@ -157,6 +157,11 @@ EXAMPLES: Mapping[str, Example] = {
         packages=frozenset({("redis", "6.0.2")}),
     ),
     "x509": Example(path="etc/app/tls.crt", content=pem(signed("example.com")), packages=frozenset()),
+    "egg": Example(
+        path="lib/python3.11/site-packages/attrs-1.0-py3.11.egg",
+        content=jar({"EGG-INFO/PKG-INFO": b"Metadata-Version: 1.0\nName: attrs\nVersion: 1.0\n"}),
+        packages=frozenset({("attrs", "1.0")}),
+    ),
     "jvm": Example(
         path="app/app.war",
         content=jar(

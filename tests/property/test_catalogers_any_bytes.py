@@ -25,6 +25,7 @@ from watcher.model.moments import moment_of
 
 PLACES = {
     "copyright": "usr/share/doc/a/copyright",
+    "egg": "site-packages/a.egg",
     "licence": "node_modules/a/LICENSE",
     "x509": "etc/a.pem",
     "alpm-files": "var/lib/pacman/local/a-1-1/files",

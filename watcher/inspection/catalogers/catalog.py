@@ -14,6 +14,7 @@ from watcher.inspection.catalogers.cran import CranCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.dpkg_list import DpkgListCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
+from watcher.inspection.catalogers.egg import EggCataloger
 from watcher.inspection.catalogers.gem import GemCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
 from watcher.inspection.catalogers.jvm import JvmCataloger
@@ -51,6 +52,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
     "ebuild": EbuildCataloger(),
+    "egg": EggCataloger(),
     "gem": GemCataloger(),
     "java-release": JavaReleaseCataloger(),
     "licence": LicenceCataloger(),

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from watcher.inspection.catalogers.jvm_identity import Contents, packages_of
 from watcher.inspection.catalogers.jvm_identity_files import Pom, has_end, manifest_fields, properties_coordinates
 from watcher.inspection.catalogers.jvm_identity_names import SUFFIXES, written
-from watcher.inspection.catalogers.jvm_zip import ENDING_BYTES, Sink, ZipStream, shown
 from watcher.inspection.catalogers.protocol import DamagedDatabaseError, Facts, Selection
 from watcher.inspection.catalogers.stanzas import MAX_PACKAGES, Unread, bounded, complete
+from watcher.inspection.catalogers.zip_stream import ENDING_BYTES, Sink, ZipStream, shown
 from watcher.model.inventory import PackageRecord
 
 # Nothing of it is held. The largest that are deployed, with all that they need, have a few hundred MB.
