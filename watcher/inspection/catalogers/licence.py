@@ -5,6 +5,7 @@ Spec: PyPA core metadata 2.4 "License-File", PEP 639 (`licenses/` in a dist-info
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from watcher.inspection.catalogers.licence_texts import licences_of
 from watcher.inspection.catalogers.protocol import Facts, Selection
@@ -37,6 +38,9 @@ _PLACE = re.compile(
 )
 _LICENCES = re.compile(r"/licenses\Z", re.IGNORECASE)
 
+# Of the texts in a node_modules more than half are one that was seen before; these are 1.5 MiB at most.
+_licences_of = lru_cache(maxsize=256)(licences_of)
+
 
 class LicenceCataloger:
     """Says which licences the text beside the metadata of a package has the words of; of one that nobody knows it says nothing."""
@@ -64,7 +68,7 @@ class _LicenceText:
             self._head += piece[:missing]
 
     def facts(self) -> Facts:
-        licenses = licences_of(bytes(self._head))
+        licenses = _licences_of(bytes(self._head))
         return (Note(path=self.path, type=LicenceCataloger.type, licenses=licenses),) if licenses else ()
 
 
