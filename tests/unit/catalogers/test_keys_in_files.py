@@ -36,13 +36,12 @@ def keys(content: bytes, path: str = "etc/app/tls.key") -> tuple[KeyRecord, ...]
 
 @pytest.mark.filterwarnings("ignore:SSH DSA key support")
 @pytest.mark.parametrize(("key", "algorithm", "bits"), SIZES, ids=NAMES)
-@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH])
-def test_private_keys(key: Any, algorithm: str, bits: int, form: PrivateFormat) -> None:
+def test_private_keys(key: Any, algorithm: str, bits: int) -> None:
     """In every form that tools write."""
-    if key is ED and form is PrivateFormat.TraditionalOpenSSL:
-        pytest.skip("there is no such form of it")
-    content = key.private_bytes(Encoding.PEM, form, PLAIN)
-    assert keys(content) == (KeyRecord(position=1, kind="private", algorithm=algorithm, bits=bits),)
+    forms = (PrivateFormat.PKCS8, PrivateFormat.OpenSSH, *((PrivateFormat.TraditionalOpenSSL,) if key is not ED else ()))
+    for form in forms:
+        content = key.private_bytes(Encoding.PEM, form, PLAIN)
+        assert keys(content) == (KeyRecord(position=1, kind="private", algorithm=algorithm, bits=bits),)
 
 
 def test_encrypted_keys() -> None:
