@@ -41,18 +41,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if kind(item) == "unit" and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
-        if covered and kind(item) == "property":
+        if covered and (kind(item) == "property" or item.get_closest_marker("untraced")):
             # A hundred examples go where one example of another test has been, and are traced for three times as long.
             item.add_marker(pytest.mark.no_cover)
 
 
-# A worker of xdist would be traced three times over: as any child of ours, by pytest-cov for its options, and for its session. Only
-# the last is what is reported; the other two make every line take three times as long.
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes() -> None:
-    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-
-
+# A worker of xdist would be traced twice: by pytest-cov for its options, and for its session. Only the second is what is reported.
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     begun = coverage.Coverage.current()

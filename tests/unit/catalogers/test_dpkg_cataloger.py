@@ -185,6 +185,7 @@ def test_windows_line_ends_and_a_missing_last_blank_line() -> None:
     assert [(package.name, package.version) for package in database.packages] == [("a", "1"), ("b", "2")]
 
 
+@pytest.mark.untraced
 def test_the_number_of_packages_is_bounded() -> None:
     """A file made of package names is refused before it fills the memory."""
     content = b"".join(b"Package: p%d\nStatus: install ok installed\nVersion: 1\n\n" % number for number in range(MAX_PACKAGES + 1))

@@ -168,6 +168,7 @@ def test_poms_without_properties_are_packages_too() -> None:
     assert found("x.jar", jar(poms | maven("g", "a", "8"))) == {("g:a", "8", ""), ("g:b", "7", "")}
 
 
+@pytest.mark.untraced
 def test_what_is_described_too_often_does_not_hide_others() -> None:
     """What is not read any more is said, even if all that was read is the same."""
     one = jar(maven("g", "a", "1"), stored=True)

@@ -73,6 +73,7 @@ def test_package_urls_are_those_of_installed_packages() -> None:
         assert url in {each.purl for each in database.packages}
 
 
+@pytest.mark.untraced
 def test_more_packages_than_anyone_depends_on_are_not_read() -> None:
     """Neither packages nor values without end."""
     places = {f"node_modules/a{number}": {"version": "1"} for number in range(MAX_PACKAGES + 1)}

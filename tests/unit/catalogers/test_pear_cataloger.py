@@ -143,6 +143,7 @@ def test_what_php_would_not_read_is_refused(content: bytes) -> None:
         unserialized(content, frozenset())
 
 
+@pytest.mark.untraced
 def test_what_it_costs_is_bounded() -> None:
     """A file full of the smallest members, wanted or not."""
     count = MAX_BYTES // 8

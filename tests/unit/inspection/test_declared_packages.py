@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.unit.inspection.test_file_contents import read
 from tests.unit.inspection.test_installed import DEBIAN, layer
 from watcher.inspection.catalogers.catalog import CATALOGERS
@@ -77,6 +79,7 @@ def test_a_damaged_lock_file_leaves_packages_complete() -> None:
     assert [(each.reason, each.sections) for each in contents.problems.all()] == [("database-too-large", ("declared",))]
 
 
+@pytest.mark.untraced
 def test_many_lock_files_are_not_read_without_end() -> None:
     """A layer with more of them than anyone has is read all the same."""
     places = b", ".join(b'"node_modules/a%d": {"version": "1"}' % number for number in range(30_000))

@@ -87,6 +87,7 @@ def test_what_is_no_dockerfile_is_told(content: bytes, why: str) -> None:
         ("FROM a-$TARGETARCH$TARGETVARIANT:${TARGETOS}", [("a-arm64v8:linux", "FROM", 1)]),
         ('ARG B="a"\nFROM $B', [("a", "FROM", 2)]),
         ("FROM a\nONBUILD COPY --from=b . .", [("a", "FROM", 1)]),
+        ("FROM ---", [("", "FROM", 1)]),
     ],
 )
 def test_images_that_are_named(text: str, expected: list[tuple[str, str, int]]) -> None:

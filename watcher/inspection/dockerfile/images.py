@@ -50,7 +50,7 @@ def named_images(parsed: ParsedDockerfile, build_args: Mapping[str, str], platfo
             if not _is_stage(reference, each, stages):
                 images.append(NamedImage(reference=reference, instruction=each.op, line=each.line))
         if each.op == "FROM":
-            *_, before, last = ("", *_words(each.args))
+            *_, before, last = ("", "", *_words(each.args))
             if before.upper() == "AS":
                 stages[last.lower()] = each.stage
     return NamedImages(images=tuple(images), unknown=tuple(unknown))
@@ -67,9 +67,7 @@ def _is_stage(reference: str, each: Instruction, stages: Mapping[str, int]) -> b
 
 def _names(each: Instruction) -> Iterator[str]:
     if each.op == "FROM":
-        words = _words(each.args)
-        if words:
-            yield words[0]
+        yield next(iter(_words(each.args)), "")
     elif each.op in ("COPY", "ADD"):
         yield from (value for flag, value in _flags(each.args) if flag == "from" and value)
     elif each.op == "RUN":
