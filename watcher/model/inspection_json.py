@@ -28,7 +28,7 @@ MAX_NOTABLE_FILES = 10_000
 def inspection_json(inventory: Inventory) -> dict[str, Any]:
     """One JSON object; of the files it lists those that are notable, and counts the rest."""
     config = inventory.config
-    base_layers = inventory.base.layer_count if inventory.base.known else 0
+    base_layers = inventory.base.known_layers
     return {
         "digest": inventory.digest,
         "media_type": inventory.media_type,

@@ -309,6 +309,11 @@ class Base:
     layer_count: int = 0
     how: str = ""
 
+    @property
+    def known_layers(self) -> int:
+        """How many layers of the image are known to be the base's: those before this number."""
+        return self.layer_count if self.known else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SbomDocument:

@@ -75,7 +75,7 @@ def document_of(case: Case) -> Document:
     digests = [layer.digest for layer in inventory.layers]
     brought = gathered(case.knowledge)
     missing = frozenset(inventory.sbom.missing)
-    base_layers = inventory.base.layer_count if inventory.base.known else 0
+    base_layers = inventory.base.known_layers
     over = lifecycles().is_over(inventory.distro, case.now)
     return Document(
         variables={
@@ -212,19 +212,22 @@ def _sbom(sboms: AttachedSboms) -> Message:
 
 
 def _executable(program: Program, digests: Sequence[str]) -> Message:
-    return message_class("Executable")(
-        path=clean("/" + program.path),
-        size=int64(program.size),
-        layer=program.layer,
-        layer_digest=digests[program.layer],
-        from_base=program.from_base,
-    )
+    return message_class("Executable")(size=int64(program.size), **_place(program, digests))
+
+
+def _place(found: Program | Certificate | Key, digests: Sequence[str]) -> dict[str, Any]:
+    """The file that it is in, and the layer that brought it."""
+    return {
+        "path": clean("/" + found.path),
+        "layer": found.layer,
+        "layer_digest": digests[found.layer],
+        "from_base": found.from_base,
+    }
 
 
 def _certificate(certificate: Certificate, digests: Sequence[str]) -> Message:
     record = certificate.record
     made: Any = message_class("Certificate")(
-        path=clean("/" + certificate.path),
         position=record.position,
         roots=certificate.roots,
         subject=clean(record.subject),
@@ -235,9 +238,7 @@ def _certificate(certificate: Certificate, digests: Sequence[str]) -> Message:
         key_bits=record.key_bits,
         signature_algorithm=record.signature_algorithm,
         sha256=record.sha256,
-        layer=certificate.layer,
-        layer_digest=digests[certificate.layer],
-        from_base=certificate.from_base,
+        **_place(certificate, digests),
     )
     for name in ("not_before", "not_after"):
         if (moment := moment_of(getattr(record, name))) is not None:
@@ -248,15 +249,12 @@ def _certificate(certificate: Certificate, digests: Sequence[str]) -> Message:
 def _key(key: Key, digests: Sequence[str]) -> Message:
     record = key.record
     return message_class("Key")(
-        path=clean("/" + key.path),
         position=record.position,
         kind=record.kind,
         algorithm=record.algorithm,
         bits=record.bits,
         encrypted=record.encrypted,
-        layer=key.layer,
-        layer_digest=digests[key.layer],
-        from_base=key.from_base,
+        **_place(key, digests),
     )
 
 

@@ -1,7 +1,7 @@
 """Marks of packages that the search of a layer finds on its way, for whoever reads the executable that they are in."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watcher.inspection.confined.secret_stream import SecretStream
 
@@ -12,15 +12,18 @@ class LayerMarks:
 
     layer: SecretStream
     begins: int
-    _at: int = -1
+    _at: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._at = self.begins
 
     @property
     def overflow(self) -> bool:
         return self.layer.overflow
 
     def ends(self, piece: bytes) -> list[tuple[int, int]]:
-        first = self.begins if self._at < 0 else self._at
-        self._at = first + len(piece)
+        first = self._at
+        self._at += len(piece)
         marks = self.layer.marks
         if not marks:
             return []

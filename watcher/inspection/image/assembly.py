@@ -75,7 +75,7 @@ def assembled(parts: Parts, rules: SecretRules, *, max_files: int) -> Inventory:
     if config.is_windows:
         shortfalls.append(WINDOWS)
     readable = any(known is not None and not _is_fatal(known.facts) for known in parts.layers)
-    base_layers = parts.base.layer_count if parts.base.known else 0
+    base_layers = parts.base.known_layers
     packages = packages_of(merged, distro, base_layers)
     sbom, sbom_section = compared(parts.sboms, packages, rules)
     inspected = readable or not manifest.layers
