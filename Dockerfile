@@ -23,8 +23,10 @@ COPY pyproject.toml uv.lock ./
 RUN /opt/uv/bin/uv sync --locked --no-dev --no-install-project --compile-bytecode
 COPY README.md LICENSE ./
 COPY watcher watcher
-# Not editable: the final stage has no source tree. Byte code now, since a read-only root cannot keep it later.
-RUN /opt/uv/bin/uv sync --locked --no-dev --no-editable --compile-bytecode
+# Not editable: the final stage has no source tree. Byte code now, and what layers are searched for, since a read-only root cannot
+# keep it later.
+RUN /opt/uv/bin/uv sync --locked --no-dev --no-editable --compile-bytecode \
+    && /opt/watcher/bin/python -c "from watcher.inspection.confined.layer_reader import Search; Search.load(b'')"
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="Registry Watcher" \

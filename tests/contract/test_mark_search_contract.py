@@ -13,9 +13,8 @@ from watcher.inspection.catalogers.native_search import FileSearch, MarkSearch
 from watcher.inspection.confined.layer_marks import LayerMarks
 from watcher.inspection.confined.layer_reader import Search
 from watcher.inspection.confined.secret_stream import SecretStream
-from watcher.inspection.secrets.rules import SecretRules
 
-DATABASE = Search.of(SecretRules.load(b"salt")).database
+DATABASE = Search.load(b"salt").database
 # Not found, although they are in the layer as well: they are of no file, or of another.
 BEFORE, BEHIND = b"go1.21 devel +", b"go1.22 devel +"
 EXAMPLES: Mapping[int, bytes] = {0: b"\xff Go buildinf:", 2: b"go1.", 3: b"devel ", 7: b"\0\0\0\0\x7e\x1a\xfe\xcaFDO\0"}

@@ -193,6 +193,15 @@ def test_the_dockerfile_is_clean() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_the_image_has_what_layers_are_searched_for_compiled(tmp_path: Path) -> None:
+    """A container cannot keep it, and would compile it at every start."""
+    found = re.search(r"&& \S+/python -c \"([^\"]+)\"$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)
+    assert found is not None
+    environment = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "-c", found[1]], check=True, timeout=60, env=environment, cwd=tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.hsdb")] == ["layers.hsdb"]
+
+
 def test_the_image_runs_as_nobody_in_particular() -> None:
     """The final stage ends with a numeric user, so that Kubernetes can check that it is not root."""
     users = re.findall(r"^USER (\S+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)

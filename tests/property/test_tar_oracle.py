@@ -10,8 +10,6 @@ from tools.tar_oracle.archives import archive
 from tools.tar_oracle.readings import by_go, by_us, difference, recorded
 from watcher.inspection.confined.decompress import Input
 from watcher.inspection.confined.layer_reader import LayerReader, Search
-from watcher.inspection.confined.secret_stream import compile_rules
-from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.messages import Digests, Limits, Message
 
 
@@ -32,8 +30,7 @@ def test_recorded_archives_are_read_as_go_read_them() -> None:
 
 def test_files_of_recorded_archives_have_the_digests_that_go_has() -> None:
     """As they come by, with the holes of sparse files filled where they have one: of what Go would unpack, or none."""
-    rules = SecretRules.load(b"salt")
-    search = Search(rules=rules, database=compile_rules(rules))
+    search = Search.load(b"salt")
     limits = Limits(plain_bytes=1 << 30, files=1000, memory_bytes=1, cpu_seconds=1, file_digests="all")
     hashed = 0
     for number, (raw, said) in enumerate(recorded()):

@@ -51,8 +51,8 @@ class FoundImage:
     manifest: FetchedManifest | PermanentError
 
 
-async def find_image(named: NamedImage, registries: Registries) -> FoundImage:
-    """Fetch the manifest or index.
+async def find_image(named: NamedImage, registries: Registries | None) -> FoundImage:
+    """Fetch the manifest or index. An image that lies in files needs no `registries`.
 
     Raises:
         ConfigurationError: no such file. NotFoundError: no such image. RetryableError, PermanentError: as `open_local` and
@@ -63,6 +63,7 @@ async def find_image(named: NamedImage, registries: Registries) -> FoundImage:
         local = await open_local(place)
         manifest = await _fetched(local, local.root)
         return FoundImage(registry=LOCAL, tag=local_tag(place), source=local, digest=local.root, manifest=manifest)
+    assert registries is not None
     source = registries.images(place.registry, place.repository)
     wanted = place.digest or place.tag
     if wanted is None:  # the grammar gives every reference one of them

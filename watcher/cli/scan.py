@@ -34,7 +34,6 @@ from watcher.pipeline.environments import environment_of
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judging import Judging, Task
 from watcher.pipeline.protocol import Gatherer
-from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
 from watcher.reports.table import MAX_LISTED, printable, verdict_block
@@ -112,7 +111,7 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
     """Judge the images in the order they were named, and print each as soon as it is judged. Gives the worst outcome."""
     outcomes: list[Outcome] = []
     async with (
-        RegistryClients.of(_registries(settings, asked.images)) as registries,
+        _registries(settings, asked.images) as registries,
         _judging(asked, settings, registries) as judging,
     ):
         for named in asked.images:
@@ -129,7 +128,9 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
     return worst(outcomes)
 
 
-async def _judged(named: NamedImage, asked: Scan, settings: Settings, registries: Registries, judging: Judging) -> Sequence[Judged]:
+async def _judged(
+    named: NamedImage, asked: Scan, settings: Settings, registries: Registries | None, judging: Judging
+) -> Sequence[Judged]:
     found = await find_image(named, registries)
     task = Task(
         id=uuid4().hex,
@@ -158,11 +159,20 @@ def _subject(found: FoundImage, environment: str | None, settings: Settings) -> 
     )
 
 
-def _registries(settings: Settings, images: Sequence[NamedImage]) -> Sequence[RegistrySettings]:
-    """The configured ones, and those that were named: a person may lead us where an image may not."""
+@asynccontextmanager
+async def _registries(settings: Settings, images: Sequence[NamedImage]) -> AsyncIterator[Registries | None]:
+    """The configured ones, and those that were named: a person may lead us where an image may not. None without any."""
     named = dict.fromkeys(image.place.registry for image in images if isinstance(image.place, Reference))
     known = {each.registry for each in settings.registries}
-    return [*settings.registries, *(RegistrySettings(host=host) for host in named if host not in known)]
+    reached = [*settings.registries, *(RegistrySettings(host=host) for host in named if host not in known)]
+    if not reached:
+        # The client of HTTP takes as long to load as a small image in files to judge.
+        yield None
+        return
+    from watcher.registry.access import RegistryClients
+
+    async with RegistryClients.of(reached) as registries:
+        yield registries
 
 
 def _dockerfile(path: Path | None, build_args: Sequence[str]) -> Sequence[Gatherer]:
@@ -180,7 +190,7 @@ def _dockerfile(path: Path | None, build_args: Sequence[str]) -> Sequence[Gather
 
 
 @asynccontextmanager
-async def _judging(asked: Scan, settings: Settings, registries: Registries) -> AsyncIterator[Judging]:
+async def _judging(asked: Scan, settings: Settings, registries: Registries | None) -> AsyncIterator[Judging]:
     """Raises ConfigurationError when a policy is wrong or nothing can be inspected safely on this machine."""
     from watcher.advisories.gatherer import AdvisoryGatherer
     from watcher.evaluation.evaluator import ProcessEvaluator
@@ -196,7 +206,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries) -> A
         cache=MemoryLayerCache(),
         # Fingerprints mean something beside those of the same store only, and here is none.
         salt=secrets.token_bytes(32),
-        fetch_base=registries.fetch_configured,
+        fetch_base=registries.fetch_configured if registries is not None else None,
     )
     async with ProcessEvaluator(asked.policies) as evaluator, inspector:
         yield Judging(

@@ -8,7 +8,8 @@ from typing import Any
 import hyperscan
 import pytest
 
-from watcher.inspection.confined.secret_stream import SecretStream, compile_rules
+from watcher.inspection.confined.secret_stream import SecretStream, expressions_of
+from watcher.inspection.expressions import compiled
 from watcher.model.inventory import SecretHit
 
 
@@ -30,7 +31,7 @@ class WordRules:
         return SecretHit(rule="key", title="", path=path, line=line, fingerprint=match[1].decode(), preview="")
 
 
-DATABASE: hyperscan.Database = compile_rules(WordRules())
+DATABASE = compiled(hyperscan.HS_MODE_STREAM, expressions_of(WordRules()))
 
 File = tuple[bytes, bytes]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import hyperscan
 import pytest
 
+from watcher.inspection.expressions import compiled
 from watcher.inspection.secrets.rules import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES, SecretRules
 from watcher.model.inventory import SecretHit
 
@@ -244,9 +245,7 @@ SAMPLES = [
 @pytest.fixture(scope="module")
 def find() -> Callable[[str, bytes, int], list[SecretHit]]:
     """Search a file as a worker does: a stream in pieces, then each hit judged in its window."""
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_STREAM)
-    ids, expressions, flags = zip(*RULES.patterns(), strict=True)
-    database.compile(ids=ids, expressions=expressions, flags=flags)
+    database = compiled(hyperscan.HS_MODE_STREAM, RULES.patterns())
 
     def search(path: str, content: bytes, piece: int) -> list[SecretHit]:
         ends: list[tuple[int, int]] = []

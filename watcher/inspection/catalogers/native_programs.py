@@ -11,6 +11,7 @@ import hyperscan
 from watcher.inspection.catalogers.native_programs_table import PROGRAMS, Program
 from watcher.inspection.catalogers.purl import package_url
 from watcher.inspection.catalogers.stanzas import bounded
+from watcher.inspection.expressions import compiled
 from watcher.model.inventory import PackageRecord
 
 # What the longest pattern reaches over, before and behind the text that it is found by.
@@ -81,23 +82,22 @@ class _Patterns:
     """One database that says where each may be, and each for itself, which says what is in its parentheses."""
 
     database: hyperscan.Database
-    patterns: tuple[re.Pattern[bytes], ...]
+    each: tuple[re.Pattern[bytes], ...]
 
 
 @lru_cache(maxsize=256)
 def _compiled(texts: tuple[str, ...]) -> _Patterns:
     """Takes some milliseconds when the first such file comes by, which are not spent on images that have none."""
-    expressions, flags = [], []
-    for text in texts:
+    searched = []
+    for number, text in enumerate(texts):
         # Of a pattern with a gap, with which hyperscan takes a tenth of a second, it looks for the part that has the version.
         parts = _GAP.split(text)
         expression = next(part for part in parts if _VERSION.search(part))
         for repetition, endless in _ENDLESS:
             expression = repetition.sub(endless, expression)
-        expressions.append(expression.encode("latin-1"))
-        flags.append(hyperscan.HS_FLAG_DOTALL | (hyperscan.HS_FLAG_SINGLEMATCH if len(parts) == 1 else 0))
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=expressions, ids=range(len(texts)), elements=len(texts), flags=flags)
+        flags = hyperscan.HS_FLAG_DOTALL | (hyperscan.HS_FLAG_SINGLEMATCH if len(parts) == 1 else 0)
+        searched.append((number, expression.encode("latin-1"), flags))
+    database = compiled(hyperscan.HS_MODE_BLOCK, searched)
     return _Patterns(database, tuple(re.compile(text.encode("latin-1"), re.DOTALL) for text in texts))
 
 
@@ -132,7 +132,7 @@ class ProgramSearch:
         """Take what ends up to `end`. What is not yet known to end there is looked for again when more is there."""
         if not self._texts:
             return
-        compiled = _compiled(self._texts)
+        patterns = _compiled(self._texts)
         hits: list[tuple[int, int]] = []
         left = [_MAX_VERSIONS_OF_PIECE] * len(self._texts)
 
@@ -141,12 +141,12 @@ class ProgramSearch:
                 left[number] -= 1
                 hits.append((number, stop))
 
-        compiled.database.scan(data, match_event_handler=matched)
+        patterns.database.scan(data, match_event_handler=matched)
         for number, stop in hits:
             text = self._texts[number]
             if text not in self._found and self._looked[number] < _MAX_VERSIONS:
                 self._looked[number] += 1
-                match = compiled.patterns[number].search(data, max(0, stop - _BEFORE_BYTES), stop + _BEHIND_BYTES)
+                match = patterns.each[number].search(data, max(0, stop - _BEFORE_BYTES), stop + _BEHIND_BYTES)
                 if match is not None:
                     self._found[text] = bounded(match[1])
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import hyperscan
 
 from watcher.inspection.catalogers.native_passages import MAX_MARKS, Mark
+from watcher.inspection.expressions import compiled
 
 
 class MarkSearch(Protocol):
@@ -26,11 +27,8 @@ class MarkSearch(Protocol):
 @cache
 def _database(marks: tuple[Mark, ...]) -> hyperscan.Database:
     """All marks as one database, which is quicker than to look for one of them with `bytes.find`; takes ten milliseconds."""
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    expressions = [mark.pattern for mark in marks]
-    flags = [hyperscan.HS_FLAG_DOTALL] * len(marks)
-    database.compile(expressions=expressions, ids=range(len(marks)), elements=len(marks), flags=flags)
-    return database
+    searched = [(number, mark.pattern, hyperscan.HS_FLAG_DOTALL) for number, mark in enumerate(marks)]
+    return compiled(hyperscan.HS_MODE_BLOCK, searched)
 
 
 @dataclass(slots=True)

@@ -18,11 +18,19 @@ from watcher.inspection.confined.decompress import DamagedLayerError, Input, Tra
 from watcher.inspection.confined.file_contents import FileContents
 from watcher.inspection.confined.found_values import FoundValues
 from watcher.inspection.confined.parts import KINDS, ROWS, Row, row_parts
-from watcher.inspection.confined.secret_stream import ENDLESS, MAX_HITS, MAX_MARKS, SecretStream, compile_rules
+from watcher.inspection.confined.secret_stream import (
+    ENDLESS,
+    MAX_HITS,
+    MAX_MARKS,
+    SecretStream,
+    clear_vector_registers,
+    expressions_of,
+)
 from watcher.inspection.confined.tar import DIRECTORY, HARD_LINK, REGULAR, Member, TarReader
 from watcher.inspection.confined.tar_fields import BLOCK, clean_path, has_valid_checksum, text
 from watcher.inspection.confined.tar_pieces import DamagedTarError
 from watcher.inspection.confined.tar_sparse import Sparse
+from watcher.inspection.expressions import kept
 from watcher.inspection.file_digests import hashed_bits
 from watcher.inspection.problems import (
     ALL,
@@ -59,8 +67,17 @@ class Search:
     database: hyperscan.Database
 
     @classmethod
+    def load(cls, salt: bytes) -> "Search":
+        """That of the rules that come with the package, whose fingerprints `salt` keys."""
+        return cls.of(SecretRules.load(salt))
+
+    @classmethod
     def of(cls, rules: SecretRules) -> "Search":
-        return cls(rules=rules, database=compile_rules(rules, [mark.pattern for mark in MARKS]))
+        """What an earlier process has compiled is read back."""
+        # OpenSSL looks for an algorithm at its first use, when a confined worker no longer could.
+        clear_vector_registers()
+        searched = expressions_of(rules, [mark.pattern for mark in MARKS])
+        return cls(rules=rules, database=kept("layers", hyperscan.HS_MODE_STREAM, searched))
 
 
 class _TooLargeError(Exception):

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import hyperscan
 
+from watcher.inspection.expressions import Expression
 from watcher.inspection.secrets.rules import WINDOW_AFTER_BYTES, WINDOW_BEFORE_BYTES
 from watcher.inspection.workers.messages import MAX_SECRETS
 from watcher.model.inventory import SecretHit
@@ -51,14 +52,9 @@ class Rules(Protocol):
     def judge(self, rule_id: int, path: str, window: bytes, match_end: int, line: int | None) -> SecretHit | None: ...
 
 
-def compile_rules(rules: Rules, marks: Sequence[bytes] = ()) -> hyperscan.Database:
-    """One streaming database of all expressions, and of `marks`; takes some 150 ms, so it is done once per zygote."""
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_STREAM)
-    others = [(_FIRST_MARK + number, mark, hyperscan.HS_FLAG_DOTALL) for number, mark in enumerate(marks)]
-    ids, expressions, flags = zip(*rules.patterns(), *others, strict=True)
-    database.compile(expressions=expressions, ids=ids, flags=flags)
-    clear_vector_registers()  # OpenSSL looks for an algorithm at its first use, when a confined worker no longer could
-    return database
+def expressions_of(rules: Rules, marks: Sequence[bytes] = ()) -> list[Expression]:
+    """What a database must have that finds the hits of the rules, and `marks`, in a stream."""
+    return [*rules.patterns(), *((_FIRST_MARK + number, mark, hyperscan.HS_FLAG_DOTALL) for number, mark in enumerate(marks))]
 
 
 def clear_vector_registers() -> None:

@@ -17,7 +17,6 @@ import msgspec
 
 from watcher.inspection.confined.layer_reader import Search
 from watcher.inspection.confined.worker import work
-from watcher.inspection.secrets.rules import SecretRules
 from watcher.inspection.workers.messages import CRASHED, Began, Ended, ForkRequest, Greeting, Ready, ZygoteAnswer, ZygoteRequest
 from watcher.kit.parent_death import die_with_parent
 
@@ -107,7 +106,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     _keep_freed_memory()
     greeting = msgspec.msgpack.decode(channel.recv(MAX_REQUEST_BYTES), type=Greeting)
-    search = Search.of(SecretRules.load(greeting.salt))
+    search = Search.load(greeting.salt)
     # A collection in a worker would write to every page that it shares with the others.
     gc.collect()
     gc.freeze()
