@@ -11,7 +11,7 @@ from watcher.evaluation.policies.loading import PolicySources, PolicyText, from_
 from watcher.evaluation.protocol import Case, Judgement
 from watcher.evaluation.questions import decoded
 from watcher.evaluation.settings import OnNoMatch
-from watcher.kit.processes import Answer, Refusal, serve
+from watcher.kit.serving import Answer, Refusal, serve
 from watcher.kit.shortage import shortage
 from watcher.model.errors import PolicyError
 

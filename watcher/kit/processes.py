@@ -1,7 +1,6 @@
 """Child processes that answer one question at a time, renewed before what they leak matters.
 
-Parent and child speak frames over the child's stdin and stdout: eight bytes of length, one of kind, the content. The first frame
-is what the child needs to begin; it answers that it is ready, or refuses with a sentence.
+This is the parent's side; the child's is `serving`, which also says what they speak.
 """
 
 import asyncio
@@ -10,18 +9,16 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import ClassVar
 
 from watcher.kit.deaths import LOOK_SECONDS, is_killed, wait_unless_stopped
-from watcher.kit.parent_death import die_with_parent
+from watcher.kit.serving import ANSWER, HEADER_BYTES, REFUSED, header, parsed
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 
-_HEADER_BYTES = 9
-_READY, _ANSWER, _REFUSED = b"r", b"a", b"n"
 # A frame is held in memory on both sides; the facts of an image of three million files are about 300 MiB.
 MAX_FRAME_BYTES = 1 << 30
 # Enough for the last lines of a traceback; a child that writes more gets an error for it.
@@ -63,13 +60,6 @@ class FrameTooLargeError(PermanentError):
     """More than `max_frame_bytes` for one question or answer."""
 
     reason = "too-large"
-
-
-class Refusal(Exception):  # noqa: N818 - not an error of ours: it crosses to the parent, which raises ChildRefusedError
-    """Raised by what `serve` starts with: the child cannot begin, and this is why."""
-
-
-Answer = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +188,7 @@ class _Child:
 
     async def greet(self, program: ChildProgram) -> None:
         kind, content = await self._exchange([program.greeting], program.start_seconds)
-        if kind == _REFUSED:
+        if kind == REFUSED:
             raise ChildRefusedError(content.decode(errors="replace"))
         self.ready_bytes = self.resident_bytes()
 
@@ -249,11 +239,11 @@ class _Child:
             raise ChildDiedError("a child without pipes")
         try:
             async with asyncio.timeout(timeout_seconds):
-                stdin.write(_header(_ANSWER, sum(map(len, content))))
+                stdin.write(header(ANSWER, sum(map(len, content))))
                 for piece in content:
                     stdin.write(piece)
                     await stdin.drain()
-                kind, length = _parsed(await stdout.readexactly(_HEADER_BYTES))
+                kind, length = parsed(await stdout.readexactly(HEADER_BYTES))
                 if length > self.max_frame_bytes:
                     raise FrameTooLargeError(f"an answer of {length} bytes: at most {self.max_frame_bytes} are read")
                 return kind, await stdout.readexactly(length)
@@ -280,51 +270,3 @@ class _Child:
             .splitlines()
         )
         return f"{how}: {lines[-1]}" if lines else how
-
-
-def serve(begin: Callable[[bytes], Answer]) -> None:
-    """The child's side: read the greeting, let `begin` make what answers, answer until stdin ends.
-
-    What `begin` or its answer raises ends the process with a traceback, which the parent sees; only Refusal is an answer.
-    Whatever is printed goes to stderr, since stdout carries the frames.
-    """
-    questions = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Ctrl-C reaches the whole group; the parent ends its children itself once it has drained.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    greeting = _read(questions)
-    if greeting is None:
-        return
-    try:
-        answer = begin(greeting)
-    except Refusal as refusal:
-        _write(answers, _REFUSED, str(refusal).encode())
-        return
-    _write(answers, _READY, b"")
-    while (question := _read(questions)) is not None:
-        _write(answers, _ANSWER, answer(question))
-
-
-def _read(stream: BinaryIO) -> bytes | None:
-    header = stream.read(_HEADER_BYTES)
-    if len(header) < _HEADER_BYTES:
-        return None
-    _, length = _parsed(header)
-    content = stream.read(length)
-    return content if len(content) == length else None
-
-
-def _write(stream: BinaryIO, kind: bytes, content: bytes) -> None:
-    stream.write(_header(kind, len(content)) + content)
-    stream.flush()
-
-
-def _header(kind: bytes, length: int) -> bytes:
-    return kind + length.to_bytes(8, "big")
-
-
-def _parsed(header: bytes) -> tuple[bytes, int]:
-    return header[:1], int.from_bytes(header[1:], "big")

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from watcher.kit.processes import Answer, Refusal, serve
+from watcher.kit.serving import Answer, Refusal, serve
 
 KEPT: list[bytes] = []
 
