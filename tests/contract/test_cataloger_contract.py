@@ -70,6 +70,7 @@ EXAMPLES: Mapping[str, Example] = {
         content=b"dir /bin\nobj /bin/bash 0123 1700000000\n",
         packages=frozenset({("app-shells/bash", "5.2_p26-r1")}),
     ),
+    "ebuild-licence": Example(path="var/db/pkg/app-shells/bash-5.2_p26-r1/LICENSE", content=b"GPL-3+\n", packages=frozenset()),
     "java-release": Example(
         path="opt/java/openjdk/release",
         content=b'IMPLEMENTOR="Eclipse Adoptium"\nJAVA_RUNTIME_VERSION="21.0.4+7-LTS"\nJAVA_VERSION="21.0.4"\n',

@@ -7,7 +7,9 @@ import pytest
 
 from tests.doubles.cataloging import facts_of
 from watcher.inspection.catalogers.copyright import CopyrightCataloger
+from watcher.inspection.catalogers.ebuild_licence import EbuildLicenceCataloger
 from watcher.inspection.catalogers.licence import LicenceCataloger
+from watcher.inspection.catalogers.protocol import AnyCataloger
 from watcher.inspection.image.installed import packages_of, programs_of
 from watcher.inspection.image.merge import merge
 from watcher.model.digest import digest_of
@@ -102,11 +104,14 @@ MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtainin
 DIST_INFO = "lib/site-packages/x-1.dist-info"
 
 
-def beside(path: str, *stated: str, texts: dict[str, str], kind: str = "pypi") -> tuple[tuple[str, ...], str]:
+def beside(
+    path: str, *stated: str, texts: dict[str, str], kind: str = "pypi", cataloger: AnyCataloger | None = None
+) -> tuple[tuple[str, ...], str]:
     """The licences of a package that its metadata at `path` state so, in an image that has these texts in another layer."""
     record = PackageRecord(type=kind, name="x", version="1", licenses=stated)
     base = replace(layer(path), databases=(PackageDatabase(path=path, type=kind, packages=(record,)),))
-    notes = tuple(note for name, text in texts.items() for note in facts_of(LicenceCataloger(), name, text.encode()))
+    reads = cataloger or LicenceCataloger()
+    notes = tuple(note for name, text in texts.items() for note in facts_of(reads, name, text.encode()))
     (found,) = packages_of(merge([base, replace(layer(*texts), notes=notes)]), DEBIAN, 0)
     return found.record.licenses, found.record.licensed_in
 
@@ -145,6 +150,16 @@ def test_npm_says_which_file_has_the_licence() -> None:
     assert beside(path, "SEE LICENSE IN ./LICENSE.md", kind="npm", texts=texts) == (("MIT",), "node_modules/x/LICENSE.md")
     assert beside(path, "SEE LICENSE IN EULA", kind="npm", texts=texts) == (("LicenseRef-SEE-LICENSE-IN-EULA",), "")
     assert beside(path, "UNLICENSED", kind="npm", texts=texts) == (("LicenseRef-UNLICENSED",), "")
+
+
+def test_gentoo_has_the_licences_beside_its_list_of_files() -> None:
+    """Those of another package are not its own."""
+    path, licence = "var/db/pkg/app-shells/bash-5.2/CONTENTS", "var/db/pkg/app-shells/bash-5.2/LICENSE"
+    texts = {licence: "GPL-3+", "var/db/pkg/app-shells/dash-1/LICENSE": "BSD"}
+    found = beside(path, kind="ebuild", texts=texts, cataloger=EbuildLicenceCataloger())
+    assert found == (("GPL-3.0-or-later",), licence)
+    del texts[licence]
+    assert beside(path, kind="ebuild", texts=texts, cataloger=EbuildLicenceCataloger()) == ((), "")
 
 
 def listed(package: str, *files: str) -> FileList:

@@ -14,6 +14,7 @@ from watcher.inspection.catalogers.cran import CranCataloger
 from watcher.inspection.catalogers.dpkg import DpkgCataloger
 from watcher.inspection.catalogers.dpkg_list import DpkgListCataloger
 from watcher.inspection.catalogers.ebuild import EbuildCataloger
+from watcher.inspection.catalogers.ebuild_licence import EbuildLicenceCataloger
 from watcher.inspection.catalogers.egg import EggCataloger
 from watcher.inspection.catalogers.gem import GemCataloger
 from watcher.inspection.catalogers.java_release import JavaReleaseCataloger
@@ -52,6 +53,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
     "native": NativeCataloger(),
     "jvm": JvmCataloger(),
     "ebuild": EbuildCataloger(),
+    "ebuild-licence": EbuildLicenceCataloger(),
     "egg": EggCataloger(),
     "gem": GemCataloger(),
     "java-release": JavaReleaseCataloger(),
@@ -75,7 +77,7 @@ CATALOGERS: Mapping[str, AnyCataloger] = {
 CERTIFICATES = frozenset({"x509"})
 
 # Those whose files list no packages, or say more of some that others list: without one of them no package is missing.
-NOTED = frozenset({"copyright", "dpkg-list", "alpm-files", "opkg-list", "licence"}) | CERTIFICATES
+NOTED = frozenset({"copyright", "dpkg-list", "alpm-files", "opkg-list", "licence", "ebuild-licence"}) | CERTIFICATES
 
 # Those whose files list what somebody meant to install: without one of them no installed package is missing, either.
 LOCKS = frozenset({"lock"})

@@ -35,12 +35,15 @@ MAX_REFERENCE = 60
 
 
 @cache
-def _known(*, exceptions: bool) -> Mapping[str, str]:
-    """The identifiers that SPDX lists. The list is read when the first licence is."""
+def _known() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The identifiers of licences and of exceptions that SPDX lists. The list is read when the first licence is."""
     from license_expression import get_spdx_licensing
 
-    symbols = get_spdx_licensing().known_symbols
-    return {key(each): each for each, symbol in symbols.items() if symbol.is_exception is exceptions}
+    licences: dict[str, str] = {}
+    exceptions: dict[str, str] = {}
+    for identifier, symbol in get_spdx_licensing().known_symbols.items():
+        (exceptions if symbol.is_exception else licences)[key(identifier)] = identifier
+    return licences, exceptions
 
 
 def expressions(stated: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def _released(match: re.Match[str]) -> str:
 def _identifier(name: str) -> str:
     """The SPDX identifier of one licence, empty when it is none that is known."""
     # Those that SPDX has given up, as `GPL-2.0+`, have a name as well.
-    return spdx_of(name) or _known(exceptions=False).get(key(name), "")
+    return spdx_of(name) or _known()[0].get(key(name), "")
 
 
 def _term(name: str) -> list[str]:
@@ -119,7 +122,7 @@ def _without_unknown_exceptions(parts: list[str]) -> list[str]:
     kept: list[str] = []
     for part in parts:
         if kept and kept[-1] == "WITH":
-            exception = _known(exceptions=True).get(key(part.removeprefix("LicenseRef-")))
+            exception = _known()[1].get(key(part.removeprefix("LicenseRef-")))
             if exception is None:
                 kept.pop()
                 continue

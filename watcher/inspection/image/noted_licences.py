@@ -1,15 +1,18 @@
-"""The licences of packages that say none themselves: Debian's copyright files, and texts beside the metadata of others. Pure."""
+"""The licences of packages that say none themselves: Debian's copyright files, and files beside the metadata of others. Pure."""
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from watcher.inspection.catalogers.copyright import CopyrightCataloger, copyright_path
+from watcher.inspection.catalogers.ebuild import EbuildCataloger
+from watcher.inspection.catalogers.ebuild_licence import EbuildLicenceCataloger
 from watcher.inspection.catalogers.licence import LicenceCataloger, described_directory
 from watcher.inspection.image.links import Links
 from watcher.model.inventory import Note, PackageRecord
 
 _TYPES = frozenset({"npm", "pypi"})
+_BESIDE = frozenset({LicenceCataloger.type, EbuildLicenceCataloger.type})
 _COPIES = "_vendor"
 # What names of distributions have where those of their modules have an underscore.
 _NO_MODULE = re.compile(r"[-.]+")
@@ -35,10 +38,12 @@ class NotedLicences:
         """What is said of a package that the database at `path` lists, with the first file that does.
 
         Of a package of Debian it counts for more than what the database says; a package of Python or npm keeps what it says itself
-        if that is the name of a licence.
+        if that is the name of a licence. Gentoo's database says nothing of licences but in that file.
         """
         if record.type == "deb":
             return self.copyrights.get(record.name)
+        if record.type == EbuildCataloger.type:
+            return next(iter(self.texts.get(_directory(record, path), ())), None)
         if record.type not in _TYPES or record.place or not (texts := self.texts.get(_directory(record, path))):
             return None
         elsewhere = [found[1] for each in record.licenses if (found := _ELSEWHERE.fullmatch(each))]
@@ -68,7 +73,7 @@ def noted_licences(notes: Mapping[str, Note], debian: Collection[str], links: Li
     places = {name: links.follow(copyright_path(name)) for name in debian} if copyrights else {}
     texts: dict[str, list[Note]] = {}
     for path, note in sorted(notes.items()):
-        if note.type == LicenceCataloger.type:
+        if note.type in _BESIDE:
             texts.setdefault(described_directory(path), []).append(note)
     return NotedLicences(
         copyrights={name: copyrights[place] for name, place in places.items() if place in copyrights},
