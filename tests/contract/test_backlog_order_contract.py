@@ -169,3 +169,24 @@ async def test_a_batch_of_any_size_is_taken(bench: BacklogBench) -> None:
     assert len({each.job_id for each in receipts}) == 1300
     again = await bench.backlog.put([bench.arrival(digest, "v1") for digest in digests])
     assert [each.job_id for each in again] == [each.job_id for each in receipts]
+
+
+async def test_the_most_urgent_lane_goes_first_then_the_oldest(bench: BacklogBench) -> None:
+    """Lanes are served in their order, each in the order of becoming due; a lane that is not asked for is left alone."""
+    order = [(Lane.SWEEP, A), (Lane.PUSH, B), (Lane.REEVALUATE, C), (Lane.CI, Digest("sha256:" + "d" * 64))]
+    for lane, digest in order:
+        await bench.put(digest, lane=lane)
+        bench.clock.advance(1)
+    await bench.put(Digest("sha256:" + "e" * 64), lane=Lane.PUSH)
+    assert [job.push.digest for job in await bench.backlog.lease([Lane.PUSH], 9)] == [B, "sha256:" + "e" * 64]
+    assert [job.lane for job in await bench.backlog.lease(ALL, 2)] == [Lane.CI, Lane.REEVALUATE]
+    assert await bench.backlog.lease([], 9) == []
+    assert (await bench.lease()).lane is Lane.SWEEP
+
+
+async def test_a_more_urgent_event_lifts_the_job_it_joins(bench: BacklogBench) -> None:
+    """A push of what a sweep has found is a push from then on; the reverse changes nothing."""
+    await bench.put(A, lane=Lane.SWEEP)
+    await bench.put(A, lane=Lane.PUSH)
+    await bench.put(A, lane=Lane.SWEEP)
+    assert (await bench.lease()).lane is Lane.PUSH

@@ -1,5 +1,6 @@
 """Images in memory as an `ImageSource`, poured as a registry's are, and tars of whatever shape a test needs."""
 
+import asyncio
 import gzip
 import io
 import tarfile
@@ -22,7 +23,10 @@ LIMITS = Limits(plain_bytes=1 << 30, files=100_000, memory_bytes=1 << 28, cpu_se
 
 @dataclass(slots=True)
 class MemoryImages:
-    """`poured` counts how often each blob was asked for; `lies` replaces the bytes that are really there."""
+    """`poured` counts how often each blob was asked for; `lies` replaces the bytes that are really there.
+
+    Nothing is poured while `go` is clear.
+    """
 
     repository: RepositoryName = REPOSITORY
     blobs: dict[Digest, bytes] = field(default_factory=dict)
@@ -30,6 +34,10 @@ class MemoryImages:
     tags: dict[Tag, Digest] = field(default_factory=dict)
     poured: list[Digest] = field(default_factory=list)
     lies: dict[Digest, bytes] = field(default_factory=dict)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.go.set()
 
     def add(self, image: BuiltImage, tag: Tag | None = None) -> FetchedManifest:
         if tag is not None:
@@ -78,6 +86,7 @@ class MemoryImages:
 
     async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
         self.poured.append(descriptor.digest)
+        await self.go.wait()
         raw = self._stored(descriptor)
 
         def work(stop: Stop, pipe: Sink) -> None:

@@ -3,22 +3,21 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import structlog
 
 from tests.doubles.image_sources import LIMITS, MemoryImages, gzipped, layer_tar, tar_of
-from watcher.inspection.cache import MemoryLayerCache
+from tests.doubles.layer_bench import LayerBench, slow_images, until, workers
 from watcher.inspection.confined.sandbox import REQUIRED
 from watcher.inspection.image.assembly import KnownLayer
-from watcher.inspection.layer_queue import SMALL_BYTES, LayerQueue
-from watcher.inspection.layers import LARGE_NICENESS, MOST_KILLS, LayerInspection, WorkerKilledError
+from watcher.inspection.layer_queue import SMALL_BYTES
+from watcher.inspection.layers import LARGE_NICENESS, MOST_KILLS, WorkerKilledError
 from watcher.inspection.makers import Makers
 from watcher.inspection.workers.messages import Limits
-from watcher.inspection.workers.zygote import Zygote, ZygoteLostError
+from watcher.inspection.workers.zygote import Zygote
 from watcher.model.errors import AuthenticationError, NotFoundError, TooLargeError
 from watcher.model.image import Descriptor
 from watcher.model.inventory import LayerFacts
@@ -29,61 +28,17 @@ STATUS = b"Package: openssl\nStatus: install ok installed\nVersion: 3.0.11-1\nAr
 KEY = b"AKIA" + b"XGAI3MCJB5MCVSQO"  # made up, and split so that no scanner takes this file for a leak
 
 
-@dataclass
-class Bench:
-    """Everything around one `LayerInspection`."""
-
-    zygote: Zygote
-    images: MemoryImages = field(default_factory=MemoryImages)
-    cache: MemoryLayerCache = field(default_factory=MemoryLayerCache)
-    counted: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.layers = LayerInspection(zygote=self.zygote, cache=self.cache, queue=LayerQueue(2), counted=self.counted.append)
-
-    async def read(
-        self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30, images: MemoryImages | None = None
-    ) -> KnownLayer:
-        return await self.layers.facts(images or self.images, layer, limits, lambda _: seconds)
-
-    async def problem(self, layer: Descriptor, limits: Limits = LIMITS, *, seconds: float = 30) -> tuple[str, str]:
-        """The one problem of a layer that could not be read; nothing is kept of it."""
-        facts = (await self.read(layer, limits, seconds=seconds)).facts
-        (problem,) = facts.problems
-        assert problem.fatal
-        assert len(facts.files) == 0
-        assert not self.cache.kept
-        return problem.reason, problem.detail
-
-
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[LayerBench]:
     async with Zygote(b"salt") as zygote:
-        yield Bench(zygote)
-
-
-def workers(zygote: Zygote) -> list[int]:
-    process = zygote._process
-    assert process is not None
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        yield LayerBench(zygote)
 
 
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def environment(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/environ").read_bytes()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another process does; there is nothing to await."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def test_a_layer_becomes_facts_and_is_kept(bench: Bench) -> None:
+async def test_a_layer_becomes_facts_and_is_kept(bench: LayerBench) -> None:
     """Entries, packages, texts and secrets; the second time nothing is read."""
     files = {"var/lib/dpkg/status": STATUS, "etc/os-release": b"ID=debian\n", "root/key": KEY}
     layer = bench.images.add_layer(layer_tar(files))
@@ -110,16 +65,7 @@ async def test_workers_are_confined_and_say_so() -> None:
     assert set(checked["held"]) >= REQUIRED
 
 
-async def test_a_zygote_has_no_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the daemon's environment reaches it, and so no worker."""
-    monkeypatch.setenv("REGISTRY_PASSWORD", "hunter2")
-    await bench.read(bench.images.add_layer(layer_tar({"a": b""})))
-    process = bench.zygote._process
-    assert process is not None
-    assert environment(process.pid) == b""
-
-
-async def test_a_layer_of_zeros_costs_time_and_no_memory(bench: Bench) -> None:
+async def test_a_layer_of_zeros_costs_time_and_no_memory(bench: LayerBench) -> None:
     """Half a gibibyte of zeros in half a megabyte is read whole; the worker stays small."""
     member = tar_of(("zeros", b""))[:512]
     size = 1 << 29
@@ -136,14 +82,14 @@ async def test_a_layer_of_zeros_costs_time_and_no_memory(bench: Bench) -> None:
     assert done["peak_bytes"] < 128 * 1024 * 1024
 
 
-async def test_wrong_bytes_leave_no_facts(bench: Bench) -> None:
+async def test_wrong_bytes_leave_no_facts(bench: LayerBench) -> None:
     """The worker has read them, but they are not those of the digest."""
     layer = bench.images.add_layer(layer_tar({"good": b""}))
     bench.images.lies[layer.digest] = layer_tar({"evil": b""})
     assert (await bench.problem(layer))[0] == "digest-mismatch"
 
 
-async def test_what_the_source_cannot_give_is_raised(bench: Bench) -> None:
+async def test_what_the_source_cannot_give_is_raised(bench: LayerBench) -> None:
     """A blob that is not there, and a registry that refuses: not the layer's fault."""
     layer = bench.images.add_layer(layer_tar({"a": b""}))
     del bench.images.blobs[layer.digest]
@@ -160,7 +106,7 @@ async def test_what_the_source_cannot_give_is_raised(bench: Bench) -> None:
     assert not bench.layers._running
 
 
-async def test_a_worker_without_enough_memory_says_so(bench: Bench) -> None:
+async def test_a_worker_without_enough_memory_says_so(bench: LayerBench) -> None:
     """The budget is on top of what it starts with."""
     layer = bench.images.add_layer(layer_tar({"var/lib/dpkg/status": STATUS * 200_000}))
     tight = Limits(plain_bytes=1 << 30, files=1000, memory_bytes=8 << 20, cpu_seconds=20)
@@ -169,7 +115,7 @@ async def test_a_worker_without_enough_memory_says_so(bench: Bench) -> None:
     assert "worker_memory" in detail
 
 
-async def test_a_worker_without_enough_time_says_so(bench: Bench) -> None:
+async def test_a_worker_without_enough_time_says_so(bench: LayerBench) -> None:
     """Processor time by the kernel, time on the wall by the daemon."""
     header = tar_of(("a", b""))[:512]
     layer = bench.images.add_layer(gzipped(header * 10_000) * 100)
@@ -181,7 +127,7 @@ async def test_a_worker_without_enough_time_says_so(bench: Bench) -> None:
     assert reason == "timed-out"
 
 
-async def test_a_budget_that_is_spent_reads_nothing(bench: Bench) -> None:
+async def test_a_budget_that_is_spent_reads_nothing(bench: LayerBench) -> None:
     """The image's budget is asked when it is the layer's turn; another image may still have one."""
     layer = bench.images.add_layer(layer_tar({"a": b""}))
 
@@ -194,7 +140,7 @@ async def test_a_budget_that_is_spent_reads_nothing(bench: Bench) -> None:
     assert (await bench.read(layer)).facts.problems == ()
 
 
-async def test_facts_cut_short_by_a_limit_are_not_kept(bench: Bench) -> None:
+async def test_facts_cut_short_by_a_limit_are_not_kept(bench: LayerBench) -> None:
     """They say what we were ready to spend, and tomorrow that may be more."""
     layer = bench.images.add_layer(layer_tar({str(number): b"" for number in range(20)}))
     few = Limits(plain_bytes=1 << 30, files=10, memory_bytes=1 << 28, cpu_seconds=20)
@@ -204,22 +150,9 @@ async def test_facts_cut_short_by_a_limit_are_not_kept(bench: Bench) -> None:
     assert (await bench.read(layer)).facts.problems == ()
 
 
-class SlowImages(MemoryImages):
-    """Pours nothing until told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go = asyncio.Event()
-
-    async def pour(self, descriptor: Descriptor, sink: int, *, timeout_seconds: float) -> None:
-        self.poured.append(descriptor.digest)
-        await self.go.wait()
-        os.write(sink, self.blobs[descriptor.digest])
-
-
-async def test_a_worker_that_is_killed_is_said_to_be(bench: Bench) -> None:
+async def test_a_worker_that_is_killed_is_said_to_be(bench: LayerBench) -> None:
     """By the kernel or by anybody: the layer is unknown with the signal's name, and the next one is read."""
-    images = SlowImages()
+    images = slow_images()
     layer = images.add_layer(layer_tar({"a": b""}))
     reading = asyncio.create_task(bench.read(layer, images=images))
     await until(lambda: len(workers(bench.zygote)) == 1)
@@ -231,9 +164,9 @@ async def test_a_worker_that_is_killed_is_said_to_be(bench: Bench) -> None:
     assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
 
 
-async def test_a_worker_that_others_kill_says_nothing_of_its_layer(bench: Bench) -> None:
+async def test_a_worker_that_others_kill_says_nothing_of_its_layer(bench: LayerBench) -> None:
     """It is tried again; only when that goes on it is said of the layer, since the kernel does it to what takes all memory."""
-    images = SlowImages()
+    images = slow_images()
     layer, other = images.add_layer(layer_tar({"a": b""})), images.add_layer(layer_tar({"b": b""}))
     for _ in range(MOST_KILLS - 1):
         with pytest.raises(WorkerKilledError, match="SIGKILL"):
@@ -247,10 +180,10 @@ async def test_a_worker_that_others_kill_says_nothing_of_its_layer(bench: Bench)
     images.go.clear()
 
 
-async def test_a_worker_that_others_stop_is_ended(bench: Bench) -> None:
+async def test_a_worker_that_others_stop_is_ended(bench: LayerBench) -> None:
     """Nobody may ever let it go on. It is tried again, by the same zygote."""
     bench.layers.look_seconds = 0.02
-    images, process = SlowImages(), bench.zygote._process
+    images, process = slow_images(), bench.zygote._process
     layer = images.add_layer(layer_tar({"a": b""}))
     with pytest.raises(WorkerKilledError):
         await signalled(bench, layer, images, signal.SIGSTOP)
@@ -259,7 +192,7 @@ async def test_a_worker_that_others_stop_is_ended(bench: Bench) -> None:
     assert bench.zygote._process is process
 
 
-async def signalled(bench: Bench, layer: Descriptor, images: "SlowImages", number: signal.Signals) -> KnownLayer:
+async def signalled(bench: LayerBench, layer: Descriptor, images: MemoryImages, number: signal.Signals) -> KnownLayer:
     """Read a layer whose worker somebody sends a signal."""
     reading = asyncio.create_task(bench.read(layer, images=images))
     await until(lambda: len(workers(bench.zygote)) == 1)
@@ -267,31 +200,9 @@ async def signalled(bench: Bench, layer: Descriptor, images: "SlowImages", numbe
     return await reading
 
 
-@pytest.mark.parametrize("when", ["before it is asked", "while a worker reads"])
-async def test_a_zygote_that_does_not_answer_is_replaced(when: str) -> None:
-    """Somebody has stopped it. Its workers end with it, and the next layer is read by those of another."""
-    async with Zygote(b"salt", answer_seconds=0.3) as zygote:
-        bench, images, stopped = Bench(zygote), SlowImages(), zygote._process
-        assert stopped is not None
-        layer = images.add_layer(layer_tar({"a": b""}))
-        if when == "while a worker reads":
-            reading = asyncio.create_task(bench.read(layer, images=images))
-            await until(lambda: len(workers(zygote)) == 1)
-            os.kill(stopped.pid, signal.SIGSTOP)
-            images.go.set()
-            with pytest.raises(ZygoteLostError):
-                await reading
-        else:
-            os.kill(stopped.pid, signal.SIGSTOP)
-        images.go.set()
-        assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
-        assert zygote._process is not stopped
-        assert stopped.returncode == -signal.SIGKILL
-
-
-async def test_a_cancelled_layer_leaves_nothing_behind(bench: Bench) -> None:
+async def test_a_cancelled_layer_leaves_nothing_behind(bench: LayerBench) -> None:
     """No worker, no descriptor, nobody who waits; the next request reads it anew."""
-    images = SlowImages()
+    images = slow_images()
     layer = images.add_layer(layer_tar({"a": b""}))
     before = open_descriptors()
     reading = asyncio.create_task(bench.read(layer, images=images))
@@ -306,9 +217,9 @@ async def test_a_cancelled_layer_leaves_nothing_behind(bench: Bench) -> None:
     assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
 
 
-async def test_two_images_that_share_a_layer_read_it_once(bench: Bench) -> None:
+async def test_two_images_that_share_a_layer_read_it_once(bench: LayerBench) -> None:
     """The second waits for the first."""
-    images = SlowImages()
+    images = slow_images()
     layer = images.add_layer(layer_tar({"a": b""}))
     async with asyncio.TaskGroup() as group:
         first, second = (group.create_task(bench.read(layer, images=images)) for _ in range(2))
@@ -319,9 +230,9 @@ async def test_two_images_that_share_a_layer_read_it_once(bench: Bench) -> None:
     assert images.poured == [layer.digest]
 
 
-async def test_whoever_waits_takes_over_from_one_that_gave_up(bench: Bench) -> None:
+async def test_whoever_waits_takes_over_from_one_that_gave_up(bench: LayerBench) -> None:
     """Because it was cancelled, or because its source failed."""
-    images = SlowImages()
+    images = slow_images()
     layer = images.add_layer(layer_tar({"a": b""}))
     first = asyncio.create_task(bench.read(layer, images=images))
     await until(lambda: len(images.poured) == 1)
@@ -335,45 +246,9 @@ async def test_whoever_waits_takes_over_from_one_that_gave_up(bench: Bench) -> N
     assert len(images.poured) == 2
 
 
-async def test_a_zygote_that_dies_is_replaced(bench: Bench) -> None:
-    """Who was reading tries again later; its workers die with it; the next layer gets a new one."""
-    images = SlowImages()
-    layer = images.add_layer(layer_tar({"a": b""}))
-    reading = asyncio.create_task(bench.read(layer, images=images))
-    await until(lambda: len(workers(bench.zygote)) == 1)
-    worker = workers(bench.zygote)[0]
-    process = bench.zygote._process
-    assert process is not None
-    process.kill()
-    with pytest.raises(ZygoteLostError):
-        await reading
-    await until(lambda: not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text())
-    images.go.set()
-    assert (await bench.read(layer, images=images)).facts.files.path == ["a"]
-    assert bench.zygote._process is not process
-
-
-async def test_a_closed_zygote_reads_nothing(bench: Bench) -> None:
-    """Whoever is late hears so; closing twice is closing once."""
-    await bench.zygote.aclose()
-    await bench.zygote.aclose()
-    with pytest.raises(ZygoteLostError, match="closed"):
-        await bench.read(bench.images.add_layer(layer_tar({"a": b""})))
-
-
-async def test_signals_of_the_terminal_do_not_end_it(bench: Bench) -> None:
-    """Ctrl-C and systemd reach every process; the daemon drains first."""
-    process = bench.zygote._process
-    assert process is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        process.send_signal(number)
-    assert (await bench.read(bench.images.add_layer(layer_tar({"a": b""})))).facts.files.path == ["a"]
-    assert bench.zygote._process is process
-
-
-async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: Bench) -> None:
+async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: LayerBench) -> None:
     """Two slots, so of four layers two wait for their turn."""
-    images = SlowImages()
+    images = slow_images()
     layers = [images.add_layer(layer_tar({str(number): b""})) for number in range(4)]
     async with asyncio.TaskGroup() as group:
         reading = [group.create_task(bench.read(layer, images=images)) for layer in layers]
@@ -384,9 +259,9 @@ async def test_layers_are_read_at_the_same_time_up_to_the_slots(bench: Bench) ->
 
 
 @pytest.mark.parametrize(("size", "more"), [(100, 0), (SMALL_BYTES + 1, LARGE_NICENESS)])
-async def test_a_large_layer_leaves_the_processors_to_others(bench: Bench, size: int, more: int) -> None:
+async def test_a_large_layer_leaves_the_processors_to_others(bench: LayerBench, size: int, more: int) -> None:
     """Its worker gets what small layers and the daemon do not need."""
-    images = SlowImages()
+    images = slow_images()
     layer = images.add_layer(bytes(size))
     reading = asyncio.create_task(bench.read(layer, images=images))
     await until(lambda: len(images.poured) == 1)
@@ -396,10 +271,10 @@ async def test_a_large_layer_leaves_the_processors_to_others(bench: Bench, size:
     await asyncio.wait({reading})
 
 
-async def test_registries_that_are_slow_do_not_hold_up_others(bench: Bench) -> None:
+async def test_registries_that_are_slow_do_not_hold_up_others(bench: LayerBench) -> None:
     """As many layers as there are places wait for their bytes, and another is read."""
     bench.layers.look_seconds = 0.1
-    slow = SlowImages()
+    slow = slow_images()
     layers = [slow.add_layer(layer_tar({str(number): b""})) for number in range(2)]
     async with asyncio.TaskGroup() as group:
         reading = [group.create_task(bench.read(layer, images=slow)) for layer in layers]
@@ -410,7 +285,7 @@ async def test_registries_that_are_slow_do_not_hold_up_others(bench: Bench) -> N
     assert [task.result().facts.files.path for task in reading] == [["0"], ["1"]]
 
 
-async def test_damaged_layers_are_facts_as_well(bench: Bench) -> None:
+async def test_damaged_layers_are_facts_as_well(bench: LayerBench) -> None:
     """Their bytes are what the digest says, so what is wrong with them is known for good."""
     layer = bench.images.add_layer(gzipped(b"not a tar" * 100))
     facts: LayerFacts = (await bench.read(layer)).facts

@@ -15,7 +15,7 @@ from watcher.model.digest import Digest
 from watcher.model.image import OCI_MANIFEST, ImageConfig
 from watcher.model.inventory import Base, Distro, FileTable, Inventory, LayerSummary
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import INSPECTED, Section, Subject
+from watcher.model.verdict import INSPECTED, Finding, Section, SectionState, Subject
 
 BASE_LAYER = Digest("sha256:" + "b" * 64)
 TOP_LAYER = Digest("sha256:" + "c" * 64)
@@ -49,6 +49,16 @@ def _inventory(**fields: Any) -> Inventory:
         facts_revision="sha256:" + "f" * 64,
     )
     return replace(plain, **fields)
+
+
+def gap(state: SectionState, reason: str = "layer 1 is damaged") -> Section:
+    """A section that was not looked at, or not whole."""
+    return Section(state=state, reason=reason)
+
+
+def brief(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
+    """Rule, action and key of each."""
+    return [(finding.rule, finding.action.value, finding.key) for finding in findings]
 
 
 @pytest.fixture
