@@ -1,71 +1,47 @@
 """What is true of publications that were given up."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event
 
-from tests.doubles.databases import open_database
-from tests.doubles.hand_clock import HandClock
-from tests.doubles.routes import sending
-from tests.doubles.verdicts import SUBJECT, a_verdict
-from watcher.kit.sqlite import Database
+from tests.doubles.store_bench import StoreBench, store_bench
+from tests.doubles.verdicts import SUBJECT
 from watcher.model.digest import Digest
-from watcher.model.verdict import Outcome, Subject
-from watcher.store.failed_publications import StoredFailedPublications
-from watcher.store.outbox import StoredOutbox
-from watcher.store.protocol import FailedPublications, Judged, Outbox, Published, PublishFailed, PublishLater, VerdictStore
-from watcher.store.verdicts import StoredVerdicts
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    database: Database
-    clock: HandClock
-    verdicts: VerdictStore
-    outbox: Outbox
-    publications: FailedPublications
-
-    async def record(self, verdict_id: str, *publishers: str, subject: Subject = SUBJECT, outcome: Outcome = Outcome.PASS) -> None:
-        said = a_verdict(id=verdict_id, subject=subject, outcome=outcome)
-        await self.verdicts.record([Judged(verdict=said)], sending({verdict_id: publishers}))
-
-    async def give_up(self) -> None:
-        """Whatever is due, with a word for why."""
-        for each in await self.outbox.due(99):
-            assert await self.outbox.settle(each, PublishFailed(reason="refused", detail="answered 404")) is not None
-
-    async def ids(self) -> list[str]:
-        return [each.id for each in await self.publications.failed()]
+from watcher.model.verdict import Outcome
+from watcher.store.protocol import Published, PublishFailed, PublishLater
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    clock = HandClock()
-    async with open_database(tmp_path / "watcher.db") as database:
-        yield Bench(
-            database=database,
-            clock=clock,
-            verdicts=StoredVerdicts(database, clock),
-            outbox=StoredOutbox(database, clock, max_attempts=2),
-            publications=StoredFailedPublications(database, clock),
-        )
+async def bench(tmp_path: Path) -> AsyncIterator[StoreBench]:
+    async with store_bench(tmp_path / "watcher.db", max_attempts=2) as opened:
+        yield opened
 
 
-async def test_a_publication_that_failed_is_listed_with_all_that_is_needed_to_decide(bench: Bench) -> None:
+async def give_up(bench: StoreBench) -> None:
+    """Whatever is due, with a word for why."""
+    for each in await bench.outbox.due(99):
+        assert await bench.outbox.settle(each, PublishFailed(reason="refused", detail="answered 404")) is not None
+
+
+async def ids(bench: StoreBench) -> list[str]:
+    return [each.id for each in await bench.publications.failed()]
+
+
+async def test_a_publication_that_failed_is_listed_with_all_that_is_needed_to_decide(bench: StoreBench) -> None:
     """Whom, of which image and verdict, how often, why and when; one that waits or was made is not."""
     await bench.record("v-1", "webhook")
     assert await bench.publications.failed() == []
-    await bench.give_up()
+    await give_up(bench)
     (letter,) = await bench.publications.failed()
     assert (letter.publisher, letter.verdict_id, letter.subject, letter.attempts) == ("webhook", "v-1", SUBJECT, 1)
     assert (letter.reason, letter.detail, letter.failed_at) == ("refused", "answered 404", bench.clock())
 
 
-async def test_only_the_last_attempt_is_the_end(bench: Bench) -> None:
+async def test_only_the_last_attempt_is_the_end(bench: StoreBench) -> None:
     """Whoever settles hears of it."""
     await bench.record("v-1", "webhook")
     for last in (False, True):
@@ -77,22 +53,22 @@ async def test_only_the_last_attempt_is_the_end(bench: Bench) -> None:
     assert [each.reason for each in await bench.publications.failed()] == ["late"]
 
 
-async def test_a_failed_publication_can_be_replayed_once(bench: Bench) -> None:
+async def test_a_failed_publication_can_be_replayed_once(bench: StoreBench) -> None:
     """With all its attempts before it."""
     await bench.record("v-1", "webhook")
     (taken,) = await bench.outbox.due(9)
     assert not await bench.publications.replay("publication-1")
     await bench.outbox.settle(taken, PublishFailed(reason="refused", detail=""))
-    (letter,) = await bench.ids()
+    (letter,) = await ids(bench)
     assert await bench.publications.replay(letter)
     assert not await bench.publications.replay(letter)
-    assert await bench.ids() == []
+    assert await ids(bench) == []
     (again,) = await bench.outbox.due(9)
     assert again.attempt == 1
     assert not await bench.outbox.settle(again, Published())
 
 
-async def test_what_is_replayed_has_all_patience_before_it(bench: Bench) -> None:
+async def test_what_is_replayed_has_all_patience_before_it(bench: StoreBench) -> None:
     """Given up for a receiver that was down for too long, it waits for it as long again."""
     await bench.record("v-1", "webhook")
     down = PublishLater(reason="receiver-unavailable", detail="", outside=True)
@@ -102,45 +78,45 @@ async def test_what_is_replayed_has_all_patience_before_it(bench: Bench) -> None
         while await bench.outbox.settle(taken, down) is None:
             bench.clock.advance(86400)
             (taken,) = await bench.outbox.due(9)
-        (letter,) = await bench.ids()
+        (letter,) = await ids(bench)
         assert await bench.publications.replay(letter)
     (again,) = await bench.outbox.due(9)
     assert again.attempt == 1
 
 
 @pytest.mark.parametrize("nobody", ["", "publication-", "publication-x", "publication-99", "publication-" + "9" * 30, "1", "job"])
-async def test_there_is_no_other_dead_letter(bench: Bench, nobody: str) -> None:
+async def test_there_is_no_other_dead_letter(bench: StoreBench, nobody: str) -> None:
     """Whatever is asked for."""
     await bench.record("v-1", "webhook")
-    await bench.give_up()
+    await give_up(bench)
     assert not await bench.publications.replay(nobody)
     assert len(await bench.publications.failed()) == 1
 
 
-async def test_they_are_listed_newest_first_page_by_page(bench: Bench) -> None:
+async def test_they_are_listed_newest_first_page_by_page(bench: StoreBench) -> None:
     """Each once."""
     for number in range(5):
         await bench.record(f"v-{number}", "webhook", subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
-    await bench.give_up()
+    await give_up(bench)
     first = await bench.publications.failed(limit=2)
     rest = await bench.publications.failed(before_id=first[-1].id)
     assert [each.verdict_id for each in (*first, *rest)] == ["v-4", "v-3", "v-2", "v-1", "v-0"]
 
 
-async def test_a_newer_verdict_takes_the_place_of_what_failed(bench: Bench) -> None:
+async def test_a_newer_verdict_takes_the_place_of_what_failed(bench: StoreBench) -> None:
     """Telling the old one then would be wrong; one that says the same to somebody else leaves it."""
     await bench.record("v-1", "log", "webhook")
-    await bench.give_up()
+    await give_up(bench)
     await bench.record("v-2", "log")
     assert [(each.publisher, each.verdict_id) for each in await bench.publications.failed()] == [("webhook", "v-1")]
     await bench.record("v-3", "log", outcome=Outcome.FAIL)
     assert await bench.publications.failed() == []
 
 
-async def test_what_is_under_way_and_what_failed_is_counted(bench: Bench) -> None:
+async def test_what_is_under_way_and_what_failed_is_counted(bench: StoreBench) -> None:
     """Per publisher; what was published is history."""
     await bench.record("v-1", "log", "webhook")
-    await bench.give_up()
+    await give_up(bench)
     await bench.record("v-2", "log", subject=replace(SUBJECT, digest=Digest("sha256:" + "7" * 64)))
     await bench.outbox.due(9)
     await bench.record("v-3", "log", subject=replace(SUBJECT, digest=Digest("sha256:" + "8" * 64)))
@@ -148,7 +124,7 @@ async def test_what_is_under_way_and_what_failed_is_counted(bench: Bench) -> Non
     assert counts == {("log", "failed"): 1, ("webhook", "failed"): 1, ("log", "leased"): 1, ("log", "waiting"): 1}
 
 
-async def test_recording_does_not_read_what_waits_for_others(bench: Bench) -> None:
+async def test_recording_does_not_read_what_waits_for_others(bench: StoreBench) -> None:
     """However much waits: the publications of a subject are found by it."""
     seen: set[str] = set()
 

@@ -1,31 +1,19 @@
 """What is true of every outbox of verdicts to publish, whatever keeps it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.doubles.store_bench import StoreBench, store_bench
+from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, Tag
 from watcher.model.verdict import Outcome, Verdict
-from watcher.store.protocol import (
-    Judged,
-    Published,
-    PublishFailed,
-    PublishLater,
-)
+from watcher.store.protocol import Judged, Published, PublishFailed, PublishLater
 
 OTHER = Digest("sha256:" + "d" * 64)
-
-
-@pytest.fixture(params=["sqlite"])
-async def bench(tmp_path: Path) -> AsyncIterator[StoreBench]:
-    async with store_bench(tmp_path / "watcher.db") as opened:
-        yield opened
 
 
 async def test_a_publication_is_due_until_it_is_published(bench: StoreBench) -> None:

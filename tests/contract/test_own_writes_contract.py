@@ -1,7 +1,6 @@
 """What is true of whoever remembers what we wrote, and of the locks on what is edited, whatever keeps them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.inventories import BOTTOM, TOP
-from tests.doubles.store_bench import StoreBench, store_bench
+from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import IMAGE, SUBJECT
 from watcher.model.digest import Digest
 from watcher.model.verdict import Subject
@@ -18,12 +17,6 @@ from watcher.publishing.protocol import SubjectLocks
 from watcher.store.own_writes import OwnWriteStore
 
 OTHER = Digest("sha256:" + "d" * 64)
-
-
-@pytest.fixture(params=["sqlite"])
-async def bench(tmp_path: Path) -> AsyncIterator[StoreBench]:
-    async with store_bench(tmp_path / "watcher.db") as opened:
-        yield opened
 
 
 async def test_what_was_claimed_is_known_as_ours(bench: StoreBench) -> None:

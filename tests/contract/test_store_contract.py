@@ -1,37 +1,25 @@
 """What is true of every store of verdicts and inspections, whatever keeps it."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.doubles.inventories import BOTTOM, TOP, a_package, an_inventory, layer_facts, layers, layers_of
 from tests.doubles.routes import nobody, sending
-from tests.doubles.store_bench import StoreBench, store_bench
+from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_json
 from watcher.model.inventory import FileTable
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Section, SectionState, Subject
-from watcher.store.protocol import (
-    Judged,
-    Published,
-    SubjectFilter,
-)
+from watcher.store.protocol import Judged, Published, SubjectFilter
 
 OTHER = Digest("sha256:" + "d" * 64)
 HOST = SUBJECT.registry
-
-
-@pytest.fixture(params=["sqlite"])
-async def bench(tmp_path: Path) -> AsyncIterator[StoreBench]:
-    async with store_bench(tmp_path / "watcher.db") as opened:
-        yield opened
 
 
 async def test_copies_of_a_base_do_not_crowd_out_where_it_was_first_seen(bench: StoreBench) -> None:

@@ -13,6 +13,7 @@ from tests.doubles.routes import sending
 from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
 from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import KnownBases, LayerCache
+from watcher.kit.sqlite import Database
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
@@ -20,16 +21,11 @@ from watcher.model.verdict import Outcome, Subject
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
+from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
-from watcher.store.protocol import (
-    ImageReader,
-    Judged,
-    Outbox,
-    Publication,
-    VerdictStore,
-)
+from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, Publication, VerdictStore
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.verdicts import StoredVerdicts
 
@@ -38,9 +34,11 @@ from watcher.store.verdicts import StoredVerdicts
 class StoreBench:
     """Every part as its Protocol, so that the suite also says that the parts fit."""
 
+    database: Database
     clock: HandClock
     verdicts: VerdictStore
     outbox: Outbox
+    publications: FailedPublications
     images: ImageReader
     facts: LayerCache
     bases: KnownBases
@@ -67,14 +65,16 @@ class StoreBench:
 
 
 @asynccontextmanager
-async def store_bench(path: Path) -> AsyncIterator[StoreBench]:
-    """Opened, at a new path."""
+async def store_bench(path: Path, *, max_attempts: int = 3) -> AsyncIterator[StoreBench]:
+    """Opened, at a new path; a publication is attempted `max_attempts` times."""
     clock, bell = HandClock(), Wakeup()
     async with open_database(path) as database:
         yield StoreBench(
+            database=database,
             clock=clock,
             verdicts=StoredVerdicts(database, clock, bell=bell),
-            outbox=StoredOutbox(database, clock, bell=bell, max_attempts=3, jitter=lambda: 0.5),
+            outbox=StoredOutbox(database, clock, bell=bell, max_attempts=max_attempts, jitter=lambda: 0.5),
+            publications=StoredFailedPublications(database, clock),
             images=StoredImages(database, merged_files),
             facts=LayerStore(database),
             bases=StoredBases(database),

@@ -6,6 +6,7 @@ Spec: SPDX 2.3, Annex D "SPDX license expressions".
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from watcher.inspection.image.licence_names import key, spdx_of
 
@@ -34,16 +35,23 @@ _BESIDES = re.compile(r" ?\+ ?(?=file LICEN[CS]E\b)")
 MAX_REFERENCE = 60
 
 
+class _Listed(NamedTuple):
+    """The identifiers of SPDX, by their keys."""
+
+    licences: Mapping[str, str]
+    exceptions: Mapping[str, str]
+
+
 @cache
-def _known() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The identifiers of licences and of exceptions that SPDX lists. The list is read when the first licence is."""
+def _known() -> _Listed:
+    """All that SPDX lists. The list is read when the first licence is."""
     from license_expression import get_spdx_licensing
 
     licences: dict[str, str] = {}
     exceptions: dict[str, str] = {}
     for identifier, symbol in get_spdx_licensing().known_symbols.items():
         (exceptions if symbol.is_exception else licences)[key(identifier)] = identifier
-    return licences, exceptions
+    return _Listed(licences, exceptions)
 
 
 def expressions(stated: tuple[str, ...]) -> tuple[str, ...]:
@@ -98,7 +106,7 @@ def _released(match: re.Match[str]) -> str:
 def _identifier(name: str) -> str:
     """The SPDX identifier of one licence, empty when it is none that is known."""
     # Those that SPDX has given up, as `GPL-2.0+`, have a name as well.
-    return spdx_of(name) or _known()[0].get(key(name), "")
+    return spdx_of(name) or _known().licences.get(key(name), "")
 
 
 def _term(name: str) -> list[str]:
@@ -122,7 +130,7 @@ def _without_unknown_exceptions(parts: list[str]) -> list[str]:
     kept: list[str] = []
     for part in parts:
         if kept and kept[-1] == "WITH":
-            exception = _known()[1].get(key(part.removeprefix("LicenseRef-")))
+            exception = _known().exceptions.get(key(part.removeprefix("LicenseRef-")))
             if exception is None:
                 kept.pop()
                 continue
