@@ -93,13 +93,18 @@ def status(output: str) -> int:
     try:
         found = status_of(data_path())
     except FileNotFoundError:
-        click.echo("{}" if output == "json" else f"{data_path()}: there are no advisories yet: watcher advisories update")
+        if output == "json":
+            click.echo(msgspec.json.encode(_lifecycles_json()))
+        else:
+            click.echo(f"{data_path()}: there are no advisories yet: watcher advisories update")
+            _show_lifecycles(now)
         return EXIT_STALE
     stale = {each.name for each in found.feeds if is_stale(each.as_of, now=now, max_age_seconds=seconds(settings.max_age))}
     if output == "json":
         click.echo(msgspec.json.encode(_status_json(found, stale, now)))
     else:
         _show_status(found, stale, now)
+        _show_lifecycles(now)
     return EXIT_STALE if stale else 0
 
 
@@ -165,6 +170,10 @@ def _show_status(found: Status, stale: set[str], now: datetime) -> None:
         f" {sum(found.ecosystems.values())} vulnerable packages; {found.exploited} known exploited, {found.likelihoods} with a"
         f" probability, {found.statements} VEX statements"
     )
+
+
+def _show_lifecycles(now: datetime) -> None:
+    """The table of distributions comes along with the program: it has an age whether there are advisories or not."""
     ends = lifecycles()
     since = datetime(ends.as_of.year, ends.as_of.month, ends.as_of.day, tzinfo=UTC)
     click.echo(f"ends of support of {len(ends.ends)} distributions: a table of {ends.as_of}, {_age(now - since)} old")
@@ -192,8 +201,13 @@ def _status_json(found: Status, stale: set[str], now: datetime) -> dict[str, Any
         "exploited": found.exploited,
         "likelihoods": found.likelihoods,
         "statements": found.statements,
-        "lifecycles": {"as_of": lifecycles().as_of.isoformat(), "distributions": len(lifecycles().ends)},
+        **_lifecycles_json(),
     }
+
+
+def _lifecycles_json() -> dict[str, Any]:
+    ends = lifecycles()
+    return {"lifecycles": {"as_of": ends.as_of.isoformat(), "distributions": len(ends.ends)}}
 
 
 def _age(age: timedelta) -> str:

@@ -25,6 +25,13 @@ def test_without_data_the_status_says_what_to_do(configured: list[str]) -> None:
     assert "watcher advisories update" in result.output
 
 
+def test_the_table_of_distributions_has_an_age_without_data_too(configured: list[str]) -> None:
+    """It comes along with the program."""
+    assert "distributions: a table of 20" in CliRunner().invoke(watcher, [*configured, "status"]).output
+    result = CliRunner().invoke(watcher, [*configured, "status", "-o", "json"])
+    assert json.loads(result.output)["lifecycles"]["distributions"] > 10
+
+
 def test_what_is_imported_has_a_status(configured: list[str], tmp_path: Path) -> None:
     """What is covered, how old it is, and whether that is too old."""
     path = tmp_path / "a.jsonl"
