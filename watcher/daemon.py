@@ -46,6 +46,7 @@ from watcher.pipeline.stored_images import is_again
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.links import Links
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.settings import MessagePublisherSettings
 from watcher.registry.access import RegistryClients
@@ -159,6 +160,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             ),
             registries=registries,
             environments=settings.environments,
+            owners=settings.owners,
             routes=_routes(settings, extra),
             standing=storage.standing,
             images=storage.images,
@@ -278,6 +280,7 @@ async def _open_publishers(
             locks=storage.locks,
             sboms=StoredSboms(storage.images),
             session=await stack.enter_async_context(aiohttp.ClientSession()),
+            links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,
         )
         publishers = {each.name: build_publisher(each, context) for each in settings.publish} | dict(extra)

@@ -20,6 +20,7 @@ from watcher.model.errors import ConfigurationError, WatcherError
 from watcher.model.reference import parse_host
 from watcher.model.verdict import REEVALUATION
 from watcher.pipeline.environments import EnvironmentSettings
+from watcher.pipeline.owners import OwnerSettings
 from watcher.pipeline.reevaluate_settings import ReevaluateSettings
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.registry.settings import RegistrySettings
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     store: StoreSettings = StoreSettings()
     registries: tuple[RegistrySettings, ...] = ()
     environments: tuple[EnvironmentSettings, ...] = ()
+    owners: OwnerSettings = OwnerSettings()
     sources: tuple[AnySourceSettings, ...] = ()
     inspection: InspectionSettings = InspectionSettings()
     policies: PolicySettings = PolicySettings()

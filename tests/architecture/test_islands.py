@@ -33,6 +33,7 @@ SHARED: dict[str, dict[str, str]] = {
         "protocol": "what every publisher implements",
         "settings": "the fields all destinations share, and the union that the configuration is read into",
         "context": "what every publisher may need of the daemon",
+        "links": "where those who read a message find the rest",
         "cloudevent": "the one message format of every destination that sends messages",
     },
     "watcher.advisories.formats": {

@@ -37,7 +37,7 @@ async def test_copies_of_a_base_do_not_crowd_out_where_it_was_first_seen(bench: 
 
 async def test_a_verdict_comes_back_equal(bench: StoreBench) -> None:
     """Every field of a recorded verdict survives, so that a publication made much later says the same bytes."""
-    plain = a_verdict()
+    plain = a_verdict(owner="payments")
     bare = a_verdict(
         id="v-2",
         outcome=Outcome.UNKNOWN,

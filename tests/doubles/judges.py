@@ -27,6 +27,7 @@ from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.owners import OwnerSettings
 from watcher.pipeline.routing import Route
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import ImageSource
@@ -109,6 +110,7 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
             judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version="1"),
             registries=registries,
             environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
+            owners=OwnerSettings(),
             routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
             standing=StoredStanding(database),
             images=StoredImages(database, merged_files),

@@ -11,6 +11,7 @@ from tests.doubles.verdicts import MOMENT
 from watcher.inspection.image.merge import merged_files
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.links import Links
 from watcher.publishing.protocol import Sboms
 from watcher.registry.access import RegistryClients
 from watcher.store.images import StoredImages
@@ -29,6 +30,7 @@ async def publisher_context(database: Path, sboms: Sboms | None = None) -> Async
             locks=StoredSubjectLocks(opened, lambda: MOMENT),
             sboms=sboms or StoredSboms(StoredImages(opened, merged_files)),
             session=session,
+            links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,
         )
 

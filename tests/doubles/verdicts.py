@@ -58,7 +58,7 @@ _VERDICT = Verdict(
     evaluated_at=MOMENT,
     findings=(FINDING,),
     sections={name: Section() for name in SECTIONS},
-    origin=Origin(source="main", received_at=MOMENT),
+    origin=Origin(source="main", received_at=MOMENT, actor="ci"),
 )
 
 

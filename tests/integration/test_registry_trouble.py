@@ -23,6 +23,7 @@ from watcher.model.reference import RepositoryName, Tag
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.owners import OwnerSettings
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
 from watcher.store.images import StoredImages
@@ -86,6 +87,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
                 judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=WrittenEvaluator(), engine_version="1"),
                 registries=registries,
                 environments=[],
+                owners=OwnerSettings(),
                 routes=[],
                 standing=StoredStanding(database),
                 images=StoredImages(database, merged_files),

@@ -42,6 +42,7 @@ def build_app(context: ApiContext) -> web.Application:
     app.router.add_get("/api/v1/images/{digest}/verdicts", images.verdicts)
     app.router.add_get("/api/v1/images/{digest}/vulnerabilities", vulnerabilities.of_image)
     app.router.add_get("/api/v1/verdicts", images.newest)
+    app.router.add_get("/api/v1/verdicts/{id}", images.verdict)
     app.router.add_get("/api/v1/packages", packages.listing)
     app.router.add_get("/api/v1/vulnerabilities/{id}", vulnerabilities.one)
     app.router.add_get("/api/v1/events", inbox.events)

@@ -87,6 +87,15 @@ async def newest(request: web.Request) -> web.Response:
     return page("verdicts", shown, _following(found, limit))
 
 
+async def verdict(request: web.Request) -> web.Response:
+    """One verdict, with its findings; where messages link to."""
+    wanted = request.match_info["id"]
+    found = await request.app[CONTEXT].verdicts.verdict(wanted)
+    if found is None:
+        return problem(404, "No such verdict", detail="there is none with this id, or it is not kept any more")
+    return web.json_response(verdict_json(found))
+
+
 def image_row(row: ImageRow) -> dict[str, Any]:
     """One image as lists show it."""
     return {

@@ -25,6 +25,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080  # 0 lets the system choose
     max_body: Size = "1MiB"  # for one delivery to a hook; a registry's event has 2 KiB, the largest batches 1 MiB
     api_token: SecretReference | None = None  # `Authorization: Bearer …`, for everything but hooks, admission, health, metrics
+    # How others reach this server, for the links in messages: `https://watcher.example.com`. Empty: there are no links.
+    public_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?$")] = ""
     tls: TlsSettings | None = None  # None: plain HTTP, behind something that ends TLS
 
     @property

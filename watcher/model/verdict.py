@@ -130,10 +130,14 @@ REEVALUATION = "reevaluation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The event that led to a verdict: the source's name and when it was accepted; REEVALUATION is no source's."""
+    """The event that led to a verdict: the source's name and when it was accepted; REEVALUATION is no source's.
+
+    `actor` is who pushed, as the event says, which its sender may have let anybody choose; None where it says nothing.
+    """
 
     source: str
     received_at: datetime
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,8 @@ class Verdict:
     """One judgement of one subject. `to_json` in watcher/model/verdict_json.py is its public form (docs/reference/verdict.md).
 
     `index_digest` names the index this platform's image was judged under, None when it was judged alone or is the index.
-    `id` is a function of the job and the digest, so that a job that runs twice records once.
+    `id` is a function of the job and the digest, so that a job that runs twice records once. `owner` is whose the image is, empty
+    where nobody said.
     """
 
     id: str
@@ -161,6 +166,7 @@ class Verdict:
     origin: Origin | None = None
     index_digest: Digest | None = None
     reason: str = ""
+    owner: str = ""
 
     def count(self, action: Action) -> int:
         """Findings with this action that no exception covers."""

@@ -25,7 +25,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "media_type": verdict.media_type,
             "index": verdict.index_digest,
         },
-        "subject": {"environment": subject.environment, "tags": list(subject.tags)},
+        "subject": {"environment": subject.environment, "tags": list(subject.tags), "owner": verdict.owner or None},
         "policies": [{"name": policy.name, "version": policy.version} for policy in verdict.policies],
         "policy_revision": verdict.policy_revision,
         "facts_revision": verdict.facts_revision,
@@ -35,7 +35,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "findings": [_finding_json(finding) for finding in verdict.findings],
         "sections": {name: section_json(section) for name, section in verdict.sections.items()},
         "event": (
-            {"source": verdict.origin.source, "received_at": iso(verdict.origin.received_at)}
+            {"source": verdict.origin.source, "received_at": iso(verdict.origin.received_at), "actor": verdict.origin.actor}
             if verdict.origin is not None
             else None
         ),

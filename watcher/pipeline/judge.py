@@ -20,6 +20,7 @@ from watcher.model.verdict import REEVALUATION, Action, Origin, Subject
 from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
+from watcher.pipeline.owners import OwnerSettings, owned
 from watcher.pipeline.pinning import Pinned, pin
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
@@ -51,6 +52,7 @@ class Judge:
     judging: Judging
     registries: Registries
     environments: Sequence[EnvironmentSettings]
+    owners: OwnerSettings
     routes: Sequence[Route]
     standing: Standing
     images: ImageReader
@@ -265,6 +267,7 @@ class Judge:
     ) -> Settlement:
         """`stored`: the facts are those that are recorded already."""
         await self._move_tags(job, judged[-1])
+        judged = owned(judged, self.owners)
         routing = partial(publishers_of, self.routes)
         news = [replace(each, inventory=None) for each in judged] if stored else judged
         await self.verdicts.record(news, partial(only_news, routing) if is_again(job) else routing)
@@ -295,4 +298,4 @@ class Judge:
 def _origin(job: Job) -> Origin | None:
     """None where somebody joined a job of ours, which keeps its source: the verdict is theirs."""
     joined = job.source == REEVALUATION and not is_again(job)
-    return None if joined else Origin(source=job.source, received_at=job.received_at)
+    return None if joined else Origin(source=job.source, received_at=job.received_at, actor=job.push.actor)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from watcher.kit.clock import Clock
+from watcher.publishing.links import Links
 from watcher.publishing.protocol import OwnWrites, Sboms, SubjectLocks
 from watcher.registry.protocol import WritableRegistries
 
@@ -18,4 +19,5 @@ class PublisherContext:
     locks: SubjectLocks
     sboms: Sboms
     session: aiohttp.ClientSession
+    links: Links
     clock: Clock

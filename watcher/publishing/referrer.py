@@ -1,5 +1,7 @@
 """Attach the verdict to the image, in its registry, and where asked for its SBOM: one referrer of each per image."""
 
+from dataclasses import replace
+
 import structlog
 
 from watcher.model.moments import iso
@@ -83,7 +85,9 @@ def annotations(verdict: Verdict) -> dict[str, str]:
 
 
 def _of_verdict(verdict: Verdict) -> Artifact:
-    return Artifact(type=VERDICT_TYPE, content=verdict_bytes(verdict), annotations=annotations(verdict), replaces=(VERDICT_TYPE,))
+    # Whoever may pull the image may read it, and need not know who pushed.
+    told = verdict if verdict.origin is None else replace(verdict, origin=replace(verdict.origin, actor=None))
+    return Artifact(type=VERDICT_TYPE, content=verdict_bytes(told), annotations=annotations(verdict), replaces=(VERDICT_TYPE,))
 
 
 def _of_sbom(sbom: Sbom) -> Artifact:

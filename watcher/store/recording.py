@@ -117,7 +117,9 @@ def _verdict_row(said: Verdict, image_id: int, findings_digest: bytes) -> dict[s
         "evaluated_at": said.evaluated_at,
         "origin_source": said.origin.source if said.origin else None,
         "origin_received_at": said.origin.received_at if said.origin else None,
+        "origin_actor": said.origin.actor if said.origin else None,
         "index_digest": said.index_digest,
         "reason": said.reason,
+        "owner": said.owner,
         "findings_digest": findings_digest,
     }

@@ -44,10 +44,17 @@ def verdict_of(row: Row[Any]) -> Verdict:
         evaluated_at=row.evaluated_at,
         findings=said.findings,
         sections=said.sections,
-        origin=Origin(source=row.origin_source, received_at=row.origin_received_at) if row.origin_source is not None else None,
+        origin=_origin_of(row),
         index_digest=Digest(row.index_digest) if row.index_digest else None,
         reason=row.reason,
+        owner=row.owner,
     )
+
+
+def _origin_of(row: Row[Any]) -> Origin | None:
+    if row.origin_source is None:
+        return None
+    return Origin(source=row.origin_source, received_at=row.origin_received_at, actor=row.origin_actor)
 
 
 def subject_of(row: Row[Any]) -> Subject:

@@ -133,7 +133,7 @@ findings = Table(
     Column("blob", LargeBinary, nullable=False),
 )
 
-# `id` is the order of recording; `verdict_id` is the verdict's own. '' stands for no tag and no environment; `tags` are
+# `id` is the order of recording; `verdict_id` is the verdict's own. '' stands for no tag, no environment and no owner; `tags` are
 # separated by spaces, which no tag contains. `looked` is false where the image's bytes could not be had; such a verdict `stands`
 # unless another had looked before.
 verdict = Table(
@@ -158,11 +158,13 @@ verdict = Table(
     Column("evaluated_at", UtcTime, nullable=False),
     Column("origin_source", Text),
     Column("origin_received_at", UtcTime),
+    Column("origin_actor", Text),
     Column("index_digest", String(140)),
     Column("reason", Text, nullable=False),
     Column("findings_digest", LargeBinary(32), ForeignKey("findings.digest"), nullable=False),
     Column("looked", Boolean, nullable=False, server_default=true()),
     Column("stands", Boolean, nullable=False, server_default=true()),
+    Column("owner", Text, nullable=False, server_default=""),
     Index("ix_verdict_image", "image_id", "id"),
     # Partial, since most images are part of none.
     Index(
@@ -199,7 +201,13 @@ publication = Table(
     UniqueConstraint("verdict_id", "publisher"),
     Index("ix_publication_subject", "subject", "publisher", "state"),
     # Partial, so that they hold what is under way and stay small however much was published.
-    Index("ix_publication_waiting", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index(
+        "ix_publication_waiting",
+        "publisher",
+        "due_at",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
     Index("ix_publication_leased", "lease_until", sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
     Index("ix_publication_failed", "id", sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'")),
 )

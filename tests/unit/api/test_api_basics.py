@@ -189,6 +189,8 @@ async def test_an_image_shows_the_newest_verdict_of_every_subject(api: RunningAp
     assert (status, body["verdict"]["id"], len(body["subjects"])) == (200, "new", 1)
     assert body["subjects"][0]["outcome"] == "fail"
     _, listed = await api.get(f"/api/v1/images/{IMAGE}/verdicts")
+    assert await api.get(f"/api/v1/verdicts/{listed['verdicts'][0]['id']}") == (200, listed["verdicts"][0])
+    assert (await api.get("/api/v1/verdicts/none"))[0] == 404
     assert [verdict["id"] for verdict in listed["verdicts"]] == ["new", "old"]
 
 

@@ -29,6 +29,7 @@ from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.owners import OwnerSettings
 from watcher.publishing.protocol import Progress
 from watcher.store.images import StoredImages
 from watcher.store.outbox import LEASE, StoredOutbox
@@ -120,6 +121,7 @@ class JudgeBench:
             judging=Judging(inspector=Any, gathering=Gathering(), evaluator=WrittenEvaluator(), engine_version="1"),  # type: ignore[arg-type]  # unused
             registries=RefusingRegistries(self.work),
             environments=[],
+            owners=OwnerSettings(),
             routes=[],
             standing=StoredStanding(database),
             images=StoredImages(database, merged_files),

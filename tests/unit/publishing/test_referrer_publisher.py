@@ -224,7 +224,7 @@ async def test_a_registry_with_the_api_gets_no_fallback_tag(bench: Bench) -> Non
 
 
 async def test_the_artefact_holds_the_verdict(bench: Bench) -> None:
-    """Its one layer is the public JSON."""
+    """Its one layer is the public JSON, but for who pushed: that is no business of all who may pull."""
     await bench.publisher.publish(bench.verdict(), Notes())
     (entry,) = bench.fallback()
     held = bench.registry.content.existing(REPOSITORY)
@@ -233,6 +233,7 @@ async def test_the_artefact_holds_the_verdict(bench: Bench) -> None:
     content = held.blobs[layer["digest"]]
     assert digest_of(content) == layer["digest"]
     assert json.loads(content)["outcome"] == "fail"
+    assert json.loads(content)["event"]["actor"] is None
     assert layer["mediaType"] == VERDICT_TYPE
 
 
