@@ -43,6 +43,13 @@ class WebhookPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=Tr
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+")]
     secret: SecretReference | None = None
+    # Signs as well, while `secret` replaces it: a receiver takes either signature. Take it away once all receivers know `secret`.
+    former_secret: SecretReference | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.former_secret is not None and self.secret is None:
+            raise ValueError("former_secret is of no use without a secret")
 
 
 class LogPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):

@@ -1,7 +1,7 @@
 """POST verdicts as CloudEvents to one URL, signed as Standard Webhooks says.
 
-Spec: standardwebhooks.com v1 (`webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64 HMAC-SHA256>`), CloudEvents HTTP
-protocol binding v1.0.2, structured mode.
+Spec: standardwebhooks.com v1 (`webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64 HMAC-SHA256>`, one for each key,
+with spaces between them), CloudEvents HTTP protocol binding v1.0.2, structured mode.
 """
 
 import asyncio
@@ -47,8 +47,9 @@ class WebhookPublisher:
     def __init__(self, settings: WebhookPublisherSettings, context: PublisherContext) -> None:
         self.name = settings.name
         self._url = URL(settings.url)
-        self._secret = resolve(settings.secret) if settings.secret else None
+        self._secrets = [resolve(each) for each in (settings.secret, settings.former_secret) if each]
         self._session = context.session
+        self._links = context.links
         self._clock = context.clock
 
     async def open(self) -> None:
@@ -62,7 +63,7 @@ class WebhookPublisher:
         writer.close()
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
-        body = verdict_event(verdict)
+        body = verdict_event(verdict, link=self._links.verdict(verdict))
         headers = {"Content-Type": CONTENT_TYPE, **self._signature(verdict.id, body)}
         try:
             async with (
@@ -85,8 +86,8 @@ class WebhookPublisher:
     def _signature(self, message_id: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._clock().timestamp()))
         headers = {"webhook-id": message_id, "webhook-timestamp": timestamp}
-        if self._secret is not None:
-            headers["webhook-signature"] = sign(self._secret, message_id, timestamp, body)
+        if self._secrets:
+            headers["webhook-signature"] = " ".join(sign(each, message_id, timestamp, body) for each in self._secrets)
         return headers
 
 

@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.kit.secret import Secret
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.links import Links
 from watcher.publishing.settings import WebhookPublisherSettings
 from watcher.publishing.webhook import ReceiverRefusedError, ReceiverUnavailableError, WebhookPublisher, sign
 
@@ -47,6 +49,14 @@ async def context(tmp_path: Path) -> AsyncIterator[PublisherContext]:
         yield context
 
 
+async def test_a_message_leads_to_the_verdict(receiver: tuple[Receiver, str], context: PublisherContext) -> None:
+    """Where the watcher can be reached from outside."""
+    taken, url = receiver
+    linked = replace(context, links=Links(public_url="https://watcher.example.com"))
+    await WebhookPublisher(WebhookPublisherSettings(url=url), linked).publish(a_verdict(), Notes())
+    assert json.loads(taken.requests[0][1])["verdicturl"] == "https://watcher.example.com/api/v1/verdicts/v-1"
+
+
 async def test_a_verdict_arrives_signed(
     receiver: tuple[Receiver, str], context: PublisherContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +73,26 @@ async def test_a_verdict_arrives_signed(
     assert headers["webhook-signature"] == f"v1,{expected}"
 
 
+async def test_while_keys_are_changed_both_sign(
+    receiver: tuple[Receiver, str], context: PublisherContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that has either key takes the message."""
+    monkeypatch.setenv("NEW", "new")
+    monkeypatch.setenv("OLD", "old")
+    taken, url = receiver
+    settings = WebhookPublisherSettings(url=url, secret="env:NEW", former_secret="env:OLD")
+    await WebhookPublisher(settings, context).publish(a_verdict(), Notes())
+    ((headers, body),) = taken.requests
+    signatures = [sign(Secret(key), headers["webhook-id"], headers["webhook-timestamp"], body) for key in ("new", "old")]
+    assert headers["webhook-signature"].split(" ") == signatures
+
+
+def test_a_former_key_alone_is_a_mistake() -> None:
+    """Whoever forgot to write the new one would send what the old one signs for ever."""
+    with pytest.raises(ValueError, match="former_secret"):
+        WebhookPublisherSettings(url="https://hooks.example.com", former_secret="env:OLD")
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 async def test_a_receiver_that_cannot_now_is_asked_again(
     status: int, receiver: tuple[Receiver, str], context: PublisherContext
@@ -76,7 +106,16 @@ async def test_a_receiver_that_cannot_now_is_asked_again(
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("Wed, 25 Nov 2026 10:00:30 GMT", 30), ("1795600830", 30), ("0", 1), ("86400", 300), ("later", None)]
+    ("value", "seconds"),
+    [
+        ("Wed, 25 Nov 2026 10:00:30 GMT", 30),
+        ("1795600830", 30),
+        ("0", 1),
+        ("86400", 300),
+        ("9" * 400, 300),
+        ("-1", None),
+        ("later", None),
+    ],
 )
 async def test_when_a_receiver_wants_to_be_asked(
     value: str, seconds: float | None, receiver: tuple[Receiver, str], context: PublisherContext
