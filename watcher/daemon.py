@@ -48,7 +48,7 @@ from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import Publisher
-from watcher.publishing.settings import MessagePublisherSettings
+from watcher.publishing.wanted import MessagePublisherSettings
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries, WritableRegistries
 from watcher.settings import Settings

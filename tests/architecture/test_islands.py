@@ -31,7 +31,8 @@ SHARED: dict[str, dict[str, str]] = {
     },
     "watcher.publishing": {
         "protocol": "what every publisher implements",
-        "settings": "the fields all destinations share, and the union that the configuration is read into",
+        "settings": "the union that the configuration is read into, and settings that need no file of their own",
+        "wanted": "the fields all destinations share: which verdicts they want",
         "context": "what every publisher may need of the daemon",
         "links": "where those who read a message find the rest",
         "cloudevent": "the one message format of every destination that sends messages",

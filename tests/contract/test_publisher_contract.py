@@ -28,10 +28,10 @@ from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
     AnyPublisherSettings,
     LogPublisherSettings,
-    PublisherSettings,
     ReferrerPublisherSettings,
     WebhookPublisherSettings,
 )
+from watcher.publishing.wanted import PublisherSettings
 from watcher.publishing.webhook import WebhookPublisher
 from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault

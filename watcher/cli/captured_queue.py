@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from watcher.dialects.protocol import Delivery
+from watcher.kit.mqtt_address import LONGEST_TOPIC_BYTES
 from watcher.model.errors import ConfigurationError
 from watcher.model.moments import moment_of
 from watcher.model.reference import Host
 from watcher.model.strict_json import JsonBodyError, read_json
 from watcher.sources import mqtt, mqtt_connection, pubsub, pubsub_stream, sqs, sqs_queue_client
-from watcher.sources.mqtt_settings import LONGEST_TOPIC_BYTES
 
 # Where the command lines and the services themselves have their lists: SQS, and Pub/Sub's `pull`.
 LISTS = ("Messages", "receivedMessages")

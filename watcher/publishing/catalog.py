@@ -10,10 +10,10 @@ from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
     AnyPublisherSettings,
     LogPublisherSettings,
-    PublisherSettings,
     ReferrerPublisherSettings,
     WebhookPublisherSettings,
 )
+from watcher.publishing.wanted import PublisherSettings
 from watcher.publishing.webhook import WebhookPublisher
 
 PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], Publisher]] = {

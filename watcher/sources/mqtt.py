@@ -19,8 +19,7 @@ from watcher.kit.units import seconds, size_bytes
 from watcher.sources.condition import Condition
 from watcher.sources.mqtt_connection import PACKET_BYTES, Broker, Connection, Message, connect
 from watcher.sources.mqtt_connection_errors import TopicRefusedError
-from watcher.sources.mqtt_settings import PORT, TLS_PORT, MqttSourceSettings, is_shared
-from watcher.sources.mqtt_tls import tls_context
+from watcher.sources.mqtt_settings import MqttSourceSettings, is_shared
 from watcher.sources.patience import Patience
 from watcher.sources.protocol import Intake
 from watcher.sources.reconnecting import BACKOFF, Reconnecting
@@ -112,23 +111,20 @@ class MqttSource:
         for topic in filter(is_shared, settings.topics):
             detail = "what the broker gave to a member of the group that does not come back is lost; see docs/how-to/mqtt.md"
             log.warning("subscription.shared", source=self.name, topic=topic, detail=detail)
-        if settings.password is not None and not settings.speaks_tls and not settings.is_local:
+        if settings.address.shows_password:
             log.warning("password.unprotected", source=self.name, host=settings.host, detail="sent without TLS")
 
     def _broker(self) -> Broker:
         """Reads files. Raises ConfigurationError when one cannot be read."""
         settings = self._settings
-        tls = None
-        if settings.speaks_tls:
-            tls = tls_context(ca_file=settings.ca_file, client_cert=settings.client_cert, client_key=settings.client_key)
         return Broker(
             host=settings.host,
-            port=settings.port or (PORT if tls is None else TLS_PORT),
+            port=settings.address.connected_port,
             is_v5=settings.version == 5,
             client_id=settings.client_id or f"watcher-{self.name}",
             username=settings.username,
             password=None if settings.password is None else resolve(settings.password),
-            tls=tls,
+            tls=settings.address.tls_context(),
             session_seconds=int(seconds(settings.session_expiry)),
             receive_maximum=settings.receive_maximum,
             packet_bytes=max(PACKET_BYTES, self._max_payload_bytes + PACKET_MARGIN_BYTES),

@@ -5,7 +5,6 @@ wraps in `_client`, has public ways to all three. A test fails when they move.
 """
 
 import asyncio
-import logging
 import math
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from watcher.kit.mqtt_trouble import Complaint, complaining_logger
 from watcher.kit.secret import Secret
 from watcher.sources.mqtt_connection_errors import BrokerUnavailableError, refused, unavailable
 from watcher.sources.mqtt_connection_waiting import Waiting, hang_up
@@ -87,7 +87,7 @@ class Connection:
         self.session_present = False
         self._broker = broker
         self._where = f"{broker.host}:{broker.port}"
-        self._complaint = _Complaint()
+        self._complaint = Complaint()
         self._client = aiomqtt.Client(
             broker.host,
             broker.port,
@@ -98,7 +98,7 @@ class Connection:
             tls_context=broker.tls,
             keepalive=broker.keepalive_seconds,
             timeout=math.inf,  # ours hold
-            logger=_logger(self._complaint),
+            logger=complaining_logger(self._complaint),
             **_session(broker),
         )
         self._paho: Paho = self._client._client  # noqa: SLF001  the one private name; see the module's docstring
@@ -200,24 +200,6 @@ class Connection:
 
     def _unavailable(self, error: Exception) -> BrokerUnavailableError:
         return unavailable(error, where=self._where, complaint=self._complaint.text, timeout_seconds=self._broker.timeout_seconds)
-
-
-class _Complaint(logging.Handler):
-    """Keeps the last thing paho complained of: its exceptions do not say why a connection was lost."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()
-
-
-def _logger(handler: logging.Handler) -> logging.Logger:
-    """One of this connection alone, known to nobody else."""
-    logger = logging.Logger("mqtt", logging.WARNING)  # noqa: LOG001  a registered one would be kept for ever
-    logger.addHandler(handler)
-    return logger
 
 
 def _session(broker: Broker) -> dict[str, Any]:

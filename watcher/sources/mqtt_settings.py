@@ -2,17 +2,14 @@
 
 from typing import Literal
 
+from watcher.kit.mqtt_address import LONGEST_TOPIC_BYTES, Address, address_of
 from watcher.kit.secret import SecretReference
 from watcher.kit.units import Duration, Size, seconds, size_bytes
-from watcher.model.reference import is_this_machine
 from watcher.sources.binding import EventSourceSettings
 
-PORT, TLS_PORT = 1883, 8883
 # The greatest that MQTT 5 can say below "for ever".
 LONGEST_SESSION_SECONDS = 2**32 - 2
 SHARED_PREFIX = "$share/"
-# What the length prefix of a topic can say.
-LONGEST_TOPIC_BYTES = 65535
 
 
 class MqttSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="mqtt"):
@@ -50,45 +47,21 @@ class MqttSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_
         for topic in topics:
             if wrong := objection(topic):
                 raise ValueError(f"topic {topic!r:.200} {wrong}")
-        if not 0 <= self.port < 65536:
-            raise ValueError(f"port {self.port} does not exist")
-        try:
-            sendable = bool(self.host.encode("idna")) and "/" not in self.host
-        except UnicodeError:
-            sendable = False
-        if not sendable:
-            raise ValueError(f"host {self.host!r:.200} is no host name; it has neither scheme nor port")
+        self.address.check()
         if not 1 <= self.receive_maximum <= 65535:
             raise ValueError("receive_maximum is between 1 and 65535")
-        if not 1 <= seconds(self.keepalive) <= 65535:
-            raise ValueError("keepalive is between 1s and 65535s")
         if seconds(self.session_expiry) > LONGEST_SESSION_SECONDS:
             raise ValueError(f"session_expiry is at most {LONGEST_SESSION_SECONDS}s")
-        if seconds(self.timeout) <= 0 or size_bytes(self.max_payload) < 1:
-            raise ValueError("timeout and max_payload are more than nothing")
-        if self.password is not None and not self.username:
-            raise ValueError("a password needs a username")
-        if self.client_key and not self.client_cert:
-            raise ValueError("client_key needs client_cert")
-        if self.tls is False and (self.ca_file or self.client_cert):
-            raise ValueError("ca_file and client_cert are of TLS, which is switched off")
+        if size_bytes(self.max_payload) < 1:
+            raise ValueError("max_payload is more than nothing")
 
     @property
     def topics(self) -> tuple[str, ...]:
         return (self.topic,) if isinstance(self.topic, str) else self.topic
 
     @property
-    def speaks_tls(self) -> bool:
-        if self.tls is not None:
-            return self.tls
-        if self.ca_file or self.client_cert or self.port in {0, TLS_PORT}:
-            return True
-        return self.port != PORT and not self.is_local
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the broker is on this machine, by its address or its usual name."""
-        return is_this_machine(self.host)
+    def address(self) -> Address:
+        return address_of(self)
 
 
 def objection(topic: str) -> str:

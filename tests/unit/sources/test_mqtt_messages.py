@@ -12,11 +12,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from tests.doubles.mosquitto import issue_certificates
 from watcher.dialects.cloudevents import CloudeventsDialect
 from watcher.dialects.protocol import Delivery
+from watcher.kit.mqtt_trouble import sentence
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Pushed
 from watcher.sources.mqtt import MqttSource
 from watcher.sources.mqtt_connection import Message
-from watcher.sources.mqtt_connection_errors import sentence
 from watcher.sources.mqtt_settings import MqttSourceSettings
 
 

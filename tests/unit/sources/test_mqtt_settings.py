@@ -35,7 +35,7 @@ def read(**given: Any) -> MqttSourceSettings:
 )
 def test_plain_text_has_to_be_asked_for(given: dict[str, Any], speaks_tls: bool) -> None:
     """By its own port, by `tls: false`, or by a broker on this machine that is not at the port of TLS."""
-    assert read(**given).speaks_tls is speaks_tls
+    assert read(**given).address.speaks_tls is speaks_tls
 
 
 @pytest.mark.parametrize(
