@@ -22,7 +22,7 @@ from watcher.model.verdict import REEVALUATION
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.pipeline.owners import OwnerSettings
 from watcher.pipeline.reevaluate_settings import ReevaluateSettings
-from watcher.publishing.settings import AnyPublisherSettings
+from watcher.publishing.settings import AnyPublisherSettings, one_by_one
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.settings import AnySourceSettings
@@ -117,13 +117,17 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
             raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
         sources[named.name] = named
     names: set[str] = set()
-    for index, publisher in enumerate(settings.publish):
+    publishers: list[AnyPublisherSettings] = []
+    for index, publisher in ((index, each) for index, given in enumerate(settings.publish) for each in one_by_one(given)):
         if publisher.name in names:
             raise ConfigurationError(
                 f"{source.at(('publish', index))}: two publishers are named {publisher.name!r}; give one a name"
             )
         names.add(publisher.name)
-    return msgspec.structs.replace(settings, registries=tuple(registries.values()), sources=tuple(sources.values()))
+        publishers.append(publisher)
+    return msgspec.structs.replace(
+        settings, registries=tuple(registries.values()), sources=tuple(sources.values()), publish=tuple(publishers)
+    )
 
 
 def _completed_source(given: AnySourceSettings, hosts: tuple[str, ...], source: YamlSource, index: int) -> AnySourceSettings:

@@ -36,6 +36,11 @@ SHARED: dict[str, dict[str, str]] = {
         "context": "what every publisher may need of the daemon",
         "links": "where those who read a message find the rest",
         "cloudevent": "the one message format of every destination that sends messages",
+        "message": "what is said to people, in blocks that know no channel",
+        "message_inert": "how texts of others are made harmless, which every markup needs",
+        "message_markup": "how each kind of channel writes",
+        "message_layout": "a message as one text that fits, which is the same for every channel",
+        "verdict_message": "a verdict in words for people, whoever carries them",
     },
     "watcher.advisories.formats": {
         "protocol": "what every format is read by",

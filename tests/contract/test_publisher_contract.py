@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from rich.console import Console
 from structlog.testing import capture_logs
 
+from tests.doubles.chat_hosts import ChatHosts, served
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.cli.demo import DemoPublisher
@@ -23,6 +24,8 @@ from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Verdict
 from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.log import LogPublisher
+from watcher.publishing.notify import NotifyPublisher
+from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
@@ -94,6 +97,24 @@ async def _webhook(stack: AsyncExitStack, folder: Path) -> Destination:
     )
 
 
+async def _notify(stack: AsyncExitStack, folder: Path) -> Destination:
+    hosts = ChatHosts()
+    server = await stack.enter_async_context(served(hosts))
+    url = folder / "url"
+    url.write_text(f"json://{server.host}:{server.port}/told")
+    return Destination(
+        name="mine",
+        publisher=build_publisher(
+            NotifyPublisherSettings(name="mine", urls=(f"file:{url}",)),
+            await stack.enter_async_context(publisher_context(folder / "w.db")),
+        ),
+        verdict=a_verdict(),
+        # What is written in a chat twice is there twice, and says nothing new.
+        seen=lambda: {each.json["title"]: each.json["message"] for each in hosts.posted},
+        leave=server.close,
+    )
+
+
 async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
     lines = stack.enter_context(capture_logs())
     structlog.get_logger().debug("ready")
@@ -126,6 +147,7 @@ DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     ReferrerPublisherSettings: (ReferrerPublisher, _referrer),
     WebhookPublisherSettings: (WebhookPublisher, _webhook),
     LogPublisherSettings: (LogPublisher, _log),
+    NotifyPublisherSettings: (NotifyPublisher, _notify),
 }
 # The demo's own is there without being configured.
 PLACES: Mapping[type, Opening] = dict((*DESTINATIONS.values(), (DemoPublisher, _terminal)))

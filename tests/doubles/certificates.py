@@ -1,6 +1,7 @@
 """A certificate authority of a test's own, and what it signs."""
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,12 +14,12 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Everything it issues is for `address` and lies in `directory` as PEM; its own certificate is `path`."""
+    """Everything it issues is for `address` and `hosts` and lies in `directory` as PEM; its own certificate is `path`."""
 
-    def __init__(self, directory: Path, name: str = "authority", *, address: str = "127.0.0.1") -> None:
+    def __init__(self, directory: Path, name: str = "authority", *, address: str = "127.0.0.1", hosts: Sequence[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        self._address = ip_address(address)
+        self._names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address)), *map(x509.DNSName, hosts)])
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         certificate = _builder(self._name, self._name, self._key.public_key())
@@ -29,9 +30,7 @@ class Authority:
     def issue(self, name: str) -> tuple[Path, Path]:
         """Certificate and key of somebody."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_named(name), self._name, key.public_key()).add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(self._address)]), critical=False
-        )
+        builder = _builder(_named(name), self._name, key.public_key()).add_extension(self._names, critical=False)
         cert_path, key_path = self._directory / f"{name}.pem", self._directory / f"{name}.key.pem"
         cert_path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         plain = serialization.NoEncryption()

@@ -5,6 +5,8 @@ from typing import Any
 
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.log import LogPublisher
+from watcher.publishing.notify import NotifyPublisher
+from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
@@ -18,6 +20,7 @@ from watcher.publishing.webhook import WebhookPublisher
 
 PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], Publisher]] = {
     LogPublisherSettings: LogPublisher,
+    NotifyPublisherSettings: NotifyPublisher,
     ReferrerPublisherSettings: ReferrerPublisher,
     WebhookPublisherSettings: WebhookPublisher,
 }

@@ -1,10 +1,12 @@
 """The settings of publishers, and the union that `publish` of the configuration is read into."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
 from watcher.kit.secret import SecretReference
+from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.wanted import MessagePublisherSettings, PublisherSettings
 
 
@@ -33,4 +35,9 @@ class LogPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, 
     """Write one line per verdict to our own log."""
 
 
-AnyPublisherSettings = ReferrerPublisherSettings | WebhookPublisherSettings | LogPublisherSettings
+AnyPublisherSettings = ReferrerPublisherSettings | WebhookPublisherSettings | LogPublisherSettings | NotifyPublisherSettings
+
+
+def one_by_one(settings: AnyPublisherSettings) -> Sequence[AnyPublisherSettings]:
+    """Every destination that an entry of the configuration stands for, with the name that the outbox knows it by."""
+    return settings.apart() if isinstance(settings, NotifyPublisherSettings) else [settings]

@@ -1,0 +1,126 @@
+"""Tell people, by one of the services that apprise knows: chats, mail, paging."""
+
+import asyncio
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from watcher.kit.secret import resolve
+from watcher.kit.threads import in_a_thread
+from watcher.model.errors import ConfigurationError
+from watcher.model.verdict import Verdict
+from watcher.publishing.context import PublisherContext
+from watcher.publishing.message import Message
+from watcher.publishing.notify_channel import channel_of
+from watcher.publishing.notify_result import NotifyUnavailableError, failure
+from watcher.publishing.notify_settings import NotifyPublisherSettings
+from watcher.publishing.protocol import Progress
+from watcher.publishing.verdict_message import verdict_message
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+log = structlog.get_logger(__name__)
+
+# For a connection and for an answer, unless a URL says otherwise by `cto` and `rto`. Apprise's own four are few for a busy chat.
+TIMEOUT_SECONDS = 10.0
+# The longest that a URL may ask for.
+MAX_TIMEOUT_SECONDS = 30.0
+# What a server can draw out, answering a byte at a time, or a resolver.
+SEND_SECONDS = 60.0
+
+
+class NotifyPublisher:
+    """One URL of apprise. One message at a time: whatever a service does, it holds one thread."""
+
+    def __init__(self, settings: NotifyPublisherSettings, context: PublisherContext) -> None:
+        self.name = settings.name
+        self._outcomes = settings.outcomes
+        self._links = context.links
+        self._apprise = _loaded(settings)
+        self._service: Any = self._apprise[0]
+        self._channel = channel_of(self._service)
+        self._turn = asyncio.Lock()
+        self._sending: asyncio.Future[Any] | None = None
+
+    async def open(self) -> None:
+        """Few services can be asked without telling them something."""
+
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
+        resolved = verdict.outcome not in self._outcomes
+        await self.send(verdict_message(verdict, resolved=resolved, link=self._links.verdict(verdict)))
+
+    async def send(self, message: Message) -> None:
+        """Say it once. Raises as `publish` does."""
+        written = self._channel.written(message)
+        async with self._turn:
+            await self._send(written)
+
+    async def aclose(self) -> None:
+        """A thread that still sends keeps no process alive."""
+
+    async def _send(self, written: Any) -> None:
+        if self._sending is not None:
+            # Given up waiting for once, or cancelled; a second thread for a service that hangs would not be the last.
+            await self._answered(self._sending)
+        self._sending = in_a_thread(lambda: self._apprise.notify(**written, log_level=logging.DEBUG), name=f"notify-{self.name}")
+        result = await self._answered(self._sending)
+        if not result:
+            logs = [entry.message for each in result for entry in each.logs()]
+            raise failure(self.name, str(self._service.service_name), logs, mail=self._service.schema in ("mailto", "mailtos"))
+
+    async def _answered(self, sending: asyncio.Future[Any]) -> Any:
+        done, _ = await asyncio.wait({sending}, timeout=SEND_SECONDS)
+        if not done:
+            raise NotifyUnavailableError(f"notify {self.name}: no answer within {SEND_SECONDS:.0f} seconds")
+        self._sending = None
+        return sending.result()
+
+
+def _loaded(settings: NotifyPublisherSettings) -> "Apprise":
+    """Apprise with the one service of the one URL.
+
+    Raises:
+        ConfigurationError: the secret cannot be read, or is not one URL of a service. What it is instead is not said.
+    """
+    (reference,) = settings.urls
+    url = resolve(reference).reveal().strip()
+    where = f"publisher {settings.name}: what {reference} holds"
+    # It logs at import, and whole URLs when they are wrong. What it says of a message is in the result of sending it.
+    logger = logging.getLogger("apprise")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+    from apprise import Apprise, AppriseAsset, OverflowMode
+    from apprise.url import URLBase
+    from apprise.utils.parse import parse_urls
+
+    if len(parse_urls(url)) > 1:  # type: ignore[no-untyped-call]  # as apprise would take it apart
+        raise ConfigurationError(f"{where} is more than one URL; give each a reference of its own in `urls`")
+    asset = AppriseAsset(
+        app_id="Registry Watcher",
+        app_desc="Registry Watcher",
+        app_url="",
+        image_url_mask="",
+        image_url_logo="",
+        http_redirects=False,
+        interpret_emojis=False,
+    )
+    # It reads all its plugins here, some of which want modules of Python that are on their way out.
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        service = Apprise.instantiate(url, asset=asset)
+    if service is None:
+        raise ConfigurationError(f"{where} is no URL of a service that apprise knows: https://appriseit.com/services/")
+    # Whether a message is tried again is a matter of the outbox; one that failed has failed; and it is one message.
+    service.retry, service.optional, service.overflow_mode = 0, False, OverflowMode.UPSTREAM
+    for timeout in ("socket_connect_timeout", "socket_read_timeout"):
+        asked = getattr(service, timeout)
+        seconds = (
+            TIMEOUT_SECONDS if asked == getattr(URLBase, timeout) else min(float(asked or TIMEOUT_SECONDS), MAX_TIMEOUT_SECONDS)
+        )
+        setattr(service, timeout, seconds)
+    return Apprise(service, asset=asset)

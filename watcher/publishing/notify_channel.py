@@ -1,0 +1,65 @@
+"""Which markup a service of apprise shows, and how much of it. A part of `notify.py`.
+
+Apprise converts between plain text, Markdown and HTML. What it makes of plain text is safe for any of its services, and is what
+those get that are not named here. For the others we write what arrives: declared as nothing, apprise hands it on as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from watcher.publishing.message import Level, Message
+from watcher.publishing.message_layout import body_text, title_text
+from watcher.publishing.message_markup import CHAT_HTML, HTML, MARKDOWN, PLAIN, SLACK, TEAMS, Markup
+
+# Services that show Markdown, whatever apprise calls it, by their schemas.
+_MARKDOWN = frozenset(("discord", "mmost", "mmosts", "rocket", "rockets", "zulip", "wxteams", "webex", "guilded", "revolt"))
+_TEAMS = frozenset(("workflow", "workflows"))
+_CHATS_WITH_HTML = frozenset(("tgram", "matrix", "matrixs"))
+# A section of Slack's blocks, and a header: longer ones are refused.
+_SLACK_BODY, _SLACK_TITLE = 3000, 150
+# Apprise allows a card of Teams a thousand characters; Microsoft allows 28 KB with everything around them.
+_TEAMS_BODY = 8000
+_TYPES = {Level.BAD: "failure", Level.DOUBTFUL: "warning", Level.GOOD: "success", Level.NEUTRAL: "info"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """How to write for one service. `declared` is what apprise is told the body is: None keeps it from changing anything.
+
+    `title` None: the service has no titles, so that it is the first line of the body.
+    """
+
+    body: Markup
+    title: Markup | None
+    declared: str | None
+    most_body: int
+    most_title: int
+
+    def written(self, message: Message) -> Mapping[str, Any]:
+        """The arguments of apprise's `notify`."""
+        return {
+            "title": title_text(message, self.title, most=self.most_title) if self.title else "",
+            "body": body_text(message, self.body, most=self.most_body, titled=self.title is None),
+            "body_format": self.declared,
+            "notify_type": _TYPES[message.level],
+        }
+
+
+def channel_of(service: Any) -> Channel:
+    """`service` is a plugin of apprise. One of Slack's is told to use blocks, where apprise reads nothing into a text."""
+    schema, has_title = str(service.schema).lower(), service.title_maxlen > 0
+    most_body, most_title = int(service.body_maxlen), int(service.title_maxlen)
+    if schema == "slack" and service.mode in ("hook", "gov-hook", "bot") and not service.template:
+        service.use_blocks = True
+        if service.resolve_format(None) == "markdown":
+            return Channel(body=SLACK, title=PLAIN, declared=None, most_body=_SLACK_BODY, most_title=_SLACK_TITLE)
+        return Channel(body=PLAIN, title=PLAIN, declared="text", most_body=_SLACK_BODY // 5, most_title=_SLACK_TITLE)
+    if schema in _TEAMS and service.resolve_format(None) == "markdown":
+        return Channel(body=TEAMS, title=TEAMS, declared=None, most_body=_TEAMS_BODY, most_title=most_title)
+    if schema in _MARKDOWN:
+        return Channel(body=MARKDOWN, title=None, declared=None, most_body=most_body, most_title=0)
+    if service.resolve_format(None) == "html":
+        body = CHAT_HTML if schema in _CHATS_WITH_HTML else HTML
+        return Channel(body=body, title=PLAIN if has_title else None, declared="html", most_body=most_body, most_title=most_title)
+    return Channel(body=PLAIN, title=PLAIN if has_title else None, declared="text", most_body=most_body, most_title=most_title)
