@@ -32,7 +32,8 @@ from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
 from watcher.model.reference import Host
 from watcher.model.verdict import Outcome
-from watcher.pipeline.announce import Announcer, destination_name
+from watcher.pipeline.announce import Announcer, place_name
+from watcher.pipeline.destinations import Destination
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
@@ -139,6 +140,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         stack.push_async_callback(evaluator.aclose)
         inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
         publishers = await stack.enter_async_context(_open_publishers(settings, storage, registries, extra))
+        destinations = _destinations(settings, publishers)
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         advisories = AdvisoryGatherer(
@@ -202,9 +204,9 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             announcer=Announcer(
                 outbox=storage.outbox,
                 verdicts=storage.verdicts,
-                publishers=publishers,
+                destinations=destinations,
                 counted=metrics.count_publication,
-                outages=Outages(kind="publisher", label=destination_name, shown=partial(metrics.show_reachable, "publisher")),
+                outages=Outages(kind="publisher", label=place_name, shown=partial(metrics.show_reachable, "publisher")),
             ),
             sources=sources,
             context=ApiContext(
@@ -287,6 +289,21 @@ async def _open_publishers(
         for publisher in publishers.values():
             stack.push_async_callback(publisher.aclose)
         yield publishers
+
+
+def _destinations(settings: Settings, publishers: Mapping[str, Publisher]) -> Mapping[str, Destination]:
+    """How each of the publishers is treated; one that is not configured is told everything."""
+    configured = {each.name: each for each in settings.publish}
+
+    def destination(publisher: Publisher) -> Destination:
+        asked = configured.get(publisher.name)
+        if asked is None:
+            return Destination(publisher=publisher, in_registry=False)
+        return Destination(
+            publisher=publisher, outcomes=asked.outcomes, in_registry=not isinstance(asked, MessagePublisherSettings)
+        )
+
+    return {name: destination(publisher) for name, publisher in publishers.items()}
 
 
 def _routes(settings: Settings, extra: Iterable[str]) -> Sequence[Route]:

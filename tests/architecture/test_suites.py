@@ -48,7 +48,7 @@ from watcher.inspection.catalogers.zip_stream import Sink
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
-from watcher.publishing.protocol import OwnWrites, Progress, Publisher, Sboms, SubjectLocks
+from watcher.publishing.protocol import GatheringPublisher, OwnWrites, Progress, Publisher, Sboms, SubjectLocks
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
 from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers, Registries, Uploads, WritableRegistries
@@ -117,6 +117,7 @@ ALONE: Mapping[type, str] = {
 # Protocol → why a suite of its own would say nothing.
 PARTS: Mapping[type, str] = {
     ClosableEvaluator: "an Evaluator that has an end",
+    GatheringPublisher: "a Publisher, and held to that suite, that tells of several verdicts as of one",
     Files: "folder and archive behind LocalImages, which is held to the suite of ImageSource with either",
     Reading: "one file in the hands of a StreamCataloger",
     Sink: "who reads one entry of an archive: an archive in it, or a text",

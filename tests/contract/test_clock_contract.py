@@ -14,9 +14,10 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.routes import sending
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.backlog.protocol import Dead, Done, Fate, Lane, Retry
+from watcher.model.publication import Published, PublishLater
 from watcher.model.push import Deleted
 from watcher.store.outbox import LEASE, StoredOutbox
-from watcher.store.protocol import Judged, Outbox, Published, PublishLater
+from watcher.store.protocol import Judged, Outbox
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.verdicts import StoredVerdicts
 

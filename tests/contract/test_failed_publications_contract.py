@@ -11,8 +11,8 @@ from sqlalchemy import Connection, event
 from tests.doubles.store_bench import StoreBench, store_bench
 from tests.doubles.verdicts import SUBJECT
 from watcher.model.digest import Digest
+from watcher.model.publication import Published, PublishFailed, PublishLater
 from watcher.model.verdict import Outcome
-from watcher.store.protocol import Published, PublishFailed, PublishLater
 
 
 @pytest.fixture

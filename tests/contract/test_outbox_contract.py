@@ -9,9 +9,10 @@ import pytest
 from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.model.digest import Digest
+from watcher.model.publication import Published, PublishFailed, PublishLater, Unwanted
 from watcher.model.reference import Host, Tag
 from watcher.model.verdict import Outcome, Verdict
-from watcher.store.protocol import Judged, Published, PublishFailed, PublishLater
+from watcher.store.protocol import Judged
 
 OTHER = Digest("sha256:" + "d" * 64)
 
@@ -133,7 +134,7 @@ async def test_publications_of_one_subject_are_in_order_per_publisher(bench: Sto
 
 
 async def test_a_newer_verdict_supersedes_what_nobody_was_told(bench: StoreBench) -> None:
-    """Of several verdicts in a row only the newest is published, save those that were tried already or are of another subject."""
+    """Of several verdicts in a row only the newest is published, save those of another subject, and whatever was tried in vain."""
     staging = replace(SUBJECT, environment="staging")
     await bench.record("v-1", "log")
     await bench.outbox.settle(await bench.take(), PublishLater(reason="refused", detail="", delay_seconds=1.0))
@@ -146,7 +147,73 @@ async def test_a_newer_verdict_supersedes_what_nobody_was_told(bench: StoreBench
         for each in taken:
             said.append((each.verdict_id, each.publisher))
             await bench.outbox.settle(each, Published())
-    assert said == [("v-1", "log"), ("v-3", "log"), ("v-4", "log")]
+    assert said == [("v-3", "log"), ("v-4", "log")]
+
+
+async def test_what_is_half_done_is_not_dropped(bench: StoreBench) -> None:
+    """Nor is what was tried for a publisher that does not hear of the newer verdict: it may have come through."""
+    await bench.record("v-1", "log", "webhook")
+    log, webhook = await bench.outbox.due(9)
+    await bench.outbox.note(log, "half done")
+    for each in (log, webhook):
+        await bench.outbox.settle(each, PublishLater(reason="refused", detail="", delay_seconds=1.0))
+    await bench.record("v-2", "log", outcome=Outcome.FAIL)
+    bench.clock.advance(1)
+    assert await bench.due() == [("v-1", "log"), ("v-1", "webhook")]
+
+
+async def test_a_publication_knows_what_its_publisher_was_told_last(bench: StoreBench) -> None:
+    """Of the same subject and environment; and whether something that was tried may have come through."""
+    await bench.record("v-1", "log")
+    first = await bench.take()
+    assert (first.told, first.tried) == (None, False)
+    await bench.outbox.settle(first, Published())
+    await bench.record("v-2", "log", "webhook", outcome=Outcome.FAIL)
+    log, webhook = await bench.outbox.due(9)
+    assert (log.told, log.tried, webhook.told) == ("v-1", False, None)
+    await bench.outbox.settle(log, PublishLater(reason="refused", detail="", delay_seconds=1.0))
+    await bench.outbox.settle(webhook, Unwanted(reason="filtered"))
+    await bench.record("v-3", "log", "webhook", subject=replace(SUBJECT, environment="staging"))
+    await bench.record("v-4", "log", "webhook")
+    told = {each.publisher + each.verdict_id: (each.told, each.tried) for each in await bench.outbox.due(9)}
+    assert told == {"logv-3": (None, True), "webhookv-3": (None, False)}
+
+
+async def test_a_full_publisher_holds_up_no_other(bench: StoreBench) -> None:
+    """Each has its own share, however much waits for the others."""
+    for number in range(5):
+        await bench.record(f"v-{number}", "log", "webhook", subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
+        bench.clock.advance(1)
+    assert await bench.outbox.due(2, full=["log", "webhook"]) == []
+    assert [(each.verdict_id, each.publisher) for each in await bench.outbox.due(2, full=["log"])] == [
+        ("v-0", "webhook"),
+        ("v-1", "webhook"),
+    ]
+    (one,) = await bench.outbox.due(2, full=["webhook"], single=["log"])
+    await bench.outbox.settle(one, PublishLater(reason="refused", detail="", delay_seconds=0.0))
+    taken = {(each.verdict_id, each.publisher) for each in await bench.outbox.due(2)}
+    assert taken == {("v-1", "log"), ("v-2", "log"), ("v-2", "webhook"), ("v-3", "webhook")}
+
+
+async def test_what_goes_together_waits_for_the_first_of_it(bench: StoreBench) -> None:
+    """Until that has waited long enough; then everything that waits for the first time comes with it, what is tried again later."""
+    together = {"chat": 30.0}
+    subjects = [replace(SUBJECT, digest=Digest(f"sha256:{number:064}")) for number in range(3)]
+    await bench.record("v-0", "chat", "log", subject=subjects[0])
+    bench.clock.advance(20)
+    await bench.record("v-1", "chat", subject=subjects[1])
+    assert [each.publisher for each in await bench.outbox.due(9, together=together)] == ["log"]
+    bench.clock.advance(10)
+    first, second = await bench.outbox.due(1, together=together)
+    assert (first.verdict_id, second.verdict_id) == ("v-0", "v-1")
+    await bench.outbox.settle(first, Published())
+    await bench.outbox.settle(second, PublishLater(reason="refused", detail="", delay_seconds=60.0))
+    await bench.record("v-2", "chat", subject=subjects[2])
+    bench.clock.advance(30)
+    (third,) = await bench.outbox.due(9, together=together)
+    assert third.verdict_id == "v-2"
+    bench.clock.advance(30)
+    assert [each.verdict_id for each in await bench.outbox.due(9, together=together)] == ["v-1"]
 
 
 async def test_a_repetition_takes_nothing_back_from_who_does_not_hear_it(bench: StoreBench) -> None:

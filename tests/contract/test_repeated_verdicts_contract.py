@@ -15,11 +15,12 @@ from tests.doubles.verdicts import FINDING, IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.inspection.image.merge import merged_files
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
+from watcher.model.publication import Published
 from watcher.model.reference import Tag
 from watcher.model.verdict import REEVALUATION, Origin, Outcome, Section, SectionState
 from watcher.store.images import StoredImages
 from watcher.store.outbox import StoredOutbox
-from watcher.store.protocol import ImageReader, Judged, Outbox, Published, SubjectFilter, VerdictGoneError, VerdictStore
+from watcher.store.protocol import ImageReader, Judged, Outbox, SubjectFilter, VerdictGoneError, VerdictStore
 from watcher.store.tables import findings
 from watcher.store.verdicts import StoredVerdicts
 

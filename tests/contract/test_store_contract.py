@@ -14,9 +14,10 @@ from tests.doubles.verdicts import IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_json
 from watcher.model.inventory import FileTable
+from watcher.model.publication import Published
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Section, SectionState, Subject
-from watcher.store.protocol import Judged, Published, SubjectFilter
+from watcher.store.protocol import Judged, SubjectFilter
 
 OTHER = Digest("sha256:" + "d" * 64)
 HOST = SUBJECT.registry

@@ -17,6 +17,7 @@ from watcher.kit.sqlite import Database
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
+from watcher.model.publication import Publication
 from watcher.model.verdict import Outcome, Subject
 from watcher.publishing.protocol import OwnWrites, SubjectLocks
 from watcher.store.bases import StoredBases
@@ -25,7 +26,7 @@ from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
-from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, Publication, VerdictStore
+from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, VerdictStore
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.verdicts import StoredVerdicts
 

@@ -1,80 +1,132 @@
 """The third loop: outbox → publishers. At least once; a publication that fails waits, its neighbours do not."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NoReturn
 
 import structlog
 
+from watcher.kit.clock import Clock, utc_now
+from watcher.kit.retry_after import pause_seconds
 from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted
 from watcher.model.reference import Host
+from watcher.pipeline.destinations import SLOTS, Destination
 from watcher.pipeline.outages import Outages
 from watcher.pipeline.settling import settled
-from watcher.publishing.protocol import Publisher
-from watcher.store.protocol import Outbox, Publication, Published, PublishFailed, PublishLater, VerdictStore
+from watcher.publishing.protocol import News, Publisher
+from watcher.store.protocol import Outbox, VerdictStore
 
 log = structlog.get_logger(__name__)
 
-# Publications are small requests to a handful of destinations; more at once would only queue at the registry.
-CONCURRENCY = 8
 # A publisher has its own shorter limits; this one ends a publisher that forgot.
 PUBLISH_SECONDS = 120.0
 IDLE_SECONDS = 1.0
+# Taken of one destination at a time, so that the store is asked less often than once for each.
+SHARE = SLOTS // 2
+# How often leases are renewed of what is under way: far more often than they run out.
+RENEWED_EVERY = timedelta(seconds=20)
 
-Result = Published | PublishLater | PublishFailed
+Place = tuple[str, Host | None]
+"""A publisher, for the images of a registry where it writes into that."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Announcer:
-    """`counted` is told (publisher, result). `outages` is of publishers, each for the images of one registry."""
+    """`destinations` are by name. `counted` is told (publisher, result)."""
 
     outbox: Outbox
     verdicts: VerdictStore
-    publishers: Mapping[str, Publisher]
+    destinations: Mapping[str, Destination]
     counted: Callable[[str, str], None]
-    outages: Outages[tuple[str, Host]] = field(default_factory=lambda: Outages(kind="publisher", label=destination_name))
+    clock: Clock = utc_now
+    outages: Outages[Place] = field(default_factory=lambda: Outages(kind="publisher", label=place_name))
     _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id
+    _renewed_at: datetime = field(default=datetime.min.replace(tzinfo=UTC), init=False)
 
     async def open(self) -> None:
         """Say of every destination how it is, once. What has to be published waits for none of them."""
         async with asyncio.TaskGroup() as group:
-            for publisher in self.publishers.values():
-                group.create_task(_open(publisher), name=f"open-{publisher.name}")
+            for destination in self.destinations.values():
+                group.create_task(_open(destination.publisher), name=f"open-{destination.name}")
 
     async def run(self, publications: asyncio.TaskGroup) -> NoReturn:
         """Take what is due until cancelled. It is made in `publications`, and goes on when this loop fails and is run again.
 
         What is under way when `publications` is cancelled is announced again later.
         """
+        for destination in self.destinations.values():
+            if destination.holding is not None:
+                await destination.holding.open(self.clock())
         while True:
-            working = tuple(self._running.values())
-            due = await self._due(working) if len(working) < CONCURRENCY else ()
+            due = await self._due()
             if not due:
                 await self.outbox.wait(IDLE_SECONDS)
-            for publication in due:
-                self.outages.begun(_destination(publication), publication.id)
-                self._running[publication.id] = publication
-                publications.create_task(self._work(publication), name=f"announce-{publication.id}")
+            for each in due:
+                self._running[each.id] = each
+            for parcel in self._parcels(due):
+                self.outages.begun(self._place(parcel[0]), parcel[0].id)
+                publications.create_task(self._work(parcel), name=f"announce-{parcel[0].id}")
 
-    async def _work(self, publication: Publication) -> None:
+    async def _due(self) -> Sequence[Publication]:
+        """A destination that is slow, or silent, has its own places full and nobody else's."""
+        closed, now = self.outages.closed(), self.clock()
+        busy = Counter(each.publisher for each in self._running.values())
+        full = {name for name, count in busy.items() if count > SLOTS - SHARE}
+        full |= {name for name, registry in closed if registry is None}
+        together = {}
+        for name, each in self.destinations.items():
+            if each.holding is not None and each.gathers is not None:
+                together[name] = each.holding.window_seconds
+                full |= {name} if busy[name] or each.holding.why(now) else set()
+        without = [(name, registry) for name, registry in closed if registry is not None]
+        working: Sequence[Publication] = ()
+        if not timedelta() <= now - self._renewed_at < RENEWED_EVERY:
+            working, self._renewed_at = tuple(self._running.values()), now
+        failing = {name for name, _ in self.outages.failing()}
+        return await self.outbox.due(SHARE, full=full, single=failing, together=together, working=working, without=without)
+
+    def _parcels(self, due: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
+        gathered: defaultdict[str, list[Publication]] = defaultdict(list)
+        for each in due:
+            destination = self.destinations.get(each.publisher)
+            if destination is not None and destination.gathers is not None:
+                gathered[each.publisher].append(each)
+            else:
+                yield (each,)
+        yield from gathered.values()
+
+    async def _work(self, parcel: Sequence[Publication]) -> None:
         try:
-            await self.announce(publication)
+            await self.announce(*parcel)
         except Exception:  # by a mistake of ours, which must not end the publications beside it
             # The lease runs out by itself and the publication is made again, which is harmless.
-            log.exception("publication.unsettled", publisher=publication.publisher)
+            log.exception("publication.unsettled", publisher=parcel[0].publisher)
         finally:
-            self.outages.given_up(_destination(publication), publication.id)
-            # What has passed to another holder, and from him back to us, is still under way.
-            if self._running.get(publication.id) is publication:
-                del self._running[publication.id]
+            self.outages.given_up(self._place(parcel[0]), parcel[0].id)
+            for each in parcel:
+                # What has passed to another holder, and from him back to us, is still under way.
+                if self._running.get(each.id) is each:
+                    del self._running[each.id]
 
-    async def announce(self, publication: Publication) -> None:
-        """Make one publication and settle it."""
-        result = await self._publish(publication)
+    async def announce(self, *parcel: Publication) -> None:
+        """Make publications to one destination, those of several in one message, and settle them."""
+        destination = self.destinations.get(parcel[0].publisher)
+        results = await self._made(destination, parcel)
+        delay = self._outage(parcel[0], results)
+        await asyncio.gather(*(self._settle(each, _put_off(result, delay)) for each, result in zip(parcel, results, strict=True)))
+        if destination is not None:
+            for result in results:
+                destination.settled(result)
+
+    async def _settle(self, publication: Publication, result: Settled) -> None:
         self.counted(publication.publisher, _word(result))
-        settle = partial(self.outbox.settle, publication, self._together(publication, result))
+        settle = partial(self.outbox.settle, publication, result)
         failed = await settled(settle, told=log.bind(publisher=publication.publisher), event="publication.unsettled")
         if failed is not None:
             if failed != result:
@@ -89,38 +141,74 @@ class Announcer:
                 attempt=publication.attempt,
             )
 
-    def _together(self, publication: Publication, result: Result) -> Result:
-        """What met a destination that does not answer waits for it together with all others."""
-        later = result if isinstance(result, PublishLater) else None
+    def _outage(self, first: Publication, results: Sequence[Settled]) -> float | None:
+        """What met a destination that does not answer waits for it together with all others: for so many seconds."""
+        later = next((each for each in results if isinstance(each, PublishLater)), None)
         reason, asked = (later.reason, later.delay_seconds) if later else ("", None)
-        seconds = self.outages.ended(_destination(publication), publication.id, reason, asked)
-        return result if later is None or seconds is None else replace(later, delay_seconds=seconds)
+        return self.outages.ended(self._place(first), first.id, reason, asked)
 
-    async def _due(self, working: Sequence[Publication]) -> Sequence[Publication]:
-        return await self.outbox.due(1, working=working, without=self.outages.closed())
-
-    async def _publish(self, publication: Publication) -> Result:
-        publisher = self.publishers.get(publication.publisher)
-        if publisher is None:
-            return PublishFailed(reason="no-such-publisher", detail=f"{publication.publisher} is no longer configured")
+    async def _made(self, destination: Destination | None, parcel: Sequence[Publication]) -> Sequence[Settled]:
+        """How each of them ended."""
+        if destination is None:
+            return [
+                PublishFailed(reason="no-such-publisher", detail=f"{each.publisher} is no longer configured") for each in parcel
+            ]
+        decided: dict[int, Settled] = {}
         try:
-            verdict = await self.verdicts.verdict(publication.verdict_id)
-            if verdict is None:
-                return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await publisher.publish(verdict, Noted(self.outbox, publication))
+                await self._tell(destination, parcel, decided)
         except RetryableError as error:
             asked = error.retry_after_seconds
-            return PublishLater(reason=error.reason, detail=str(error), delay_seconds=asked, outside=error.outside)
+            delay = None if asked is None else pause_seconds(asked)
+            result: Settled = PublishLater(reason=error.reason, detail=str(error), delay_seconds=delay, outside=error.outside)
         except PermanentError as error:
-            return PublishFailed(reason=error.reason, detail=str(error))
+            result = PublishFailed(reason=error.reason, detail=str(error))
         except TimeoutError:
-            detail = f"{publication.publisher} took longer than {PUBLISH_SECONDS:.0f} s"
-            return PublishLater(reason="timed-out", detail=detail, outside=True)
+            detail = f"{destination.name} took longer than {PUBLISH_SECONDS:.0f} s"
+            result = PublishLater(reason="timed-out", detail=detail, outside=True)
         except Exception as error:  # the job boundary: one bad verdict must not stop the others
-            log.exception("publication.crashed", publisher=publication.publisher, verdict_id=publication.verdict_id)
-            return PublishLater(reason="internal", detail=type(error).__name__)
-        return Published()
+            log.exception("publication.crashed", publisher=destination.name, verdict_id=parcel[0].verdict_id)
+            result = PublishLater(reason="internal", detail=type(error).__name__)
+        else:
+            result = Published()
+        return [decided.get(each.id, result) for each in parcel]
+
+    async def _tell(self, destination: Destination, parcel: Sequence[Publication], decided: dict[int, Settled]) -> None:
+        """Tell of what it wants to know; what became of the others is put into `decided`."""
+        news: list[tuple[Publication, News]] = []
+        for each in parcel:
+            found = await self._news(destination, each)
+            if isinstance(found, News):
+                news.append((each, found))
+            else:
+                decided[each.id] = found
+        if not news:
+            return
+        holding, gathers = destination.holding, destination.gathers
+        held = holding.held(min(each.due_at for each, _ in news)) if holding is not None else ""
+        if gathers is not None and (held or len(news) > 1):
+            await gathers.publish_together([found for _, found in news], held)
+        else:
+            for each, found in news:
+                await destination.publisher.publish(found.verdict, Noted(self.outbox, each))
+        if holding is not None:
+            with suppress(RetryableError):  # a message that cannot be counted is not sent once more for that
+                await holding.sent(self.clock())
+
+    async def _news(self, destination: Destination, publication: Publication) -> News | Settled:
+        verdict = await self.verdicts.verdict(publication.verdict_id)
+        if verdict is None:
+            return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
+        told = await self.verdicts.verdict(publication.told) if publication.told else None
+        # What was told and is not kept any more may have been anything.
+        perhaps = publication.tried or (publication.told is not None and told is None)
+        reason = destination.unwanted(verdict, told, perhaps_told=perhaps)
+        return News(verdict=verdict, told=told) if reason is None else Unwanted(reason=reason)
+
+    def _place(self, publication: Publication) -> Place:
+        destination = self.destinations.get(publication.publisher)
+        in_registry = destination is None or destination.in_registry
+        return publication.publisher, publication.registry if in_registry else None
 
 
 class Noted:
@@ -136,9 +224,10 @@ class Noted:
         self.noted = text
 
 
-def destination_name(destination: tuple[str, Host]) -> str:
-    """As logs and metrics call a publisher for the images of one registry."""
-    return " for ".join(destination)
+def place_name(place: Place) -> str:
+    """As logs and metrics call a publisher, for the images of one registry."""
+    publisher, registry = place
+    return publisher if registry is None else f"{publisher} for {registry}"
 
 
 async def _open(publisher: Publisher) -> None:
@@ -155,14 +244,16 @@ async def _open(publisher: Publisher) -> None:
         log.info("publisher.ready", publisher=publisher.name)
 
 
-def _destination(publication: Publication) -> tuple[str, Host]:
-    return publication.publisher, publication.registry
+def _put_off(result: Settled, seconds: float | None) -> Settled:
+    return replace(result, delay_seconds=seconds) if isinstance(result, PublishLater) and seconds is not None else result
 
 
-def _word(result: Result) -> str:
+def _word(result: Settled) -> str:
     match result:
         case Published():
             return "published"
+        case Unwanted():
+            return "unwanted"
         case PublishLater():
             return "retried"
         case PublishFailed():

@@ -73,6 +73,10 @@ class Outages(Generic[K]):
         }
         return failing | {name for name, sent in self._unheard.items() if len(sent) >= self.most_unheard}
 
+    def failing(self) -> Collection[K]:
+        """Those to which one at a time is sent, to find out whether they are back."""
+        return {name for name, each in self._failing.items() if each.failures >= TOLERATED}
+
     def _looks(self, name: K, outage: Outage, now: float) -> bool:
         """Whether somebody is there whose answer is worth waiting for."""
         unheard = outage.looking in self._unheard.get(name, ())

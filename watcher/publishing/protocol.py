@@ -1,9 +1,9 @@
 """What a publisher is: one destination that is told about verdicts, any number of times."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
 from watcher.model.verdict import Subject, Verdict
@@ -38,6 +38,26 @@ class Publisher(Protocol):
 
     async def aclose(self) -> None:
         """Let go of what `open` and `publish` hold."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """A verdict to tell of, and the one that the destination was told last of the same subject: None where it knows of none."""
+
+    verdict: Verdict
+    told: Verdict | None = None
+
+
+@runtime_checkable
+class GatheringPublisher(Publisher, Protocol):
+    """A destination that reads: several verdicts are told together, by what they have in common."""
+
+    async def publish_together(self, news: Sequence[News], held: str) -> None:
+        """Tell of all of them in one message. `held` is why they were not told before, as a word, empty where they only just came.
+
+        Raises: as `publish`.
+        """
         ...
 
 

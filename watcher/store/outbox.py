@@ -1,19 +1,20 @@
 """Publications that are still to be made: at least once, in order per publisher and subject."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import random
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
+from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted
 from watcher.model.reference import Host
-from watcher.store.protocol import Publication, Published, PublishFailed, PublishLater
 from watcher.store.statements import Transactions
-from watcher.store.tables import publication
+from watcher.store.tables import publication, verdict
 
 # Longer than any publisher may take (two minutes), so that a lease runs out only under one that died, or stood still.
 LEASE = timedelta(minutes=3)
@@ -27,6 +28,8 @@ PATIENCE = timedelta(days=7)
 # More than this between two failures is a clock that was set, or a daemon that was off.
 LONGEST_STEP = timedelta(days=1)
 MAX_NOTE = 4096
+# Of one publisher at a time, as one message: what a person would read of them fits into a fraction.
+MOST_TOGETHER = 1000
 KEEP_EVERY = timedelta(minutes=1)
 OPEN = ("waiting", "leased")
 
@@ -64,9 +67,16 @@ class StoredOutbox:
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def due(
-        self, limit: int, *, working: Collection[Publication] = (), without: Collection[tuple[str, Host]] = ()
+        self,
+        limit: int,
+        *,
+        full: Collection[str] = (),
+        single: Collection[str] = (),
+        together: Mapping[str, float] = MappingProxyType({}),
+        working: Collection[Publication] = (),
+        without: Collection[tuple[str, Host]] = (),
     ) -> Sequence[Publication]:
-        """Take at most `limit` publications whose time has come; see `Outbox.due`."""
+        """Take at most `limit` publications of each publisher whose time has come; see `Outbox.due`."""
         now = self._clock()
 
         def run(connection: Connection) -> Sequence[Publication]:
@@ -76,35 +86,17 @@ class StoredOutbox:
             connection.execute(
                 update(publication).where(publication.c.state == "leased", publication.c.lease_until <= now).values(**_waiting(now))
             )
-            # Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once.
-            older = publication.alias()
-            held_back = exists().where(
-                older.c.subject == publication.c.subject,
-                older.c.publisher == publication.c.publisher,
-                older.c.state.in_(OPEN),
-                older.c.id < publication.c.id,
-            )
-            statement = (
-                select(publication)
-                .where(publication.c.state == "waiting", publication.c.due_at <= now, ~held_back, *map(_elsewhere, without))
-                .order_by(publication.c.due_at, publication.c.id)
-                .limit(limit)
-                # Where several write at a time, each takes what no other is just taking; SQLite has one writer and needs none.
-                .with_for_update(skip_locked=True, of=publication)
-            )
-            taken = [
-                Publication(
-                    id=row.id,
-                    verdict_id=row.verdict_id,
-                    publisher=row.publisher,
-                    registry=Host(row.subject.partition("/")[0]),
-                    attempt=row.attempts - row.outside + 1,
-                    progress=row.progress,
-                    subject=row.subject,
-                    lease=row.lease + 1,
-                )
-                for row in connection.execute(statement)
-            ]
+            taken: list[Publication] = []
+            for publisher in _publishers(connection):
+                if publisher in full:
+                    continue
+                elsewhere = [_elsewhere(host) for name, host in without if name == publisher]
+                if publisher not in together:
+                    share = min(limit, 1) if publisher in single else limit
+                    taken += _due(connection, share, publication.c.publisher == publisher, publication.c.due_at <= now, *elsewhere)
+                elif _is_ripe(connection, publisher, now, together[publisher]):
+                    ready = or_(publication.c.due_at <= now, publication.c.attempts == 0)
+                    taken += _due(connection, MOST_TOGETHER, publication.c.publisher == publisher, ready, *elsewhere)
             if taken:
                 connection.execute(
                     update(publication)
@@ -116,7 +108,7 @@ class StoredOutbox:
                         lease_until=now + LEASE,
                     )
                 )
-            return taken
+            return sorted(taken, key=lambda each: (each.due_at, each.id))
 
         return await self._database.write(run)
 
@@ -138,7 +130,7 @@ class StoredOutbox:
             raise ValueError(f"a note of {len(progress)} characters")
         await self._database.write(lambda connection: _change(connection, publication, {"progress": progress}))
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> PublishFailed | None:
+    async def settle(self, publication: Publication, result: Settled) -> PublishFailed | None:
         """Close or release a publication; see `Outbox.settle`."""
         now, outside = self._clock(), isinstance(result, PublishLater) and result.outside
 
@@ -157,12 +149,12 @@ class StoredOutbox:
         """Return when there may be something new due; see `Outbox.wait`."""
         await self._bell.wait(seconds)
 
-    def _settled(
-        self, publication: Publication, result: Published | PublishLater | PublishFailed, now: datetime, outside_seconds: float
-    ) -> Mapping[str, Any]:
+    def _settled(self, publication: Publication, result: Settled, now: datetime, outside_seconds: float) -> Mapping[str, Any]:
         match result:
             case Published():
                 return {"state": "published", "reason": "", "detail": ""}
+            case Unwanted(reason=reason):
+                return {"state": "unwanted", "reason": reason, "detail": ""}
             case PublishLater(reason=reason, detail=detail, delay_seconds=asked, outside=outside) if (
                 outside_seconds < self._patience_seconds if outside else publication.attempt < self._max_attempts
             ):
@@ -200,6 +192,64 @@ def _trouble(outside_seconds: float) -> dict[str, Any]:
     return {"outside": publication.c.outside + int(outside_seconds > 0), "outside_seconds": outside_seconds}
 
 
-def _elsewhere(closed: tuple[str, Host]) -> ColumnElement[bool]:
-    publisher, registry = closed
-    return ~and_(publication.c.publisher == publisher, publication.c.subject.startswith(f"{registry}/", autoescape=True))
+def _elsewhere(registry: Host) -> ColumnElement[bool]:
+    return ~publication.c.subject.startswith(f"{registry}/", autoescape=True)
+
+
+def _publishers(connection: Connection) -> Iterator[str]:
+    """Those for whom something waits. Each is a step in the index, however much that is."""
+    name: str | None = ""
+    while name is not None:
+        waiting = publication.c.state == "waiting", publication.c.publisher > name
+        name = connection.execute(select(func.min(publication.c.publisher)).where(*waiting)).scalar_one()
+        if name is not None:
+            yield name
+
+
+def _is_ripe(connection: Connection, publisher: str, now: datetime, window_seconds: float) -> bool:
+    """Whether one has been waited with for long enough that others can have joined it, or is to be tried again."""
+    first = or_(publication.c.attempts > 0, publication.c.due_at <= now - timedelta(seconds=window_seconds))
+    waiting = publication.c.publisher == publisher, publication.c.state == "waiting", publication.c.due_at <= now
+    return connection.execute(select(publication.c.id).where(*waiting, first).limit(1)).first() is not None
+
+
+def _due(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> Sequence[Publication]:
+    """Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once."""
+    other = publication.alias()
+    same = other.c.subject == publication.c.subject, other.c.publisher == publication.c.publisher
+    held_back = exists().where(*same, other.c.state.in_(OPEN), other.c.id < publication.c.id)
+    said, this = verdict.alias(), verdict.alias()
+    its = this.c.verdict_id == publication.c.verdict_id
+    environment = select(this.c.environment).where(its).correlate(publication).scalar_subquery()
+    told = (
+        select(other.c.verdict_id)
+        .join(said, said.c.verdict_id == other.c.verdict_id)
+        .where(*same, other.c.state == "published", said.c.environment == environment)
+        .order_by(other.c.id.desc())
+        .limit(1)
+    )
+    tried = exists().where(*same, other.c.state == "superseded", other.c.attempts > 0)
+    statement = (
+        select(publication, told.scalar_subquery().label("told"), tried.label("tried"))
+        .where(publication.c.state == "waiting", *conditions, ~held_back)
+        .order_by(publication.c.due_at, publication.c.id)
+        .limit(limit)
+        # Where several write at a time, each takes what no other is just taking; SQLite has one writer and needs none.
+        .with_for_update(skip_locked=True, of=publication)
+    )
+    return [
+        Publication(
+            id=row.id,
+            verdict_id=row.verdict_id,
+            publisher=row.publisher,
+            registry=Host(row.subject.partition("/")[0]),
+            attempt=row.attempts - row.outside + 1,
+            progress=row.progress,
+            subject=row.subject,
+            due_at=row.due_at,
+            told=row.told,
+            tried=row.tried,
+            lease=row.lease + 1,
+        )
+        for row in connection.execute(statement)
+    ]

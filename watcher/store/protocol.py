@@ -6,14 +6,16 @@ Protocols live with the rooms that ask for them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import Inventory, PackageRecord
 from watcher.model.knowledge import Knowledge
+from watcher.model.publication import Publication, PublishFailed, Settled
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Subject, Verdict
 
@@ -114,59 +116,24 @@ class VerdictStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """One verdict on its way to one publisher. `attempt` counts from 1; `progress` is what an earlier attempt noted.
-    `registry` is its subject's.
-
-    `subject` is HOST/REPOSITORY@DIGEST.
-
-    `lease` tells this holder of it from every other one, before and after.
-    """
-
-    id: int
-    verdict_id: str
-    publisher: str
-    registry: Host
-    attempt: int
-    progress: str = ""
-    subject: str = ""
-    lease: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """The destination has it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishLater:
-    """Try again; None lets the outbox's own backoff decide. After the last attempt it becomes failed.
-
-    `outside` says that the trouble is the destination's. It counts as no attempt, and is waited out for a week.
-    """
-
-    reason: str
-    detail: str
-    delay_seconds: float | None = None
-    outside: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishFailed:
-    """Give up; it stays listed with its reason."""
-
-    reason: str
-    detail: str
-
-
 class Outbox(Protocol):
     """Publications that are still to be made. At least once; in order per publisher and subject."""
 
     async def due(
-        self, limit: int, *, working: Collection[Publication] = (), without: Collection[tuple[str, Host]] = ()
+        self,
+        limit: int,
+        *,
+        full: Collection[str] = (),
+        single: Collection[str] = (),
+        together: Mapping[str, float] = MappingProxyType({}),
+        working: Collection[Publication] = (),
+        without: Collection[tuple[str, Host]] = (),
     ) -> Sequence[Publication]:
-        """Take at most `limit` publications whose time has come; each is leased and returns by itself if never settled.
+        """Take at most `limit` publications of each publisher whose time has come.
+
+        Each is leased and returns by itself if never settled. None of the publishers that are `full`, and one of each that is
+        `single`. Of one in `together` everything that waits for the first time or is due, a thousand at most, once something of it
+        waits for so many seconds.
 
         Never two of one (publisher, subject) at a time. Those that the caller is `working` on are renewed first: see
         `Backlog.lease` (watcher/backlog/protocol.py). None by a publisher about images of a registry that are `without`.
@@ -181,7 +148,7 @@ class Outbox(Protocol):
         """
         ...
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> PublishFailed | None:
+    async def settle(self, publication: Publication, result: Settled) -> PublishFailed | None:
         """Close or release a publication. One whose lease has passed to another attempt is left alone.
 
         Gives why it has failed for good now: the result itself, or one more failure than is put up with.

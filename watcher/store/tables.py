@@ -176,8 +176,8 @@ verdict = Table(
     Index("ix_verdict_findings", "findings_digest"),
 )
 
-# The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed or superseded. While waiting
-# `due_at` is when to try, while leased `lease_until` is when it comes back. `lease`, `waits_since`, `outside` and
+# The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed, superseded or unwanted. While
+# waiting `due_at` is when to try, while leased `lease_until` is when it comes back. `lease`, `waits_since`, `outside` and
 # `outside_seconds` are as those of a job (watcher/backlog/tables.py); of one that failed, `waits_since` is when. `progress` is what
 # its publisher noted on the way.
 publication = Table(

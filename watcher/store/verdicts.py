@@ -44,7 +44,7 @@ class StoredVerdicts:
                 if write(connection, each, stands=stands) and stands:
                     publishers = sorted(set(routing(each.verdict, earlier)))
                     repeats = earlier is not None and each.verdict.repeats(earlier)
-                    _supersede(connection, each.verdict, among=publishers if repeats else None)
+                    _supersede(connection, each.verdict, told=publishers, only_told=repeats)
                     insert_new(connection, publication, _publications(each.verdict, publishers, now))
                     if repeats:
                         take_place(connection, each)
@@ -158,17 +158,21 @@ def _looked(connection: Connection, said: Verdict) -> bool:
     return bool(connection.execute(select(verdict.c.looked).where(verdict.c.verdict_id == said.id)).scalar_one())
 
 
-def _supersede(connection: Connection, said: Verdict, *, among: Sequence[str] | None) -> None:
-    """Take back what nobody was told of older verdicts of this subject; `among` narrows it to these publishers."""
+def _supersede(connection: Connection, said: Verdict, *, told: Sequence[str], only_told: bool) -> None:
+    """Take back what nobody was told of older verdicts of this subject; `only_told` narrows it to publishers that hear of this one.
+
+    One that was tried in vain is taken back where its publisher hears of this one instead, unless it was half way there.
+    """
     older = select(verdict.c.verdict_id).where(*same_subject(said.subject), verdict.c.verdict_id != said.id)
+    replaced = publication.c.publisher.in_(told) & (publication.c.progress == "")
     statement = update(publication).where(
         publication.c.subject == said.subject.name,
         # As one condition, which no index of a state fits: what waits for other subjects is not looked at.
-        or_(publication.c.state == "failed", and_(publication.c.state == "waiting", publication.c.attempts == 0)),
+        or_(publication.c.state == "failed", and_(publication.c.state == "waiting", or_(publication.c.attempts == 0, replaced))),
         publication.c.verdict_id.in_(older),
     )
-    if among is not None:
-        statement = statement.where(publication.c.publisher.in_(among))
+    if only_told:
+        statement = statement.where(publication.c.publisher.in_(told))
     connection.execute(statement.values(state="superseded", reason="superseded", detail=f"by verdict {said.id}"))
 
 

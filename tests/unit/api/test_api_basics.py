@@ -18,11 +18,12 @@ from watcher.backlog.protocol import Arrival, Dead, Lane
 from watcher.kit.telemetry import configure_logging
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
+from watcher.model.publication import PublishFailed
 from watcher.model.push import Ignored, Push, Pushed, Rejected
 from watcher.model.verdict import Outcome
 from watcher.sources.protocol import HookRequest, Reply
 from watcher.store.outbox import StoredOutbox
-from watcher.store.protocol import Judged, PublishFailed
+from watcher.store.protocol import Judged
 
 pytestmark = pytest.mark.enable_socket
 

@@ -16,11 +16,12 @@ from watcher.backlog.protocol import Arrival, Dead, Done, Lane
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
+from watcher.model.publication import PublishFailed
 from watcher.model.push import Ignored, Push, Pushed
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome
 from watcher.store.outbox import StoredOutbox
-from watcher.store.protocol import Judged, PublishFailed
+from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import build_image, put_image
 from watcher.testing.registry import MemoryRegistry

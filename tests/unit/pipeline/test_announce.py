@@ -1,17 +1,22 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from tests.doubles.databases import open_database
+from tests.doubles.hand_clock import HandClock
 from tests.doubles.routes import sending
-from tests.doubles.verdicts import MOMENT, a_verdict
+from tests.doubles.verdicts import SUBJECT, a_verdict
+from watcher.kit.retry_after import LONGEST_PAUSE_SECONDS
 from watcher.kit.wakeup import Wakeup
-from watcher.model.errors import PermanentError, RetryableError
-from watcher.model.verdict import Verdict
+from watcher.model.digest import Digest
+from watcher.model.errors import PermanentError, RetryableError, ThrottledError
+from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.announce import Announcer
+from watcher.pipeline.destinations import SLOTS, Destination
 from watcher.publishing.protocol import Progress
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
@@ -40,14 +45,15 @@ class WrittenPublisher:
 
 
 class Bench:
-    def __init__(self, verdicts: StoredVerdicts, outbox: StoredOutbox) -> None:
-        self.verdicts, self.outbox, self.publisher = verdicts, outbox, WrittenPublisher()
+    def __init__(self, verdicts: StoredVerdicts, outbox: StoredOutbox, clock: HandClock) -> None:
+        self.verdicts, self.outbox, self.clock, self.publisher = verdicts, outbox, clock, WrittenPublisher()
         self.counted: list[tuple[str, str]] = []
         self.announcer = Announcer(
             outbox=outbox,
             verdicts=verdicts,
-            publishers={"written": self.publisher},
+            destinations={"written": Destination(publisher=self.publisher)},
             counted=lambda publisher, result: self.counted.append((publisher, result)),
+            clock=clock,
         )
 
     async def announce(self, publisher: str = "written") -> str:
@@ -60,8 +66,8 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with open_database(tmp_path / "w.db") as database:
-        bell = Wakeup()
-        yield Bench(StoredVerdicts(database, lambda: MOMENT, bell=bell), StoredOutbox(database, lambda: MOMENT, bell=bell))
+        bell, clock = Wakeup(), HandClock()
+        yield Bench(StoredVerdicts(database, clock, bell=bell), StoredOutbox(database, clock, bell=bell), clock)
 
 
 async def test_a_publication_is_made_once(bench: Bench) -> None:
@@ -113,6 +119,86 @@ async def test_a_destination_says_at_start_how_it_is(bench: Bench, error: Except
                 await asyncio.sleep(0.01)
             loop.cancel()
     assert [line["event"] for line in lines if line.get("publisher") == "written"] == [event]
+
+
+async def test_a_destination_that_says_nothing_holds_up_no_other(bench: Bench) -> None:
+    """However much waits for it: its own places are full, and the others have theirs."""
+    silent, asked = asyncio.Event(), list[str]()
+
+    class Silent(WrittenPublisher):
+        name = "silent"
+
+        async def publish(self, verdict: Verdict, progress: Progress) -> None:
+            asked.append(verdict.id)
+            await silent.wait()
+
+    bench.announcer.destinations = {**bench.announcer.destinations, "silent": Destination(publisher=Silent())}
+    for number in range(3 * SLOTS):
+        said = a_verdict(id=f"v-{number}", subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
+        await bench.verdicts.record([Judged(verdict=said)], sending({said.id: ["silent", "written"]}))
+    async with asyncio.TaskGroup() as publications:
+        loop = publications.create_task(bench.announcer.run(publications))
+        while len(bench.publisher.published) < 3 * SLOTS:
+            await asyncio.sleep(0.01)
+        assert len(asked) == SLOTS
+        silent.set()
+        while len(asked) < 3 * SLOTS:
+            await asyncio.sleep(0.01)
+        loop.cancel()
+
+
+async def test_a_verdict_that_comes_while_the_one_before_is_sent_is_sent_after_it(bench: Bench) -> None:
+    """The destination ends with what is true."""
+    begun, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(WrittenPublisher):
+        async def publish(self, verdict: Verdict, progress: Progress) -> None:
+            begun.set()
+            await answer.wait()
+            await super().publish(verdict, progress)
+
+    slow = Slow()
+    bench.announcer.destinations = {"written": Destination(publisher=slow)}
+    async with asyncio.TaskGroup() as publications:
+        loop = publications.create_task(bench.announcer.run(publications))
+        await bench.verdicts.record([Judged(verdict=a_verdict())], sending({"v-1": ["written"]}))
+        await begun.wait()
+        for name in ("v-2", "v-3"):
+            said = a_verdict(id=name, outcome=Outcome.PASS if name == "v-3" else Outcome.UNKNOWN)
+            await bench.verdicts.record([Judged(verdict=said)], sending({name: ["written"]}))
+        answer.set()
+        while len(slow.published) < 2:
+            await asyncio.sleep(0.01)
+        loop.cancel()
+    assert [each.id for each in slow.published] == ["v-1", "v-3"]
+
+
+@pytest.mark.parametrize(("told", "result"), [(True, "published"), (False, "unwanted")])
+async def test_who_heard_of_a_failure_is_told_that_it_has_passed(bench: Bench, told: bool, result: str) -> None:
+    """Who never heard of it is not: the failure was overtaken while it waited, or was filtered."""
+    destination = Destination(
+        publisher=bench.publisher, outcomes=[Outcome.FAIL], in_registry=False, wants=lambda verdict: told and verdict.id == "v-1"
+    )
+    bench.announcer.destinations = {"written": destination}
+    assert await bench.announce() == ("published" if told else "unwanted")
+    passed = a_verdict(id="v-2", outcome=Outcome.PASS)
+    await bench.verdicts.record([Judged(verdict=passed)], sending({"v-2": ["written"]}))
+    (publication,) = await bench.outbox.due(1)
+    await bench.announcer.announce(publication)
+    assert bench.counted[-1] == ("written", result)
+    assert [each.id for each in bench.publisher.published] == (["v-1", "v-2"] if told else [])
+    assert destination.problem is None
+    assert (destination.last_published_at is not None) is told
+
+
+async def test_a_receiver_cannot_ask_for_an_absurd_time(bench: Bench) -> None:
+    """Whatever it asks for, it is tried again within minutes."""
+    bench.publisher.errors.append(ThrottledError("busy", retry_after_seconds=1e9))
+    assert await bench.announce() == "retried"
+    bench.clock.advance(LONGEST_PAUSE_SECONDS)
+    (publication,) = await bench.outbox.due(1)
+    await bench.announcer.announce(publication)
+    assert bench.publisher.published == [a_verdict()]
 
 
 async def test_the_loop_announces_until_it_is_cancelled(bench: Bench) -> None:

@@ -105,7 +105,7 @@ async def test_a_publication_that_is_given_up_names_image_and_verdict(database: 
     await verdicts.record([Judged(verdict=a_verdict(id="v-1"))], sending({"v-1": ["nobody"]}))
     outbox = StoredOutbox(database, clock)
     announcer = Announcer(
-        outbox=outbox, verdicts=verdicts, publishers={}, counted=lambda _publisher, result: counted.append(result)
+        outbox=outbox, verdicts=verdicts, destinations={}, counted=lambda _publisher, result: counted.append(result)
     )
     (publication,) = await outbox.due(1)
     with capture_logs() as logs:

@@ -21,10 +21,12 @@ from watcher.inspection.image.merge import merged_files
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import PermanentError
+from watcher.model.publication import Publication, PublishFailed, Settled
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, Reference, Tag
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
+from watcher.pipeline.destinations import Destination
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
@@ -34,7 +36,7 @@ from watcher.publishing.protocol import Progress
 from watcher.store.images import StoredImages
 from watcher.store.outbox import LEASE, StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
-from watcher.store.protocol import Judged, Publication, Published, PublishFailed, PublishLater
+from watcher.store.protocol import Judged
 from watcher.store.standing import StoredStanding
 from watcher.store.tables import publication
 from watcher.store.verdicts import StoredVerdicts
@@ -81,15 +83,13 @@ class StumblingOutbox(StoredOutbox):
     taking: Sequence[Exception | None] = ()
     settling: Sequence[Exception | None] = ()
 
-    async def due(
-        self, limit: int, *, working: Collection[Publication] = (), without: Collection[tuple[str, Host]] = ()
-    ) -> Sequence[Publication]:
+    async def due(self, limit: int, **conditions: Any) -> Sequence[Publication]:
         error, self.taking = (self.taking or (None,))[0], self.taking[1:]
         if error is not None:
             raise error
-        return await super().due(limit, working=working, without=without)
+        return await super().due(limit, **conditions)
 
-    async def settle(self, publication: Publication, result: Published | PublishLater | PublishFailed) -> PublishFailed | None:
+    async def settle(self, publication: Publication, result: Settled) -> PublishFailed | None:
         error, self.settling = (self.settling or (None,))[0], self.settling[1:]
         if error is not None:
             raise error
@@ -151,12 +151,12 @@ class AnnounceBench:
         self.work, self.clock, self.database = Work(), HandClock(), database
         self.outbox, self.verdicts = StumblingOutbox(database, self.clock), StoredVerdicts(database, self.clock)
         self.counted: list[str] = []
-        publishers = {"written": self}
         self.announcer = Announcer(
             outbox=self.outbox,
             verdicts=self.verdicts,
-            publishers=publishers,
+            destinations={"written": Destination(publisher=self)},
             counted=lambda _publisher, result: self.counted.append(result),
+            clock=self.clock,
         )
 
     name = "written"

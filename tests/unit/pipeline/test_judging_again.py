@@ -16,13 +16,13 @@ from watcher.backlog.protocol import Arrival, Done, Lane, Settlement
 from watcher.evaluation.protocol import Case
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
+from watcher.model.publication import Published
 from watcher.model.push import Push, Pushed
 from watcher.model.verdict import INSPECTED, REEVALUATION, Finding, Outcome, Section, Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.pipeline.gathering import Gathering
 from watcher.store.facts import LayerStore
 from watcher.store.outbox import StoredOutbox
-from watcher.store.protocol import Published
 from watcher.store.tables import verdict
 from watcher.testing.images import build_index
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import TypeVar
 
 from sqlalchemy import Connection, create_engine, select
@@ -20,7 +21,8 @@ from watcher.model.errors import RetryableError, ThrottledError
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Verdict
-from watcher.pipeline.announce import Announcer, destination_name
+from watcher.pipeline.announce import Announcer, place_name
+from watcher.pipeline.destinations import Destination
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, UNHEARD, Outages
 from watcher.publishing.protocol import Progress
@@ -107,7 +109,7 @@ def make_jobs(registry: Registry, buried: list[str], patience_seconds: float = P
         backlog=backlog,
         work=registry.work,
         slots=5,
-        outages=Outages(kind="registry", clock=now, most_unheard=UNHEARD),
+        outages=Outages(kind="registry", clock=now, most_unheard=UNHEARD, jitter=Random(7).random),
         buried=buried.append,
         asks=lambda job: job.source != STORED,
     )
@@ -267,9 +269,9 @@ async def announced(receiver: Receiver, count: int) -> list[str]:
     announcer = Announcer(
         outbox=outbox,
         verdicts=verdicts,
-        publishers={"hook": receiver},
+        destinations={"hook": Destination(publisher=receiver)},
         counted=lambda _publisher, _result: None,
-        outages=Outages(kind="publisher", label=destination_name, clock=now),
+        outages=Outages(kind="publisher", label=place_name, clock=now, jitter=Random(7).random),
     )
     for number in range(count):
         subject = a_verdict(id=f"v-{number}", subject=_subject(number))

@@ -14,10 +14,11 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
+from watcher.model.publication import Published
 from watcher.model.verdict import Verdict
 from watcher.store import retention
 from watcher.store.outbox import StoredOutbox
-from watcher.store.protocol import Judged, Published
+from watcher.store.protocol import Judged
 from watcher.store.retention import STEP_VERDICTS, Retention
 from watcher.store.tables import findings, publication, verdict
 from watcher.store.verdicts import StoredVerdicts

@@ -1,0 +1,154 @@
+"""Destinations that read: several verdicts are told together, and some are held until they are wanted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.routes import sending
+from tests.doubles.verdicts import SUBJECT, a_verdict
+from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
+from watcher.model.errors import RetryableError
+from watcher.model.verdict import Verdict
+from watcher.pipeline.announce import Announcer
+from watcher.pipeline.destinations import Destination
+from watcher.pipeline.holding import BUDGET, Holding
+from watcher.publishing.protocol import News, Progress
+from watcher.store.outbox import StoredOutbox
+from watcher.store.protocol import Judged
+from watcher.store.standing import StoredStanding
+from watcher.store.verdicts import StoredVerdicts
+
+
+class Channel:
+    """Remembers its messages: the ids of the verdicts of each, and why they were held."""
+
+    name = "chat"
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[list[str], str]] = []
+        self.told: list[str | None] = []
+        self.errors: list[Exception] = []
+
+    async def open(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:
+        await self.publish_together([News(verdict=verdict)], "")
+
+    async def publish_together(self, news: Sequence[News], held: str) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.messages.append(([each.verdict.id for each in news], held))
+        self.told += [each.told.id if each.told else None for each in news]
+
+
+class Bench:
+    def __init__(self, verdicts: StoredVerdicts, outbox: StoredOutbox, clock: HandClock, holding: Holding) -> None:
+        self.verdicts, self.outbox, self.clock, self.channel = verdicts, outbox, clock, Channel()
+        self.destination = Destination(publisher=self.channel, in_registry=False, holding=holding, clock=clock)
+        self.announcer = Announcer(
+            outbox=outbox,
+            verdicts=verdicts,
+            destinations={"chat": self.destination},
+            counted=lambda _publisher, _result: None,
+            clock=clock,
+        )
+
+    async def record(self, *numbers: int, by: str = "v") -> None:
+        for number in numbers:
+            said = a_verdict(id=f"{by}-{number}", subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
+            await self.verdicts.record([Judged(verdict=said)], sending({said.id: ["chat"]}))
+
+    async def sent(self, count: int) -> list[tuple[list[str], str]]:
+        """So many messages, once they are out and what they told of is settled."""
+        while len(self.channel.messages) < count or self.announcer._running:
+            await asyncio.sleep(0.01)
+        return self.channel.messages
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with open_database(tmp_path / "w.db") as database, asyncio.TaskGroup() as group:
+        bell, clock = Wakeup(), HandClock()
+        holding = Holding(name="chat", marks=StoredStanding(database), window_seconds=5.0, per_hour=3, zone=UTC)
+        running = Bench(
+            StoredVerdicts(database, clock, bell=bell), StoredOutbox(database, clock, bell=bell, jitter=lambda: 0.5), clock, holding
+        )
+        loop = group.create_task(running.announcer.run(group))
+        yield running
+        loop.cancel()
+
+
+async def nothing_more(bench: Bench, count: int) -> None:
+    """Several looks of the loop later there are as many messages as before."""
+    for _ in range(3):
+        bench.outbox._bell.ring()
+        await asyncio.sleep(0.05)
+    assert len(bench.channel.messages) == count
+
+
+async def test_what_comes_within_the_window_is_one_message(bench: Bench) -> None:
+    """It begins with the first; a single one is told like any other."""
+    await bench.record(1, 2)
+    await nothing_more(bench, 0)
+    bench.clock.advance(4.0)
+    await bench.record(3)
+    bench.clock.advance(1.0)
+    bench.outbox._bell.ring()
+    assert await bench.sent(1) == [(["v-1", "v-2", "v-3"], "")]
+    await bench.record(4)
+    bench.clock.advance(5.0)
+    bench.outbox._bell.ring()
+    assert (await bench.sent(2))[-1] == (["v-4"], "")
+
+
+async def test_what_is_over_the_budget_comes_as_one_summary(bench: Bench) -> None:
+    """When the hour allows for it; nothing is lost, and it says why it comes late."""
+    for number in range(1, 4):
+        await bench.record(number)
+        bench.clock.advance(5.0)
+        bench.outbox._bell.ring()
+        await bench.sent(number)
+    await bench.record(4, 5)
+    bench.clock.advance(600.0)
+    await nothing_more(bench, 3)
+    await bench.record(6)
+    bench.clock.advance(3000.0)
+    bench.outbox._bell.ring()
+    assert (await bench.sent(4))[-1] == (["v-4", "v-5", "v-6"], BUDGET)
+    await bench.record(7)
+    bench.clock.advance(10.0)
+    bench.outbox._bell.ring()
+    assert (await bench.sent(5))[-1] == (["v-7"], "")
+
+
+async def test_a_message_that_fails_is_sent_again_as_a_whole(bench: Bench) -> None:
+    """It spends nothing of the budget."""
+    bench.channel.errors += [RetryableError("busy"), RetryableError("busy")]
+    await bench.record(1, 2)
+    for _ in range(20):
+        bench.clock.advance(5.0)
+        bench.outbox._bell.ring()
+        await asyncio.sleep(0.02)
+    assert await bench.sent(1) == [(["v-1", "v-2"], "")]
+
+
+async def test_what_was_told_before_is_at_hand(bench: Bench) -> None:
+    """So that a message can say what is new."""
+    await bench.record(1)
+    bench.clock.advance(5.0)
+    bench.outbox._bell.ring()
+    await bench.sent(1)
+    await bench.record(1, 2, by="w")
+    bench.clock.advance(5.0)
+    bench.outbox._bell.ring()
+    assert (await bench.sent(2))[-1] == (["w-1", "w-2"], "")
+    assert bench.channel.told == [None, "v-1", None]

@@ -1,0 +1,58 @@
+"""Who is told of verdicts, and how each of them is: whether he hears us, and when he is not to be told."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watcher.kit.clock import Clock, utc_now
+from watcher.model.publication import Published, PublishFailed, PublishLater, Settled
+from watcher.model.verdict import Outcome, Verdict
+from watcher.pipeline.holding import Holding
+from watcher.publishing.protocol import GatheringPublisher, Publisher
+
+# Of one destination at a time: requests are small, and more at once would only queue at its other end.
+SLOTS = 8
+
+
+@dataclass(slots=True, kw_only=True)
+class Destination:
+    """A publisher, and how it is treated.
+
+    `in_registry`: it writes where the image is, so it can be down for the images of one registry; all others are told of what
+    concerns them, and that is for `wants` to say. `outcomes` are those it is told of; that one has left them is told too, where
+    it was told before. `holding` says when it is not to be told.
+    """
+
+    publisher: Publisher
+    outcomes: Collection[Outcome] = tuple(Outcome)
+    in_registry: bool = True
+    wants: Callable[[Verdict], bool] = lambda _: True
+    holding: Holding | None = None
+    clock: Clock = utc_now
+    problem: str | None = field(default=None, init=False)
+    last_published_at: datetime | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        return self.publisher.name
+
+    @property
+    def gathers(self) -> GatheringPublisher | None:
+        """The publisher, where it tells of several verdicts at a time."""
+        return self.publisher if self.holding is not None and isinstance(self.publisher, GatheringPublisher) else None
+
+    def unwanted(self, verdict: Verdict, told: Verdict | None, *, perhaps_told: bool) -> str | None:
+        """Why it need not be told, as a word; None where it is to be. `told` is what it was told last of the same subject."""
+        if self.in_registry:
+            return None
+        if verdict.outcome not in self.outcomes:
+            before = perhaps_told or (told is not None and told.outcome in self.outcomes)
+            return None if before else "never-told"
+        return None if self.wants(verdict) else "filtered"
+
+    def settled(self, result: Settled) -> None:
+        """How the last attempt ended."""
+        if isinstance(result, Published):
+            self.last_published_at = self.clock()
+        if isinstance(result, Published | PublishLater | PublishFailed):
+            self.problem = None if isinstance(result, Published) else result.reason
