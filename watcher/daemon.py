@@ -281,6 +281,7 @@ async def _open_publishers(
             own_writes=storage.own_writes,
             locks=storage.locks,
             sboms=StoredSboms(storage.images),
+            tags=storage.tags,
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,
@@ -300,7 +301,9 @@ def _destinations(settings: Settings, publishers: Mapping[str, Publisher]) -> Ma
         if asked is None:
             return Destination(publisher=publisher, in_registry=False)
         return Destination(
-            publisher=publisher, outcomes=asked.outcomes, in_registry=not isinstance(asked, MessagePublisherSettings)
+            publisher=publisher,
+            outcomes=tuple(Outcome) if asked.keeps_state else asked.outcomes,
+            in_registry=not asked.keeps_state and not isinstance(asked, MessagePublisherSettings),
         )
 
     return {name: destination(publisher) for name, publisher in publishers.items()}
@@ -313,6 +316,7 @@ def _routes(settings: Settings, extra: Iterable[str]) -> Sequence[Route]:
             publisher=each.name,
             outcomes=each.outcomes,
             only_changes=isinstance(each, MessagePublisherSettings) and each.when == "changed",
+            keeps_state=each.keeps_state,
         )
         for each in settings.publish
     ]

@@ -23,7 +23,7 @@ from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.publishing.protocol import OwnWrites, SubjectLocks
+from watcher.publishing.protocol import OwnWrites, SubjectLocks, TagHistory
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
@@ -39,6 +39,7 @@ from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
 from watcher.store.standing import StoredStanding
 from watcher.store.subject_locks import StoredSubjectLocks
+from watcher.store.tags import StoredTagHistory
 from watcher.store.trial import write_trial
 from watcher.store.verdicts import StoredVerdicts
 
@@ -68,6 +69,7 @@ class Storage:
     layers: LayerCache
     bases: KnownBases
     own_writes: OwnWrites
+    tags: TagHistory
     first_seen: FirstSeen
     standing: StoredStanding
     locks: SubjectLocks
@@ -172,6 +174,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         first_seen=StoredFirstSeen(database),
         standing=StoredStanding(database),
         own_writes=OwnWriteStore(database, clock, alone=alone),
+        tags=StoredTagHistory(database),
         locks=StoredSubjectLocks(database, clock),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,

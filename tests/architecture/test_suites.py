@@ -48,7 +48,7 @@ from watcher.inspection.catalogers.zip_stream import Sink
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
-from watcher.publishing.protocol import GatheringPublisher, OwnWrites, Progress, Publisher, Sboms, SubjectLocks
+from watcher.publishing.protocol import GatheringPublisher, OwnWrites, Progress, Publisher, Sboms, SubjectLocks, TagHistory
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
 from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers, Registries, Uploads, WritableRegistries
@@ -108,6 +108,7 @@ ALONE: Mapping[type, str] = {
     Rules: "tests/unit/secrets/test_secret_judgement.py",
     Submissions: "tests/unit/pipeline/test_intake.py",
     SubjectLocks: "tests/contract/test_own_writes_contract.py",
+    TagHistory: "tests/contract/test_tag_history_contract.py",
     Transactions: "tests/unit/kit/test_sqlite.py",
     Uploads: "tests/unit/registry/test_uploads.py",
     VerdictStore: "tests/contract/test_store_contract.py",

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from rich.console import Console
 from structlog.testing import capture_logs
 
 from tests.doubles.chat_hosts import ChatHosts, served
+from tests.doubles.mosquitto import start_mosquitto
+from tests.doubles.mqtt_reader import reading
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.cli.demo import DemoPublisher
@@ -24,6 +27,8 @@ from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Verdict
 from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.log import LogPublisher
+from watcher.publishing.mqtt import MqttPublisher
+from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify import NotifyPublisher
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import Publisher
@@ -115,6 +120,24 @@ async def _notify(stack: AsyncExitStack, folder: Path) -> Destination:
     )
 
 
+async def _mqtt(stack: AsyncExitStack, folder: Path) -> Destination:
+    broker = start_mosquitto(folder / "broker")
+    stack.callback(broker.stop)
+    reader = stack.enter_context(reading(broker.port))
+    context = await stack.enter_async_context(publisher_context(folder / "w.db"))
+    publisher = build_publisher(MqttPublisherSettings(name="mine", host="127.0.0.1", port=broker.port), context)
+    stack.push_async_callback(publisher.aclose)
+
+    async def leave() -> None:
+        await asyncio.to_thread(broker.stop)
+
+    def seen() -> object:
+        events = {json.loads(each)["id"] for each in reader.of("watcher/events")}
+        return events, {topic: event["id"] for topic, event in reader.standing().items()}
+
+    return Destination(name="mine", publisher=publisher, verdict=a_verdict(), seen=seen, leave=leave)
+
+
 async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
     lines = stack.enter_context(capture_logs())
     structlog.get_logger().debug("ready")
@@ -148,6 +171,7 @@ DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     WebhookPublisherSettings: (WebhookPublisher, _webhook),
     LogPublisherSettings: (LogPublisher, _log),
     NotifyPublisherSettings: (NotifyPublisher, _notify),
+    MqttPublisherSettings: (MqttPublisher, _mqtt),
 }
 # The demo's own is there without being configured.
 PLACES: Mapping[type, Opening] = dict((*DESTINATIONS.values(), (DemoPublisher, _terminal)))
@@ -180,8 +204,9 @@ async def test_opening_publishes_nothing(destination: Destination) -> None:
 
 async def test_publishing_is_seen(destination: Destination) -> None:
     """After it returned, the destination has it."""
+    before = destination.seen()
     await destination.publisher.publish(destination.verdict, Notes())
-    assert destination.seen()
+    assert destination.seen() != before
 
 
 async def test_publishing_again_changes_nothing_that_a_reader_sees(destination: Destination) -> None:

@@ -18,6 +18,7 @@ from watcher.store.images import StoredImages
 from watcher.store.outbox import MAX_NOTE
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.subject_locks import StoredSubjectLocks
+from watcher.store.tags import StoredTagHistory
 
 
 @asynccontextmanager
@@ -29,6 +30,7 @@ async def publisher_context(database: Path, sboms: Sboms | None = None) -> Async
             own_writes=OwnWriteStore(opened, lambda: MOMENT),
             locks=StoredSubjectLocks(opened, lambda: MOMENT),
             sboms=sboms or StoredSboms(StoredImages(opened, merged_files)),
+            tags=StoredTagHistory(opened),
             session=session,
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,

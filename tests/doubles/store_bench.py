@@ -19,7 +19,7 @@ from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
 from watcher.model.publication import Publication
 from watcher.model.verdict import Outcome, Subject
-from watcher.publishing.protocol import OwnWrites, SubjectLocks
+from watcher.publishing.protocol import OwnWrites, SubjectLocks, TagHistory
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
@@ -28,6 +28,7 @@ from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, VerdictStore
 from watcher.store.subject_locks import StoredSubjectLocks
+from watcher.store.tags import StoredTagHistory
 from watcher.store.verdicts import StoredVerdicts
 
 
@@ -38,6 +39,7 @@ class StoreBench:
     database: Database
     clock: HandClock
     verdicts: VerdictStore
+    tags: TagHistory
     outbox: Outbox
     publications: FailedPublications
     images: ImageReader
@@ -74,6 +76,7 @@ async def store_bench(path: Path, *, max_attempts: int = 3) -> AsyncIterator[Sto
             database=database,
             clock=clock,
             verdicts=StoredVerdicts(database, clock, bell=bell),
+            tags=StoredTagHistory(database),
             outbox=StoredOutbox(database, clock, bell=bell, max_attempts=max_attempts, jitter=lambda: 0.5),
             publications=StoredFailedPublications(database, clock),
             images=StoredImages(database, merged_files),

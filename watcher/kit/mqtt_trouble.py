@@ -1,6 +1,5 @@
 """What went wrong with a connection to an MQTT broker, for people."""
 
-import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -28,6 +27,12 @@ def is_handshake(error: Exception) -> bool:
 def says_not_now(code: Any) -> bool:
     """Whether a CONNACK's reason code, `code` of paho's, is one that passes."""
     return getattr(code, "value", code) in NOT_NOW
+
+
+def reason_codes(error: Exception) -> frozenset[int]:
+    """What the broker, or paho in its place, gave as the reason for the end of a connection."""
+    codes = (getattr(each, "rc", None) for each in _chain(error))
+    return frozenset(getattr(code, "value", code) for code in codes if code is not None)
 
 
 def sentence(error: Exception, *, where: str, complaint: str, timeout_seconds: float) -> str:
@@ -77,21 +82,3 @@ def _handshake(error: ssl.SSLError) -> str:
 
 def _because(complaint: str) -> str:
     return f": {complaint:.200}" if complaint else ""
-
-
-class Complaint(logging.Handler):
-    """Keeps the last thing paho complained of: its exceptions do not say why a connection was lost."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()
-
-
-def complaining_logger(handler: logging.Handler) -> logging.Logger:
-    """One of this connection alone, known to nobody else."""
-    logger = logging.Logger("mqtt", logging.WARNING)  # noqa: LOG001  a registered one would be kept for ever
-    logger.addHandler(handler)
-    return logger

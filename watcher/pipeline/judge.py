@@ -268,9 +268,9 @@ class Judge:
         """`stored`: the facts are those that are recorded already."""
         await self._move_tags(job, judged[-1])
         judged = owned(judged, self.owners)
-        routing = partial(publishers_of, self.routes)
+        routing = only_news if is_again(job) else publishers_of
         news = [replace(each, inventory=None) for each in judged] if stored else judged
-        await self.verdicts.record(news, partial(only_news, routing) if is_again(job) else routing)
+        await self.verdicts.record(news, partial(routing, self.routes))
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)
         verdict = judged[-1].verdict

@@ -1,6 +1,6 @@
 """Which publishers hear of a verdict."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from watcher.model.verdict import Outcome, Verdict
@@ -12,14 +12,18 @@ class Route:
 
     `only_changes`: those that say something new of their subject. A verdict that leaves `outcomes` is news too: who was told of
     a failure is told when it has passed.
+    `keeps_state`: what is told there stands until it is told otherwise, so it hears of every verdict.
     """
 
     publisher: str
     outcomes: Collection[Outcome]
     only_changes: bool = False
+    keeps_state: bool = False
 
     def takes(self, verdict: Verdict, earlier: Verdict | None) -> bool:
         """`earlier` is the verdict before this one of the same subject, None for the first."""
+        if self.keeps_state:
+            return True
         if not self.only_changes or earlier is None:
             return verdict.outcome in self.outcomes
         concerned = verdict.outcome in self.outcomes or earlier.outcome in self.outcomes
@@ -31,8 +35,12 @@ def publishers_of(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | 
     return [route.publisher for route in routes if route.takes(verdict, earlier)]
 
 
-def only_news(
-    routing: Callable[[Verdict, Verdict | None], Collection[str]], verdict: Verdict, earlier: Verdict | None
-) -> Collection[str]:
-    """Nobody, where the verdict only repeats what was said: an image that is judged again for our own reasons is no event."""
-    return () if earlier is not None and verdict.repeats(earlier) else routing(verdict, earlier)
+def only_news(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
+    """Where the verdict only repeats what was said, those who keep it by tags that are others now.
+
+    An image that is judged again for our own reasons is no event.
+    """
+    if earlier is None or not verdict.repeats(earlier):
+        return publishers_of(routes, verdict, earlier)
+    moved = verdict.subject.tags != earlier.subject.tags
+    return [route.publisher for route in routes if route.keeps_state and moved]

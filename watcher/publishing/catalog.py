@@ -5,6 +5,8 @@ from typing import Any
 
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.log import LogPublisher
+from watcher.publishing.mqtt import MqttPublisher
+from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify import NotifyPublisher
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import Publisher
@@ -21,6 +23,7 @@ from watcher.publishing.webhook import WebhookPublisher
 PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], Publisher]] = {
     LogPublisherSettings: LogPublisher,
     NotifyPublisherSettings: NotifyPublisher,
+    MqttPublisherSettings: MqttPublisher,
     ReferrerPublisherSettings: ReferrerPublisher,
     WebhookPublisherSettings: WebhookPublisher,
 }

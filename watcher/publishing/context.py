@@ -6,7 +6,7 @@ import aiohttp
 
 from watcher.kit.clock import Clock
 from watcher.publishing.links import Links
-from watcher.publishing.protocol import OwnWrites, Sboms, SubjectLocks
+from watcher.publishing.protocol import OwnWrites, Sboms, SubjectLocks, TagHistory
 from watcher.registry.protocol import WritableRegistries
 
 
@@ -18,6 +18,7 @@ class PublisherContext:
     own_writes: OwnWrites
     locks: SubjectLocks
     sboms: Sboms
+    tags: TagHistory
     session: aiohttp.ClientSession
     links: Links
     clock: Clock

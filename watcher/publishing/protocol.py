@@ -1,11 +1,12 @@
 """What a publisher is: one destination that is told about verdicts, any number of times."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
+from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Subject, Verdict
 
 
@@ -103,6 +104,17 @@ class Sboms(Protocol):
 
         `repository` is `HOST/REPOSITORY`, the name that the document has for the image, empty for none. The same facts under the
         same name are the same bytes.
+        """
+        ...
+
+
+class TagHistory(Protocol):
+    """By which tags an image is known, for destinations that keep something for each."""
+
+    async def tag_history(self, registry: Host, repository: RepositoryName, digest: Digest) -> Mapping[str, Digest | None]:
+        """Every tag that ever led to the digest, with what it leads to now; None for nothing, as far as is known.
+
+        '' is among them, with None, of an image that was once known without any tag.
         """
         ...
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from watcher.kit.secret import SecretReference
+from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.wanted import MessagePublisherSettings, PublisherSettings
 
@@ -35,7 +36,9 @@ class LogPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, 
     """Write one line per verdict to our own log."""
 
 
-AnyPublisherSettings = ReferrerPublisherSettings | WebhookPublisherSettings | LogPublisherSettings | NotifyPublisherSettings
+AnyPublisherSettings = (
+    ReferrerPublisherSettings | WebhookPublisherSettings | MqttPublisherSettings | LogPublisherSettings | NotifyPublisherSettings
+)
 
 
 def one_by_one(settings: AnyPublisherSettings) -> Sequence[AnyPublisherSettings]:

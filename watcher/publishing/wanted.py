@@ -1,6 +1,6 @@
 """What all destinations share in the configuration: which verdicts they want."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -13,6 +13,10 @@ DEFAULT_OUTCOMES = (Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.UNKNOWN)
 
 class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """Which verdicts a destination wants."""
+
+    # Whether what it was told stands there until it is told otherwise: then it hears of every verdict, and does itself what
+    # `outcomes` says.
+    keeps_state: ClassVar[bool] = False
 
     name: str = ""  # what logs, metrics and lists call it; empty: its type
     outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES  # verdicts with another outcome are not sent there

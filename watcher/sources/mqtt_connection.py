@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.kit.mqtt_trouble import Complaint, complaining_logger
+from watcher.kit.mqtt_client import Complaint, complaining_logger, hang_up
 from watcher.kit.secret import Secret
 from watcher.sources.mqtt_connection_errors import BrokerUnavailableError, refused, unavailable
-from watcher.sources.mqtt_connection_waiting import Waiting, hang_up
+from watcher.sources.mqtt_connection_waiting import Waiting
 
 if TYPE_CHECKING:
     import aiomqtt

@@ -1,10 +1,10 @@
 """How much may wait that was received and is not yet settled: beyond it the broker's socket is left unread."""
 
 import asyncio
-import socket
 import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from watcher.kit.mqtt_client import hang_up
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client as Paho
@@ -72,9 +72,3 @@ class Waiting:
         except Exception:  # noqa: BLE001  paho raises anything over a packet it cannot read, and would be called again for ever
             if (broken := self._paho.socket()) is not None:
                 hang_up(self._paho, None, broken)
-
-
-def hang_up(_client: "Paho", _userdata: Any, opened: Any) -> None:
-    """The reader, or the next write, finds the end of the connection and cleans up."""
-    with suppress(OSError):
-        opened.shutdown(socket.SHUT_RDWR)

@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from tests.doubles.verdicts import a_verdict
+from watcher.model.reference import Tag
 from watcher.model.verdict import Action, Finding, Outcome, Verdict
-from watcher.pipeline.routing import Route, publishers_of
+from watcher.pipeline.routing import Route, only_news, publishers_of
 
 FOUND = Finding(rule="baseline/root", action=Action.FAIL, message="runs as root", key="user")
 FAIL = a_verdict(outcome=Outcome.FAIL, findings=(FOUND,))
@@ -59,3 +60,19 @@ def test_every_route_that_takes_a_verdict_gets_it() -> None:
         Route(publisher="audit", outcomes=(Outcome.FAIL,)),
     ]
     assert publishers_of(routes, PASS, FAIL) == ["referrer", "chat"]
+
+
+def test_what_stands_at_a_destination_is_taken_away_by_any_verdict() -> None:
+    """It hears of outcomes that it does not want, too, for what was there by the same tag before."""
+    keeps = Route(publisher="bus", outcomes=(Outcome.FAIL,), keeps_state=True)
+    assert keeps.takes(PASS, None)
+    assert keeps.takes(FAIL, FAIL)
+
+
+def test_an_image_that_is_judged_again_is_news_only_by_its_tags() -> None:
+    """To those who keep something for each; to nobody where they are the same."""
+    routes = [Route(publisher="log", outcomes=tuple(Outcome)), Route(publisher="bus", outcomes=(), keeps_state=True)]
+    moved = replace(FAIL, id="v-3", subject=replace(FAIL.subject, tags=(Tag("v2"),)))
+    assert only_news(routes, replace(FAIL, id="v-3"), FAIL) == []
+    assert only_news(routes, moved, FAIL) == ["bus"]
+    assert only_news(routes, PASS, FAIL) == ["log", "bus"]
