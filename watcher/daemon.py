@@ -139,7 +139,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
         inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
-        publishers = await stack.enter_async_context(_open_publishers(settings, storage, registries, extra))
+        publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
         destinations = _destinations(settings, publishers)
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
@@ -271,7 +271,7 @@ async def _inspector(settings: Settings, storage: Storage, registries: Registrie
 
 
 @asynccontextmanager
-async def _open_publishers(
+async def open_publishers(
     settings: Settings, storage: Storage, registries: WritableRegistries, extra: Mapping[str, Publisher]
 ) -> AsyncIterator[Mapping[str, Publisher]]:
     """Those that are configured and `extra`, by name; all are closed at the end."""

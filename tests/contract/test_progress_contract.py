@@ -13,6 +13,7 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.publishing import Notes
 from tests.doubles.routes import sending
 from tests.doubles.verdicts import a_verdict
+from watcher.cli.notify import OnlyAttempt
 from watcher.pipeline.announce import Noted
 from watcher.publishing.protocol import Progress
 from watcher.store.outbox import LEASE, StoredOutbox
@@ -42,19 +43,26 @@ async def _announced(folder: Path) -> AsyncIterator[Attempts]:
         yield Attempts(next_one=next_one)
 
 
-@asynccontextmanager
-async def _notes(_: Path) -> AsyncIterator[Attempts]:
-    notes = Notes()
+def _in_memory(kept_in: type[Notes | OnlyAttempt]) -> Callable[[Path], AbstractAsyncContextManager[Attempts]]:
+    @asynccontextmanager
+    async def opened(_: Path) -> AsyncIterator[Attempts]:
+        notes = kept_in()
 
-    async def next_one() -> Progress:
-        nonlocal notes
-        notes = Notes(notes.noted)
-        return notes
+        async def next_one() -> Progress:
+            nonlocal notes
+            notes = kept_in(notes.noted)
+            return notes
 
-    yield Attempts(next_one=next_one)
+        yield Attempts(next_one=next_one)
+
+    return opened
 
 
-PROGRESSES: Mapping[type, Callable[[Path], AbstractAsyncContextManager[Attempts]]] = {Noted: _announced, Notes: _notes}
+PROGRESSES: Mapping[type, Callable[[Path], AbstractAsyncContextManager[Attempts]]] = {
+    Noted: _announced,
+    Notes: _in_memory(Notes),
+    OnlyAttempt: _in_memory(OnlyAttempt),
+}
 
 
 @pytest.fixture(params=PROGRESSES)

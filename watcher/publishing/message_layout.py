@@ -4,7 +4,7 @@ What is too long loses whole lines, then characters of names and sentences befor
 escape, and the channel has nothing to cut or to split.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from watcher.publishing.message import Item, Line, Listing, Message, Paragraph, Span, Voice
@@ -15,13 +15,18 @@ from watcher.publishing.message_markup import PLAIN, Markup
 _SIZES = (MOST_CHARACTERS, 120, 80, 50, 30, 15, 5, 1)
 
 
-def title_text(message: Message, markup: Markup = PLAIN, *, most: int) -> str:
-    """The title as one line of at most `most` characters."""
-    return _fitted_line(message.title, markup, most)
+def in_bytes(text: str) -> int:
+    """How long a text is. Channels count characters, UTF-16 or bytes; whoever counts, it is no more than this."""
+    return len(text.encode())
 
 
-def body_text(message: Message, markup: Markup, *, most: int, titled: bool = False) -> str:
-    """Everything below the title, or with it as the first line, in at most `most` characters. Never empty.
+def title_text(message: Message, markup: Markup = PLAIN, *, most: int, length: Callable[[str], int] = in_bytes) -> str:
+    """The title as one line that is at most `most` long."""
+    return _fitted_line(message.title, markup, most, length)
+
+
+def body_text(message: Message, markup: Markup, *, most: int, titled: bool = False, length: Callable[[str], int] = in_bytes) -> str:
+    """Everything below the title, or with it as the first line, at most `most` long. Never empty.
 
     A message without blocks and links says its title again, since channels refuse an empty body.
     """
@@ -29,10 +34,10 @@ def body_text(message: Message, markup: Markup, *, most: int, titled: bool = Fal
     for size in _SIZES[:3]:
         for shorter in _shorter(message):
             text = _text(shorter, markup, size, titled=titled)
-            if len(text) <= most:
+            if length(text) <= most:
                 return text
     # Not even the links have room: a text message of a telephone, say.
-    return _fitted_line(message.title, markup, most)
+    return _fitted_line(message.title, markup, most, length)
 
 
 def _shorter(message: Message) -> Iterator[Message]:
@@ -105,16 +110,16 @@ def _span(span: Span, markup: Markup, size: int, *, even: bool) -> str:
     return markup.strong(text) if span.voice is Voice.STRONG and not even else text
 
 
-def _fitted_line(line: Line, markup: Markup, most: int) -> str:
+def _fitted_line(line: Line, markup: Markup, most: int, length: Callable[[str], int]) -> str:
     for size in _SIZES:
         text = _line(line, markup, size, even=True)
-        if len(text) <= most:
+        if length(text) <= most:
             return text
     # Words of ours alone are longer than that. Each character is escaped by itself, so that none is cut in two.
     fitted = ""
     for character in _line(line, PLAIN, 1, even=True):
         longer = fitted + markup.text(character)
-        if len(longer) > most:
+        if length(longer) > most:
             break
         fitted = longer
     return fitted

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from watcher.kit.secret import resolve
 from watcher.kit.threads import in_a_thread
@@ -21,8 +20,6 @@ from watcher.publishing.verdict_message import verdict_message
 
 if TYPE_CHECKING:
     from apprise import Apprise
-
-log = structlog.get_logger(__name__)
 
 # For a connection and for an answer, unless a URL says otherwise by `cto` and `rto`. Apprise's own four are few for a busy chat.
 TIMEOUT_SECONDS = 10.0
@@ -61,22 +58,23 @@ class NotifyPublisher:
     async def aclose(self) -> None:
         """A thread that still sends keeps no process alive."""
 
-    async def _send(self, written: Any) -> None:
+    async def _send(self, written: Mapping[str, Any]) -> None:
         if self._sending is not None:
             # Given up waiting for once, or cancelled; a second thread for a service that hangs would not be the last.
-            await self._answered(self._sending)
+            await self._ended(self._sending)
         self._sending = in_a_thread(lambda: self._apprise.notify(**written, log_level=logging.DEBUG), name=f"notify-{self.name}")
-        result = await self._answered(self._sending)
+        sending = self._sending
+        await self._ended(sending)
+        result = sending.result()
         if not result:
             logs = [entry.message for each in result for entry in each.logs()]
             raise failure(self.name, str(self._service.service_name), logs, mail=self._service.schema in ("mailto", "mailtos"))
 
-    async def _answered(self, sending: asyncio.Future[Any]) -> Any:
+    async def _ended(self, sending: asyncio.Future[Any]) -> None:
         done, _ = await asyncio.wait({sending}, timeout=SEND_SECONDS)
         if not done:
             raise NotifyUnavailableError(f"notify {self.name}: no answer within {SEND_SECONDS:.0f} seconds")
         self._sending = None
-        return sending.result()
 
 
 def _loaded(settings: NotifyPublisherSettings) -> "Apprise":

@@ -4,13 +4,16 @@ Apprise converts between plain text, Markdown and HTML. What it makes of plain t
 those get that are not named here. For the others we write what arrives: declared as nothing, apprise hands it on as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watcher.publishing.message import Level, Message
-from watcher.publishing.message_layout import body_text, title_text
+from watcher.publishing.message_layout import body_text, in_bytes, title_text
 from watcher.publishing.message_markup import CHAT_HTML, HTML, MARKDOWN, PLAIN, SLACK, TEAMS, Markup
+
+if TYPE_CHECKING:
+    from apprise import NotifyFormat
 
 # Services that show Markdown, whatever apprise calls it, by their schemas.
 _MARKDOWN = frozenset(("discord", "mmost", "mmosts", "rocket", "rockets", "zulip", "wxteams", "webex", "guilded", "revolt"))
@@ -27,20 +30,22 @@ _TYPES = {Level.BAD: "failure", Level.DOUBTFUL: "warning", Level.GOOD: "success"
 class Channel:
     """How to write for one service. `declared` is what apprise is told the body is: None keeps it from changing anything.
 
-    `title` None: the service has no titles, so that it is the first line of the body.
+    `title` None: the service has no titles, so that it is the first line of the body. `length` is how long the service will find
+    a body, after whatever apprise makes of it.
     """
 
     body: Markup
     title: Markup | None
-    declared: str | None
+    declared: "NotifyFormat | None"
     most_body: int
     most_title: int
+    length: Callable[[str], int] = in_bytes
 
     def written(self, message: Message) -> Mapping[str, Any]:
         """The arguments of apprise's `notify`."""
         return {
             "title": title_text(message, self.title, most=self.most_title) if self.title else "",
-            "body": body_text(message, self.body, most=self.most_body, titled=self.title is None),
+            "body": body_text(message, self.body, most=self.most_body, titled=self.title is None, length=self.length),
             "body_format": self.declared,
             "notify_type": _TYPES[message.level],
         }
@@ -54,12 +59,28 @@ def channel_of(service: Any) -> Channel:
         service.use_blocks = True
         if service.resolve_format(None) == "markdown":
             return Channel(body=SLACK, title=PLAIN, declared=None, most_body=_SLACK_BODY, most_title=_SLACK_TITLE)
-        return Channel(body=PLAIN, title=PLAIN, declared="text", most_body=_SLACK_BODY // 5, most_title=_SLACK_TITLE)
+        return _declared(PLAIN, "text", service, title=PLAIN, most_body=_SLACK_BODY, most_title=_SLACK_TITLE)
     if schema in _TEAMS and service.resolve_format(None) == "markdown":
         return Channel(body=TEAMS, title=TEAMS, declared=None, most_body=_TEAMS_BODY, most_title=most_title)
     if schema in _MARKDOWN:
         return Channel(body=MARKDOWN, title=None, declared=None, most_body=most_body, most_title=0)
+    title = PLAIN if has_title else None
     if service.resolve_format(None) == "html":
         body = CHAT_HTML if schema in _CHATS_WITH_HTML else HTML
-        return Channel(body=body, title=PLAIN if has_title else None, declared="html", most_body=most_body, most_title=most_title)
-    return Channel(body=PLAIN, title=PLAIN if has_title else None, declared="text", most_body=most_body, most_title=most_title)
+        return _declared(body, "html", service, title=title, most_body=most_body, most_title=most_title)
+    return _declared(PLAIN, "text", service, title=title, most_body=most_body, most_title=most_title)
+
+
+def _declared(markup: Markup, written: str, service: Any, *, title: Markup | None, most_body: int, most_title: int) -> Channel:
+    """Apprise is told what is written, and converts it; escapes make it longer, and what is too long is told to nobody."""
+    from apprise import NotifyFormat
+    from apprise.conversion import convert_between
+
+    declared = NotifyFormat(written)
+    target = service.resolve_format(declared)
+
+    def length(text: str) -> int:
+        converted = convert_between(declared, target, text)  # type: ignore[no-untyped-call]  # apprise's own
+        return in_bytes(service.dialect_convert(converted, target))
+
+    return Channel(body=markup, title=title, declared=declared, most_body=most_body, most_title=most_title, length=length)

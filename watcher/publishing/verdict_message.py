@@ -19,7 +19,7 @@ _LEVELS = {
 _WORST_FIRST = (Action.FAIL, Action.UNKNOWN, Action.WARN)
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "NEGLIGIBLE")
 # As the pack writes it: `CVE-2020-14343 (CRITICAL) in PyYAML 5.3.1`.
-_SEVERITY = re.compile(rf"\b({'|'.join(_SEVERITIES)})\b")
+_SEVERITY = re.compile(rf"\(({'|'.join(_SEVERITIES)})\b")
 _QUIET = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
 
 
