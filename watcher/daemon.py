@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import structlog
 
 from watcher.advisories.enquiries import AdvisoryEnquiries
@@ -31,9 +30,7 @@ from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
 from watcher.model.reference import Host
-from watcher.model.verdict import Outcome
 from watcher.pipeline.announce import Announcer, place_name
-from watcher.pipeline.destinations import Destination
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
@@ -41,17 +38,13 @@ from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
 from watcher.pipeline.outages import UNHEARD, Outages
 from watcher.pipeline.reevaluate import Reevaluation
-from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
 from watcher.pipeline.stored_images import is_again
 from watcher.pipeline.stored_sboms import StoredSboms
-from watcher.publishing.catalog import build_publisher
-from watcher.publishing.context import PublisherContext
-from watcher.publishing.links import Links
+from watcher.publishers import destinations_of, open_publishers, routes_of
 from watcher.publishing.protocol import Publisher
-from watcher.publishing.wanted import MessagePublisherSettings
 from watcher.registry.access import RegistryClients
-from watcher.registry.protocol import Registries, WritableRegistries
+from watcher.registry.protocol import Registries
 from watcher.settings import Settings
 from watcher.sources.catalog import build_source
 from watcher.sources.context import SourceContext
@@ -140,7 +133,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         stack.push_async_callback(evaluator.aclose)
         inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
         publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
-        destinations = _destinations(settings, publishers)
+        destinations = destinations_of(settings, publishers, storage.standing)
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         advisories = AdvisoryGatherer(
@@ -163,7 +156,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             registries=registries,
             environments=settings.environments,
             owners=settings.owners,
-            routes=_routes(settings, extra),
+            routes=routes_of(settings, extra),
             standing=storage.standing,
             images=storage.images,
             clock=utc_now,
@@ -268,59 +261,6 @@ async def _inspector(settings: Settings, storage: Storage, registries: Registrie
         is_trusted=trusted_by(settings.policies.trusted_bases),
         counted=metrics.count_layer,
     )
-
-
-@asynccontextmanager
-async def open_publishers(
-    settings: Settings, storage: Storage, registries: WritableRegistries, extra: Mapping[str, Publisher]
-) -> AsyncIterator[Mapping[str, Publisher]]:
-    """Those that are configured and `extra`, by name; all are closed at the end."""
-    async with AsyncExitStack() as stack:
-        context = PublisherContext(
-            registries=registries,
-            own_writes=storage.own_writes,
-            locks=storage.locks,
-            sboms=StoredSboms(storage.images),
-            tags=storage.tags,
-            session=await stack.enter_async_context(aiohttp.ClientSession()),
-            links=Links(public_url=settings.server.public_url.rstrip("/")),
-            clock=utc_now,
-        )
-        publishers = {each.name: build_publisher(each, context) for each in settings.publish} | dict(extra)
-        for publisher in publishers.values():
-            stack.push_async_callback(publisher.aclose)
-        yield publishers
-
-
-def _destinations(settings: Settings, publishers: Mapping[str, Publisher]) -> Mapping[str, Destination]:
-    """How each of the publishers is treated; one that is not configured is told everything."""
-    configured = {each.name: each for each in settings.publish}
-
-    def destination(publisher: Publisher) -> Destination:
-        asked = configured.get(publisher.name)
-        if asked is None:
-            return Destination(publisher=publisher, in_registry=False)
-        return Destination(
-            publisher=publisher,
-            outcomes=tuple(Outcome) if asked.keeps_state else asked.outcomes,
-            in_registry=not asked.keeps_state and not isinstance(asked, MessagePublisherSettings),
-        )
-
-    return {name: destination(publisher) for name, publisher in publishers.items()}
-
-
-def _routes(settings: Settings, extra: Iterable[str]) -> Sequence[Route]:
-    """What is configured, and everything to each of `extra`."""
-    configured = [
-        Route(
-            publisher=each.name,
-            outcomes=each.outcomes,
-            only_changes=isinstance(each, MessagePublisherSettings) and each.when == "changed",
-            keeps_state=each.keeps_state,
-        )
-        for each in settings.publish
-    ]
-    return [*configured, *(Route(publisher=name, outcomes=tuple(Outcome)) for name in extra)]
 
 
 def _sources(settings: Settings, storage: Storage, registries: Registries, metrics: Metrics) -> Sequence[Source]:

@@ -14,15 +14,17 @@ from watcher.api.settings import AdmissionSettings, ServerSettings
 from watcher.dialects.catalog import DIALECTS
 from watcher.dialects.hosts import ANY_HOST
 from watcher.evaluation.settings import PolicySettings
+from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.yaml_source import YamlSource, parse_yaml
-from watcher.model.errors import ConfigurationError, WatcherError
+from watcher.model.errors import ConfigurationError, PolicyError, WatcherError
 from watcher.model.reference import parse_host
 from watcher.model.verdict import REEVALUATION
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.pipeline.owners import OwnerSettings
 from watcher.pipeline.reevaluate_settings import ReevaluateSettings
 from watcher.publishing.settings import AnyPublisherSettings, one_by_one
+from watcher.publishing.wanted import MessagePublisherSettings
 from watcher.registry.settings import RegistrySettings
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.settings import AnySourceSettings
@@ -124,10 +126,20 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
                 f"{source.at(('publish', index))}: two publishers are named {publisher.name!r}; give one a name"
             )
         names.add(publisher.name)
+        _check_filter(publisher, source.at(("publish", index, "filter")))
         publishers.append(publisher)
     return msgspec.structs.replace(
         settings, registries=tuple(registries.values()), sources=tuple(sources.values()), publish=tuple(publishers)
     )
+
+
+def _check_filter(publisher: AnyPublisherSettings, where: str) -> None:
+    """Raises ConfigurationError for an expression that no verdict can be held against."""
+    if isinstance(publisher, MessagePublisherSettings) and publisher.filter:
+        try:
+            VerdictFilter(publisher.filter)
+        except PolicyError as error:
+            raise ConfigurationError(f"{where}: filter: {error}") from error
 
 
 def _completed_source(given: AnySourceSettings, hosts: tuple[str, ...], source: YamlSource, index: int) -> AnySourceSettings:

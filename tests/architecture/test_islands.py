@@ -34,6 +34,8 @@ SHARED: dict[str, dict[str, str]] = {
         "settings": "the union that the configuration is read into, and settings that need no file of their own",
         "wanted": "the fields all destinations share: which verdicts they want",
         "context": "what every publisher may need of the daemon",
+        "cause": "what verdicts have in common, which whoever tells of many of them asks",
+        "summary": "many verdicts as one message, whoever it is for",
         "links": "where those who read a message find the rest",
         "cloudevent": "the one message format of every destination that sends messages",
         "message": "what is said to people, in blocks that know no channel",
@@ -98,7 +100,8 @@ def test_an_adapter_knows_no_neighbour(graph: grimp.ImportGraph, room: str) -> N
 
 def test_only_those_who_assemble_know_a_catalog(graph: grimp.ImportGraph) -> None:
     """A catalog names every adapter of its room, so whoever imports it depends on all of them."""
-    assemblers = ("watcher.settings", "watcher.daemon", "watcher.cli", "watcher.inspection", "watcher.advisories")
+    rooms = ("watcher.cli", "watcher.inspection", "watcher.advisories")
+    assemblers = ("watcher.settings", "watcher.daemon", "watcher.publishers", *rooms)
     strangers = {
         f"{importer} imports {room}.catalog"
         for room in SHARED

@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from watcher.cli.options import config_option, required_settings
-from watcher.daemon import open_publishers
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.version import VERSION
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 from watcher.model.verdict import Verdict
+from watcher.publishers import open_publishers
 from watcher.publishing.sample import sample_verdict
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.publishing.wanted import MessagePublisherSettings

@@ -1,8 +1,9 @@
 """Which publishers hear of a verdict."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from watcher.kit.glob import glob_any
 from watcher.model.verdict import Outcome, Verdict
 
 
@@ -11,23 +12,35 @@ class Route:
     """One publisher and the verdicts it wants to hear of.
 
     `only_changes`: those that say something new of their subject. A verdict that leaves `outcomes` is news too: who was told of
-    a failure is told when it has passed.
-    `keeps_state`: what is told there stands until it is told otherwise, so it hears of every verdict.
+    a failure is told when it has passed. `keeps_state`: what is told there stands until it is told otherwise, so it hears of every
+    verdict. `images` are globs over `HOST/REPOSITORY`, empty for all; `owned_by` tells of the name of an owner whether his images
+    are meant. `parts`: images that were judged as part of an index, besides the index.
     """
 
     publisher: str
     outcomes: Collection[Outcome]
     only_changes: bool = False
     keeps_state: bool = False
+    images: Collection[str] = ()
+    owned_by: Callable[[str], bool] = lambda _: True
+    parts: bool = True
 
     def takes(self, verdict: Verdict, earlier: Verdict | None) -> bool:
         """`earlier` is the verdict before this one of the same subject, None for the first."""
+        if not self._is_meant(verdict):
+            return False
         if self.keeps_state:
             return True
         if not self.only_changes or earlier is None:
             return verdict.outcome in self.outcomes
         concerned = verdict.outcome in self.outcomes or earlier.outcome in self.outcomes
         return concerned and not verdict.repeats(earlier)
+
+    def _is_meant(self, verdict: Verdict) -> bool:
+        subject = verdict.subject
+        if self.images and not glob_any(f"{subject.registry}/{subject.repository}", self.images):
+            return False
+        return self.owned_by(verdict.owner) and (self.parts or verdict.index_digest is None)
 
 
 def publishers_of(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from watcher.kit.secret import resolve
@@ -15,7 +15,8 @@ from watcher.publishing.message import Message
 from watcher.publishing.notify_channel import channel_of
 from watcher.publishing.notify_result import NotifyUnavailableError, failure
 from watcher.publishing.notify_settings import NotifyPublisherSettings
-from watcher.publishing.protocol import Progress
+from watcher.publishing.protocol import News, Progress
+from watcher.publishing.summary import summary_message
 from watcher.publishing.verdict_message import verdict_message
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class NotifyPublisher:
     async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
         resolved = verdict.outcome not in self._outcomes
         await self.send(verdict_message(verdict, resolved=resolved, link=self._links.verdict(verdict)))
+
+    async def publish_together(self, news: Sequence[News], held: str) -> None:
+        """Say what they have in common."""
+        link = self._links.newest(self._outcomes[0]) if self._outcomes else None
+        await self.send(summary_message(news, outcomes=self._outcomes, held=held, link=link))
 
     async def send(self, message: Message) -> None:
         """Say it once. Raises as `publish` does."""

@@ -1,24 +1,20 @@
 """The settings of `notify`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from watcher.kit.secret import SecretReference
-from watcher.model.verdict import Outcome
-from watcher.publishing.wanted import MessagePublisherSettings
+from watcher.publishing.wanted import PeoplePublisherSettings
 
 
-class NotifyPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="notify"):
+class NotifyPublisherSettings(PeoplePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="notify"):
     """Tell people, by any of the services that apprise knows: Slack, Teams, mail, PagerDuty and some hundred others."""
 
     # URLs as apprise writes them, one service each: https://appriseit.com/services/. Each is a destination of its own: the first
     # is called as this entry, the next get its name with -2, -3, …
     urls: Annotated[tuple[SecretReference, ...], msgspec.Meta(min_length=1)]
-    # People read what they have to do something about, and once.
-    outcomes: tuple[Outcome, ...] = (Outcome.FAIL, Outcome.UNKNOWN)
-    when: Literal["always", "changed"] = "changed"
 
     def __post_init__(self) -> None:
         super().__post_init__()

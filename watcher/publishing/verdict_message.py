@@ -9,23 +9,23 @@ from watcher.publishing.message import Item, Level, Line, Link, Listing, Message
 
 # Three are read; the verdict has them all.
 WORST = 3
-_LEVELS = {
+LEVELS = {
     Outcome.PASS: Level.GOOD,
     Outcome.WARN: Level.DOUBTFUL,
     Outcome.FAIL: Level.BAD,
     Outcome.UNKNOWN: Level.DOUBTFUL,
     Outcome.NOT_APPLICABLE: Level.NEUTRAL,
 }
-_WORST_FIRST = (Action.FAIL, Action.UNKNOWN, Action.WARN)
-_SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "NEGLIGIBLE")
+WORST_FIRST = (Action.FAIL, Action.UNKNOWN, Action.WARN)
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "NEGLIGIBLE")
 # As the pack writes it: `CVE-2020-14343 (CRITICAL) in PyYAML 5.3.1`.
-_SEVERITY = re.compile(rf"\(({'|'.join(_SEVERITIES)})\b")
+_SEVERITY = re.compile(rf"\(({'|'.join(SEVERITIES)})\b")
 _QUIET = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
 
 
 def verdict_message(verdict: Verdict, *, resolved: bool = False, link: str | None = None) -> Message:
     """`resolved`: its outcome is none of those that are asked for, and the one before it was. `link` leads to the whole verdict."""
-    findings = [each for each in verdict.findings if each.excepted_by is None and each.action in _WORST_FIRST]
+    findings = [each for each in verdict.findings if each.excepted_by is None and each.action in WORST_FIRST]
     blocks = [
         Paragraph(lines=tuple(_about(verdict))),
         *_found(findings),
@@ -34,7 +34,7 @@ def verdict_message(verdict: Verdict, *, resolved: bool = False, link: str | Non
     ]
     return Message(
         title=_title(verdict, resolved=resolved),
-        level=Level.GOOD if resolved and verdict.outcome is not Outcome.NOT_APPLICABLE else _LEVELS[verdict.outcome],
+        level=Level.GOOD if resolved and verdict.outcome is not Outcome.NOT_APPLICABLE else LEVELS[verdict.outcome],
         blocks=tuple(blocks),
         links=(Link(label="verdict", url=link),) if link else (),
     )
@@ -66,7 +66,7 @@ def _about(verdict: Verdict) -> Iterable[Line]:
 def _found(findings: Sequence[Finding]) -> Iterable[Paragraph | Listing]:
     if not findings:
         return
-    counts = [(sum(each.action is action for each in findings), action.value) for action in _WORST_FIRST]
+    counts = [(sum(each.action is action for each in findings), action.value) for action in WORST_FIRST]
     yield Paragraph(lines=((strong(", ".join(f"{count} {action}" for count, action in counts if count)),),))
     groups = _by_rule(findings)
     items = tuple(_item(group) for group in groups[:WORST])
@@ -81,15 +81,20 @@ def _by_rule(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def _place(finding: Finding) -> tuple[int, int, bool, str, str, str]:
-    severity = _SEVERITY.search(finding.message)
     return (
-        _WORST_FIRST.index(finding.action),
-        _SEVERITIES.index(severity[1]) if severity else len(_SEVERITIES),
+        WORST_FIRST.index(finding.action),
+        SEVERITIES.index(severity) if (severity := severity_of(finding)) else len(SEVERITIES),
         finding.category is not Category.SECURITY,
         finding.rule,
         finding.key,
         finding.platform or "",
     )
+
+
+def severity_of(finding: Finding) -> str:
+    """As its message says it, empty where it does not."""
+    severity = _SEVERITY.search(finding.message)
+    return severity[1] if severity else ""
 
 
 def _item(group: Sequence[Finding]) -> Item:

@@ -52,6 +52,34 @@ def test_who_was_told_of_a_failure_is_told_that_it_is_over() -> None:
     assert not takes(replace(PASS, findings=(FOUND,)), PASS)
 
 
+@pytest.mark.parametrize(
+    ("images", "taken"),
+    [
+        (("registry.example.com/**",), True),
+        (("registry.example.com/team/*",), True),
+        (("registry.example.com/*",), False),
+        (("x", "*/*/app"), True),
+    ],
+)
+def test_only_verdicts_of_the_images_that_are_meant(images: tuple[str, ...], taken: bool) -> None:
+    """By their names, with the registry."""
+    assert Route(publisher="chat", outcomes=(Outcome.FAIL,), images=images).takes(FAIL, None) is taken
+
+
+def test_only_verdicts_of_the_owners_that_are_meant() -> None:
+    route = Route(publisher="chat", outcomes=(Outcome.FAIL,), owned_by=lambda owner: owner == "payments")
+    assert route.takes(replace(FAIL, owner="payments"), None)
+    assert not route.takes(FAIL, None)
+
+
+def test_who_reads_is_told_of_an_index_once() -> None:
+    """Its verdict has the findings of all its platforms; each of these has one of its own for machines."""
+    part = replace(FAIL, index_digest=FAIL.subject.digest)
+    assert Route(publisher="queue", outcomes=(Outcome.FAIL,)).takes(part, None)
+    assert not Route(publisher="chat", outcomes=(Outcome.FAIL,), parts=False).takes(part, None)
+    assert Route(publisher="chat", outcomes=(Outcome.FAIL,), parts=False).takes(FAIL, None)
+
+
 def test_every_route_that_takes_a_verdict_gets_it() -> None:
     """Routes do not know of each other."""
     routes = [
