@@ -42,6 +42,7 @@ async def open_publishers(
             locks=storage.locks,
             sboms=StoredSboms(storage.images),
             tags=storage.tags,
+            labels=storage.labels,
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,

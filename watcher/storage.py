@@ -23,13 +23,14 @@ from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.publishing.protocol import OwnWrites, SubjectLocks, TagHistory
+from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.first_seen import StoredFirstSeen
 from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
+from watcher.store.labels import StoredLabels
 from watcher.store.migrate import migrate, require_current
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
@@ -73,6 +74,7 @@ class Storage:
     first_seen: FirstSeen
     standing: StoredStanding
     locks: SubjectLocks
+    labels: Labels
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
     retention: Retention
@@ -176,6 +178,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         own_writes=OwnWriteStore(database, clock, alone=alone),
         tags=StoredTagHistory(database),
         locks=StoredSubjectLocks(database, clock),
+        labels=StoredLabels(database),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
         retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),

@@ -48,7 +48,7 @@ from watcher.inspection.catalogers.zip_stream import Sink
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
-from watcher.publishing.protocol import GatheringPublisher, OwnWrites, Progress, Publisher, Sboms, SubjectLocks, TagHistory
+from watcher.publishing.protocol import GatheringPublisher, Labels, OwnWrites, Progress, Publisher, Sboms, SubjectLocks, TagHistory
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
 from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers, Registries, Uploads, WritableRegistries
@@ -98,6 +98,7 @@ ALONE: Mapping[type, str] = {
     ImageReader: "tests/contract/test_store_contract.py",
     Marks: "tests/unit/pipeline/test_reevaluate.py",
     Standing: "tests/unit/pipeline/test_judging_again.py",
+    Labels: "tests/contract/test_labels_contract.py",
     Manifests: "tests/unit/registry/test_registry_images.py",
     Outbox: "tests/contract/test_outbox_contract.py",
     FailedPublications: "tests/contract/test_failed_publications_contract.py",

@@ -1,40 +1,65 @@
 """What publishers get of a daemon, without one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 
 from tests.doubles.databases import open_database
-from tests.doubles.verdicts import MOMENT
+from tests.doubles.inventories import an_inventory
+from tests.doubles.routes import sending
+from tests.doubles.verdicts import MOMENT, a_verdict
 from watcher.inspection.image.merge import merged_files
+from watcher.kit.sqlite import Database
+from watcher.kit.wakeup import Wakeup
+from watcher.model.image import ImageConfig
+from watcher.model.verdict import Verdict
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import Sboms
 from watcher.registry.access import RegistryClients
 from watcher.store.images import StoredImages
+from watcher.store.labels import StoredLabels
 from watcher.store.outbox import MAX_NOTE
 from watcher.store.own_writes import OwnWriteStore
+from watcher.store.protocol import Judged
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.tags import StoredTagHistory
+from watcher.store.verdicts import StoredVerdicts
 
 
 @asynccontextmanager
-async def publisher_context(database: Path, sboms: Sboms | None = None) -> AsyncIterator[PublisherContext]:
-    """Any registry can be reached, and it is MOMENT. The file `database` is made; `sboms` are those of what it holds, or others."""
+async def publisher_context(
+    database: Path, sboms: Sboms | None = None, *, labels: Mapping[str, str] | None = None
+) -> AsyncIterator[PublisherContext]:
+    """Any registry can be reached, and it is MOMENT. The file `database` is made; `sboms` are those of what it holds, or others.
+
+    With `labels` it holds the image of `a_verdict`, which has them.
+    """
     async with open_database(database) as opened, RegistryClients.of([]) as registries, aiohttp.ClientSession() as session:
+        if labels is not None:
+            await record_labels(opened, a_verdict(), labels)
         yield PublisherContext(
             registries=registries,
             own_writes=OwnWriteStore(opened, lambda: MOMENT),
             locks=StoredSubjectLocks(opened, lambda: MOMENT),
             sboms=sboms or StoredSboms(StoredImages(opened, merged_files)),
             tags=StoredTagHistory(opened),
+            labels=StoredLabels(opened),
             session=session,
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,
         )
+
+
+async def record_labels(database: Database, verdict: Verdict, labels: Mapping[str, str]) -> None:
+    """The image of the verdict was inspected, and has these."""
+    config = ImageConfig(architecture="amd64", os="linux", labels=dict(labels))
+    inventory = an_inventory(digest=verdict.subject.digest, config=config)
+    recorded = StoredVerdicts(database, lambda: MOMENT, bell=Wakeup())
+    await recorded.record([Judged(verdict=verdict, inventory=inventory)], sending({}))
 
 
 class Notes:

@@ -19,11 +19,12 @@ from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
 from watcher.model.publication import Publication
 from watcher.model.verdict import Outcome, Subject
-from watcher.publishing.protocol import OwnWrites, SubjectLocks, TagHistory
+from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
+from watcher.store.labels import StoredLabels
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, VerdictStore
@@ -43,6 +44,7 @@ class StoreBench:
     outbox: Outbox
     publications: FailedPublications
     images: ImageReader
+    labels: Labels
     facts: LayerCache
     bases: KnownBases
     own_writes: OwnWrites
@@ -80,6 +82,7 @@ async def store_bench(path: Path, *, max_attempts: int = 3) -> AsyncIterator[Sto
             outbox=StoredOutbox(database, clock, bell=bell, max_attempts=max_attempts, jitter=lambda: 0.5),
             publications=StoredFailedPublications(database, clock),
             images=StoredImages(database, merged_files),
+            labels=StoredLabels(database),
             facts=LayerStore(database),
             bases=StoredBases(database),
             own_writes=OwnWriteStore(database, clock),

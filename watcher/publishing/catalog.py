@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.github_status import GithubStatusPublisher
+from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.log import LogPublisher
 from watcher.publishing.mqtt import MqttPublisher
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
@@ -26,6 +29,8 @@ PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], P
     MqttPublisherSettings: MqttPublisher,
     ReferrerPublisherSettings: ReferrerPublisher,
     WebhookPublisherSettings: WebhookPublisher,
+    GithubStatusSettings: GithubStatusPublisher,
+    GitlabStatusSettings: GitlabStatusPublisher,
 }
 
 

@@ -6,7 +6,7 @@ import aiohttp
 
 from watcher.kit.clock import Clock
 from watcher.publishing.links import Links
-from watcher.publishing.protocol import OwnWrites, Sboms, SubjectLocks, TagHistory
+from watcher.publishing.protocol import Labels, OwnWrites, Sboms, SubjectLocks, TagHistory
 from watcher.registry.protocol import WritableRegistries
 
 
@@ -19,6 +19,7 @@ class PublisherContext:
     locks: SubjectLocks
     sboms: Sboms
     tags: TagHistory
+    labels: Labels
     session: aiohttp.ClientSession
     links: Links
     clock: Clock

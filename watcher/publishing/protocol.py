@@ -119,6 +119,17 @@ class TagHistory(Protocol):
         ...
 
 
+class Labels(Protocol):
+    """What images say of themselves."""
+
+    async def labels(self, digest: Digest) -> Mapping[str, str]:
+        """The labels of an image's configuration; of an index, those that all its images agree on, as far as they were inspected.
+
+        Empty where nothing is known. Whoever built the image wrote them, so they are claims.
+        """
+        ...
+
+
 class Progress(Protocol):
     """How far earlier attempts at one publication have come."""
 

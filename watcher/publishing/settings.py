@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from watcher.kit.secret import SecretReference
+from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.wanted import MessagePublisherSettings, PublisherSettings
@@ -37,7 +38,13 @@ class LogPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, 
 
 
 AnyPublisherSettings = (
-    ReferrerPublisherSettings | WebhookPublisherSettings | MqttPublisherSettings | LogPublisherSettings | NotifyPublisherSettings
+    ReferrerPublisherSettings
+    | WebhookPublisherSettings
+    | MqttPublisherSettings
+    | LogPublisherSettings
+    | NotifyPublisherSettings
+    | GithubStatusSettings
+    | GitlabStatusSettings
 )
 
 

@@ -16,29 +16,17 @@ from yarl import URL
 
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
-from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.verdict import Verdict
 from watcher.publishing.cloudevent import CONTENT_TYPE, verdict_event
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
+from watcher.publishing.receiver import ReceiverRefusedError, ReceiverUnavailableError
 from watcher.publishing.settings import WebhookPublisherSettings
 
 log = structlog.get_logger(__name__)
 
 # Receivers are told to answer before they work; ten seconds is what GitHub gives its own.
 TIMEOUT_SECONDS = 10.0
-
-
-class ReceiverRefusedError(PermanentError):
-    """The receiver answered that this request will never be right."""
-
-    reason = "receiver-refused"
-
-
-class ReceiverUnavailableError(RetryableError):
-    """The receiver did not take the message this time."""
-
-    reason = "receiver-unavailable"
 
 
 class WebhookPublisher:

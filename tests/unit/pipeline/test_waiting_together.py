@@ -26,7 +26,7 @@ from watcher.pipeline.destinations import Destination
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.outages import LONGEST_DELAY_SECONDS, UNHEARD, Outages
 from watcher.publishing.protocol import Progress
-from watcher.publishing.webhook import ReceiverUnavailableError
+from watcher.publishing.receiver import ReceiverUnavailableError
 from watcher.store import tables as store_tables
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged

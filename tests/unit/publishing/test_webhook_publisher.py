@@ -15,8 +15,9 @@ from tests.doubles.verdicts import a_verdict
 from watcher.kit.secret import Secret
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.links import Links
+from watcher.publishing.receiver import ReceiverRefusedError, ReceiverUnavailableError
 from watcher.publishing.settings import WebhookPublisherSettings
-from watcher.publishing.webhook import ReceiverRefusedError, ReceiverUnavailableError, WebhookPublisher, sign
+from watcher.publishing.webhook import WebhookPublisher, sign
 
 pytestmark = pytest.mark.enable_socket
 
