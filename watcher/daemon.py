@@ -177,6 +177,13 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             counted=metrics.count_reevaluations,
             aged=metrics.show_advisories_age,
         )
+        announcer = Announcer(
+            outbox=storage.outbox,
+            verdicts=storage.verdicts,
+            destinations=destinations,
+            counted=metrics.count_publication,
+            outages=Outages(kind="publisher", label=place_name, shown=partial(metrics.show_reachable, "publisher")),
+        )
         yield Daemon(
             settings=settings,
             folder=folder,
@@ -194,13 +201,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 buried=metrics.count_dead_letter,
             ),
             reevaluation=reevaluation,
-            announcer=Announcer(
-                outbox=storage.outbox,
-                verdicts=storage.verdicts,
-                destinations=destinations,
-                counted=metrics.count_publication,
-                outages=Outages(kind="publisher", label=place_name, shown=partial(metrics.show_reachable, "publisher")),
-            ),
+            announcer=announcer,
             sources=sources,
             context=ApiContext(
                 submissions=intake,
@@ -217,6 +218,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 store_trouble=storage.trouble,
                 hooks={source.name: source for source in sources if isinstance(source, WebhookSource)},
                 sources=sources,
+                destinations=announcer.standings,
                 down=lambda: {**_disconnected(sources), **supervisor.down()},
                 api_token=_secret(settings.server.api_token),
                 admission=settings.admission,

@@ -29,6 +29,7 @@ from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.stored_sboms import StoredSboms
+from watcher.publishing.protocol import Standing
 from watcher.sources.protocol import Hook, Source
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
@@ -73,6 +74,7 @@ async def running_api(
     *,
     hooks: Mapping[str, Hook] | None = None,
     sources: Sequence[Source] = (),
+    destinations: Mapping[str, Standing] | None = None,
     admission: AdmissionSettings | None = None,
     api_token: str | None = None,
     admission_token: str | None = None,
@@ -102,6 +104,7 @@ async def running_api(
             store_trouble=database.trouble,
             hooks=hooks or {},
             sources=sources,
+            destinations=lambda: destinations or {},
             not_ready=lambda: next(iter(not_ready), None),
             api_token=Secret(api_token) if api_token else None,
             admission=admission,

@@ -38,7 +38,8 @@ def shown_once() -> Metrics:
         metrics.count_event("main", decision, reason)
     jobs = {(lane.value, state): 1 for lane in Lane for state in ("waiting", "leased", "dead")}
     metrics.show_backlog(jobs, {lane.value: 1.0 for lane in Lane})
-    metrics.show_outbox({("sec", state): 1 for state in ("waiting", "leased", "failed")})
+    metrics.show_outbox({("sec", state): 1 for state in ("waiting", "leased", "failed")}, {"sec": 1.0})
+    metrics.show_publisher("sec", held=False, last_published_at=datetime.now(UTC))
     metrics.show_source("main", connected=True, last_event_at=datetime.now(UTC), lag_seconds=1.0)
     metrics.count_sweep("catch-up", without_verdict=1, taken_in=1)
     metrics.show_advisories_age(1.0)
@@ -50,7 +51,7 @@ def shown_once() -> Metrics:
         metrics.count_verdict(outcome.value)
     for kind in ("registry", "publisher"):
         metrics.show_reachable(kind, "registry.example.com", True)
-    for result in ("published", "retried", "failed"):
+    for result in ("published", "retried", "failed", "unwanted"):
         metrics.count_publication("sec", result)
     for status in (0, 200, 403, 429, 500):
         metrics.count_registry_request("registry.example.com", status)

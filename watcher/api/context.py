@@ -16,7 +16,7 @@ from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret
 from watcher.kit.seldom import Seldom
 from watcher.model.push import Push
-from watcher.publishing.protocol import Sboms
+from watcher.publishing.protocol import Sboms, Standing
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
 from watcher.store.protocol import FailedPublications, ImageReader, PackageIndex, VerdictStore
@@ -40,7 +40,8 @@ class ApiContext:
 
     `store_trouble` gives the reason why nothing can be written now, None when something just was, and costs little however often
     it is asked. `not_ready` gives the reason why the daemon cannot do its work yet or any more, None when it can. `down` gives the
-    parts of it that do not run now, each with a word for why. `admission` None switches the endpoint off.
+    parts of it that do not run now, each with a word for why; `destinations` how everybody is who is told of verdicts. `admission`
+    None switches the endpoint off.
     """
 
     submissions: Submissions
@@ -57,6 +58,7 @@ class ApiContext:
     store_trouble: Callable[[], Awaitable[str | None]]
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     sources: Sequence[Source] = ()
+    destinations: Callable[[], Mapping[str, Standing]] = dict
     not_ready: Callable[[], str | None] = lambda: None
     down: Callable[[], Mapping[str, str]] = dict
     api_token: Secret | None = None

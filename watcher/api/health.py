@@ -9,6 +9,8 @@ from watcher.api.context import CONTEXT
 from watcher.api.problems import problem
 from watcher.api.sources import hearing
 from watcher.model.errors import RetryableError
+from watcher.model.moments import iso
+from watcher.publishing.protocol import Standing
 
 # A store that takes longer than this to write a little, or to count its jobs, is not ready for more of them.
 STORE_SECONDS = 2.0
@@ -36,9 +38,22 @@ async def ready(request: web.Request) -> web.Response:
             reason = "the store does not answer"
     if reason is not None:
         return problem(503, "Not ready", detail=reason)
-    down = context.down()
-    answer: dict[str, Any] = {"status": "degraded", "down": dict(down)} if down else {"status": "ready"}
-    return web.json_response({**answer, "sources": {each.name: hearing(each.health) for each in context.sources}})
+    away = {f"publisher-{name}": "unreachable" for name, each in context.destinations().items() if not each.reachable}
+    down = {**context.down(), **away}
+    answer: dict[str, Any] = {"status": "degraded", "down": down} if down else {"status": "ready"}
+    answer["sources"] = {each.name: hearing(each.health) for each in context.sources}
+    answer["destinations"] = {name: _reached(each) for name, each in context.destinations().items()}
+    return web.json_response(answer)
+
+
+def _reached(standing: Standing) -> dict[str, Any]:
+    """What anybody may know of a destination."""
+    return {
+        "reachable": standing.reachable,
+        "problem": standing.problem,
+        "held": standing.held,
+        "last_published_at": iso(standing.last_published_at) if standing.last_published_at else None,
+    }
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -49,13 +64,17 @@ async def metrics(request: web.Request) -> web.Response:
         context.metrics.show_source(
             source.name, connected=health.connected, last_event_at=health.last_event_at, lag_seconds=health.lag_seconds
         )
+    for name, standing in context.destinations().items():
+        context.metrics.show_publisher(name, held=standing.held is not None, last_published_at=standing.last_published_at)
     try:
         async with asyncio.timeout(STORE_SECONDS):
             depth = await context.jobs.depth()
-            publications = await context.publications.counts()
+            publications, oldest = await context.publications.counts(), await context.publications.oldest()
     except (RetryableError, TimeoutError):
         context.metrics.forget_store()
     else:
         context.metrics.show_backlog(depth.jobs, depth.oldest_seconds)
-        context.metrics.show_outbox(publications)
+        now = context.clock()
+        waited = {name: (now - since).total_seconds() for name, since in oldest.items()}
+        context.metrics.show_outbox(publications, waited)
     return web.Response(body=context.metrics.exposition(), headers={"Content-Type": context.metrics.content_type})

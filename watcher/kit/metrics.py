@@ -31,6 +31,9 @@ class Metrics:
     jobs: Counter = field(init=False)
     publications: Counter = field(init=False)
     outbox_publications: Gauge = field(init=False)
+    outbox_oldest_seconds: Gauge = field(init=False)
+    publisher_last_published: Gauge = field(init=False)
+    publisher_held: Gauge = field(init=False)
     registry_requests: Counter = field(init=False)
     unreachable: Gauge = field(init=False)
     dead_letters: Counter = field(init=False)
@@ -94,7 +97,7 @@ class Metrics:
         )
         self.publications = Counter(
             "watcher_publications_total",
-            "Attempts to publish by publisher and result (published, retried, failed).",
+            "Attempts to publish by publisher and result (published, retried, failed, unwanted).",
             ("publisher", "result"),
             registry=registry,
         )
@@ -102,6 +105,24 @@ class Metrics:
             "watcher_outbox_publications",
             "Publications by publisher and state (waiting, leased, failed).",
             ("publisher", "state"),
+            registry=registry,
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "watcher_outbox_oldest_seconds",
+            "How long ago the oldest verdict was judged that waits for a publisher.",
+            ("publisher",),
+            registry=registry,
+        )
+        self.publisher_last_published = Gauge(
+            "watcher_publisher_last_published_timestamp_seconds",
+            "When a publisher published something last, in seconds since 1970.",
+            ("publisher",),
+            registry=registry,
+        )
+        self.publisher_held = Gauge(
+            "watcher_publisher_held",
+            "1 while a publisher tells nobody because it is not to: quiet hours, a digest, a budget that is used up.",
+            ("publisher",),
             registry=registry,
         )
         self.registry_requests = Counter(
@@ -233,9 +254,11 @@ class Metrics:
         for lane, seconds in oldest_seconds.items():
             self.backlog_oldest_seconds.labels(lane).set(seconds)
 
-    def show_outbox(self, publications: Mapping[tuple[str, str], int]) -> None:
+    def show_outbox(self, publications: Mapping[tuple[str, str], int], oldest_seconds: Mapping[str, float]) -> None:
         """Replace what was shown, as `show_backlog`."""
-        self.outbox_publications.clear()
+        self.forget_outbox()
+        for publisher, seconds in oldest_seconds.items():
+            self.outbox_oldest_seconds.labels(publisher).set(max(0.0, seconds))
         for (publisher, state), count in publications.items():
             self.outbox_publications.labels(publisher, state).set(count)
 
@@ -247,10 +270,20 @@ class Metrics:
         if lag_seconds is not None:
             self.source_lag_seconds.labels(source).set(lag_seconds)
 
+    def show_publisher(self, publisher: str, *, held: bool, last_published_at: datetime | None) -> None:
+        """What is not known has no line."""
+        self.publisher_held.labels(publisher).set(int(held))
+        if last_published_at is not None:
+            self.publisher_last_published.labels(publisher).set(last_published_at.timestamp())
+
     def forget_store(self) -> None:
         """Show nothing rather than old numbers."""
-        self.outbox_publications.clear()
+        self.forget_outbox()
         self.forget_backlog()
+
+    def forget_outbox(self) -> None:
+        self.outbox_publications.clear()
+        self.outbox_oldest_seconds.clear()
 
     def forget_backlog(self) -> None:
         self.backlog_jobs.clear()

@@ -19,7 +19,7 @@ from watcher.model.reference import Host
 from watcher.pipeline.destinations import SLOTS, Destination
 from watcher.pipeline.outages import Outages
 from watcher.pipeline.settling import settled
-from watcher.publishing.protocol import News, Publisher
+from watcher.publishing.protocol import News, Publisher, Standing
 from watcher.store.protocol import Outbox, VerdictStore
 
 log = structlog.get_logger(__name__)
@@ -72,6 +72,11 @@ class Announcer:
             for parcel in self._parcels(due):
                 self.outages.begun(self._place(parcel[0]), parcel[0].id)
                 publications.create_task(self._work(parcel), name=f"announce-{parcel[0].id}")
+
+    def standings(self) -> Mapping[str, Standing]:
+        """How every destination is, by its name."""
+        failing, now = {name for name, _ in self.outages.failing()}, self.clock()
+        return {name: each.standing(now, reachable=name not in failing) for name, each in self.destinations.items()}
 
     async def _due(self) -> Sequence[Publication]:
         """A destination that is slow, or silent, has its own places full and nobody else's."""

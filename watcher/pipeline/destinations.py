@@ -8,7 +8,7 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.model.publication import Published, PublishFailed, PublishLater, Settled
 from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.holding import Holding
-from watcher.publishing.protocol import GatheringPublisher, Publisher
+from watcher.publishing.protocol import GatheringPublisher, Publisher, Standing
 
 # Of one destination at a time: requests are small, and more at once would only queue at its other end.
 SLOTS = 8
@@ -49,6 +49,10 @@ class Destination:
             before = perhaps_told or (told is not None and told.outcome in self.outcomes)
             return None if before else "never-told"
         return None if self.wants(verdict) else "filtered"
+
+    def standing(self, now: datetime, *, reachable: bool) -> Standing:
+        held = self.holding.why(now) if self.holding is not None else None
+        return Standing(reachable=reachable, problem=self.problem, held=held, last_published_at=self.last_published_at)
 
     def settled(self, result: Settled) -> None:
         """How the last attempt ended."""

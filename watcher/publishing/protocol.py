@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
@@ -40,6 +41,19 @@ class Publisher(Protocol):
     async def aclose(self) -> None:
         """Let go of what `open` and `publish` hold."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a destination is. `problem` is why what was sent to it last did not get through, as a word, and None when it did.
+
+    `reachable`: it answers, as far as is known. `held` is why it is not told now, as a word.
+    """
+
+    reachable: bool = True
+    problem: str | None = None
+    held: str | None = None
+    last_published_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

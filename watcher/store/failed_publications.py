@@ -1,6 +1,7 @@
 """Dead letters of the outbox: listed, counted, and given another chance."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
 
@@ -71,6 +72,13 @@ class StoredFailedPublications:
             return found
 
         return await self._database.read(read)
+
+    async def oldest(self) -> Mapping[str, datetime]:
+        """Of those that wait, per publisher, when the oldest was judged."""
+        first = select(func.min(publication.c.id)).where(publication.c.state == "waiting").group_by(publication.c.publisher)
+        joined = publication.join(verdict, verdict.c.verdict_id == publication.c.verdict_id)
+        rows = select(publication.c.publisher, verdict.c.evaluated_at).select_from(joined).where(publication.c.id.in_(first))
+        return await self._database.read(lambda connection: {row.publisher: row.evaluated_at for row in connection.execute(rows)})
 
 
 def _number(publication_id: str) -> int:

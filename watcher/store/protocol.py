@@ -202,6 +202,10 @@ class FailedPublications(Protocol):
         """How many there are per (publisher, state), of those that are waiting, leased or failed."""
         ...
 
+    async def oldest(self) -> Mapping[str, datetime]:
+        """Of those that wait, per publisher, when the oldest was judged."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:

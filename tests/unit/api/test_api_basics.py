@@ -50,7 +50,7 @@ def a_push(api: RunningApi, *, key: str = "k", lane: Lane = Lane.PUSH, digest: D
 async def test_it_says_that_it_is_alive_and_ready(api: RunningApi) -> None:
     """Alive needs nothing but the loop; ready needs the store as well."""
     assert await api.get("/healthz") == (200, {"status": "alive"})
-    assert await api.get("/readyz") == (200, {"status": "ready", "sources": {}})
+    assert await api.get("/readyz") == (200, {"status": "ready", "sources": {}, "destinations": {}})
 
 
 async def test_it_is_not_ready_while_something_is_missing(api: RunningApi) -> None:
