@@ -2,10 +2,9 @@
 
 import asyncio
 import io
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -19,24 +18,19 @@ from structlog.testing import capture_logs
 
 from tests.doubles.chat_hosts import ChatHosts, served
 from tests.doubles.code_hosts import TOKEN, CodeHostDouble, built_from, serve_github, serve_gitlab
-from tests.doubles.mosquitto import start_mosquitto
-from tests.doubles.mqtt_reader import reading
+from tests.doubles.destinations import MACHINES, Destination, Opening
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.cli.demo import DemoPublisher
 from watcher.model.errors import RetryableError
 from watcher.model.reference import RepositoryName
-from watcher.model.verdict import Verdict
 from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.github_status import GithubStatusPublisher
 from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.log import LogPublisher
-from watcher.publishing.mqtt import MqttPublisher
-from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify import NotifyPublisher
 from watcher.publishing.notify_settings import NotifyPublisherSettings
-from watcher.publishing.protocol import Publisher
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
     AnyPublisherSettings,
@@ -52,17 +46,6 @@ from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import serve_registry
 
 pytestmark = pytest.mark.enable_socket
-
-
-@dataclass(kw_only=True)
-class Destination:
-    """A publisher with its name, a verdict it can publish, what a reader then sees, and how to take the destination away."""
-
-    name: str
-    publisher: Publisher
-    verdict: Verdict
-    seen: Callable[[], object]
-    leave: Callable[[], Awaitable[None]] | None
 
 
 async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
@@ -125,24 +108,6 @@ async def _notify(stack: AsyncExitStack, folder: Path) -> Destination:
     )
 
 
-async def _mqtt(stack: AsyncExitStack, folder: Path) -> Destination:
-    broker = start_mosquitto(folder / "broker")
-    stack.callback(broker.stop)
-    reader = stack.enter_context(reading(broker.port))
-    context = await stack.enter_async_context(publisher_context(folder / "w.db"))
-    publisher = build_publisher(MqttPublisherSettings(name="mine", host="127.0.0.1", port=broker.port), context)
-    stack.push_async_callback(publisher.aclose)
-
-    async def leave() -> None:
-        await asyncio.to_thread(broker.stop)
-
-    def seen() -> object:
-        events = {json.loads(each)["id"] for each in reader.of("watcher/events")}
-        return events, {topic: event["id"] for topic, event in reader.standing().items()}
-
-    return Destination(name="mine", publisher=publisher, verdict=a_verdict(), seen=seen, leave=leave)
-
-
 async def _github_status(stack: AsyncExitStack, folder: Path) -> Destination:
     host = await stack.enter_async_context(serve_github("my-org/app"))
     token = folder / "token"
@@ -203,16 +168,15 @@ async def _terminal(stack: AsyncExitStack, folder: Path) -> Destination:
     )
 
 
-Opening = Callable[[AsyncExitStack, Path], Awaitable[Destination]]
 # By the settings that ask for it: the class that is held to this suite, and its destination.
 DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     ReferrerPublisherSettings: (ReferrerPublisher, _referrer),
     WebhookPublisherSettings: (WebhookPublisher, _webhook),
     LogPublisherSettings: (LogPublisher, _log),
     NotifyPublisherSettings: (NotifyPublisher, _notify),
-    MqttPublisherSettings: (MqttPublisher, _mqtt),
     GithubStatusSettings: (GithubStatusPublisher, _github_status),
     GitlabStatusSettings: (GitlabStatusPublisher, _gitlab_status),
+    **MACHINES,
 }
 # The demo's own is there without being configured.
 PLACES: Mapping[type, Opening] = dict((*DESTINATIONS.values(), (DemoPublisher, _terminal)))

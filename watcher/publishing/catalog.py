@@ -5,6 +5,8 @@ from typing import Any
 
 from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.eventbridge import EventBridgePublisher
+from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.github_status import GithubStatusPublisher
 from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.log import LogPublisher
@@ -20,6 +22,10 @@ from watcher.publishing.settings import (
     ReferrerPublisherSettings,
     WebhookPublisherSettings,
 )
+from watcher.publishing.sns import SnsPublisher
+from watcher.publishing.sns_settings import SnsPublisherSettings
+from watcher.publishing.sqs import SqsPublisher
+from watcher.publishing.sqs_settings import SqsPublisherSettings
 from watcher.publishing.wanted import PublisherSettings
 from watcher.publishing.webhook import WebhookPublisher
 
@@ -27,6 +33,9 @@ PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], P
     LogPublisherSettings: LogPublisher,
     NotifyPublisherSettings: NotifyPublisher,
     MqttPublisherSettings: MqttPublisher,
+    SnsPublisherSettings: SnsPublisher,
+    SqsPublisherSettings: SqsPublisher,
+    EventBridgePublisherSettings: EventBridgePublisher,
     ReferrerPublisherSettings: ReferrerPublisher,
     WebhookPublisherSettings: WebhookPublisher,
     GithubStatusSettings: GithubStatusPublisher,

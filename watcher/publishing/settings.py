@@ -7,8 +7,11 @@ import msgspec
 
 from watcher.kit.secret import SecretReference
 from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
+from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify_settings import NotifyPublisherSettings
+from watcher.publishing.sns_settings import SnsPublisherSettings
+from watcher.publishing.sqs_settings import SqsPublisherSettings
 from watcher.publishing.wanted import MessagePublisherSettings, PublisherSettings
 
 
@@ -41,10 +44,13 @@ AnyPublisherSettings = (
     ReferrerPublisherSettings
     | WebhookPublisherSettings
     | MqttPublisherSettings
-    | LogPublisherSettings
-    | NotifyPublisherSettings
     | GithubStatusSettings
     | GitlabStatusSettings
+    | SnsPublisherSettings
+    | SqsPublisherSettings
+    | EventBridgePublisherSettings
+    | LogPublisherSettings
+    | NotifyPublisherSettings
 )
 
 

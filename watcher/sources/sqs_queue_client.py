@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from watcher.kit.aws_trouble import Asked, translated
 from watcher.kit.threads import Threads
-from watcher.sources.sqs_queue_client_errors import QueueError, UnreachableError, translated
+from watcher.sources.sqs_queue_client_errors import QueueError, UnreachableError, queue_error
 from watcher.sources.sqs_queue_client_sockets import Sockets
 
 BATCH = 10  # the most messages in one call, of any kind
@@ -65,6 +66,7 @@ class SqsClient:
 
     def __init__(self, address: Address, *, name: str) -> None:
         self._address = address
+        self._asked = Asked(name=address.url, noun="queue")
         self._pollers = Threads(address.receivers, name=f"sqs-receive:{name}")
         self._settlers = Threads(address.receivers, name=f"sqs-settle:{name}")
         self._sockets = Sockets()
@@ -138,7 +140,7 @@ class SqsClient:
     @contextlib.contextmanager
     def _translated(self, operation: str) -> Iterator[None]:
         try:
-            with translated(self._address.url, operation):
+            with translated(self._asked, operation, queue_error):
                 yield
         except UnreachableError:
             raise

@@ -1,20 +1,9 @@
 """How an SQS source is configured, and what a queue's URL tells of its service."""
 
-import re
-from urllib.parse import urlsplit
-
+from watcher.kit.aws_address import check_queue_url, check_service, queue_region, queue_service
 from watcher.kit.units import Duration, seconds
-from watcher.model.amazon import ALL_DOMAINS, DOMAINS
 from watcher.sources.binding import EventSourceSettings
 
-# Amazon's own names of the service: regional, FIPS, dual stack, and the names of before 2010. The SDK knows how to reach these.
-_AMAZON = re.compile(
-    rf"sqs(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:{ALL_DOMAINS})"
-    r"|(?:(?P<former>[a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?"
-)
-# An interface endpoint in a VPC: reached under its own name.
-_VPC = re.compile(rf"[a-z0-9-]+\.sqs\.(?P<region>[a-z0-9-]+)\.vpce\.(?:{DOMAINS})")
-FIRST_REGION = "us-east-1"  # the one that queue.amazonaws.com is in
 LONGEST_WAIT_SECONDS = 20  # all of these are the service's
 LONGEST_VISIBILITY_SECONDS = 12 * 3600
 
@@ -35,13 +24,8 @@ class SqsSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_u
     timeout: Duration = "10s"  # for the service to answer, beyond `wait`
 
     def __post_init__(self) -> None:
-        if not _is_http(self.queue_url) or not urlsplit(self.queue_url).path.strip("/"):
-            # Not repeated: who writes credentials into it must not find them in a log.
-            raise ValueError("queue_url is no URL of a queue, such as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
-        if self.endpoint_url and not _is_http(self.endpoint_url):
-            raise ValueError("endpoint_url is no URL with http or https and a host, and without a user")
-        if self.region and not re.fullmatch(r"[a-z0-9-]{1,63}", self.region):
-            raise ValueError(f"region {self.region!r:.200} is no name such as eu-west-1")
+        check_queue_url(self.queue_url)
+        check_service(region=self.region, endpoint_url=self.endpoint_url)
         if not 1 <= self.receivers <= 100:
             raise ValueError("receivers is between 1 and 100")
         if not 1 <= self.in_flight <= 10_000:
@@ -56,29 +40,12 @@ class SqsSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_u
     @property
     def service_region(self) -> str | None:
         """None leaves it to the SDK."""
-        host = urlsplit(self.queue_url).hostname or ""
-        if self.region:
-            return self.region
-        if known := _AMAZON.fullmatch(host):
-            return known["region"] or known["former"] or FIRST_REGION
-        private = _VPC.fullmatch(host)
-        return private["region"] if private else None
+        return self.region or queue_region(self.queue_url)
 
     @property
     def service_url(self) -> str | None:
         """None leaves it to the SDK, which may be told another by its environment."""
-        parts = urlsplit(self.queue_url)
-        if self.endpoint_url or _AMAZON.fullmatch(parts.hostname or ""):
-            return self.endpoint_url or None
-        return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and parts.username is None
-    except ValueError:
-        return False
+        return self.endpoint_url or queue_service(self.queue_url)
 
 
 def _whole_between(duration: Duration, least: int, most: int) -> bool:
