@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.doubles.verdicts import FINDING, SUBJECT, a_verdict
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Action, Category, Finding, Origin, Outcome, Section, SectionState, Verdict
+from watcher.publishing.message import Item, Level, Link, Listing, Message, Paragraph, foreign, name, ours, strong
 
 # What a name, a path or a label can hold that some channel would make something of.
 TRAPS = (
@@ -18,6 +19,22 @@ TRAPS = (
     "&lt;script&gt; &amp; &#64;here \\*escaped\\* \\r \\n \\u202e",
     "e\u0301 \u4e2d\u6587 \U0001f600 z" + "\u0335" * 30,
     "x" * 5000,
+)
+
+
+# All of them in one message, in every place that a message has for what others wrote.
+A_HOSTILE_MESSAGE = Message(
+    title=(ours("fail: "), name(TRAPS[0]), ours(" ("), foreign(TRAPS[1]), ours(")")),
+    level=Level.BAD,
+    blocks=(
+        Paragraph(lines=((strong("many"), ours(" images")),)),
+        Listing(
+            items=tuple(Item(line=(foreign(trap),), details=((name(trap),),)) for trap in TRAPS),
+            omitted=3,
+            noun="traps",
+        ),
+    ),
+    links=(Link(label="all of them", url="https://watcher.example.com/api/v1/images?name=(a_b)|<c>*d*"),),
 )
 
 

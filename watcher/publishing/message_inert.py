@@ -20,7 +20,9 @@ _SCHEME = re.compile(r"://")
 _WORD_SCHEME = re.compile(r"\b(mailto|tel|sms|xmpp|sip|sips|magnet|javascript|data|slack|tg):", re.IGNORECASE)
 _WWW = re.compile(r"\b(www)\.", re.IGNORECASE)
 # `@here`, `@everyone`, `<@U123>`; but nobody is called sha256.
-_MENTION = re.compile(r"@(?=\S)(?!sha(?:256|512):)")
+_MENTION = re.compile(r"@(?!\s|sha(?:256|512):)")
+# Stands for a text of nothing but spaces.
+_BLANK = "\N{OPEN BOX}"
 # What stands between the sign and the name, so that it is none: as libraries for chats do it, and it cannot be seen.
 _APART = "\u200b"
 
@@ -30,6 +32,9 @@ def inert(text: str, most: int = MOST_CHARACTERS, *, keep_end: bool = False) -> 
 
     What cannot be seen is written as `\u202e`, as are ends of lines. Links are written as security people do: `https[://]host`.
     """
+    # Spaces at the beginning of a line are code in Markdown, at its end they end it.
+    if text:
+        text = text.strip(" ") or _BLANK
     shown = _cut(_visible(text), most, keep_end=keep_end)
     shown = _SCHEME.sub("[://]", shown)
     shown = _WORD_SCHEME.sub(r"\1[:]", shown)

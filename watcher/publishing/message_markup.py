@@ -12,6 +12,10 @@ from urllib.parse import quote
 
 # Looks like a backtick, and ends no code.
 GRAVE = "\N{MODIFIER LETTER GRAVE ACCENT}"
+# Brackets that begin no mention, whatever a service makes of the usual ones.
+_BRACKETS_ALIKE = str.maketrans(
+    {"<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"}
+)
 # As `quote` takes them: everything that an address is made of, but for what ends one in Markdown or Slack.
 _ADDRESS = ":/?#[]@!$&',;=%+-._~"
 
@@ -59,6 +63,11 @@ def _fenced(text: str) -> str:
     return f"`{text.replace('`', GRAVE)}`" if text.strip() else ""
 
 
+def _unbracketed_name(text: str) -> str:
+    """Some look for `<!channel>` or `<users/all>` before they look for code."""
+    return _fenced(text.translate(_BRACKETS_ALIKE))
+
+
 # --- Slack's mrkdwn ---
 
 # It has escapes for `&<>` alone; what else is markup becomes what looks like it.
@@ -71,8 +80,19 @@ def _slack_escaped(text: str) -> str:
     return html.escape(text, quote=False)
 
 
+def _without_marks(text: str) -> str:
+    return _SLACK_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", text.translate(_SLACK_ALIKE))
+
+
 def _slack_text(text: str) -> str:
-    return _slack_escaped(_SLACK_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", text.translate(_SLACK_ALIKE)))
+    return _slack_escaped(_without_marks(text))
+
+
+# --- Google Chat: as Slack, but without any escapes ---
+
+
+def _google_text(text: str) -> str:
+    return _without_marks(text.translate(_BRACKETS_ALIKE))
 
 
 PLAIN = Markup(
@@ -85,9 +105,11 @@ PLAIN = Markup(
     line_end="\n",
     gap="\n\n",
 )
+# For apprise to make Markdown of, in a dialect: it leaves these as they are in some.
+UNBRACKETED = replace(PLAIN, text=lambda text: text.translate(_BRACKETS_ALIKE), name=lambda text: text.translate(_BRACKETS_ALIKE))
 MARKDOWN = Markup(
     text=_markdown_text,
-    name=_fenced,
+    name=_unbracketed_name,
     strong=lambda text: f"**{text}**",
     link=lambda label, url: f"[{_markdown_text(label)}]({address(url)})",
     bullet="- ",
@@ -107,7 +129,13 @@ SLACK = Markup(
     line_end="\n",
     gap="\n\n",
 )
-# Only what mail, Telegram and Matrix all know: no lists, no paragraphs. A mail has a form without markup as well, which apprise
+GOOGLE_CHAT = replace(
+    SLACK,
+    text=_google_text,
+    name=_unbracketed_name,
+    link=lambda label, url: f"<{address(url)}|{_google_text(label)}>",
+)
+# Only what mail and Matrix all know: no lists, no paragraphs. A mail has a form without markup as well, which apprise
 # makes of this one: addresses have to stand in the text, and <code> would stand on a line of its own.
 HTML = Markup(
     text=html.escape,
@@ -119,8 +147,10 @@ HTML = Markup(
     line_end="<br/>",
     gap="<br/><br/>",
 )
+# Matrix.
 CHAT_HTML = replace(
     HTML,
     name=lambda text: f"<code>{html.escape(text)}</code>",
     link=lambda label, url: f'<a href="{html.escape(address(url))}">{html.escape(label)}</a>',
 )
+TELEGRAM = replace(CHAT_HTML, line_end="\n", gap="\n\n")

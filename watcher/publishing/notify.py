@@ -12,7 +12,7 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.verdict import Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.message import Message
-from watcher.publishing.notify_channel import channel_of
+from watcher.publishing.notify_channel import channel_of, is_mail
 from watcher.publishing.notify_result import NotifyUnavailableError, failure
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import News, Progress
@@ -31,15 +31,19 @@ SEND_SECONDS = 60.0
 
 
 class NotifyPublisher:
-    """One URL of apprise. One message at a time: whatever a service does, it holds one thread."""
+    """One URL of apprise. One message at a time: whatever a service does, it holds one thread.
 
-    def __init__(self, settings: NotifyPublisherSettings, context: PublisherContext) -> None:
+    That thread is not waited for longer than `send_seconds`, and the next message is not sent before it has ended.
+    """
+
+    def __init__(self, settings: NotifyPublisherSettings, context: PublisherContext, *, send_seconds: float = SEND_SECONDS) -> None:
         self.name = settings.name
         self._outcomes = settings.outcomes
         self._links = context.links
         self._apprise = _loaded(settings)
         self._service: Any = self._apprise[0]
         self._channel = channel_of(self._service)
+        self._send_seconds = send_seconds
         self._turn = asyncio.Lock()
         self._sending: asyncio.Future[Any] | None = None
 
@@ -66,7 +70,7 @@ class NotifyPublisher:
 
     async def _send(self, written: Mapping[str, Any]) -> None:
         if self._sending is not None:
-            # Given up waiting for once, or cancelled; a second thread for a service that hangs would not be the last.
+            # Whoever waited for it gave up, or was cancelled; a second thread for a service that hangs would not be the last.
             await self._ended(self._sending)
         self._sending = in_a_thread(lambda: self._apprise.notify(**written, log_level=logging.DEBUG), name=f"notify-{self.name}")
         sending = self._sending
@@ -74,12 +78,12 @@ class NotifyPublisher:
         result = sending.result()
         if not result:
             logs = [entry.message for each in result for entry in each.logs()]
-            raise failure(self.name, str(self._service.service_name), logs, mail=self._service.schema in ("mailto", "mailtos"))
+            raise failure(self.name, str(self._service.service_name), logs, mail=is_mail(self._service))
 
     async def _ended(self, sending: asyncio.Future[Any]) -> None:
-        done, _ = await asyncio.wait({sending}, timeout=SEND_SECONDS)
+        done, _ = await asyncio.wait({sending}, timeout=self._send_seconds)
         if not done:
-            raise NotifyUnavailableError(f"notify {self.name}: no answer within {SEND_SECONDS:.0f} seconds")
+            raise NotifyUnavailableError(f"notify {self.name}: no answer within {self._send_seconds:g} seconds")
         self._sending = None
 
 

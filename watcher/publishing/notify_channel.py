@@ -1,24 +1,43 @@
 """Which markup a service of apprise shows, and how much of it. A part of `notify.py`.
 
-Apprise converts between plain text, Markdown and HTML. What it makes of plain text is safe for any of its services, and is what
-those get that are not named here. For the others we write what arrives: declared as nothing, apprise hands it on as it is.
+Apprise converts between plain text, Markdown and HTML; what it makes of plain text is what services get that are not named here.
+For the others we write what arrives: declared as nothing, apprise hands it on as it is.
 """
 
+import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.publishing.message import Level, Message
 from watcher.publishing.message_layout import body_text, in_bytes, title_text
-from watcher.publishing.message_markup import CHAT_HTML, HTML, MARKDOWN, PLAIN, SLACK, TEAMS, Markup
+from watcher.publishing.message_markup import (
+    CHAT_HTML,
+    GOOGLE_CHAT,
+    HTML,
+    MARKDOWN,
+    PLAIN,
+    SLACK,
+    TEAMS,
+    TELEGRAM,
+    UNBRACKETED,
+    Markup,
+)
 
 if TYPE_CHECKING:
     from apprise import NotifyFormat
 
-# Services that show Markdown, whatever apprise calls it, by their schemas.
-_MARKDOWN = frozenset(("discord", "mmost", "mmosts", "rocket", "rockets", "zulip", "wxteams", "webex", "guilded", "revolt"))
-_TEAMS = frozenset(("workflow", "workflows"))
-_CHATS_WITH_HTML = frozenset(("tgram", "matrix", "matrixs"))
+# Services by their schemas. These show Markdown, whatever apprise calls it.
+_MARKDOWN = frozenset(("discord", "mmosts", "rockets", "zulip", "wxteams", "guilded", "revolt"))
+_GOOGLE_CHAT, _MAIL, _MATRIX, _SLACK, _TEAMS, _TELEGRAM, _ZULIP = (
+    "gchat",
+    "mailtos",
+    "matrixs",
+    "slack",
+    "workflows",
+    "tgram",
+    "zulip",
+)
 # A section of Slack's blocks, and a header: longer ones are refused.
 _SLACK_BODY, _SLACK_TITLE = 3000, 150
 # Apprise allows a card of Teams a thousand characters; Microsoft allows 28 KB with everything around them.
@@ -31,7 +50,7 @@ class Channel:
     """How to write for one service. `declared` is what apprise is told the body is: None keeps it from changing anything.
 
     `title` None: the service has no titles, so that it is the first line of the body. `length` is how long the service will find
-    a body, after whatever apprise makes of it.
+    a body, after whatever apprise makes of it, `title_length` a title.
     """
 
     body: Markup
@@ -40,35 +59,64 @@ class Channel:
     most_body: int
     most_title: int
     length: Callable[[str], int] = in_bytes
+    title_length: Callable[[str], int] = in_bytes
 
     def written(self, message: Message) -> Mapping[str, Any]:
         """The arguments of apprise's `notify`."""
         return {
-            "title": title_text(message, self.title, most=self.most_title) if self.title else "",
+            "title": title_text(message, self.title, most=self.most_title, length=self.title_length) if self.title else "",
             "body": body_text(message, self.body, most=self.most_body, titled=self.title is None, length=self.length),
             "body_format": self.declared,
             "notify_type": _TYPES[message.level],
         }
 
 
+def is_mail(service: Any) -> bool:
+    """Whether it is sent by SMTP, whose answers are not those of HTTP."""
+    return _MAIL in _schemas(service)
+
+
 def channel_of(service: Any) -> Channel:
     """`service` is a plugin of apprise. One of Slack's is told to use blocks, where apprise reads nothing into a text."""
-    schema, has_title = str(service.schema).lower(), service.title_maxlen > 0
+    schemas, unasked = _schemas(service), service.resolve_format(None)
+    title = PLAIN if service.title_maxlen > 0 else None
     most_body, most_title = int(service.body_maxlen), int(service.title_maxlen)
-    if schema == "slack" and service.mode in ("hook", "gov-hook", "bot") and not service.template:
+    if _SLACK in schemas and service.mode in ("hook", "gov-hook", "bot") and not service.template:
         service.use_blocks = True
-        if service.resolve_format(None) == "markdown":
-            return Channel(body=SLACK, title=PLAIN, declared=None, most_body=_SLACK_BODY, most_title=_SLACK_TITLE)
+        if unasked == "markdown":
+            return Channel(
+                body=SLACK,
+                title=PLAIN,
+                declared=None,
+                most_body=_SLACK_BODY,
+                most_title=_SLACK_TITLE,
+                title_length=lambda text: in_bytes(html.escape(text, quote=False)),  # which apprise does to it
+            )
         return _declared(PLAIN, "text", service, title=PLAIN, most_body=_SLACK_BODY, most_title=_SLACK_TITLE)
-    if schema in _TEAMS and service.resolve_format(None) == "markdown":
+    if _GOOGLE_CHAT in schemas and unasked == "markdown":
+        return Channel(body=GOOGLE_CHAT, title=None, declared=None, most_body=most_body, most_title=0)
+    if _TELEGRAM in schemas and unasked == "html":
+        return Channel(body=TELEGRAM, title=None, declared=None, most_body=most_body, most_title=0)
+    if _TEAMS in schemas and unasked == "markdown":
         return Channel(body=TEAMS, title=TEAMS, declared=None, most_body=_TEAMS_BODY, most_title=most_title)
-    if schema in _MARKDOWN:
-        return Channel(body=MARKDOWN, title=None, declared=None, most_body=most_body, most_title=0)
-    title = PLAIN if has_title else None
-    if service.resolve_format(None) == "html":
-        body = CHAT_HTML if schema in _CHATS_WITH_HTML else HTML
+    if schemas & _MARKDOWN:
+        # A title is no more than a first line to them, but for Zulip, where it is the topic.
+        topic = title if _ZULIP in schemas else None
+        return Channel(body=MARKDOWN, title=topic, declared=None, most_body=most_body, most_title=most_title)
+    if unasked == "html":
+        body = CHAT_HTML if _MATRIX in schemas else HTML
         return _declared(body, "html", service, title=title, most_body=most_body, most_title=most_title)
-    return _declared(PLAIN, "text", service, title=title, most_body=most_body, most_title=most_title)
+    body = PLAIN if unasked == "text" else UNBRACKETED
+    return _declared(body, "text", service, title=title, most_body=most_body, most_title=most_title)
+
+
+def _schemas(service: Any) -> frozenset[str]:
+    """What its URLs may begin with. Of the one that it was made of, some plugins remember only that it was HTTP."""
+    return frozenset(
+        schema
+        for schemas in (service.protocol, service.secure_protocol)
+        for schema in ((schemas,) if isinstance(schemas, str) else schemas or ())
+    )
 
 
 def _declared(markup: Markup, written: str, service: Any, *, title: Markup | None, most_body: int, most_title: int) -> Channel:

@@ -5,7 +5,9 @@ import io
 import json
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 import structlog
 
 from tests.doubles.chat_hosts import ChatHosts, chat_hosts, served
-from tests.doubles.hostile_verdicts import a_hostile_verdict, a_verdict_with_findings
+from tests.doubles.hostile_verdicts import A_HOSTILE_MESSAGE, a_verdict_with_findings
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.kit.telemetry import configure_logging
@@ -33,9 +35,22 @@ URLS = {
     "slack": f"slack://T1JJ3T3L2/A1BRTD4JD/{TOKEN}",
     "teams": f"https://prod-1.westeurope.logic.azure.com:443/workflows/{'a' * 32}/triggers/manual/paths/invoke?sig={SIGNATURE}",
     "discord": f"discord://123456/{TOKEN}",
+    "discord-embed": f"discord://123456/{TOKEN}?format=markdown",
+    "google-chat": f"gchat://workspace/key/{TOKEN}",
     "mattermost": f"mmosts://chat.example.com/{TOKEN}",
+    "pagerduty": f"pagerduty://{'a' * 32}@{'b' * 20}",
+    "slack-text": f"slack://T1JJ3T3L2/A1BRTD4JD/{TOKEN}?format=text",
+    "telegram": f"tgram://123456789:{TOKEN}/12315544/",
 }
-HOSTS = ("hooks.slack.com", "prod-1.westeurope.logic.azure.com", "discord.com", "chat.example.com")
+HOSTS = (
+    "hooks.slack.com",
+    "prod-1.westeurope.logic.azure.com",
+    "discord.com",
+    "chat.example.com",
+    "chat.googleapis.com",
+    "events.pagerduty.com",
+    "api.telegram.org",
+)
 
 
 @pytest.fixture
@@ -69,12 +84,16 @@ def publisher(url: str, context: PublisherContext, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("kind", ["findings", "hostile"])
 @pytest.mark.parametrize("channel", sorted(URLS))
-async def test_every_chat_gets_what_a_person_has_read(
+async def test_every_channel_gets_what_a_person_has_read(
     channel: str, kind: str, hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bodies as they arrive at the hosts of Slack, Teams, Discord and Mattermost: of a usual verdict, and one full of traps."""
-    verdict = a_verdict_with_findings() if kind == "findings" else a_hostile_verdict()
-    await publisher(URLS[channel], context, monkeypatch).publish(verdict, Notes())
+    """The bodies as they arrive at the hosts of each service: of a usual verdict, and of a list of all traps for all of them."""
+    hosts.status = 202 if channel == "pagerduty" else 200
+    chat = publisher(URLS[channel], context, monkeypatch)
+    if kind == "findings":
+        await chat.publish(a_verdict_with_findings(), Notes())
+    else:
+        await chat.send(A_HOSTILE_MESSAGE)
     (posted,) = hosts.posted
     golden = GOLDEN / f"{channel}-{kind}.json"
     if "REGENERATE" in os.environ:
@@ -188,6 +207,29 @@ async def test_who_stops_waiting_leaves_no_second_message_behind(
         hosts.held.set()
         await second
     assert [each.json["title"].partition(":")[0] for each in hosts.posted] == ["fail", "unknown"]
+
+
+async def test_a_chat_that_never_ends_its_answer_holds_one_thread(
+    context: PublisherContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried; and once it has ended, the next message goes out."""
+    hosts = ChatHosts(held=asyncio.Event())
+    async with served(hosts) as server:
+        monkeypatch.setenv("CHAT_URL", f"json://127.0.0.1:{server.port}/")
+        settings = NotifyPublisherSettings(name="chat", urls=("env:CHAT_URL",))
+        chat = NotifyPublisher(settings, context, send_seconds=0.1)
+        for _ in range(3):
+            with pytest.raises(NotifyUnavailableError, match=r"no answer within 0\.1 seconds"):
+                await chat.publish(a_verdict(), Notes())
+        await hosts.arrived.wait()
+        assert len(hosts.posted) == 1
+        assert [thread.name for thread in threading.enumerate()].count("notify-chat") == 1
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name == "notify-chat")
+        assert hosts.held is not None
+        hosts.held.set()
+        while len(hosts.posted) == 1:
+            with suppress(NotifyUnavailableError):
+                await chat.publish(a_verdict(), Notes())
 
 
 async def test_a_verdict_that_left_the_outcomes_is_called_resolved(
