@@ -14,6 +14,7 @@ from tests.doubles.mosquitto import start_mosquitto
 from tests.doubles.moto import REGION, Moto, MotoQueue, isolate_identity, shared_moto, start_moto
 from tests.doubles.mqtt_reader import reading
 from tests.doubles.publishing import publisher_context
+from tests.doubles.pubsub_server import TOPIC, PubsubServer
 from tests.doubles.verdicts import a_verdict
 from watcher.model.verdict import Verdict
 from watcher.publishing.catalog import build_publisher
@@ -22,6 +23,8 @@ from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.mqtt import MqttPublisher
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.protocol import Publisher
+from watcher.publishing.pubsub import PubsubPublisher
+from watcher.publishing.pubsub_settings import PubsubPublisherSettings
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.publishing.sns import SnsPublisher
 from watcher.publishing.sns_settings import SnsPublisherSettings
@@ -121,6 +124,22 @@ async def _eventbridge(stack: AsyncExitStack, folder: Path) -> Destination:
     return Destination(name="mine", publisher=publisher, verdict=a_verdict(), seen=_received(queue), leave=leave)
 
 
+async def _pubsub(stack: AsyncExitStack, folder: Path) -> Destination:
+    server = PubsubServer()
+    server.start()
+    stack.callback(server.kill)
+    settings = PubsubPublisherSettings(name="mine", topic=TOPIC, endpoint=server.endpoint)
+
+    def seen() -> object:
+        return {json.loads(each.data)["id"]: each.data for each in server.main.waiting}
+
+    async def leave() -> None:
+        await asyncio.to_thread(server.kill)
+
+    publisher = await _built(stack, folder, settings)
+    return Destination(name="mine", publisher=publisher, verdict=a_verdict(), seen=seen, leave=leave)
+
+
 async def _amazon(stack: AsyncExitStack, folder: Path, *, own: bool = False) -> Moto:
     """A server, its own or that of all, and an identity for the SDK."""
     patching = stack.enter_context(pytest.MonkeyPatch.context())
@@ -138,4 +157,5 @@ MACHINES: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     SnsPublisherSettings: (SnsPublisher, _sns),
     SqsPublisherSettings: (SqsPublisher, _sqs),
     EventBridgePublisherSettings: (EventBridgePublisher, _eventbridge),
+    PubsubPublisherSettings: (PubsubPublisher, _pubsub),
 }

@@ -1,12 +1,14 @@
 """Google Pub/Sub on loopback, for Google's own client: a Publisher and a Subscriber with leases, redelivery and exactly-once.
 
-It keeps no order, and has no filters, no dead letters and no snapshots. What was published outlives `kill`, as at Google.
+It keeps no order, and has no dead letters and no snapshots; of filters it knows equal attributes. What was published outlives
+`kill`, as at Google.
 
 Spec: google.pubsub.v1; https://cloud.google.com/pubsub/docs/exactly-once-delivery.
 """
 
 import heapq
 import itertools
+import re
 import threading
 import time
 from collections import deque
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import any_pb2, duration_pb2, empty_pb2
 from google.pubsub_v1 import types
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -49,6 +51,7 @@ class Subscription:
     """What waits, what is leased, and what became of it. `ack_answers` are given to the next acknowledgements, if exactly-once."""
 
     exactly_once: bool = False
+    filter: str = ""  # `attributes.NAME = "VALUE"`, several with AND
     ack_deadline_seconds: float = 10.0
     waiting: deque[Any] = field(default_factory=deque)
     leases: dict[str, Lease] = field(default_factory=dict)
@@ -62,6 +65,9 @@ class Subscription:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def put(self, message: Any) -> None:
+        wanted = re.findall(r'attributes\.([a-z]+) = "([^"]*)"', self.filter)
+        if any(message.attributes.get(name) != value for name, value in wanted):
+            return
         with self.lock:
             self.waiting.append(message)
             self.lock.notify_all()
@@ -162,6 +168,7 @@ class PubsubServer:
         self.refusals: dict[str, tuple[grpc.StatusCode, str]] = {}
         self.hook: Callable[[str], bool] = lambda _method: True
         self.skew_seconds = 0.0
+        self.retry_seconds: int | None = None  # said with each refusal
         self.calls: list[str] = []
         self.streams = 0  # open now
         self._streams_end: dict[int, tuple[grpc.StatusCode, str]] = {}
@@ -191,7 +198,10 @@ class PubsubServer:
                 response_serializer=types.StreamingPullResponse.pb().SerializeToString,
             ),
         }
-        publisher = {"Publish": _unary(self._publish, types.PublishRequest, types.PublishResponse.pb())}
+        publisher = {
+            "Publish": _unary(self._publish, types.PublishRequest, types.PublishResponse.pb()),
+            "GetTopic": _unary(self._get_topic, types.GetTopicRequest, types.Topic.pb()),
+        }
         self._server.add_generic_rpc_handlers(
             [
                 grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", subscriber),
@@ -212,7 +222,7 @@ class PubsubServer:
 
     def publish(self, *payloads: bytes, **attributes: str) -> list[str]:
         """Returns the message ids."""
-        return [self._put(data, attributes) for data in payloads]
+        return [self._put(types.PubsubMessage.pb()(data=data, attributes=attributes)) for data in payloads]
 
     def end_streams(self, code: grpc.StatusCode, detail: str) -> None:
         """Every stream that is open now, as the service does it every half hour or so."""
@@ -235,8 +245,10 @@ class PubsubServer:
         self._revoked |= self._tokens
         self.end_streams(Code.UNAUTHENTICATED, UNAUTHENTICATED)
 
-    def _put(self, data: bytes, attributes: Any) -> str:
-        message = types.PubsubMessage.pb()(data=data, attributes=attributes, message_id=str(next(self._ids)))
+    def _put(self, sent: Any) -> str:
+        message = types.PubsubMessage.pb()()
+        message.CopyFrom(sent)
+        message.message_id = str(next(self._ids))
         message.publish_time.FromNanoseconds(time.time_ns() + round(self.skew_seconds * 1e9))
         for subscription in self.subscriptions.values():
             subscription.put(message)
@@ -244,9 +256,19 @@ class PubsubServer:
 
     def _publish(self, request: Any, context: Any) -> Any:
         self._enter("Publish", context)
-        if request.topic != TOPIC:
-            context.abort(Code.NOT_FOUND, f"Resource not found (resource={request.topic}).")
-        return types.PublishResponse.pb()(message_ids=[self._put(each.data, each.attributes) for each in request.messages])
+        self._find_topic(request.topic, context)
+        if any(_is_too_large(each) for each in request.messages):
+            context.abort(Code.INVALID_ARGUMENT, "The value for an attribute is too large.")
+        return types.PublishResponse.pb()(message_ids=[self._put(each) for each in request.messages])
+
+    def _get_topic(self, request: Any, context: Any) -> Any:
+        self._enter("GetTopic", context)
+        self._find_topic(request.topic, context)
+        return types.Topic.pb()(name=request.topic)
+
+    def _find_topic(self, topic: str, context: Any) -> None:
+        if topic != TOPIC:
+            context.abort(Code.NOT_FOUND, f"Resource not found (resource={topic}).")
 
     def _get_subscription(self, request: Any, context: Any) -> Any:
         self._enter("GetSubscription", context)
@@ -336,7 +358,15 @@ class PubsubServer:
         if self._tls is not None:
             self._check_token(dict(context.invocation_metadata()).get("authorization", ""), context)
         if method in self.refusals:
-            context.abort(*self.refusals[method])
+            self._refuse(*self.refusals[method], context)
+
+    def _refuse(self, code: grpc.StatusCode, detail: str, context: Any) -> None:
+        if self.retry_seconds is None:
+            context.abort(code, detail)
+        asked = any_pb2.Any()
+        asked.Pack(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=self.retry_seconds)))
+        status = status_pb2.Status(code=code.value[0], message=detail, details=[asked])
+        context.abort_with_status(rpc_status.to_status(status))
 
     def _check_token(self, token: str, context: Any) -> None:
         self._tokens.add(token)
@@ -353,3 +383,9 @@ def _unary(method: Callable[[Any, Any], Any], request: Any, response: Any) -> An
     return grpc.unary_unary_rpc_method_handler(
         method, request_deserializer=request.pb().FromString, response_serializer=response.SerializeToString
     )
+
+
+def _is_too_large(message: Any) -> bool:
+    """Spec: https://cloud.google.com/pubsub/quotas#resource_limits."""
+    sizes = [(len(name.encode()), len(value.encode())) for name, value in message.attributes.items()]
+    return len(sizes) > 100 or any(name > 256 or value > 1024 for name, value in sizes) or len(message.ordering_key) > 1024

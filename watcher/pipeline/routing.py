@@ -56,4 +56,4 @@ def only_news(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None
     if earlier is None or not verdict.repeats(earlier):
         return publishers_of(routes, verdict, earlier)
     moved = verdict.subject.tags != earlier.subject.tags
-    return [route.publisher for route in routes if route.keeps_state and moved]
+    return [route.publisher for route in routes if route.keeps_state and moved and route.takes(verdict, earlier)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from watcher.kit.aws_trouble import Asked, translated
 from watcher.kit.threads import Threads
-from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.errors import RetryableError
 from watcher.publishing.cloud_errors import DestinationDeniedError, DestinationUnreachableError, destination_error
 
 # As many as one destination is told at a time.
@@ -54,7 +54,7 @@ class AwsClient:
                 answer: Mapping[str, Any] = getattr(self._client(), method)(**request)
         except DestinationUnreachableError:
             raise
-        except (RetryableError, PermanentError):
+        except RetryableError:
             # Whatever a person changes, files of credentials above all, is read by a new client only.
             self._forget()
             raise

@@ -15,6 +15,8 @@ from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify import NotifyPublisher
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import Publisher
+from watcher.publishing.pubsub import PubsubPublisher
+from watcher.publishing.pubsub_settings import PubsubPublisherSettings
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
     AnyPublisherSettings,
@@ -36,6 +38,7 @@ PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], P
     SnsPublisherSettings: SnsPublisher,
     SqsPublisherSettings: SqsPublisher,
     EventBridgePublisherSettings: EventBridgePublisher,
+    PubsubPublisherSettings: PubsubPublisher,
     ReferrerPublisherSettings: ReferrerPublisher,
     WebhookPublisherSettings: WebhookPublisher,
     GithubStatusSettings: GithubStatusPublisher,

@@ -10,6 +10,7 @@ from watcher.publishing.commit_status_settings import GithubStatusSettings, Gitl
 from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify_settings import NotifyPublisherSettings
+from watcher.publishing.pubsub_settings import PubsubPublisherSettings
 from watcher.publishing.sns_settings import SnsPublisherSettings
 from watcher.publishing.sqs_settings import SqsPublisherSettings
 from watcher.publishing.wanted import MessagePublisherSettings, PublisherSettings
@@ -49,6 +50,7 @@ AnyPublisherSettings = (
     | SnsPublisherSettings
     | SqsPublisherSettings
     | EventBridgePublisherSettings
+    | PubsubPublisherSettings
     | LogPublisherSettings
     | NotifyPublisherSettings
 )

@@ -15,6 +15,7 @@ import structlog
 
 from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, utc_now
+from watcher.kit.google_address import PUBSUB_EMULATOR
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
@@ -29,8 +30,6 @@ from watcher.sources.reconnecting import Reconnecting
 
 log = structlog.get_logger(__name__)
 
-# Names a host with a port, which speaks no TLS.
-EMULATOR = "PUBSUB_EMULATOR_HOST"
 # As the headers of a push subscription without its envelope are called.
 HEADER = "x-goog-pubsub-"
 
@@ -91,9 +90,9 @@ class PubsubSource:
     def _address(self) -> Address:
         """What is configured stands above where the environment wants the service to be, as Google's own tools read it."""
         settings = self._settings
-        emulator = "" if settings.endpoint else os.environ.get(EMULATOR, "")
+        emulator = "" if settings.endpoint else os.environ.get(PUBSUB_EMULATOR, "")
         if emulator:
-            log.warning("emulator.used", source=self.name, endpoint=emulator, detail=f"because {EMULATOR} is set")
+            log.warning("emulator.used", source=self.name, endpoint=emulator, detail=f"because {PUBSUB_EMULATOR} is set")
         return Address(
             subscription=settings.subscription,
             endpoint=settings.endpoint or emulator,

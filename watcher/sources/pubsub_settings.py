@@ -1,10 +1,9 @@
 """How a Pub/Sub source is configured, and what its endpoint says of the connection."""
 
 import re
-from urllib.parse import SplitResult, urlsplit
 
+from watcher.kit.google_address import check_endpoint, is_local
 from watcher.kit.units import Duration, Size, seconds, size_bytes
-from watcher.model.reference import is_this_machine
 from watcher.sources.binding import EventSourceSettings
 
 # Project: an id, a number, or `domain.com:id`. Subscription: https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
@@ -33,27 +32,12 @@ class PubsubSourceSettings(
     def __post_init__(self) -> None:
         if not _SUBSCRIPTION.fullmatch(self.subscription):
             raise ValueError(f"subscription {self.subscription!r:.200} is not projects/PROJECT/subscriptions/NAME")
-        if self.endpoint and _split(self.endpoint) is None:
-            raise ValueError(f"endpoint {self.endpoint!r:.200} is not HOST or HOST:PORT; it has no scheme and no path")
+        check_endpoint(self.endpoint, credentials_file=self.credentials_file)
         if not 1 <= self.max_messages <= MOST_MESSAGES:
             raise ValueError(f"max_messages is between 1 and {MOST_MESSAGES}")
         if seconds(self.timeout) <= 0 or size_bytes(self.max_payload) < 1:
             raise ValueError("timeout and max_payload are more than nothing")
-        if self.is_local and self.credentials_file:
-            raise ValueError("an endpoint on this machine is shown no credentials_file: it is not asked for in plain text")
 
     @property
     def is_local(self) -> bool:
-        """Whether the endpoint is on this machine, by its address or its usual name. Only there nothing is encrypted."""
-        parts = _split(self.endpoint)
-        return parts is not None and is_this_machine(parts.hostname or "")
-
-
-def _split(endpoint: str) -> SplitResult | None:
-    """None when it is no authority of a host and perhaps a port."""
-    try:
-        parts = urlsplit(f"//{endpoint}")
-        is_whole = parts.netloc == endpoint and parts.port != 0 and parts.username is None
-        return parts if is_whole and re.fullmatch(r"[A-Za-z0-9.:-]+", parts.hostname or "") else None
-    except ValueError:
-        return None
+        return is_local(self.endpoint)

@@ -4,27 +4,25 @@ Spec: google.pubsub.v1, Subscriber.
 """
 
 import itertools
-import json
 import logging
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
+from watcher.kit.google_address import PUBSUB_HOST
+from watcher.kit.google_credentials import credentials_of
 from watcher.sources.pubsub_stream_client_calls import Settler, refusal
 from watcher.sources.pubsub_stream_client_connection import Connection
-from watcher.sources.pubsub_stream_client_errors import CredentialsError, StreamError, ended_by, stream_error
+from watcher.sources.pubsub_stream_client_errors import StreamError, ended_by, stream_error, stream_trouble
 
-HOST = "pubsub.googleapis.com"
 # Of messages that we have and did not store: bounds memory where messages are large.
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 # As the SDK makes its own channels, but for what a proxy or a dead service would let grow.
 CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000))
 PERMANENT = "PERMANENT_"
-AWS_TOKEN = "urn:ietf:params:aws:token-type:aws4_request"  # noqa: S105  what Google calls a kind of token
 # These log as warnings, with tracebacks, what a connection that is gone does to their threads. It is told in our words.
 _TALKATIVE = ("google.api_core.bidi", "google.cloud.pubsub_v1", "callback-exceptions")
 
@@ -176,40 +174,11 @@ class PullClient:
         if address.is_plain:
             transport = SubscriberGrpcTransport(channel=grpc.insecure_channel(address.endpoint, options=CHANNEL_OPTIONS))
         else:
+            credentials = credentials_of(address.credentials_file, name=address.subscription, raising=stream_trouble)
             transport = SubscriberGrpcTransport(
-                host=address.endpoint or HOST, credentials=self._credentials(), always_use_jwt_access=True
+                host=address.endpoint or PUBSUB_HOST, credentials=credentials, always_use_jwt_access=True
             )
         return pubsub_v1.SubscriberClient(transport=transport)
-
-    def _credentials(self) -> Any:
-        import google.auth
-        from google.auth.exceptions import GoogleAuthError
-
-        of_machine: Any = google.auth.default
-        path = self._address.credentials_file
-        try:
-            return of_file(path) if path else of_machine()[0]
-        except (GoogleAuthError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            where = path or "this machine"
-            raise CredentialsError(f"{self._address.subscription}: no credentials in {where} ({type(error).__name__})") from error
-
-
-def of_file(path: str) -> Any:
-    """Credentials out of a file that Google wrote. By kind: Google deprecated the call that takes any, which may run programs.
-
-    Raises:
-        ValueError and the like: it is not one of those.
-    """
-    from google.auth import aws, identity_pool
-    from google.oauth2 import service_account
-
-    kinds: Any = {"service_account": service_account.Credentials, "external_account": identity_pool.Credentials}
-    info = json.loads(Path(path).read_bytes())
-    kind = kinds[info["type"]]
-    if info["type"] == "service_account":
-        return kind.from_service_account_info(info)
-    of_amazon: Any = aws.Credentials
-    return (of_amazon if info["subject_token_type"] == AWS_TOKEN else kind).from_info(info)
 
 
 class Held:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from watcher.kit.cloud_trouble import Kind, Trouble
+from watcher.kit.google_trouble import Asked, answered
 from watcher.sources.protocol import SourceError
 
 
@@ -50,33 +52,23 @@ class UnsettledError(StreamError):
     for_a_person = False
 
 
-# What gRPC calls a connection that is not there, a service that is busy, and a stream that was simply ended.
-_PASSING = frozenset(
-    {"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNKNOWN", "CANCELLED", "OK"}
-)
-_DETAIL_CHARACTERS = 300
-# A token that cannot be fetched is UNAVAILABLE to gRPC, which only sees that its plugin failed.
-_NO_TOKEN = "Getting metadata from plugin failed"  # noqa: S105  a text of gRPC
-# Google's token endpoint, to a request that was signed too early or too late by its clock.
-_CLOCK = "reasonable timeframe"
+_KINDS: dict[Kind, type[StreamError]] = {
+    Kind.UNREACHABLE: UnreachableError,
+    Kind.MISSING: MissingError,
+    Kind.DENIED: DeniedError,
+    Kind.CREDENTIALS: CredentialsError,
+    Kind.CLOCK: ClockError,
+}
+
+
+def stream_trouble(trouble: Trouble) -> StreamError:
+    return _KINDS.get(trouble.kind, StreamError)(trouble.text)
 
 
 def stream_error(subscription: str, code: str, detail: str) -> StreamError:
     """`code` is the name of a gRPC status. The same trouble gives the same text, so that it can be told once."""
-    detail = " ".join(detail.split())[:_DETAIL_CHARACTERS] or "no reason given"
-    if detail.startswith(_NO_TOKEN) and _CLOCK in detail:
-        return ClockError(f"{subscription}: the clock of this machine is wrong, so no access token can be had: {detail}")
-    if detail.startswith(_NO_TOKEN):
-        return CredentialsError(f"{subscription}: no access token can be had with our credentials: {detail}")
-    if code == "NOT_FOUND":
-        return MissingError(f"{subscription}: there is no such subscription: {detail}")
-    if code == "PERMISSION_DENIED":
-        return DeniedError(f"{subscription}: we may not read it: {detail}")
-    if code == "UNAUTHENTICATED":
-        return CredentialsError(f"{subscription}: our credentials are not accepted: {detail}")
-    if code in _PASSING:
-        return UnreachableError(f"{subscription}: cannot be read now ({code}): {detail}")
-    return StreamError(f"{subscription}: refused ({code}): {detail}")
+    asked = Asked(name=subscription, noun="subscription", verb="read", participle="read")
+    return stream_trouble(answered(asked, code, detail))
 
 
 def ended_by(subscription: str, error: Any, stream: Any) -> StreamError:

@@ -16,10 +16,10 @@ from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.pubsub_bench import source_at, until
 from tests.doubles.pubsub_server import SUBSCRIPTION, PubsubServer
 from tests.doubles.source_bench import listening
+from watcher.kit.google_credentials import of_file
 from watcher.model.errors import ConfigurationError
 from watcher.sources.pubsub import PubsubSource
 from watcher.sources.pubsub_settings import PubsubSourceSettings
-from watcher.sources.pubsub_stream_client import of_file
 
 pytestmark = pytest.mark.enable_socket  # a double on loopback, which Google's client talks to
 
