@@ -73,10 +73,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Said in this order; where there is little room, later blocks go first, and links and the title stay."""
+    """Said in this order; where there is little room, later blocks go first, and links and the title stay.
+
+    `about` is a key of what it is about: a GOOD one ends what others with the same key began. Empty where nothing can end.
+    """
 
     title: Line
     level: Level = Level.NEUTRAL
+    about: str = ""
     blocks: tuple[Paragraph | Listing, ...] = ()
     links: tuple[Link, ...] = ()
 

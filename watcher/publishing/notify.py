@@ -12,7 +12,7 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.verdict import Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.message import Message
-from watcher.publishing.notify_channel import channel_of, is_mail
+from watcher.publishing.notify_channel import channel_of, incident_of, is_mail, keeps_incidents
 from watcher.publishing.notify_result import NotifyUnavailableError, failure
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import News, Progress
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 # The longest that a URL may ask for.
 MAX_TIMEOUT_SECONDS = 30.0
+# Between two messages to a service of which apprise knows no rate. It takes five and a half; one that minds answers 429.
+PAUSE_SECONDS = 1.0
 # What a server can draw out, answering a byte at a time, or a resolver.
 SEND_SECONDS = 60.0
 
@@ -43,6 +45,7 @@ class NotifyPublisher:
         self._apprise = _loaded(settings)
         self._service: Any = self._apprise[0]
         self._channel = channel_of(self._service)
+        self._keeps_incidents = keeps_incidents(self._service)
         self._send_seconds = send_seconds
         self._turn = asyncio.Lock()
         self._sending: asyncio.Future[Any] | None = None
@@ -63,15 +66,17 @@ class NotifyPublisher:
         """Say it once. Raises as `publish` does."""
         written = self._channel.written(message)
         async with self._turn:
+            if self._sending is not None:
+                # Whoever waited for it gave up, or was cancelled; a second thread for a service that hangs would not be the last.
+                await self._ended(self._sending)
+            if self._keeps_incidents:
+                incident_of(self._service, message)
             await self._send(written)
 
     async def aclose(self) -> None:
         """A thread that still sends keeps no process alive."""
 
     async def _send(self, written: Mapping[str, Any]) -> None:
-        if self._sending is not None:
-            # Whoever waited for it gave up, or was cancelled; a second thread for a service that hangs would not be the last.
-            await self._ended(self._sending)
         self._sending = in_a_thread(lambda: self._apprise.notify(**written, log_level=logging.DEBUG), name=f"notify-{self.name}")
         sending = self._sending
         await self._ended(sending)
@@ -103,7 +108,7 @@ def _loaded(settings: NotifyPublisherSettings) -> "Apprise":
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
 
-    from apprise import Apprise, AppriseAsset, OverflowMode
+    from apprise import Apprise, AppriseAsset, NotifyBase, OverflowMode
     from apprise.url import URLBase
     from apprise.utils.parse import parse_urls
 
@@ -125,6 +130,8 @@ def _loaded(settings: NotifyPublisherSettings) -> "Apprise":
         raise ConfigurationError(f"{where} is no URL of a service that apprise knows: https://appriseit.com/services/")
     # Whether a message is tried again is a matter of the outbox; one that failed has failed; and it is one message.
     service.retry, service.optional, service.overflow_mode = 0, False, OverflowMode.UPSTREAM
+    if service.request_rate_per_sec == NotifyBase.request_rate_per_sec:
+        service.request_rate_per_sec = PAUSE_SECONDS
     for timeout in ("socket_connect_timeout", "socket_read_timeout"):
         asked = getattr(service, timeout)
         seconds = (

@@ -4,6 +4,7 @@ Apprise converts between plain text, Markdown and HTML; what it makes of plain t
 For the others we write what arrives: declared as nothing, apprise hands it on as it is.
 """
 
+import hashlib
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,15 +30,8 @@ if TYPE_CHECKING:
 
 # Services by their schemas. These show Markdown, whatever apprise calls it.
 _MARKDOWN = frozenset(("discord", "mmosts", "rockets", "zulip", "wxteams", "guilded", "revolt"))
-_GOOGLE_CHAT, _MAIL, _MATRIX, _SLACK, _TEAMS, _TELEGRAM, _ZULIP = (
-    "gchat",
-    "mailtos",
-    "matrixs",
-    "slack",
-    "workflows",
-    "tgram",
-    "zulip",
-)
+_GOOGLE_CHAT, _MAIL, _MATRIX, _OPSGENIE = "gchat", "mailtos", "matrixs", "opsgenie"
+_PAGERDUTY, _SLACK, _TEAMS, _TELEGRAM, _ZULIP = "pagerduty", "slack", "workflows", "tgram", "zulip"
 # A section of Slack's blocks, and a header: longer ones are refused.
 _SLACK_BODY, _SLACK_TITLE = 3000, 150
 # Apprise allows a card of Teams a thousand characters; Microsoft allows 28 KB with everything around them.
@@ -69,6 +63,28 @@ class Channel:
             "body_format": self.declared,
             "notify_type": _TYPES[message.level],
         }
+
+
+def incident_of(service: Any, message: Message) -> None:
+    """Tell a service that keeps incidents which one the next message is about, so that one that is over is closed.
+
+    Unless its URL says by which key, or what is to be done with every message.
+    """
+    schemas = _schemas(service)
+    key = hashlib.sha256(message.about.encode()).hexdigest() if message.about else None
+    if _PAGERDUTY in schemas:
+        service.dedup = key
+    elif _OPSGENIE in schemas:
+        service.alias = key
+
+
+def keeps_incidents(service: Any) -> bool:
+    """Whether `incident_of` is to be asked. One of PagerDuty's is told that good news end an incident and begin none."""
+    schemas = _schemas(service)
+    if _PAGERDUTY in schemas and service.dedup is None and service.action in ("trigger", "map"):
+        service.action = "map"
+        return True
+    return _OPSGENIE in schemas and service.alias is None
 
 
 def is_mail(service: Any) -> bool:

@@ -35,6 +35,7 @@ def verdict_message(verdict: Verdict, *, resolved: bool = False, link: str | Non
     return Message(
         title=_title(verdict, resolved=resolved),
         level=Level.GOOD if resolved and verdict.outcome is not Outcome.NOT_APPLICABLE else LEVELS[verdict.outcome],
+        about=f"{verdict.subject.name} {verdict.subject.environment or ''}".rstrip(),
         blocks=tuple(blocks),
         links=(Link(label="verdict", url=link),) if link else (),
     )

@@ -19,6 +19,7 @@ from tests.doubles.hostile_verdicts import A_HOSTILE_MESSAGE, a_verdict_with_fin
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.kit.telemetry import configure_logging
+from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 from watcher.model.verdict import Outcome
 from watcher.publishing.context import PublisherContext
@@ -50,6 +51,7 @@ HOSTS = (
     "chat.googleapis.com",
     "events.pagerduty.com",
     "api.telegram.org",
+    "api.opsgenie.com",
 )
 
 
@@ -230,6 +232,37 @@ async def test_a_chat_that_never_ends_its_answer_holds_one_thread(
         while len(hosts.posted) == 1:
             with suppress(NotifyUnavailableError):
                 await chat.publish(a_verdict(), Notes())
+
+
+@pytest.mark.parametrize(("more", "closes"), [("", True), ("?action=map", True), ("?dedup=mine", False)])
+async def test_an_incident_ends_when_its_verdict_is_resolved(
+    more: str, closes: bool, hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is woken up by good news; another image's incident stays, and whoever has a key of his own keeps it."""
+    hosts.status = 202
+    pager = publisher(URLS["pagerduty"] + more, context, monkeypatch)
+    other = replace(a_verdict().subject, digest=Digest("sha256:" + "9" * 64))
+    await pager.publish(a_verdict(), Notes())
+    await pager.publish(a_verdict(subject=other), Notes())
+    await pager.publish(a_verdict(outcome=Outcome.PASS, findings=()), Notes())
+    first, second, last = (each.json for each in hosts.posted)
+    assert (first["event_action"], second["event_action"]) == ("trigger", "trigger")
+    assert last["event_action"] == ("resolve" if closes else "trigger")
+    assert first["dedup_key"] == last["dedup_key"]
+    assert (first["dedup_key"] != second["dedup_key"]) is closes
+
+
+async def test_an_alert_is_closed_when_its_verdict_is_resolved(
+    hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Opsgenie does it: by the request that opened it."""
+    hosts.status, hosts.text = 202, '{"result": "Request will be processed", "requestId": "r-1"}'
+    pager = publisher(f"opsgenie://{'a' * 36}", context, monkeypatch)
+    await pager.publish(a_verdict(), Notes())
+    await pager.publish(a_verdict(outcome=Outcome.PASS, findings=()), Notes())
+    opened, closed = hosts.posted
+    assert len(opened.json["alias"]) == 64
+    assert closed.path.partition("?")[0] == "/v2/alerts/r-1/close"
 
 
 async def test_a_verdict_that_left_the_outcomes_is_called_resolved(
