@@ -43,6 +43,7 @@ async def open_publishers(
             sboms=StoredSboms(storage.images),
             tags=storage.tags,
             labels=storage.labels,
+            tickets=storage.tickets,
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,

@@ -23,7 +23,7 @@ from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory
+from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory, Tickets
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
@@ -41,6 +41,7 @@ from watcher.store.settings import StoreSettings
 from watcher.store.standing import StoredStanding
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.tags import StoredTagHistory
+from watcher.store.tickets import StoredTickets
 from watcher.store.trial import write_trial
 from watcher.store.verdicts import StoredVerdicts
 
@@ -75,6 +76,7 @@ class Storage:
     standing: StoredStanding
     locks: SubjectLocks
     labels: Labels
+    tickets: Tickets
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
     retention: Retention
@@ -179,6 +181,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         tags=StoredTagHistory(database),
         locks=StoredSubjectLocks(database, clock),
         labels=StoredLabels(database),
+        tickets=StoredTickets(database),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
         retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),

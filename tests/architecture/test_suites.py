@@ -32,6 +32,7 @@ from tests.contract.test_progress_contract import PROGRESSES
 from tests.contract.test_publisher_contract import PLACES as PUBLISHERS
 from tests.contract.test_registries_contract import KINDS as REGISTRIES
 from tests.contract.test_source_contract import BENCHES
+from tests.contract.test_tracker_contract import TRACKERS
 from tests.doubles.backlogs import BACKLOGS
 from watcher.advisories.enquiries import Data
 from watcher.advisories.protocol import FirstSeen, KnownVulnerabilities
@@ -48,7 +49,18 @@ from watcher.inspection.catalogers.zip_stream import Sink
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
-from watcher.publishing.protocol import GatheringPublisher, Labels, OwnWrites, Progress, Publisher, Sboms, SubjectLocks, TagHistory
+from watcher.publishing.protocol import (
+    GatheringPublisher,
+    Labels,
+    OwnWrites,
+    Progress,
+    Publisher,
+    Sboms,
+    SubjectLocks,
+    TagHistory,
+    Tickets,
+)
+from watcher.publishing.ticket_flow import Tracker
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
 from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers, Registries, Uploads, WritableRegistries
@@ -85,6 +97,7 @@ SUITES: Mapping[type, Collection[type]] = {
     Publisher: PUBLISHERS,
     Registries: REGISTRIES,
     Source: [adapter for adapter, _ in BENCHES.values()],
+    Tracker: TRACKERS,
     StreamCataloger: [type(each) for each in CATALOGERS.values() if is_stream(each)],
 }
 
@@ -107,6 +120,7 @@ ALONE: Mapping[type, str] = {
     Referrers: "tests/unit/registry/test_registry_referrers.py",
     Sboms: "tests/unit/api/test_api_basics.py",
     Rules: "tests/unit/secrets/test_secret_judgement.py",
+    Tickets: "tests/contract/test_tickets_contract.py",
     Submissions: "tests/unit/pipeline/test_intake.py",
     SubjectLocks: "tests/contract/test_own_writes_contract.py",
     TagHistory: "tests/contract/test_tag_history_contract.py",

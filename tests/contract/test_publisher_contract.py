@@ -5,7 +5,6 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +16,7 @@ from rich.console import Console
 from structlog.testing import capture_logs
 
 from tests.doubles.chat_hosts import ChatHosts, served
-from tests.doubles.code_hosts import TOKEN, CodeHostDouble, built_from, serve_github, serve_gitlab
+from tests.doubles.code_host_destinations import CODE_HOSTS
 from tests.doubles.destinations import MACHINES, Destination, Opening
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
@@ -25,9 +24,6 @@ from watcher.cli.demo import DemoPublisher
 from watcher.model.errors import RetryableError
 from watcher.model.reference import RepositoryName
 from watcher.publishing.catalog import PUBLISHERS, build_publisher
-from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
-from watcher.publishing.github_status import GithubStatusPublisher
-from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.log import LogPublisher
 from watcher.publishing.notify import NotifyPublisher
 from watcher.publishing.notify_settings import NotifyPublisherSettings
@@ -108,40 +104,6 @@ async def _notify(stack: AsyncExitStack, folder: Path) -> Destination:
     )
 
 
-async def _github_status(stack: AsyncExitStack, folder: Path) -> Destination:
-    host = await stack.enter_async_context(serve_github("my-org/app"))
-    token = folder / "token"
-    token.write_text(TOKEN)
-    settings = GithubStatusSettings(name="mine", url=host.url, token=f"file:{token}", repositories=("my-org/*",))
-    context = await stack.enter_async_context(publisher_context(folder / "w.db", labels=built_from("my-org/app")))
-    return Destination(
-        name="mine",
-        publisher=build_publisher(settings, context),
-        verdict=a_verdict(),
-        seen=lambda: (host.seen(), len(host.all("state"))) if host.statuses else None,
-        leave=partial(_closed, host),
-    )
-
-
-async def _gitlab_status(stack: AsyncExitStack, folder: Path) -> Destination:
-    host = await stack.enter_async_context(serve_gitlab("group/team/app"))
-    token = folder / "token"
-    token.write_text(TOKEN)
-    settings = GitlabStatusSettings(name="mine", url=host.url, token=f"file:{token}", repositories=("group/**",))
-    context = await stack.enter_async_context(publisher_context(folder / "w.db", labels=built_from("group/team/app")))
-    return Destination(
-        name="mine",
-        publisher=build_publisher(settings, context),
-        verdict=a_verdict(),
-        seen=lambda: (host.seen(), len(host.all("status"))) if host.statuses else None,
-        leave=partial(_closed, host),
-    )
-
-
-async def _closed(host: CodeHostDouble) -> None:
-    host.refusals.extend(web.Response(status=503) for _ in range(1000))
-
-
 async def _log(stack: AsyncExitStack, folder: Path) -> Destination:
     lines = stack.enter_context(capture_logs())
     structlog.get_logger().debug("ready")
@@ -174,9 +136,8 @@ DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     WebhookPublisherSettings: (WebhookPublisher, _webhook),
     LogPublisherSettings: (LogPublisher, _log),
     NotifyPublisherSettings: (NotifyPublisher, _notify),
-    GithubStatusSettings: (GithubStatusPublisher, _github_status),
-    GitlabStatusSettings: (GitlabStatusPublisher, _gitlab_status),
     **MACHINES,
+    **CODE_HOSTS,
 }
 # The demo's own is there without being configured.
 PLACES: Mapping[type, Opening] = dict((*DESTINATIONS.values(), (DemoPublisher, _terminal)))

@@ -36,12 +36,12 @@ class CodeHostDouble:
         return [each[key] for statuses in self.statuses.values() for each in statuses]
 
     def seen(self) -> object:
-        """What a person sees: the last of each context."""
-        return {
-            (repository, sha, each.get("context") or each["name"]): (each.get("state") or each["status"], each["description"])
+        """What a person sees: every status, of which the last of a context counts."""
+        return [
+            (repository, sha, each.get("context") or each["name"], each.get("state") or each["status"], each["description"])
             for (repository, sha), statuses in self.statuses.items()
             for each in statuses
-        }
+        ]
 
     def _kept(self, repository: str, sha: str) -> list[dict[str, Any]]:
         return self.statuses.setdefault((repository, sha), [])

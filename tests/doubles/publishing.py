@@ -27,6 +27,7 @@ from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.tags import StoredTagHistory
+from watcher.store.tickets import StoredTickets
 from watcher.store.verdicts import StoredVerdicts
 
 
@@ -48,6 +49,7 @@ async def publisher_context(
             sboms=sboms or StoredSboms(StoredImages(opened, merged_files)),
             tags=StoredTagHistory(opened),
             labels=StoredLabels(opened),
+            tickets=StoredTickets(opened),
             session=session,
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,

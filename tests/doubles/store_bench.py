@@ -19,7 +19,7 @@ from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
 from watcher.model.publication import Publication
 from watcher.model.verdict import Outcome, Subject
-from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory
+from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory, Tickets
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
@@ -30,6 +30,7 @@ from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, VerdictStore
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.tags import StoredTagHistory
+from watcher.store.tickets import StoredTickets
 from watcher.store.verdicts import StoredVerdicts
 
 
@@ -45,6 +46,7 @@ class StoreBench:
     publications: FailedPublications
     images: ImageReader
     labels: Labels
+    tickets: Tickets
     facts: LayerCache
     bases: KnownBases
     own_writes: OwnWrites
@@ -83,6 +85,7 @@ async def store_bench(path: Path, *, max_attempts: int = 3) -> AsyncIterator[Sto
             publications=StoredFailedPublications(database, clock),
             images=StoredImages(database, merged_files),
             labels=StoredLabels(database),
+            tickets=StoredTickets(database),
             facts=LayerStore(database),
             bases=StoredBases(database),
             own_writes=OwnWriteStore(database, clock),

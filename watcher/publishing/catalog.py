@@ -7,6 +7,7 @@ from watcher.publishing.commit_status_settings import GithubStatusSettings, Gitl
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.eventbridge import EventBridgePublisher
 from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
+from watcher.publishing.github_issue import GithubIssuePublisher
 from watcher.publishing.github_status import GithubStatusPublisher
 from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.log import LogPublisher
@@ -28,6 +29,7 @@ from watcher.publishing.sns import SnsPublisher
 from watcher.publishing.sns_settings import SnsPublisherSettings
 from watcher.publishing.sqs import SqsPublisher
 from watcher.publishing.sqs_settings import SqsPublisherSettings
+from watcher.publishing.ticket_settings import GithubIssueSettings
 from watcher.publishing.wanted import PublisherSettings
 from watcher.publishing.webhook import WebhookPublisher
 
@@ -43,6 +45,7 @@ PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], P
     WebhookPublisherSettings: WebhookPublisher,
     GithubStatusSettings: GithubStatusPublisher,
     GitlabStatusSettings: GitlabStatusPublisher,
+    GithubIssueSettings: GithubIssuePublisher,
 }
 
 

@@ -6,7 +6,7 @@ import aiohttp
 
 from watcher.kit.clock import Clock
 from watcher.publishing.links import Links
-from watcher.publishing.protocol import Labels, OwnWrites, Sboms, SubjectLocks, TagHistory
+from watcher.publishing.protocol import Labels, OwnWrites, Sboms, SubjectLocks, TagHistory, Tickets
 from watcher.registry.protocol import WritableRegistries
 
 
@@ -20,6 +20,7 @@ class PublisherContext:
     sboms: Sboms
     tags: TagHistory
     labels: Labels
+    tickets: Tickets
     session: aiohttp.ClientSession
     links: Links
     clock: Clock

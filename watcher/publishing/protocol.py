@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName
+from watcher.model.ticket import Ticket, TicketCause
 from watcher.model.verdict import Subject, Verdict
 
 
@@ -142,6 +143,33 @@ class Labels(Protocol):
         Empty where nothing is known. Whoever built the image wrote them, so they are claims.
         """
         ...
+
+
+class Tickets(Protocol):
+    """Which images have which causes, as far as a publisher was told; for those who keep a ticket for each cause."""
+
+    async def note(
+        self, publisher: str, subject: Subject, causes: Collection[TicketCause], *, undecided: Collection[str] = ()
+    ) -> None:
+        """The subject has these causes and no others, but for those of `undecided` rules, which stay as they were.
+
+        After this returns every ticket is unsettled whose images may be others now: those of its causes, before and now, and those
+        with other images of its repository, whose tags it may have taken. Nothing for an image that was never recorded.
+        """
+        ...
+
+    async def unsettled(self, publisher: str, limit: int = 10) -> Collection[Ticket]:
+        """Tickets that the tracker has to be told of, those first that were noted first.
+
+        An image counts while a tag leads to it, or if it never had one.
+        """
+        ...
+
+    async def settle(self, publisher: str, settled: Ticket) -> None:
+        """Keep its key, `is_open` and `written`. It is unsettled again when it has changed since it was read."""
+        ...
+
+    async def count_open(self, publisher: str) -> int: ...
 
 
 class Progress(Protocol):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -229,6 +230,40 @@ subject_lock = Table(
     Column("subject", Text, primary_key=True),
     Column("holder", String(32), nullable=False),
     Column("lease_until", UtcTime, nullable=False),
+)
+
+# One for each cause that a publisher opens tickets for, while there is any and after. `key` is the tracker's name for it, '' before
+# there is one; `written` hashes what it says there. `changed` counts what may have changed its images, `settled` is what `changed`
+# was when the tracker was told last.
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("publisher", Text, nullable=False),
+    Column("cause", String(64), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("key", Text, nullable=False, server_default=""),
+    Column("is_open", Boolean, nullable=False, server_default=false()),
+    Column("written", String(64), nullable=False, server_default=""),
+    Column("changed", Integer, nullable=False, server_default="0"),
+    Column("settled", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("publisher", "cause"),
+)
+
+# Which images the verdicts said have a cause, '' for no environment.
+ticket_image = Table(
+    "ticket_image",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("ticket_id", Id, ForeignKey("ticket.id"), nullable=False),
+    Column("image_id", Id, ForeignKey("image.id"), nullable=False),
+    Column("registry", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    UniqueConstraint("ticket_id", "image_id", "registry", "repository", "environment"),
+    Index("ix_ticket_image_image", "image_id"),
+    Index("ix_ticket_image_place", "registry", "repository"),
 )
 
 # One row a name: what belongs to this deployment and is made once.
