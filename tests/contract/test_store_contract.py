@@ -57,6 +57,8 @@ async def test_a_verdict_comes_back_equal(bench: StoreBench) -> None:
     assert await bench.verdicts.verdict("v-1") == plain
     assert await bench.verdicts.verdict("v-2") == bare
     assert await bench.verdicts.verdict("v-3") is None
+    assert await bench.verdicts.several(["v-1", "v-3", "v-2", "v-1"]) == {"v-1": plain, "v-2": bare}
+    assert await bench.verdicts.several([]) == {}
 
 
 async def test_recording_a_verdict_twice_changes_nothing(bench: StoreBench) -> None:

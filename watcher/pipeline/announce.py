@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,9 +16,11 @@ from watcher.kit.retry_after import pause_seconds
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted
 from watcher.model.reference import Host
+from watcher.model.verdict import Verdict
 from watcher.pipeline.destinations import SLOTS, Destination
 from watcher.pipeline.outages import Outages
 from watcher.pipeline.settling import settled
+from watcher.pipeline.shared_calls import SharedCalls
 from watcher.publishing.protocol import News, Publisher, Standing
 from watcher.store.protocol import Outbox, VerdictStore
 
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 # A publisher has its own shorter limits; this one ends a publisher that forgot.
 PUBLISH_SECONDS = 120.0
 IDLE_SECONDS = 1.0
+# What ends or begins within this time is asked for at once: a look costs a flush of the disk.
+GATHER_SECONDS = 0.005
 # Taken of one destination at a time, so that the store is asked less often than once for each.
 SHARE = SLOTS // 2
 # How often leases are renewed of what is under way: far more often than they run out.
@@ -47,7 +51,11 @@ class Announcer:
     clock: Clock = utc_now
     outages: Outages[Place] = field(default_factory=lambda: Outages(kind="publisher", label=place_name))
     _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id
+    _reading: SharedCalls[str, Verdict | None] = field(init=False)
     _renewed_at: datetime = field(default=datetime.min.replace(tzinfo=UTC), init=False)
+
+    def __post_init__(self) -> None:
+        self._reading = SharedCalls(self._read)
 
     async def open(self) -> None:
         """Say of every destination how it is, once. What has to be published waits for none of them."""
@@ -72,6 +80,7 @@ class Announcer:
             for parcel in self._parcels(due):
                 self.outages.begun(self._place(parcel[0]), parcel[0].id)
                 publications.create_task(self._work(parcel), name=f"announce-{parcel[0].id}")
+            await asyncio.sleep(GATHER_SECONDS)
 
     def standings(self) -> Mapping[str, Standing]:
         """How every destination is, by its name."""
@@ -181,8 +190,9 @@ class Announcer:
     async def _tell(self, destination: Destination, parcel: Sequence[Publication], decided: dict[int, Settled]) -> None:
         """Tell of what it wants to know; what became of the others is put into `decided`."""
         news: list[tuple[Publication, News]] = []
+        known = await self._known({name for each in parcel for name in (each.verdict_id, each.told) if name})
         for each in parcel:
-            found = await self._news(destination, each)
+            found = _news(destination, each, known)
             if isinstance(found, News):
                 news.append((each, found))
             else:
@@ -200,15 +210,15 @@ class Announcer:
             with suppress(RetryableError):  # a message that cannot be counted is not sent once more for that
                 await holding.sent(self.clock())
 
-    async def _news(self, destination: Destination, publication: Publication) -> News | Settled:
-        verdict = await self.verdicts.verdict(publication.verdict_id)
-        if verdict is None:
-            return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
-        told = await self.verdicts.verdict(publication.told) if publication.told else None
-        # What was told and is not kept any more may have been anything.
-        perhaps = publication.tried or (publication.told is not None and told is None)
-        reason = destination.unwanted(verdict, told, perhaps_told=perhaps)
-        return News(verdict=verdict, told=told) if reason is None else Unwanted(reason=reason)
+    async def _known(self, names: Collection[str]) -> Mapping[str, Verdict]:
+        """Those of the verdicts that there are; several destinations are told of one at a time."""
+        ids = [*names]
+        found = await self._reading.together(ids)
+        return {name: verdict for name, verdict in zip(ids, found, strict=True) if verdict is not None}
+
+    async def _read(self, names: Sequence[str]) -> Sequence[Verdict | None]:
+        known = await self.verdicts.several({*names})
+        return [known.get(name) for name in names]
 
     def _place(self, publication: Publication) -> Place:
         destination = self.destinations.get(publication.publisher)
@@ -247,6 +257,18 @@ async def _open(publisher: Publisher) -> None:
         log.exception("publisher.unavailable", publisher=publisher.name, reason="internal")
     else:
         log.info("publisher.ready", publisher=publisher.name)
+
+
+def _news(destination: Destination, publication: Publication, known: Mapping[str, Verdict]) -> News | Settled:
+    """`known` are verdicts by their ids."""
+    verdict = known.get(publication.verdict_id)
+    if verdict is None:
+        return PublishFailed(reason="no-such-verdict", detail="the verdict was removed")
+    told = known.get(publication.told) if publication.told else None
+    # What was told and is not kept any more may have been anything.
+    perhaps = publication.tried or (publication.told is not None and told is None)
+    reason = destination.unwanted(verdict, told, perhaps_told=perhaps)
+    return News(verdict=verdict, told=told) if reason is None else Unwanted(reason=reason)
 
 
 def _put_off(result: Settled, seconds: float | None) -> Settled:

@@ -6,10 +6,11 @@ from random import random
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, exists, func, or_, select, update
 
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
+from watcher.kit.columns import UtcTime
 from watcher.kit.wakeup import Wakeup
 from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted
 from watcher.model.reference import Host
@@ -83,31 +84,19 @@ class StoredOutbox:
             self._keep(connection, now)
             for each in working:
                 _change(connection, each, {"lease_until": now + LEASE})
-            connection.execute(
-                update(publication).where(publication.c.state == "leased", publication.c.lease_until <= now).values(**_waiting(now))
-            )
+            connection.execute(_OUTLIVED, {"now": now, "due_at": now, "waits_since": now})
             taken: list[Publication] = []
             for publisher in _publishers(connection):
                 if publisher in full:
                     continue
-                elsewhere = [_elsewhere(host) for name, host in without if name == publisher]
+                elsewhere = [_elsewhere(registry) for name, registry in without if name == publisher]
+                asked = {"whom": publisher, "now": now}
                 if publisher not in together:
-                    share = min(limit, 1) if publisher in single else limit
-                    taken += _due(connection, share, publication.c.publisher == publisher, publication.c.due_at <= now, *elsewhere)
-                elif _is_ripe(connection, publisher, now, together[publisher]):
-                    ready = or_(publication.c.due_at <= now, publication.c.attempts == 0)
-                    taken += _due(connection, MOST_TOGETHER, publication.c.publisher == publisher, ready, *elsewhere)
+                    taken += _read(connection, _DUE, elsewhere, {**asked, "most": min(limit, 1) if publisher in single else limit})
+                elif _is_ripe(connection, asked, together[publisher]):
+                    taken += _read(connection, _READY, elsewhere, {**asked, "most": MOST_TOGETHER})
             if taken:
-                connection.execute(
-                    update(publication)
-                    .where(publication.c.id.in_([each.id for each in taken]))
-                    .values(
-                        state="leased",
-                        attempts=publication.c.attempts + 1,
-                        lease=publication.c.lease + 1,
-                        lease_until=now + LEASE,
-                    )
-                )
+                connection.execute(_TAKEN, {"taken": [each.id for each in taken], "lease_until": now + LEASE})
             return sorted(taken, key=lambda each: (each.due_at, each.id))
 
         return await self._database.write(run)
@@ -137,7 +126,8 @@ class StoredOutbox:
         def run(connection: Connection) -> PublishFailed | None:
             outside_seconds = _outside_seconds(connection, publication, now) if outside else 0.0
             values = {"lease_until": None, **self._settled(publication, result, now, outside_seconds)}
-            changed = _change(connection, publication, {**values, **_trouble(outside_seconds)})
+            trouble = {"more_outside": int(outside_seconds > 0), "outside_seconds": outside_seconds}
+            changed = _change(connection, publication, {**values, **trouble}, _SETTLED)
             failed = changed and values["state"] == "failed"
             return PublishFailed(reason=values["reason"], detail=values["detail"]) if failed else None
 
@@ -172,10 +162,10 @@ def _waiting(due_at: datetime, *, since: datetime | None = None) -> dict[str, An
     return {"state": "waiting", "due_at": due_at, "waits_since": since or due_at, "lease_until": None}
 
 
-def _change(connection: Connection, taken: Publication, values: Mapping[str, Any]) -> bool:
+def _change(connection: Connection, taken: Publication, values: Mapping[str, Any], statement: Update | None = None) -> bool:
     """Nothing, and false, when the lease has passed to another attempt."""
-    held = publication.c.id == taken.id, publication.c.state == "leased", publication.c.lease == taken.lease
-    return bool(connection.execute(update(publication).where(*held).values(**values)).rowcount)
+    held = {"held_id": taken.id, "held_lease": taken.lease}
+    return bool(connection.execute(_HELD if statement is None else statement, {**held, **values}).rowcount)
 
 
 def _outside_seconds(connection: Connection, taken: Publication, now: datetime) -> float:
@@ -188,10 +178,6 @@ def _outside_seconds(connection: Connection, taken: Publication, now: datetime) 
     return float(row.outside_seconds + step.total_seconds())
 
 
-def _trouble(outside_seconds: float) -> dict[str, Any]:
-    return {"outside": publication.c.outside + int(outside_seconds > 0), "outside_seconds": outside_seconds}
-
-
 def _elsewhere(registry: Host) -> ColumnElement[bool]:
     return ~publication.c.subject.startswith(f"{registry}/", autoescape=True)
 
@@ -200,43 +186,20 @@ def _publishers(connection: Connection) -> Iterator[str]:
     """Those for whom something waits. Each is a step in the index, however much that is."""
     name: str | None = ""
     while name is not None:
-        waiting = publication.c.state == "waiting", publication.c.publisher > name
-        name = connection.execute(select(func.min(publication.c.publisher)).where(*waiting)).scalar_one()
+        name = connection.execute(_NEXT_PUBLISHER, {"after": name}).scalar_one()
         if name is not None:
             yield name
 
 
-def _is_ripe(connection: Connection, publisher: str, now: datetime, window_seconds: float) -> bool:
+def _is_ripe(connection: Connection, asked: Mapping[str, Any], window_seconds: float) -> bool:
     """Whether one has been waited with for long enough that others can have joined it, or is to be tried again."""
-    first = or_(publication.c.attempts > 0, publication.c.due_at <= now - timedelta(seconds=window_seconds))
-    waiting = publication.c.publisher == publisher, publication.c.state == "waiting", publication.c.due_at <= now
-    return connection.execute(select(publication.c.id).where(*waiting, first).limit(1)).first() is not None
+    first_before = asked["now"] - timedelta(seconds=window_seconds)
+    return connection.execute(_RIPE, {**asked, "first_before": first_before}).first() is not None
 
 
-def _due(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -> Sequence[Publication]:
-    """Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once."""
-    other = publication.alias()
-    same = other.c.subject == publication.c.subject, other.c.publisher == publication.c.publisher
-    held_back = exists().where(*same, other.c.state.in_(OPEN), other.c.id < publication.c.id)
-    said, this = verdict.alias(), verdict.alias()
-    its = this.c.verdict_id == publication.c.verdict_id
-    environment = select(this.c.environment).where(its).correlate(publication).scalar_subquery()
-    told = (
-        select(other.c.verdict_id)
-        .join(said, said.c.verdict_id == other.c.verdict_id)
-        .where(*same, other.c.state == "published", said.c.environment == environment)
-        .order_by(other.c.id.desc())
-        .limit(1)
-    )
-    tried = exists().where(*same, other.c.state == "superseded", other.c.attempts > 0)
-    statement = (
-        select(publication, told.scalar_subquery().label("told"), tried.label("tried"))
-        .where(publication.c.state == "waiting", *conditions, ~held_back)
-        .order_by(publication.c.due_at, publication.c.id)
-        .limit(limit)
-        # Where several write at a time, each takes what no other is just taking; SQLite has one writer and needs none.
-        .with_for_update(skip_locked=True, of=publication)
-    )
+def _read(
+    connection: Connection, statement: Select[Any], conditions: Sequence[ColumnElement[bool]], asked: Mapping[str, Any]
+) -> Sequence[Publication]:
     return [
         Publication(
             id=row.id,
@@ -251,5 +214,63 @@ def _due(connection: Connection, limit: int, *conditions: ColumnElement[bool]) -
             tried=row.tried,
             lease=row.lease + 1,
         )
-        for row in connection.execute(statement)
+        for row in connection.execute(statement.where(*conditions) if conditions else statement, asked)
     ]
+
+
+def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once."""
+    other, said, this = publication.alias(), verdict.alias(), verdict.alias()
+    same = other.c.subject == publication.c.subject, other.c.publisher == publication.c.publisher
+    held_back = exists().where(*same, other.c.state.in_(OPEN), other.c.id < publication.c.id)
+    its = this.c.verdict_id == publication.c.verdict_id
+    environment = select(this.c.environment).where(its).correlate(publication).scalar_subquery()
+    told = (
+        select(other.c.verdict_id)
+        .join(said, said.c.verdict_id == other.c.verdict_id)
+        .where(*same, other.c.state == "published", said.c.environment == environment)
+        .order_by(other.c.id.desc())
+        .limit(1)
+    )
+    tried = exists().where(*same, other.c.state == "superseded", other.c.attempts > 0)
+    return (
+        select(publication, told.scalar_subquery().label("told"), tried.label("tried"))
+        .where(publication.c.state == "waiting", publication.c.publisher == bindparam("whom"), *conditions, ~held_back)
+        .order_by(publication.c.due_at, publication.c.id)
+        .limit(bindparam("most"))
+        # Where several write at a time, each takes what no other is just taking; SQLite has one writer and needs none.
+        .with_for_update(skip_locked=True, of=publication)
+    )
+
+
+# Made once: to put them together takes ten times as long as to run them.
+_NOW = bindparam("now", type_=UtcTime)
+_DUE = _open(publication.c.due_at <= _NOW)
+_READY = _open(or_(publication.c.due_at <= _NOW, publication.c.attempts == 0))
+_RIPE = (
+    select(publication.c.id)
+    .where(
+        publication.c.publisher == bindparam("whom"),
+        publication.c.state == "waiting",
+        publication.c.due_at <= _NOW,
+        or_(publication.c.attempts > 0, publication.c.due_at <= bindparam("first_before", type_=UtcTime)),
+    )
+    .limit(1)
+)
+_NEXT_PUBLISHER = select(func.min(publication.c.publisher)).where(
+    publication.c.state == "waiting", publication.c.publisher > bindparam("after")
+)
+_OUTLIVED = (
+    update(publication)
+    .where(publication.c.state == "leased", publication.c.lease_until <= _NOW)
+    .values(state="waiting", lease_until=None)
+)
+_TAKEN = (
+    update(publication)
+    .where(publication.c.id.in_(bindparam("taken", expanding=True)))
+    .values(state="leased", attempts=publication.c.attempts + 1, lease=publication.c.lease + 1)
+)
+_HELD = update(publication).where(
+    publication.c.id == bindparam("held_id"), publication.c.state == "leased", publication.c.lease == bindparam("held_lease")
+)
+_SETTLED = _HELD.values(outside=publication.c.outside + bindparam("more_outside"))

@@ -79,6 +79,10 @@ class VerdictStore(Protocol):
 
     async def verdict(self, verdict_id: str) -> Verdict | None: ...
 
+    async def several(self, verdict_ids: Collection[str]) -> Mapping[str, Verdict]:
+        """Those of them that are recorded, by their ids."""
+        ...
+
     async def latest(
         self,
         digest: Digest,

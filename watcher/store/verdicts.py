@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
@@ -21,6 +21,9 @@ from watcher.store.rows import image_id_of, newest_of, same_subject, verdict_of,
 from watcher.store.statements import Transactions, insert_new
 from watcher.store.tables import image, publication, reference, verdict
 from watcher.store.tags import leave, led_to, tags_of
+
+# Ids in one statement: databases limit how many they take.
+PART = 500
 
 
 class StoredVerdicts:
@@ -54,6 +57,17 @@ class StoredVerdicts:
 
     async def verdict(self, verdict_id: str) -> Verdict | None:
         return await self._one(verdict_rows().where(verdict.c.verdict_id == verdict_id))
+
+    async def several(self, verdict_ids: Collection[str]) -> Mapping[str, Verdict]:
+        """Those of them that are recorded, by their ids."""
+        ids = sorted({*verdict_ids})
+        parts = [ids[at : at + PART] for at in range(0, len(ids), PART)]
+
+        def run(connection: Connection) -> Mapping[str, Verdict]:
+            rows = (row for part in parts for row in connection.execute(_SEVERAL, {"ids": part}))
+            return {row.verdict_id: verdict_of(row) for row in rows}
+
+        return await self._database.read(run)
 
     async def latest(
         self,
@@ -191,3 +205,7 @@ def _publications(said: Verdict, publishers: Sequence[str], now: Any) -> list[di
         }
         for publisher in publishers
     ]
+
+
+# Made once: to put it together takes longer than to run it.
+_SEVERAL = verdict_rows().where(verdict.c.verdict_id.in_(bindparam("ids", expanding=True)))
