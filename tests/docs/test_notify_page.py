@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.doubles.hostile_verdicts import a_verdict_with_findings
 from watcher.publishing.message_layout import body_text, title_text
@@ -32,13 +31,14 @@ def test_the_message_is_one() -> None:
     assert f"```text\n{shown}\n```" in PAGE
 
 
-def test_the_configuration_can_be_loaded(tmp_path: Path) -> None:
+def test_every_configuration_can_be_loaded(tmp_path: Path) -> None:
     """As it stands."""
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert yaml.safe_load(example)
+    first, second = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "watcher.yaml"
-    path.write_text(example)
+    path.write_text(first)
     assert [each.name for each in load(path).publish] == ["referrer", "chat"]
+    path.write_text(second)
+    assert [each.name for each in load(path).publish] == ["payments", "pager", "everybody-else"]
 
 
 @pytest.mark.parametrize("url", URLS)

@@ -86,7 +86,8 @@ def _block(block: Paragraph | Listing, markup: Markup, size: int) -> str:
     entries = [_entry(item, markup, size) for item in block.items]
     if block.omitted:
         more = f"… and {block.omitted} more" if entries else f"{block.omitted}"
-        entries.append(markup.bullet + markup.text(f"{more} {block.noun}".rstrip()))
+        noun = f" {block.noun}" if block.noun and block.omitted > 1 else ""
+        entries.append(markup.bullet + markup.text(more + noun))
     return markup.line_end.join(entries)
 
 

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 # Looks like a backtick, and ends no code.
 GRAVE = "\N{MODIFIER LETTER GRAVE ACCENT}"
+# One within a word is no mark, as in the names of files.
+_UNDERSCORE = r"(?<![^\W_])_|_(?![^\W_])"
 # Brackets that begin no mention, whatever a service makes of the usual ones.
 _BRACKETS_ALIKE = str.maketrans(
     {"<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"}
@@ -48,7 +50,7 @@ def address(url: str) -> str:
 
 # --- Markdown: CommonMark, as far as chats know it ---
 
-_MARKDOWN_ACTIVE = re.compile(r"[\\`*_\[\]<>#|~&]")
+_MARKDOWN_ACTIVE = re.compile(rf"[\\`*\[\]<>#|~&]|{_UNDERSCORE}")
 # A list or a heading, if it begins a line.
 _MARKDOWN_OPENING = re.compile(r"^(\s*)(?:([-+=])|(\d{1,9})([.)]))")
 
@@ -72,8 +74,6 @@ def _unbracketed_name(text: str) -> str:
 
 # It has escapes for `&<>` alone; what else is markup becomes what looks like it.
 _SLACK_ALIKE = str.maketrans({"*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": GRAVE})
-# An underscore within a word is none.
-_SLACK_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 
 
 def _slack_escaped(text: str) -> str:
@@ -81,7 +81,7 @@ def _slack_escaped(text: str) -> str:
 
 
 def _without_marks(text: str) -> str:
-    return _SLACK_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", text.translate(_SLACK_ALIKE))
+    return re.sub(_UNDERSCORE, "\N{MODIFIER LETTER LOW MACRON}", text.translate(_SLACK_ALIKE))
 
 
 def _slack_text(text: str) -> str:

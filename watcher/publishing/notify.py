@@ -28,6 +28,8 @@ TIMEOUT_SECONDS = 10.0
 MAX_TIMEOUT_SECONDS = 30.0
 # Between two messages to a service of which apprise knows no rate. It takes five and a half; one that minds answers 429.
 PAUSE_SECONDS = 1.0
+# A pager that rings for more than that at once is answered by one person all the same.
+MOST_INCIDENTS = 20
 # What a server can draw out, answering a byte at a time, or a resolver.
 SEND_SECONDS = 60.0
 
@@ -54,11 +56,14 @@ class NotifyPublisher:
         """Few services can be asked without telling them something."""
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
-        resolved = verdict.outcome not in self._outcomes
-        await self.send(verdict_message(verdict, resolved=resolved, link=self._links.verdict(verdict)))
+        await self._tell(verdict)
 
     async def publish_together(self, news: Sequence[News], held: str) -> None:
-        """Say what they have in common."""
+        """Say what they have in common. What keeps incidents is told of each: it has its own key, so that twice is as once."""
+        if self._keeps_incidents and len(news) <= MOST_INCIDENTS:
+            for each in news:
+                await self._tell(each.verdict)
+            return
         link = self._links.newest(self._outcomes[0]) if self._outcomes else None
         await self.send(summary_message(news, outcomes=self._outcomes, held=held, link=link))
 
@@ -75,6 +80,10 @@ class NotifyPublisher:
 
     async def aclose(self) -> None:
         """A thread that still sends keeps no process alive."""
+
+    async def _tell(self, verdict: Verdict) -> None:
+        resolved = verdict.outcome not in self._outcomes
+        await self.send(verdict_message(verdict, resolved=resolved, link=self._links.verdict(verdict)))
 
     async def _send(self, written: Mapping[str, Any]) -> None:
         self._sending = in_a_thread(lambda: self._apprise.notify(**written, log_level=logging.DEBUG), name=f"notify-{self.name}")
@@ -122,6 +131,7 @@ def _loaded(settings: NotifyPublisherSettings) -> "Apprise":
         image_url_logo="",
         http_redirects=False,
         interpret_emojis=False,
+        service_timeout=0,  # or it sends from a thread of its own, which the process would wait for at its end
     )
     # It reads all its plugins here, some of which want modules of Python that are on their way out.
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):

@@ -23,9 +23,10 @@ from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 from watcher.model.verdict import Outcome
 from watcher.publishing.context import PublisherContext
-from watcher.publishing.notify import NotifyPublisher
+from watcher.publishing.notify import MOST_INCIDENTS, NotifyPublisher
 from watcher.publishing.notify_result import NotifyRefusedError, NotifyUnavailableError
 from watcher.publishing.notify_settings import NotifyPublisherSettings
+from watcher.publishing.protocol import News
 
 pytestmark = pytest.mark.enable_socket
 
@@ -250,6 +251,21 @@ async def test_an_incident_ends_when_its_verdict_is_resolved(
     assert last["event_action"] == ("resolve" if closes else "trigger")
     assert first["dedup_key"] == last["dedup_key"]
     assert (first["dedup_key"] != second["dedup_key"]) is closes
+
+
+async def test_incidents_are_not_put_together(hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its own end; only where a pager would ring all day is it told of all at once."""
+    hosts.status = 202
+    pager = publisher(URLS["pagerduty"], context, monkeypatch)
+    many = [
+        News(verdict=a_verdict(subject=replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}"))))
+        for number in range(MOST_INCIDENTS + 1)
+    ]
+    await pager.publish_together(many[:2], "")
+    assert len({each.json["dedup_key"] for each in hosts.posted}) == 2
+    await pager.publish_together(many, "budget")
+    assert len(hosts.posted) == 3
+    assert f"{len(many)} images" in hosts.posted[-1].json["payload"]["summary"]
 
 
 async def test_an_alert_is_closed_when_its_verdict_is_resolved(

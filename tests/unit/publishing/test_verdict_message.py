@@ -76,7 +76,7 @@ def test_the_worst_comes_first() -> None:
         "- fail: linux/arm64: CVE-4 (CRITICAL) in d (+1 more like it)",
         "- fail: CVE-2 (LOW) in b",
         "- unknown: packages are incomplete",
-        "- … and 1 more findings",
+        "- … and 1 more",
     ]
     assert "3 fail, 1 unknown, 1 warn" in lines
 
