@@ -111,7 +111,13 @@ def _holding(asked: PeoplePublisherSettings, marks: Marks) -> Holding:
 
 def _route(asked: AnyPublisherSettings, named: Collection[str]) -> Route:
     if not isinstance(asked, MessagePublisherSettings):
-        return Route(publisher=asked.name, outcomes=asked.outcomes, keeps_state=asked.keeps_state, images=asked.images)
+        return Route(
+            publisher=asked.name,
+            outcomes=asked.outcomes,
+            keeps_state=asked.keeps_state,
+            lets_go=asked.lets_go,
+            images=asked.images,
+        )
     return Route(
         publisher=asked.name,
         outcomes=asked.outcomes,

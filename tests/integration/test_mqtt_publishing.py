@@ -18,6 +18,7 @@ from tests.doubles.routes import nobody
 from tests.doubles.verdicts import FINDING, IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.kit.mqtt_client import hang_up
 from watcher.model.digest import Digest
+from watcher.model.publication import GONE
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.links import Links
@@ -149,7 +150,7 @@ async def test_a_late_verdict_never_takes_a_moved_tag_back(opened: Opening) -> N
 
 
 async def test_a_deleted_tag_is_emptied(opened: Opening) -> None:
-    """And an image without any other stands at its digest from then on."""
+    """And an image that has lost all of them stands nowhere."""
     async with opened() as bench:
         await bench.publish("v-1", "v1", "v2")
         await bench.leave(IMAGE, "v2")
@@ -157,7 +158,17 @@ async def test_a_deleted_tag_is_emptied(opened: Opening) -> None:
         assert bench.standing() == {"v1": "v-2"}
         await bench.leave(IMAGE, "v1")
         await bench.publish("v-3")
-        assert bench.standing() == {UNTAGGED: "v-3"}
+        assert bench.standing() == {}
+
+
+async def test_an_image_that_is_gone_stands_nowhere(opened: Opening) -> None:
+    """Neither at its digest nor at tags that nobody has asked for since; and that it is gone is no event."""
+    async with opened() as bench:
+        untagged, tagged = await bench.publish("v-1"), await bench.publish("v-2", "v1", digest=OTHER)
+        for verdict in (untagged, tagged):
+            await bench.publisher.publish(verdict, Notes(GONE))
+        assert bench.standing() == {}
+        assert bench.events() == ["v-1", "v-2"]
 
 
 async def test_an_image_that_gets_a_tag_leaves_its_digest(opened: Opening) -> None:

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from watcher.model.reference import Host
 
+GONE = "gone"
+"""`progress` of a publication that tells of an image which is gone: who keeps something for it lets go of that."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:

@@ -187,6 +187,9 @@ class Judge:
         """
         if job.push.digest is None and job.push.tag is not None:
             await self._untagged(job, job.push.tag)
+        if job.lane is not Lane.CI and job.push.digest is not None:
+            keepers = [route.publisher for route in self.routes if route.lets_go]
+            await self.verdicts.gone(job.push.registry, job.push.repository, job.push.digest, keepers)
         if job.lane is Lane.CI or await self.backlog.deleted(job):
             return Done(result="gone")
         if job.push.digest is None:

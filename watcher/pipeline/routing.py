@@ -13,14 +13,15 @@ class Route:
 
     `only_changes`: those that say something new of their subject. A verdict that leaves `outcomes` is news too: who was told of
     a failure is told when it has passed. `keeps_state`: what is told there stands until it is told otherwise, so it hears of every
-    verdict. `images` are globs over `HOST/REPOSITORY`, empty for all; `owned_by` tells of the name of an owner whether his images
-    are meant. `parts`: images that were judged as part of an index, besides the index.
+    verdict. `lets_go`: it hears that an image is gone. `images` are globs over `HOST/REPOSITORY`, empty for all; `owned_by` tells
+    of the name of an owner whether his images are meant. `parts`: images that were judged as part of an index, besides the index.
     """
 
     publisher: str
     outcomes: Collection[Outcome]
     only_changes: bool = False
     keeps_state: bool = False
+    lets_go: bool = False
     images: Collection[str] = ()
     owned_by: Callable[[str], bool] = lambda _: True
     parts: bool = True

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds
+from watcher.model.publication import GONE
 from watcher.model.verdict import Verdict
 from watcher.publishing.cloudevent import CONTENT_TYPE, MAX_EVENT_BYTES, message_attributes, verdict_event
 from watcher.publishing.context import PublisherContext
@@ -38,7 +39,7 @@ class MqttPublisher:
         self._settings = settings
         self._history = context.tags
         self._links = context.links
-        self._topics = Topics(prefix=settings.topic_prefix)
+        self._topics = Topics(prefix=settings.topic_prefix, digests=settings.digests)
         self._link = Link(self._broker, name=self.name)
         self._keeping: asyncio.Task[None] | None = None
         self._size_bytes = MAX_EVENT_BYTES
@@ -51,11 +52,15 @@ class MqttPublisher:
         self._keep_connected()
         await self._link.connection()
 
-    async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  all of it can be said again
-        """The state first: what is said again after a failure is then that, which is the same, and not the event."""
+    async def publish(self, verdict: Verdict, progress: Progress) -> None:
+        """The state first: what is said again after a failure is then that, which is the same, and not the event.
+
+        Of an image that is gone nothing stands, and nothing is told.
+        """
         self._keep_connected()
         await self._link.connection()  # whoever has to wait for it does not hold up others
-        subject, wanted = verdict.subject, verdict.outcome in self._settings.outcomes
+        subject = verdict.subject
+        wanted = verdict.outcome in self._settings.outcomes and progress.noted != GONE
         async with self._editing.setdefault((subject.registry, subject.repository), asyncio.Lock()):
             history = await self._history.tag_history(subject.registry, subject.repository, subject.digest)
             for place in self._topics.places(subject, history, wanted=wanted):

@@ -17,6 +17,7 @@ class MqttPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid
     """Keep the standing verdict of every tag as a retained message, PREFIX/verdicts/HOST/REPOSITORY/TAG."""
 
     keeps_state: ClassVar[bool] = True
+    lets_go: ClassVar[bool] = True
 
     host: str  # the broker
     port: int = 0  # 0: 8883, or 1883 without TLS
@@ -24,6 +25,7 @@ class MqttPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid
     # this machine with a port that is not 8883.
     tls: bool | None = None
     topic_prefix: str = "watcher"  # what every topic begins with; levels are parted by slashes
+    digests: bool = True  # whether images that never had a tag, as those of an index, are kept at PREFIX/digests
     events: bool = True  # whether each verdict is told once more, not retained, at PREFIX/events
     expiry: Duration = "0s"  # for how long the broker keeps a verdict; 0s: until there is another. MQTT 5 alone knows it
     version: Literal[5, "3.1.1"] = 5  # of the protocol

@@ -24,9 +24,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topics:
-    """All that begin with one prefix."""
+    """All that begin with one prefix. `digests`: whether there are topics for images without a tag."""
 
     prefix: str
+    digests: bool = True
 
     @property
     def events(self) -> str:
@@ -46,15 +47,16 @@ class Topics:
     def places(self, subject: Subject, history: Mapping[str, Digest | None], *, wanted: bool) -> Sequence[Place]:
         """Where the verdict stands, first, and where it does no more. `history` is that of `TagHistory`.
 
-        A tag that leads to another image is that one's, and none of these. An image without tags stands at its digest; one that
-        has tags leaves that, where it may have stood there. An outcome that is not `wanted` stands nowhere.
+        A tag that leads to another image is that one's, and none of these. An image stands at its digest until it has a tag, and
+        not again when it has lost that: each image that a tag has moved on from would be kept for ever. An outcome that is not
+        `wanted` stands nowhere.
         """
-        tags = sorted(tag for tag, digest in history.items() if digest == subject.digest)
+        tagged = any(history)  # '' is no tag
+        leading = sorted(tag for tag, digest in history.items() if digest == subject.digest)
         deleted = sorted(tag for tag, digest in history.items() if tag and digest is None)
-        standing = [self.of_tag(subject, tag) for tag in tags]
-        at_digest = not tags or "" in history
-        places = [Place(topic=topic, stands=wanted) for topic in standing]
-        places += [Place(topic=self.of_digest(subject), stands=wanted and not tags)] if at_digest else []
+        places = [Place(topic=self.of_tag(subject, tag), stands=wanted) for tag in leading]
+        if self.digests and ("" in history or not tagged):
+            places.append(Place(topic=self.of_digest(subject), stands=wanted and not tagged))
         return [*places, *(Place(topic=self.of_tag(subject, tag), stands=False) for tag in deleted)]
 
 

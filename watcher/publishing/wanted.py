@@ -25,6 +25,8 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     # Whether what it was told stands there until it is told otherwise: then it hears of every verdict, and does itself what
     # `outcomes` says.
     keeps_state: ClassVar[bool] = False
+    # Whether that is taken away when the image is gone: then it is told once more of the standing verdict, with GONE noted.
+    lets_go: ClassVar[bool] = False
 
     name: str = ""  # what logs, metrics and lists call it; empty: its type
     outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES  # verdicts with another outcome are not sent there

@@ -106,6 +106,13 @@ class VerdictStore(Protocol):
         """After this returns the tags are known not to lead to the digest, until a verdict of it is recorded by them again."""
         ...
 
+    async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
+        """The image is not there any more: the publishers `told` are told its standing verdict once more, with GONE noted.
+
+        After this returns that is on disk. Nothing is where nothing was judged.
+        """
+        ...
+
     async def evaluations(
         self, registry: Host, repository: RepositoryName, digest: Digest, *, since: datetime, limit: int = 20
     ) -> Sequence[Evaluation]:

@@ -12,6 +12,7 @@ from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
+from watcher.model.publication import GONE
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Subject, Verdict
 from watcher.store.protocol import Evaluation, Judged, Routing
@@ -24,6 +25,7 @@ from watcher.store.tags import leave, led_to, tags_of
 
 # Ids in one statement: databases limit how many they take.
 PART = 500
+_WAITING = {"state": "waiting", "attempts": 0, "reason": "", "detail": ""}
 
 
 class StoredVerdicts:
@@ -98,6 +100,25 @@ class StoredVerdicts:
     async def left(self, registry: Host, repository: RepositoryName, digest: Digest, tags: Collection[Tag]) -> None:
         """See `VerdictStore.left`."""
         await self._database.write(lambda connection: leave(connection, registry, repository, digest, tags))
+
+    async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
+        """See `VerdictStore.gone`."""
+        now = self._clock()
+        statement = newest_of(digest).where(verdict.c.registry == registry, verdict.c.repository == repository)
+
+        def run(connection: Connection) -> None:
+            row = connection.execute(statement).one_or_none()
+            if row is None or not told:
+                return
+            again = _publications(verdict_of(row), sorted(told), now)
+            insert_new(connection, publication, again)
+            # Whoever was told before, or just is, is told once more.
+            each = publication.c.verdict_id == row.verdict_id, publication.c.publisher.in_(told)
+            anew = {"progress": GONE, "lease_until": None, "outside": 0, "outside_seconds": 0.0}
+            connection.execute(update(publication).where(*each).values({**_WAITING, **anew, "due_at": now, "waits_since": now}))
+
+        await self._database.write(run)
+        self._bell.ring()
 
     async def evaluations(
         self, registry: Host, repository: RepositoryName, digest: Digest, *, since: datetime, limit: int = 20
@@ -190,21 +211,9 @@ def _supersede(connection: Connection, said: Verdict, *, told: Sequence[str], on
     connection.execute(statement.values(state="superseded", reason="superseded", detail=f"by verdict {said.id}"))
 
 
-def _publications(said: Verdict, publishers: Sequence[str], now: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "verdict_id": said.id,
-            "publisher": publisher,
-            "subject": said.subject.name,
-            "state": "waiting",
-            "attempts": 0,
-            "due_at": now,
-            "waits_since": now,
-            "reason": "",
-            "detail": "",
-        }
-        for publisher in publishers
-    ]
+def _publications(said: Verdict, publishers: Sequence[str], now: datetime) -> list[dict[str, Any]]:
+    row = {"verdict_id": said.id, "subject": said.subject.name, "due_at": now, "waits_since": now, **_WAITING}
+    return [{"publisher": publisher, **row} for publisher in publishers]
 
 
 # Made once: to put it together takes longer than to run it.

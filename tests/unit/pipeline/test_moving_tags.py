@@ -11,10 +11,13 @@ from tests.doubles.verdicts import FINDING
 from watcher.backlog.protocol import Done, Lane, Retry
 from watcher.evaluation.protocol import Case
 from watcher.model.digest import Digest
+from watcher.model.publication import GONE, Published
 from watcher.model.push import Deleted, Push
 from watcher.model.reference import Tag
-from watcher.model.verdict import Finding
+from watcher.model.verdict import Finding, Outcome
+from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
+from watcher.store.outbox import StoredOutbox
 
 pytestmark = pytest.mark.enable_socket
 
@@ -123,3 +126,23 @@ async def test_of_a_deleted_image_no_tag_is_left(bench: JudgeBench) -> None:
     said = await bench.verdicts.latest(first)
     assert said is not None
     assert (await tags(bench, first), said.outcome.value) == ((), "pass")
+
+
+async def test_who_keeps_something_for_an_image_hears_that_it_is_gone(bench: JudgeBench) -> None:
+    """Once the registry has said so often enough; nobody else does, since its verdict is what it was."""
+    keeper = Route(publisher="bus", outcomes=(Outcome.FAIL,), keeps_state=True, lets_go=True)
+    bench.judge.routes = [*bench.judge.routes, keeper]
+    first = bench.put(an_image())
+    await bench.settled(first)
+    outbox = StoredOutbox(bench.verdicts._database, bench.clock)
+    for each in await outbox.due(9):
+        await outbox.settle(each, Published())
+    held = bench.registry.content.writable(REPOSITORY)
+    held.tags.clear()
+    held.manifests.clear()
+    bench.clock.advance(60)
+    job = await bench.job(first, tag=None, lane=Lane.SWEEP)
+    assert isinstance(await bench.judge.judge(job), Retry)
+    assert await outbox.due(9) == []
+    assert isinstance(await bench.judge.judge(replace(job, attempt=3)), Done)
+    assert [(each.publisher, each.progress) for each in await outbox.due(9)] == [("bus", GONE)]

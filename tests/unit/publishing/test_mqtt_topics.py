@@ -27,15 +27,22 @@ UNTAGGED = "ci/watcher/digests/registry.example.com/team/app/sha256/" + "1" * 64
         ({"": None, "v1": IMAGE}, [V1], [UNTAGGED]),
         ({"v1": None, "v2": IMAGE}, [V2], [V1]),
         ({"v1": OTHER, "v2": IMAGE}, [V2], []),
-        ({"v1": OTHER}, [UNTAGGED], []),
-        ({"v1": None}, [UNTAGGED], [V1]),
+        ({"v1": OTHER}, [], []),
+        ({"v1": None}, [], [V1]),
+        ({"": None, "v1": OTHER}, [], [UNTAGGED]),
     ],
 )
 def test_where_a_verdict_stands(history: Mapping[str, Digest | None], standing: list[str], left: list[str]) -> None:
-    """At each tag that leads to the image, or at its digest; a tag that leads to another image is let alone."""
+    """At each tag that leads to the image, or at its digest before it has any; a tag of another image is let alone."""
     places = TOPICS.places(SUBJECT, history, wanted=True)
     assert [each.topic for each in places if each.stands] == standing
     assert [each.topic for each in places if not each.stands] == left
+
+
+def test_images_without_a_tag_can_be_left_out() -> None:
+    """A broker keeps everything, and each push of an index has some."""
+    topics = Topics(prefix="watcher", digests=False)
+    assert topics.places(SUBJECT, {"": None}, wanted=True) == []
 
 
 def test_an_outcome_that_nobody_wants_stands_nowhere() -> None:

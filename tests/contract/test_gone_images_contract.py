@@ -1,0 +1,63 @@
+"""What is true of every store when an image is gone, of which somebody keeps something."""
+
+from tests.doubles.store_bench import StoreBench
+from tests.doubles.verdicts import IMAGE, SUBJECT
+from watcher.model.digest import Digest
+from watcher.model.publication import GONE, Publication, Published
+from watcher.model.verdict import Outcome
+
+OTHER = Digest("sha256:" + "d" * 64)
+
+
+async def gone(bench: StoreBench, digest: Digest = IMAGE, *publishers: str) -> list[tuple[str, str, str]]:
+    """What is to be told after an image was found gone."""
+    await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, digest, publishers or ("bus",))
+    return [_row(each) for each in await bench.outbox.due(99)]
+
+
+def _row(publication: Publication) -> tuple[str, str, str]:
+    return publication.verdict_id, publication.publisher, publication.progress
+
+
+async def test_who_was_told_of_the_image_is_told_once_more(bench: StoreBench) -> None:
+    """With the verdict that stands, and that it is gone; nobody else is."""
+    await bench.record("v-1", "bus", "log")
+    for each in await bench.outbox.due(99):
+        await bench.outbox.settle(each, Published())
+    await bench.record("v-2", "bus", outcome=Outcome.FAIL)
+    await bench.outbox.settle(await bench.take(), Published())
+    assert await gone(bench) == [("v-2", "bus", GONE)]
+
+
+async def test_who_was_told_of_nothing_is_told_all_the_same(bench: StoreBench) -> None:
+    """What it keeps may be of a time before the store knew of it."""
+    await bench.record("v-1")
+    assert await gone(bench) == [("v-1", "bus", GONE)]
+
+
+async def test_who_is_just_being_told_is_told_again(bench: StoreBench) -> None:
+    """What it does now it may have begun before: its end settles nothing."""
+    await bench.record("v-1", "bus")
+    under_way = await bench.take()
+    await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, IMAGE, ["bus"])
+    await bench.outbox.settle(under_way, Published())
+    again = await bench.take()
+    assert _row(again) == ("v-1", "bus", GONE)
+    await bench.outbox.settle(again, Published())
+    assert await bench.due() == []
+
+
+async def test_an_image_that_comes_back_is_told_of_as_any(bench: StoreBench) -> None:
+    """Its verdict takes the place of what nobody was told yet."""
+    await bench.record("v-1", "bus")
+    await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, IMAGE, ["bus"])
+    await bench.record("v-2", "bus", outcome=Outcome.FAIL)
+    assert [_row(each) for each in await bench.outbox.due(99)] == [("v-2", "bus", "")]
+
+
+async def test_of_what_was_never_judged_nobody_is_told(bench: StoreBench) -> None:
+    """And of what was, nobody who does not ask for it."""
+    await bench.record("v-1")
+    assert await gone(bench, OTHER) == []
+    await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, IMAGE, [])
+    assert await bench.due() == []
