@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import aiohttp
 import pytest
@@ -10,14 +11,17 @@ from aiohttp import web
 
 from tests.doubles.code_hosts import TOKEN
 from tests.doubles.issue_trackers import REPOSITORY, GithubIssuesDouble, serve_github_issues
+from tests.doubles.jira_server import PROJECT, USER, JiraDouble, serve_jira
 from tests.doubles.verdicts import MOMENT
 from watcher.kit.secret import Secret
 from watcher.publishing.github_api import github_api
 from watcher.publishing.github_issue import GithubIssues
+from watcher.publishing.jira import JiraIssues, jira_base, jira_headers
 from watcher.publishing.message import Message, Paragraph, foreign, name, ours
 from watcher.publishing.receiver import ReceiverRefusedError, ReceiverUnavailableError
+from watcher.publishing.rest_api import RestApi
 from watcher.publishing.ticket_flow import Tracker
-from watcher.publishing.ticket_settings import GithubIssueSettings
+from watcher.publishing.ticket_settings import GithubIssueSettings, JiraSettings
 from watcher.publishing.ticket_text import Draft
 
 pytestmark = pytest.mark.enable_socket
@@ -74,15 +78,55 @@ def _github_texts(host: GithubIssuesDouble) -> list[tuple[bool, str, str, list[s
     ]
 
 
-PLACES: Mapping[type, Callable[[AsyncExitStack], Awaitable[Bench]]] = {GithubIssues: _github}
-TRACKERS = PLACES.keys()
+async def _jira(stack: AsyncExitStack, *, in_cloud: bool) -> Bench:
+    host = await stack.enter_async_context(serve_jira(in_cloud=in_cloud))
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    settings = JiraSettings(url=host.server.url, user=USER if in_cloud else "", token="env:UNUSED", project=PROJECT)
+    api = RestApi("tickets", jira_base(settings), jira_headers(settings, Secret(TOKEN)), session, lambda: MOMENT)
+
+    def lose() -> None:
+        host.lost = 1
+
+    def delete(key: str) -> None:
+        del host.issues[key]
+
+    return Bench(
+        tracker=JiraIssues(settings, api),
+        another=lambda: JiraIssues(settings, api),
+        texts=lambda: _jira_texts(host),
+        refuse=host.refusals.append,
+        lose=lose,
+        delete=delete,
+        move_by_hand=lambda key, is_open: host.issues[key].update(status="In Progress" if is_open else "Done"),
+    )
+
+
+def _jira_texts(host: JiraDouble) -> list[tuple[bool, str, str, list[str]]]:
+    return [
+        (
+            issue["status"] != "Done",
+            issue["summary"],
+            host.text(issue["description"]),
+            [said for of, said in host.comments if of == key],
+        )
+        for key, issue in host.issues.items()
+    ]
+
+
+PLACES: Mapping[str, tuple[type, Callable[[AsyncExitStack], Awaitable[Bench]]]] = {
+    "github": (GithubIssues, _github),
+    "jira-cloud": (JiraIssues, partial(_jira, in_cloud=True)),
+    "jira-data-center": (JiraIssues, partial(_jira, in_cloud=False)),
+}
+TRACKERS = {tracker for tracker, _ in PLACES.values()}
 
 
 @pytest.fixture(params=PLACES)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
-        opened = await PLACES[request.param](stack)
-        assert type(opened.tracker) is request.param
+        tracker, opening = PLACES[request.param]
+        opened = await opening(stack)
+        assert type(opened.tracker) is tracker
         yield opened
 
 
@@ -154,15 +198,14 @@ async def test_a_ticket_that_was_deleted_is_none(bench: Bench) -> None:
     assert await bench.tracker.find(MARKER) is None
 
 
-async def test_texts_of_others_are_texts(bench: Bench) -> None:
-    """They call nobody, lead nowhere and refer to nothing."""
-    hostile = "@my-org/team #12 GH-12 <img src=x> [x](https://evil.example) http://evil.example {code} [~admin] `x` **b**"
+async def test_texts_of_others_call_nobody_and_lead_nowhere(bench: Bench) -> None:
+    """Whoever pushes an image has a say in them."""
+    hostile = "@my-org/team [x](https://evil.example) http://evil.example"
     lines = ((foreign(hostile),), (name(hostile),))
     await bench.tracker.create(replace(DRAFT, title=(foreign(hostile),), body=Message(title=(), blocks=(Paragraph(lines=lines),))))
     ((_, title, text, _),) = bench.texts()
     for said in (title, text):
-        assert not [each for each in ("@my-org", "#12", "GH-12", "https://", "http://") if each in said]
-    assert not [each for each in (" <img", " [x](", " **b**") if each in text.partition("`")[0]]
+        assert not [each for each in ("@my-org", "https://", "http://") if each in said]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,12 @@ def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
     assert re.findall(r"^\| \[(\w+)\]\(\1\.md\)", (RUNBOOKS / "README.md").read_text(), re.MULTILINE) == ALERTS
 
 
+def test_the_list_says_what_the_pages_say() -> None:
+    """Their first sentence."""
+    listed = dict(re.findall(r"^\| \[(\w+)\].*?\| \w+ \| (.*) \|$", (RUNBOOKS / "README.md").read_text(), re.MULTILINE))
+    assert listed == {page.stem: page.read_text().split("\n")[2] for page in PAGES}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_says_what_it_means_how_to_look_and_what_to_do(page: Path) -> None:
     """Under the alert's name: a person who was woken up looks for no other order."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.doubles.code_hosts import TOKEN, CodeHostDouble, built_from, serve_github, serve_gitlab
 from tests.doubles.destinations import Destination, Opening
 from tests.doubles.issue_trackers import REPOSITORY, GithubIssuesDouble, serve_github_issues
+from tests.doubles.jira_server import PROJECT, USER, JiraDouble, serve_jira
 from tests.doubles.publishing import publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.publishing.catalog import build_publisher
@@ -18,8 +19,11 @@ from watcher.publishing.commit_status_settings import GithubStatusSettings, Gitl
 from watcher.publishing.github_issue import GithubIssuePublisher
 from watcher.publishing.github_status import GithubStatusPublisher
 from watcher.publishing.gitlab_status import GitlabStatusPublisher
-from watcher.publishing.ticket_settings import GithubIssueSettings
+from watcher.publishing.jira import JiraPublisher
+from watcher.publishing.ticket_settings import GithubIssueSettings, JiraSettings
 from watcher.publishing.wanted import PublisherSettings
+
+Host = CodeHostDouble | GithubIssuesDouble | JiraDouble
 
 
 async def _github_status(stack: AsyncExitStack, folder: Path) -> Destination:
@@ -40,14 +44,18 @@ async def _github_issue(stack: AsyncExitStack, folder: Path) -> Destination:
     return await _destination(stack, folder, settings, host, labels={})
 
 
+async def _jira(stack: AsyncExitStack, folder: Path) -> Destination:
+    host = await stack.enter_async_context(serve_jira())
+    settings = JiraSettings(name="mine", url=host.server.url, user=USER, token=_token(folder), project=PROJECT)
+    return await _destination(stack, folder, settings, host, labels={})
+
+
 def _token(folder: Path) -> str:
     (folder / "token").write_text(TOKEN)
     return f"file:{folder}/token"
 
 
-async def _destination(
-    stack: AsyncExitStack, folder: Path, settings: Any, host: CodeHostDouble | GithubIssuesDouble, *, labels: Mapping[str, str]
-) -> Destination:
+async def _destination(stack: AsyncExitStack, folder: Path, settings: Any, host: Host, *, labels: Mapping[str, str]) -> Destination:
     context = await stack.enter_async_context(publisher_context(folder / "w.db", labels=labels))
     return Destination(
         name="mine",
@@ -58,7 +66,7 @@ async def _destination(
     )
 
 
-async def _down(host: CodeHostDouble | GithubIssuesDouble) -> None:
+async def _down(host: Host) -> None:
     host.refusals.extend(web.Response(status=503) for _ in range(1000))
 
 
@@ -66,4 +74,5 @@ CODE_HOSTS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     GithubStatusSettings: (GithubStatusPublisher, _github_status),
     GitlabStatusSettings: (GitlabStatusPublisher, _gitlab_status),
     GithubIssueSettings: (GithubIssuePublisher, _github_issue),
+    JiraSettings: (JiraPublisher, _jira),
 }

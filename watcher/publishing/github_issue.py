@@ -77,7 +77,7 @@ class GithubIssues:
 
     async def create(self, draft: Draft) -> str:
         known, self._known = self._known, None  # whether it was made is not known until there is an answer
-        made = await self._api.call("POST", self._issues, body={**_content(draft), "labels": [self._label]})
+        made = await self._api.call("POST", self._issues, body={**content(draft), "labels": [self._label]})
         key = str(made.body["number"])
         if self._label not in [each["name"] for each in made.body["labels"]]:
             log.warning("ticket.unlabelled", publisher=self._name, ticket=key, label=self._label)
@@ -85,7 +85,7 @@ class GithubIssues:
         return key
 
     async def write(self, key: str, draft: Draft) -> bool:
-        return await self._changed(key, _content(draft))
+        return await self._changed(key, content(draft))
 
     async def move(self, key: str, said: str, *, is_open: bool) -> bool:
         issue = await self._api.call("GET", f"{self._issues}/{key}", bear=_GONE)
@@ -124,7 +124,7 @@ class GithubIssues:
         return known
 
 
-def _content(draft: Draft) -> dict[str, str]:
+def content(draft: Draft) -> dict[str, str]:
     title = title_text(Message(title=draft.title), most=MAX_TITLE)
     body = body_text(draft.body, MARKDOWN, most=MAX_BODY)
     return {"title": _unlinked(title), "body": f"{_unlinked(body)}\n\n<!-- registry-watcher:{draft.marker} -->"}

@@ -28,7 +28,6 @@ class Answer:
     """`body` is what the JSON was, None where there was none. `message` is what an error says, bounded; '' where it is none."""
 
     status: int
-    headers: Mapping[str, str]
     body: Any
     message: str = ""
 
@@ -66,7 +65,7 @@ class RestApi:
         limited = status == 403 and _is_limit(headers, content)
         # Where a limit is said with 403, the headers mean what they do with 429.
         wait = asked_seconds(429 if limited else status, headers, self._clock())
-        answer = Answer(status=status, headers=headers, body=_parsed(content), message=_message(content) if status >= 300 else "")
+        answer = Answer(status=status, body=_parsed(content), message=_message(content) if status >= 300 else "")
         if limited or ((status in LATER or status >= 500) and status not in bear):
             raise ReceiverUnavailableError(self._said(method, answer), retry_after_seconds=wait)
         if status >= 300 and status not in bear:

@@ -32,3 +32,12 @@ class GithubIssueSettings(TicketSettings, frozen=True, kw_only=True, forbid_unkn
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://github.com"
     repository: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9_.-]+$")]  # OWNER/NAME
+
+
+class JiraSettings(TicketSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="jira"):
+    """Keep a Jira issue for each cause."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")]  # https://NAME.atlassian.net, or a data center's
+    user: str = ""  # whose API token it is, by mail, in Jira's cloud; empty: a personal access token of a data center
+    project: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,30}$")]  # its key
+    issue_type: str = "Task"
