@@ -1,19 +1,16 @@
 """Messages by mail, as a real SMTP server gets them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from email import policy
 from email.message import EmailMessage
-from email.parser import BytesParser
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.doubles.hostile_verdicts import a_hostile_verdict, a_verdict_with_findings
+from tests.doubles.post_office import PostOffice, post_office
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.verdict import Verdict
@@ -25,30 +22,6 @@ from watcher.publishing.notify_settings import NotifyPublisherSettings
 pytestmark = pytest.mark.enable_socket
 
 
-class PostOffice:
-    """Takes mail and remembers it as it was sent; says `answer` to a recipient, and `taken` to the content."""
-
-    def __init__(self) -> None:
-        self.letters: list[bytes] = []
-        self.answer = "250 OK"
-        self.taken = "250 OK"
-
-    async def handle_RCPT(  # noqa: N802  as aiosmtpd calls it
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        envelope.rcpt_tos.append(address)
-        return self.answer
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        assert isinstance(envelope.content, bytes)
-        self.letters.append(envelope.content)
-        return self.taken
-
-    def letter(self) -> EmailMessage:
-        (content,) = self.letters
-        return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
-
-
 @pytest.fixture
 def office() -> PostOffice:
     return PostOffice()
@@ -56,17 +29,8 @@ def office() -> PostOffice:
 
 @pytest.fixture
 async def port(office: PostOffice) -> AsyncIterator[int]:
-    """Of a server that takes mail from anybody, and a password when one is offered."""
-
-    def only_the_right(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword) -> AuthResult:
-        return AuthResult(success=data.password == b"right", handled=False)
-
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(office, authenticator=only_the_right, auth_require_tls=False, loop=loop), "127.0.0.1", 0
-    )
-    yield server.sockets[0].getsockname()[1]
-    server.close()
+    async with post_office(office) as port:
+        yield port
 
 
 @pytest.fixture
