@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -23,6 +24,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 from watcher.model.verdict import Outcome
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.message import Item, Link, Listing, Message, foreign, ours
 from watcher.publishing.notify import MOST_INCIDENTS, NotifyPublisher
 from watcher.publishing.notify_result import NotifyRefusedError, NotifyUnavailableError
 from watcher.publishing.notify_settings import NotifyPublisherSettings
@@ -102,6 +104,32 @@ async def test_every_channel_gets_what_a_person_has_read(
     if "REGENERATE" in os.environ:
         golden.write_text(json.dumps(posted.json, indent=2, ensure_ascii=True) + "\n")
     assert posted.json == json.loads(golden.read_text())
+
+
+@pytest.mark.parametrize(("channel", "most"), [("slack", 3000), ("slack-text", 3000), ("discord", 2000), ("telegram", 4096)])
+async def test_no_name_makes_a_message_too_long(
+    channel: str, most: int, hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured as it arrives, escapes and all: what a chat refuses for its length is told to nobody."""
+    items = tuple(Item(line=(foreign("<&" * 100),)) for _ in range(40))
+    await publisher(URLS[channel], context, monkeypatch).send(
+        Message(
+            title=(ours("fail"),), blocks=(Listing(items=items, noun="images"),), links=(Link(label="all", url="https://a.b/"),)
+        )
+    )
+    (posted,) = hosts.posted
+    texts = [value for value in strings(posted.json) if "&" in value]
+    assert len(texts) == 1
+    assert most / 2 < len(texts[0].encode()) <= most
+    assert "more images" in texts[0]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text of a document."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from strings(inner)
 
 
 async def test_a_message_goes_to_the_host_and_the_path_of_its_url(
