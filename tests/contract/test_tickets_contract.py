@@ -8,7 +8,7 @@ from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.ticket import Ticket, TicketCause
-from watcher.model.verdict import Subject
+from watcher.model.verdict import Outcome, Subject, Verdict
 from watcher.store.protocol import Judged
 
 CVE = TicketCause(id="cve", rule="vulnerabilities/fixable", about="a")
@@ -18,7 +18,7 @@ ELSEWHERE = replace(OTHER, repository=RepositoryName("team/web"))
 
 
 async def unsettled(bench: StoreBench, publisher: str = "issues") -> dict[str, Ticket]:
-    return {each.cause.id: each for each in await bench.tickets.unsettled(publisher)}
+    return {each.cause.id: each for each in (await bench.tickets.unsettled(publisher)).tickets}
 
 
 async def settle_all(bench: StoreBench, **changes: object) -> None:
@@ -128,7 +128,7 @@ async def test_publishers_have_tickets_of_their_own(bench: StoreBench) -> None:
     await bench.tickets.note("issues", SUBJECT, [CVE, KEYS])
     await settle_all(bench, is_open=True)
     assert await unsettled(bench, "others") == {}
-    assert [await bench.tickets.count_open(name) for name in ("issues", "others")] == [2, 0]
+    assert [(await bench.tickets.unsettled(name)).count_open for name in ("issues", "others")] == [2, 0]
 
 
 async def test_an_image_that_was_never_recorded_has_no_ticket(bench: StoreBench) -> None:
@@ -142,5 +142,29 @@ async def test_what_was_noted_first_is_told_first(bench: StoreBench) -> None:
     await recorded(bench, SUBJECT)
     causes = [replace(CVE, id=f"cve-{number:02}") for number in range(12)]
     await bench.tickets.note("issues", SUBJECT, causes)
-    assert [each.cause.id for each in await bench.tickets.unsettled("issues", 2)] == ["cve-00", "cve-01"]
-    assert len(await bench.tickets.unsettled("issues")) == 10
+    assert [each.cause.id for each in (await bench.tickets.unsettled("issues", 2)).tickets] == ["cve-00", "cve-01"]
+    assert len((await bench.tickets.unsettled("issues")).tickets) == 10
+
+
+async def test_what_was_judged_before_is_noted_step_by_step(bench: StoreBench) -> None:
+    """The newest verdict of every subject, whose causes are asked for; once, whatever comes between two steps."""
+    subjects = [replace(SUBJECT, repository=RepositoryName(f"team/app-{number}")) for number in range(5)]
+    for number, subject in enumerate(subjects):
+        await bench.record(f"old-{number}", subject=subject, outcome=Outcome.FAIL)
+    await bench.record("new-0", subject=subjects[0])
+    asked: list[str] = []
+
+    def causes_of(verdict: Verdict) -> list[TicketCause]:
+        asked.append(verdict.id)
+        return [CVE] if verdict.id != "old-1" else []
+
+    steps = []
+    while await bench.tickets.begin("issues", causes_of, limit=2):
+        steps.append(len(asked))
+        await bench.record(f"meanwhile-{len(steps)}", subject=subjects[4], outcome=Outcome.FAIL)
+    assert asked == ["old-4", "old-3", "old-2", "old-1"]
+    assert steps == [2, 4]
+    (ticket,) = (await unsettled(bench)).values()
+    assert [each.repository for each in ticket.images] == ["team/app-2", "team/app-3", "team/app-4"]
+    assert not await bench.tickets.begin("issues", causes_of)
+    assert len(asked) == 4

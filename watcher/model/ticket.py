@@ -39,3 +39,11 @@ class Ticket:
     is_open: bool
     written: str
     changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """Tickets that a tracker has to be told of, and how many of a publisher's are open."""
+
+    tickets: tuple[Ticket, ...]
+    count_open: int

@@ -1,6 +1,6 @@
 """What a publisher is: one destination that is told about verdicts, any number of times."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName
-from watcher.model.ticket import Ticket, TicketCause
+from watcher.model.ticket import Ticket, TicketCause, Unsettled
 from watcher.model.verdict import Subject, Verdict
 
 
@@ -145,6 +145,10 @@ class Labels(Protocol):
         ...
 
 
+CausesOf = Callable[[Verdict], Collection[TicketCause]]
+"""`causes_of(verdict)`: the causes that its image has. Pure and quick."""
+
+
 class Tickets(Protocol):
     """Which images have which causes, as far as a publisher was told; for those who keep a ticket for each cause."""
 
@@ -158,7 +162,14 @@ class Tickets(Protocol):
         """
         ...
 
-    async def unsettled(self, publisher: str, limit: int = 10) -> Collection[Ticket]:
+    async def begin(self, publisher: str, causes_of: CausesOf, limit: int = 50) -> bool:
+        """Note what the newest verdicts of `limit` more subjects say that were judged before anybody asked.
+
+        The newest first; false when there are no more, and ever after. `causes_of` is asked in the middle of a transaction.
+        """
+        ...
+
+    async def unsettled(self, publisher: str, limit: int = 10) -> Unsettled:
         """Tickets that the tracker has to be told of, those first that were noted first.
 
         An image counts while a tag leads to it, or if it never had one.
@@ -168,8 +179,6 @@ class Tickets(Protocol):
     async def settle(self, publisher: str, settled: Ticket) -> None:
         """Keep its key, `is_open` and `written`. It is unsettled again when it has changed since it was read."""
         ...
-
-    async def count_open(self, publisher: str) -> int: ...
 
 
 class Progress(Protocol):

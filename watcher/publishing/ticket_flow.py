@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import structlog
 
 from watcher.kit.glob import glob_any
 from watcher.model.errors import RetryableError
-from watcher.model.ticket import Ticket, TicketImage
+from watcher.model.ticket import Ticket, TicketCause, TicketImage
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.protocol import Tickets
 from watcher.publishing.ticket_settings import TicketSettings
@@ -64,6 +64,8 @@ class TicketFlow:
         self._monotonic = monotonic
         # One attempt at a time: what the others have noted meanwhile, it writes with its own.
         self._turn = asyncio.Lock()
+        self._looked_back = False
+        self._count_open = 0
         self._full = False  # and said so
 
     async def tell(self, verdict: Verdict) -> None:
@@ -87,12 +89,27 @@ class TicketFlow:
             self._turn.release()
 
     async def _tell(self) -> None:
-        began = self._monotonic()
-        while unsettled := await self._tickets.unsettled(self._settings.name):
-            for ticket in unsettled:
-                await self._tickets.settle(self._settings.name, await self._told(ticket))
-            if self._monotonic() - began > LONGEST_SECONDS:
-                raise self._left()
+        until = self._monotonic() + LONGEST_SECONDS
+        while not self._looked_back and await self._tickets.begin(self._settings.name, self._causes_of):
+            self._end(until)
+        self._looked_back = True
+        while (unsettled := await self._tickets.unsettled(self._settings.name)).tickets:
+            self._count_open = unsettled.count_open
+            for ticket in unsettled.tickets:
+                told = await self._told(ticket)
+                await self._tickets.settle(self._settings.name, told)
+                self._count_open += told.is_open - ticket.is_open
+            self._end(until)
+
+    def _causes_of(self, verdict: Verdict) -> Collection[TicketCause]:
+        """None for what is not told here: images that are not asked for, and those of an index."""
+        name = f"{verdict.subject.registry}/{verdict.subject.repository}"
+        ours = not self._settings.images or glob_any(name, self._settings.images)
+        return ticket_causes(verdict, self._settings.outcomes) if ours and verdict.index_digest is None else ()
+
+    def _end(self, until: float) -> None:
+        if self._monotonic() > until:
+            raise self._left()
 
     def _left(self) -> TicketsLeftError:
         return TicketsLeftError(f"{self._settings.name}: there is more to tell", retry_after_seconds=1.0)
@@ -118,7 +135,7 @@ class TicketFlow:
         if found is not None:
             # We ended between making it and noting it, or the store is an older one.
             return await self._told(replace(ticket, key=found))
-        if await self._tickets.count_open(self._settings.name) >= self._settings.most_open:
+        if self._count_open >= self._settings.most_open:
             if not self._full:
                 log.warning("tickets.full", publisher=self._settings.name, most_open=self._settings.most_open)
             self._full = True

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory
@@ -14,7 +14,7 @@ from watcher.model.verdict import Outcome, Verdict
 from watcher.store.inventories import Merge, read_kept, restored
 from watcher.store.packages import Records
 from watcher.store.protocol import ImageRow, SubjectFilter, VerdictGoneError
-from watcher.store.rows import image_id_of, verdict_of, verdict_rows
+from watcher.store.rows import image_id_of, standing_rows, verdict_of, verdict_rows
 from watcher.store.statements import Transactions
 from watcher.store.tables import image, reference, verdict
 
@@ -79,15 +79,6 @@ class StoredImages:
 
     async def newest(self, wanted: SubjectFilter, *, before: str | None = None, limit: int = 100) -> Sequence[Verdict]:
         """See `ImageReader.newest`."""
-        newer = verdict.alias()
-        superseded = exists().where(
-            newer.c.image_id == verdict.c.image_id,
-            newer.c.registry == verdict.c.registry,
-            newer.c.repository == verdict.c.repository,
-            newer.c.environment == verdict.c.environment,
-            newer.c.stands,
-            newer.c.id > verdict.c.id,
-        )
         asked = {
             verdict.c.registry: wanted.registry,
             verdict.c.repository: wanted.repository,
@@ -95,7 +86,7 @@ class StoredImages:
             verdict.c.outcome: wanted.outcome.value if wanted.outcome else None,
         }
         same = [column == value for column, value in asked.items() if value is not None]
-        return await self._verdicts(verdict_rows().where(*same, verdict.c.stands, ~superseded).limit(limit), before)
+        return await self._verdicts(standing_rows().where(*same).limit(limit), before)
 
     async def _verdicts(self, statement: Select[Any], before: str | None = None) -> Sequence[Verdict]:
         ordered = statement.order_by(verdict.c.id.desc())

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, exists, select
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -20,6 +20,20 @@ def verdict_rows() -> Select[Any]:
 
 def newest_of(digest: Digest) -> Select[Any]:
     return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.stands).order_by(verdict.c.id.desc()).limit(1)
+
+
+def standing_rows() -> Select[Any]:
+    """As `verdict_rows`, the newest of every subject."""
+    newer = verdict.alias()
+    superseded = exists().where(
+        newer.c.image_id == verdict.c.image_id,
+        newer.c.registry == verdict.c.registry,
+        newer.c.repository == verdict.c.repository,
+        newer.c.environment == verdict.c.environment,
+        newer.c.stands,
+        newer.c.id > verdict.c.id,
+    )
+    return verdict_rows().where(verdict.c.stands, ~superseded)
 
 
 def image_id_of(digest: Digest) -> Any:

@@ -234,7 +234,7 @@ subject_lock = Table(
 
 # One for each cause that a publisher opens tickets for, while there is any and after. `key` is the tracker's name for it, '' before
 # there is one; `written` hashes what it says there. `changed` counts what may have changed its images, `settled` is what `changed`
-# was when the tracker was told last.
+# was when the tracker was told last. One without a cause says how far all images have been looked at that were judged before.
 ticket = Table(
     "ticket",
     metadata,

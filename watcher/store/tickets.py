@@ -1,6 +1,6 @@
 """Why there is a ticket, and which images it is about: as told by the verdicts that its publisher heard of."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -8,13 +8,20 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.ticket import Ticket, TicketCause, TicketImage
-from watcher.model.verdict import Subject
+from watcher.model.ticket import Ticket, TicketCause, TicketImage, Unsettled
+from watcher.model.verdict import Outcome, Subject, Verdict
+from watcher.store.rows import standing_rows, verdict_of
 from watcher.store.statements import Transactions, insert_new, parts
-from watcher.store.tables import image, reference, ticket, ticket_image
+from watcher.store.tables import image, reference, ticket, ticket_image, verdict
 
 # Of one ticket so many rows are read, one for each image and tag: who has more images than this needs no list of them.
 MOST_ROWS = 10_000
+# No verdict has it for its number.
+_ALL = "0"
+_WITH_CAUSES = (Outcome.FAIL.value, Outcome.UNKNOWN.value, Outcome.WARN.value)
+
+
+CausesOf = Callable[[Verdict], Collection[TicketCause]]
 
 
 class StoredTickets:
@@ -29,13 +36,18 @@ class StoredTickets:
         """See `Tickets.note`."""
         await self._database.write(lambda connection: _note(connection, publisher, subject, causes, undecided))
 
-    async def unsettled(self, publisher: str, limit: int = 10) -> Collection[Ticket]:
+    async def begin(self, publisher: str, causes_of: CausesOf, limit: int = 50) -> bool:
+        """See `Tickets.begin`."""
+        return await self._database.write(lambda connection: _begin(connection, publisher, causes_of, limit))
+
+    async def unsettled(self, publisher: str, limit: int = 10) -> Unsettled:
         """See `Tickets.unsettled`."""
         waiting = (ticket.c.publisher == publisher, ticket.c.changed != ticket.c.settled)
         statement = select(ticket).where(*waiting).order_by(ticket.c.id).limit(limit)
+        standing = select(func.count()).where(ticket.c.publisher == publisher, ticket.c.is_open)
 
-        def run(connection: Connection) -> Collection[Ticket]:
-            return [
+        def run(connection: Connection) -> Unsettled:
+            tickets = [
                 Ticket(
                     cause=TicketCause(id=row.cause, rule=row.rule, about=row.about),
                     images=_images(connection, row.id),
@@ -46,6 +58,7 @@ class StoredTickets:
                 )
                 for row in connection.execute(statement).all()
             ]
+            return Unsettled(tickets=tuple(tickets), count_open=int(connection.execute(standing).scalar_one()))
 
         return await self._database.read(run)
 
@@ -56,10 +69,21 @@ class StoredTickets:
         statement = update(ticket).where(*mine).values(values)
         await self._database.write(lambda connection: connection.execute(statement))
 
-    async def count_open(self, publisher: str) -> int:
-        """See `Tickets.count_open`."""
-        statement = select(func.count()).where(ticket.c.publisher == publisher, ticket.c.is_open)
-        return int(await self._database.read(lambda connection: connection.execute(statement).scalar_one()))
+
+def _begin(connection: Connection, publisher: str, causes_of: CausesOf, limit: int) -> bool:
+    """How far it has come is the key of a ticket that has no cause."""
+    mark = (ticket.c.publisher == publisher, ticket.c.cause == "")
+    before = connection.execute(select(ticket.c.key).where(*mark)).scalar_one_or_none()
+    if before == _ALL:
+        return False
+    statement = standing_rows().where(verdict.c.outcome.in_(_WITH_CAUSES)).order_by(verdict.c.id.desc()).limit(limit)
+    rows = connection.execute(statement if before is None else statement.where(verdict.c.id < int(before))).all()
+    for row in rows:
+        said = verdict_of(row)
+        _note(connection, publisher, said.subject, causes_of(said), ())
+    insert_new(connection, ticket, [{"publisher": publisher, "cause": "", "rule": "", "about": ""}])
+    connection.execute(update(ticket).where(*mark).values(key=str(rows[-1].id) if rows else _ALL))
+    return bool(rows)
 
 
 def _note(

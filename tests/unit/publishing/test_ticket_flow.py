@@ -222,7 +222,7 @@ async def test_no_more_tickets_are_opened_than_are_wanted(tmp_path: Path) -> Non
 
 async def test_what_takes_too_long_goes_on_with_the_next_attempt(bench: Bench) -> None:
     """An attempt has an end; what it has told is kept."""
-    moments = iter([0.0, LONGEST_SECONDS + 1])
+    moments = iter([0.0, 1.0, LONGEST_SECONDS + 1])
 
     class Slow:
         async def find(self, marker: str) -> str | None:
@@ -243,7 +243,7 @@ async def test_what_takes_too_long_goes_on_with_the_next_attempt(bench: Bench) -
     flow = TicketFlow(bench.settings, tickets, Slow(), monotonic=lambda: next(moments))
     with pytest.raises(TicketsLeftError):
         await flow.tell(verdict)
-    assert len(await tickets.unsettled(bench.settings.name)) == 5
+    assert len((await tickets.unsettled(bench.settings.name)).tickets) == 5
 
 
 async def test_a_repository_without_issues_is_said_at_the_start(bench: Bench) -> None:
@@ -280,3 +280,20 @@ def test_a_configuration_that_could_not_work_is_refused(field: str, value: objec
     document = {"type": "github-issue", "token": "env:T", "repository": REPOSITORY, field: value}
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(document, GithubIssueSettings)
+
+
+async def test_images_that_were_judged_before_count(tmp_path: Path) -> None:
+    """Those that are asked for: a ticket that knew only of later ones would be closed while images still have its cause."""
+    async with AsyncExitStack() as stack:
+        bench = await bench_of(stack, tmp_path, images=["registry.example.com/team/*"])
+        for number, repository in enumerate(["team/old", "others/old"]):
+            subject = replace(SUBJECT, repository=RepositoryName(repository))
+            await bench.record(a_verdict(id=f"before-{number}", subject=subject, findings=(CVE,)))
+        await bench.record(a_verdict(id="part", subject=WEB, findings=(CVE,), index_digest=NEWER.digest))
+        await bench.tell(CVE)
+        await bench.tell()
+        assert len(bench.host.titles("open")) == 1
+        body = bench.host.issues[1]["body"]
+        assert "team/old" in body
+        assert "others/old" not in body
+        assert "team/web" not in body
