@@ -19,7 +19,16 @@ K = TypeVar("K", bound=Hashable)
 log = structlog.get_logger(__name__)
 
 # What concerns everybody who asks there, not this image or verdict.
-OUTAGES = frozenset({RegistryUnavailableError.reason, ThrottledError.reason, "receiver-unavailable", "timed-out"})
+OUTAGES = frozenset(
+    {
+        RegistryUnavailableError.reason,
+        ThrottledError.reason,
+        "timed-out",
+        "receiver-unavailable",
+        *(f"destination-{trouble}" for trouble in ("unreachable", "missing", "denied", "credentials", "clock", "refused")),
+        *(f"broker-{trouble}" for trouble in ("unavailable", "tls", "refused", "files")),
+    }
+)
 # So many in a row, without one between them that was answered: fewer may be about one broken image.
 TOLERATED = 3
 FIRST_DELAY_SECONDS = 2.0
