@@ -32,6 +32,7 @@ from watcher.pipeline.routing import Route
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import ImageSource
 from watcher.store.images import StoredImages
+from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
 from watcher.store.standing import StoredStanding
@@ -67,6 +68,7 @@ class JudgeBench:
     registry: MemoryRegistry
     backlog: SqliteBacklog
     verdicts: StoredVerdicts
+    outbox: StoredOutbox
     own_writes: OwnWriteStore
     inspector: WrittenInspector
     evaluator: WrittenEvaluator
@@ -100,7 +102,7 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
     suppressed, ended, clock = list[Job](), list[tuple[str, str]](), HandClock(MOMENT)
     async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, RegistryClients.of([]) as registries:
         backlog = SqliteBacklog(database, clock)
-        verdicts = StoredVerdicts(database, clock)
+        verdicts, outbox = StoredVerdicts(database, clock), StoredOutbox(database, clock)
         own_writes = OwnWriteStore(database, clock)
 
         judge = Judge(
@@ -120,7 +122,7 @@ async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
         )
         jobs = Jobs(backlog=backlog, work=judge.judge, slots=5, done=lambda lane, result: ended.append((lane, result)))
         yield JudgeBench(
-            registry, backlog, verdicts, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, ended, clock
+            registry, backlog, verdicts, outbox, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, ended, clock
         )
 
 

@@ -20,8 +20,10 @@ from watcher.model.errors import InvalidManifestError, NotFoundError, PermanentE
 from watcher.model.inventory import Base
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Tag
-from watcher.model.verdict import Section, SectionState
+from watcher.model.verdict import Outcome, Section, SectionState
 from watcher.pipeline.judge import LAST_ATTEMPT
+from watcher.pipeline.owners import OwnedImages, OwnerSettings
+from watcher.pipeline.routing import Route
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index
 
@@ -45,6 +47,24 @@ async def test_a_job_becomes_a_verdict(bench: JudgeBench) -> None:
     assert verdict.subject.tags == ("v1",)
     assert verdict.origin is not None
     assert verdict.origin.source == "main"
+
+
+async def test_a_verdict_says_whose_the_image_is_and_who_pushed_it(bench: JudgeBench) -> None:
+    """It is told to those who are for the owner, and only to those."""
+    owned = (OwnedImages(name="payments", images=(f"{bench.registry.host}/team/*",)),)
+    bench.judge.owners = OwnerSettings(map=owned)
+    bench.judge.routes = [
+        Route(publisher=name, outcomes=tuple(Outcome), owned_by=lambda owner, name=name: owner == name)  # type: ignore[misc]  # a default binds it
+        for name in ("payments", "search")
+    ]
+    job = await bench.job(bench.put(an_image()))
+    job = replace(job, push=replace(job.push, actor="jane"))
+    await bench.judge.judge(job)
+    verdict = await bench.verdicts.verdict(job.id)
+    assert verdict is not None
+    assert verdict.origin is not None
+    assert (verdict.owner, verdict.origin.actor) == ("payments", "jane")
+    assert [each.publisher for each in await bench.outbox.due(9)] == ["payments"]
 
 
 async def test_a_job_that_runs_twice_is_judged_once(bench: JudgeBench) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from watcher.model.errors import RetryableError
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.destinations import Destination
-from watcher.pipeline.holding import BUDGET, Holding
+from watcher.pipeline.holding import BUDGET, DIGEST, QUIET, Holding, QuietHours
 from watcher.publishing.protocol import News, Progress
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
@@ -76,9 +78,16 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with open_database(tmp_path / "w.db") as database, asyncio.TaskGroup() as group:
-        bell, clock = Wakeup(), HandClock()
-        holding = Holding(name="chat", marks=StoredStanding(database), window_seconds=5.0, per_hour=3, zone=UTC)
+    async with opened(tmp_path / "w.db") as opened_bench:
+        yield opened_bench
+
+
+@asynccontextmanager
+async def opened(path: Path, **held: Any) -> AsyncIterator[Bench]:
+    """It is noon of a day when it begins."""
+    async with open_database(path) as database, asyncio.TaskGroup() as group:
+        bell, clock = Wakeup(), HandClock(datetime(2026, 11, 25, 12, 0, tzinfo=UTC))
+        holding = Holding(name="chat", marks=StoredStanding(database), zone=UTC, **{"window_seconds": 5.0, "per_hour": 3, **held})
         running = Bench(
             StoredVerdicts(database, clock, bell=bell), StoredOutbox(database, clock, bell=bell, jitter=lambda: 0.5), clock, holding
         )
@@ -128,6 +137,24 @@ async def test_what_is_over_the_budget_comes_as_one_summary(bench: Bench) -> Non
     bench.clock.advance(10.0)
     bench.outbox._bell.ring()
     assert (await bench.sent(5))[-1] == (["v-7"], "")
+
+
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [({"digest": time(13)}, DIGEST), ({"quiet": QuietHours(begins=time(11), ends=time(13))}, QUIET)],
+)
+async def test_what_is_not_to_be_told_now_comes_together_later(tmp_path: Path, held: dict[str, Any], why: str) -> None:
+    """All of it in one message, at its time, with the reason; what passed meanwhile is not told at all."""
+    async with opened(tmp_path / "w.db", **held) as bench:
+        await bench.record(1, 2)
+        bench.clock.advance(1800.0)
+        await nothing_more(bench, 0)
+        await bench.record(3)
+        await bench.record(2, by="w")
+        bench.clock.advance(1800.0)
+        bench.outbox._bell.ring()
+        assert await bench.sent(1) == [(["v-1", "v-3", "w-2"], why)]
+        assert bench.destination.standing(bench.clock(), reachable=True).last_published_at == bench.clock()
 
 
 async def test_a_message_that_fails_is_sent_again_as_a_whole(bench: Bench) -> None:
