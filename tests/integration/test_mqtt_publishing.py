@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.doubles.mosquitto import Mosquitto, start_mosquitto
+from tests.doubles.mosquitto import Mosquitto, issue_certificates, start_mosquitto
 from tests.doubles.mqtt_bench import until
 from tests.doubles.mqtt_reader import Reader, reading
 from tests.doubles.publishing import Notes, publisher_context
@@ -18,6 +18,7 @@ from tests.doubles.routes import nobody
 from tests.doubles.verdicts import FINDING, IMAGE, MOMENT, SUBJECT, a_verdict
 from watcher.kit.mqtt_client import hang_up
 from watcher.model.digest import Digest
+from watcher.model.errors import RetryableError
 from watcher.model.publication import GONE
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome, Verdict
@@ -25,6 +26,7 @@ from watcher.publishing.links import Links
 from watcher.publishing.mqtt import MqttPublisher
 from watcher.publishing.mqtt_link_connection_errors import (
     BrokerRefusedError,
+    BrokerTlsError,
     BrokerUnavailableError,
     MessageTooLargeError,
     TopicRefusedError,
@@ -212,7 +214,7 @@ async def test_the_broker_says_whether_we_are_there(opened: Opening) -> None:
         hang_up(connection._paho, None, connection._paho.socket())
         await until(lambda: bench.reader.of("watcher/status") == [b"online", b"offline", b"online"])
         await bench.publisher.aclose()
-        assert bench.reader.of("watcher/status")[3:] == [b"offline"]
+        await until(lambda: bench.reader.of("watcher/status")[3:] == [b"offline"])
 
 
 async def test_a_broker_that_was_restarted_is_found_again(opened: Opening) -> None:
@@ -294,3 +296,39 @@ async def test_long_and_strange_texts_arrive(tag: str, opened: Opening) -> None:
         await bench.publish("v-1", tag, findings=(replace(FINDING, message=message),))
         (event,) = bench.reader.standing().values()
         assert event["data"]["findings"][0]["message"] == message
+
+
+async def test_a_broker_is_believed_by_its_certificate(tmp_path: Path) -> None:
+    """And asks for ours. One that nobody vouches for is told nothing, and the trouble is named."""
+    certificates, others = issue_certificates(tmp_path / "ours"), issue_certificates(tmp_path / "others")
+    broker = start_mosquitto(tmp_path / "broker", certificates=certificates, asks_for_certificate=True)
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": broker.port, "client_cert": str(certificates.client)}
+    given["client_key"] = str(certificates.client_key)
+    try:
+        async with publisher_context(tmp_path / "w.db") as context:
+            for authority, kind in ((certificates, None), (others, BrokerTlsError)):
+                publisher = MqttPublisher(MqttPublisherSettings(**given, ca_file=str(authority.ca)), context)
+                with pytest.raises(kind, match="has a certificate") if kind else nullcontext():
+                    await publisher.publish(a_verdict(), Notes())
+                await publisher.aclose()
+    finally:
+        broker.stop()
+
+
+async def test_a_password_that_is_replaced_is_that_of_the_next_connection(opened: Opening, tmp_path: Path) -> None:
+    """Nobody has to start us again for it; while the file is away, it is tried again."""
+    file = tmp_path / "password"
+    file.write_text("first")
+    async with opened(user=("watcher", "first"), username="watcher", password=f"file:{file}") as bench:
+        await bench.publish("v-1", "v1")
+        await asyncio.to_thread(bench.broker.stop)
+        bench.broker.set_password("watcher", "second")
+        file.unlink()
+        await asyncio.to_thread(bench.broker.start)
+        verdict = await bench.record("v-2", "v1")
+        with pytest.raises(RetryableError, match="password"):
+            await bench.publisher.publish(verdict, Notes())
+        file.write_text("second")
+        await bench.publisher.publish(verdict, Notes())
+        with reading(bench.broker.port, user=("watcher", "second")) as later:
+            assert [event["id"] for event in later.standing().values()] == ["v-2"]

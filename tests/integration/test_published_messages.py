@@ -188,4 +188,4 @@ def test_an_end_is_told_to_the_broker(world: World) -> None:
     world.daemon.start()
     world.daemon.eventually(lambda: status() == "online", what="our status")
     world.daemon.stop()
-    assert status() == "offline"
+    world.daemon.eventually(lambda: status() == "offline", what="our last word")

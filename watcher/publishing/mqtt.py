@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
+import structlog
+
 from watcher.kit.secret import resolve
 from watcher.kit.units import seconds
 from watcher.model.publication import GONE
@@ -22,6 +24,8 @@ from watcher.publishing.mqtt_link_connection_errors import MessageTooLargeError
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.mqtt_topics import Topics
 from watcher.publishing.protocol import Progress
+
+log = structlog.get_logger(__name__)
 
 # A broker that takes less does not always say how much: then an eighth, and what most verdicts without findings fit in.
 SIZES_BYTES = (MAX_EVENT_BYTES, MAX_EVENT_BYTES // 8, 2048)
@@ -49,6 +53,8 @@ class MqttPublisher:
 
     async def open(self) -> None:
         """Connect, and stay connected."""
+        if self._settings.address.shows_password:
+            log.warning("password.unprotected", publisher=self.name, host=self._settings.host, detail="sent without TLS")
         self._keep_connected()
         await self._link.connection()
 

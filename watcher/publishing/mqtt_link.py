@@ -7,7 +7,7 @@ from typing import NoReturn
 import structlog
 
 from watcher.kit.backoff import Backoff
-from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
 from watcher.publishing.mqtt_link_connection import Broker, Connection
 
 log = structlog.get_logger(__name__)
@@ -55,8 +55,11 @@ class Link:
         while True:
             started = loop.time()
             try:
-                problem: RetryableError = await (await self.connection()).lost()
-            except RetryableError as error:
+                connection = await self.connection()
+                if failures:
+                    log.info("publisher.connected", publisher=self._name)
+                problem: RetryableError | PermanentError = await connection.lost()
+            except (RetryableError, PermanentError) as error:
                 problem = error
             failures = 1 if loop.time() - started > GOOD_SECONDS else failures + 1
             if failures == 1:  # what goes on is told by the publications that fail of it
