@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from watcher.model.publication import Publication, Published, PublishFailed, Pub
 from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.destinations import SLOTS, Destination
+from watcher.pipeline.essence import Essences
 from watcher.pipeline.outages import Outages
 from watcher.pipeline.settling import settled
 from watcher.pipeline.shared_calls import SharedCalls
@@ -31,6 +32,8 @@ PUBLISH_SECONDS = 120.0
 IDLE_SECONDS = 1.0
 # What ends or begins within this time is asked for at once: a look costs a flush of the disk.
 GATHER_SECONDS = 0.005
+# Verdicts of one message that are in memory as a whole at a time.
+READ_TOGETHER = 50
 # Taken of one destination at a time, so that the store is asked less often than once for each.
 SHARE = SLOTS // 2
 # How often leases are renewed of what is under way: far more often than they run out.
@@ -190,13 +193,13 @@ class Announcer:
     async def _tell(self, destination: Destination, parcel: Sequence[Publication], decided: dict[int, Settled]) -> None:
         """Tell of what it wants to know; what became of the others is put into `decided`."""
         news: list[tuple[Publication, News]] = []
-        known = await self._known({name for each in parcel for name in (each.verdict_id, each.told) if name})
-        for each in parcel:
-            found = _news(destination, each, known)
-            if isinstance(found, News):
-                news.append((each, found))
-            else:
-                decided[each.id] = found
+        essences = Essences()
+        for place in range(0, len(parcel), READ_TOGETHER):
+            for each, found in await self._news(destination, parcel[place : place + READ_TOGETHER]):
+                if isinstance(found, News):
+                    news.append((each, found if len(parcel) == 1 else essences.of(found)))
+                else:
+                    decided[each.id] = found
         if not news:
             return
         holding, gathers = destination.holding, destination.gathers
@@ -204,17 +207,20 @@ class Announcer:
         if gathers is not None and (held or len(news) > 1):
             await gathers.publish_together([found for _, found in news], held)
         else:
-            for each, found in news:
-                await destination.publisher.publish(found.verdict, Noted(self.outbox, each))
+            ((publication, found),) = news
+            verdict = found.verdict if len(parcel) == 1 else await self.verdicts.verdict(publication.verdict_id)
+            await destination.publisher.publish(verdict or found.verdict, Noted(self.outbox, publication))
         if holding is not None:
             with suppress(RetryableError):  # a message that cannot be counted is not sent once more for that
                 await holding.sent(self.clock())
 
-    async def _known(self, names: Collection[str]) -> Mapping[str, Verdict]:
-        """Those of the verdicts that there are; several destinations are told of one at a time."""
-        ids = [*names]
-        found = await self._reading.together(ids)
-        return {name: verdict for name, verdict in zip(ids, found, strict=True) if verdict is not None}
+    async def _news(
+        self, destination: Destination, publications: Sequence[Publication]
+    ) -> Sequence[tuple[Publication, News | Settled]]:
+        """Of each what is to be told, or why nothing is. Several destinations are told of one verdict at a time."""
+        names = sorted({name for each in publications for name in (each.verdict_id, each.told) if name})
+        known = dict(zip(names, await self._reading.together(names), strict=True))
+        return [(each, _news(destination, each, known)) for each in publications]
 
     async def _read(self, names: Sequence[str]) -> Sequence[Verdict | None]:
         known = await self.verdicts.several({*names})
@@ -259,7 +265,7 @@ async def _open(publisher: Publisher) -> None:
         log.info("publisher.ready", publisher=publisher.name)
 
 
-def _news(destination: Destination, publication: Publication, known: Mapping[str, Verdict]) -> News | Settled:
+def _news(destination: Destination, publication: Publication, known: Mapping[str, Verdict | None]) -> News | Settled:
     """`known` are verdicts by their ids."""
     verdict = known.get(publication.verdict_id)
     if verdict is None:

@@ -105,14 +105,17 @@ def _extent(cause: Cause, verdicts: Sequence[Verdict]) -> Iterator[Span]:
     if owners > 1:
         yield ours(f", {_count(owners, 'owner')}")
     elif owners:
-        yield ours(" of ")
+        yield ours(" (")
         yield foreign(next(each.owner for each in verdicts if each.owner))
+        yield ours(")")
 
 
 def _item(cause: Cause, group: _Group) -> Item:
     finding = group.finding
     outcome = min((each.outcome for each in group.verdicts), key=_WORST_FIRST.index)
     details: list[Line] = []
+    if finding is not None and not cause.advisory and finding.message.strip() not in ("", finding.title):
+        details.append((foreign(finding.message.strip()),))
     if finding is not None and finding.remediation.strip():
         details.append((foreign(finding.remediation.strip()),))
     details += _images(group.verdicts, MOST_IMAGES)

@@ -30,7 +30,7 @@ PATIENCE = timedelta(days=7)
 LONGEST_STEP = timedelta(days=1)
 MAX_NOTE = 4096
 # Of one publisher at a time, as one message: what a person would read of them fits into a fraction.
-MOST_TOGETHER = 1000
+MOST_TOGETHER = 500
 KEEP_EVERY = timedelta(minutes=1)
 OPEN = ("waiting", "leased")
 

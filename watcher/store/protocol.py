@@ -143,7 +143,7 @@ class Outbox(Protocol):
         """Take at most `limit` publications of each publisher whose time has come.
 
         Each is leased and returns by itself if never settled. None of the publishers that are `full`, and one of each that is
-        `single`. Of one in `together` everything that waits for the first time or is due, a thousand at most, once something of it
+        `single`. Of one in `together` everything that waits for the first time or is due, 500 at most, once something of it
         waits for so many seconds.
 
         Never two of one (publisher, subject) at a time. Those that the caller is `working` on are renewed first: see

@@ -74,6 +74,8 @@ def test_another_rule_is_broken_by_a_repository() -> None:
     title, body = said([image(1, FINDING), image(2, FINDING, repository="team/web")])
     assert title == "2 images: 2 fail"
     assert "No AWS keys: 1 image of registry.example.com/team/web" in body
+    assert body.count(FINDING.message) == 2
+    assert said([image(number, FINDING, owner="shop") for number in range(2)])[0].endswith("team/app (shop)")
 
 
 def test_what_is_worst_and_widest_comes_first() -> None:
