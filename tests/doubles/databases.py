@@ -23,6 +23,17 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def opened_beside(path: Path) -> AsyncIterator[Database]:
+    """One that somebody owns, as a command opens it beside the daemon."""
+    database = Database(path)
+    await database.open(create=False)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 def _begin(path: Path) -> None:
     if not path.exists():
         path.write_bytes(_new())

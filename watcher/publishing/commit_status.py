@@ -8,7 +8,7 @@ from yarl import URL
 from watcher.model.digest import short
 from watcher.model.verdict import Action, Outcome, Verdict
 from watcher.publishing.commit_status_settings import CommitStatusSettings
-from watcher.publishing.protocol import Labels
+from watcher.publishing.protocol import Labels, TagHistory
 from watcher.publishing.source_commit import CodeHost, Commit, claimed_commit
 
 log = structlog.get_logger(__name__)
@@ -33,16 +33,20 @@ class Status:
 class CommitStatuses:
     """Which status a verdict is, if it is one."""
 
-    def __init__(self, settings: CommitStatusSettings, labels: Labels, *, groups: bool = False) -> None:
+    def __init__(self, settings: CommitStatusSettings, labels: Labels, tags: TagHistory, *, groups: bool = False) -> None:
         url = URL(settings.url)
         self._name = settings.name
         self._at = CodeHost(host=url.host or "", root=url.path, groups=groups, repositories=settings.repositories)
         self._context = settings.context
         self._labels = labels
+        self._tags = tags
         self._said: set[tuple[str, str]] = set()
 
     async def of(self, verdict: Verdict) -> Status | None:
-        """None for an image of an index, whose own verdict is the worst of all; for what cannot run; and without a commit."""
+        """None for an image of an index, whose own verdict is the worst of all; for what cannot run; and without a commit.
+
+        And for one whose tags lead elsewhere now: what was built from the commit anew speaks for it.
+        """
         if verdict.index_digest is not None or verdict.outcome is Outcome.NOT_APPLICABLE:
             return None
         labels = await self._labels.labels(verdict.subject.digest)
@@ -51,6 +55,11 @@ class CommitStatuses:
             self.skipped(verdict, commit.value)
             return None
         subject = verdict.subject
+        history = await self._tags.tag_history(subject.registry, subject.repository, subject.digest)
+        named = {tag: leads_to for tag, leads_to in history.items() if tag}
+        if named and subject.digest not in named.values():
+            self.skipped(verdict, "replaced")
+            return None
         context = self._context.format(
             registry=subject.registry, repository=subject.repository, environment=subject.environment or ""
         )

@@ -28,7 +28,7 @@ class GithubStatusPublisher:
     def __init__(self, settings: GithubStatusSettings, context: PublisherContext) -> None:
         self.name = settings.name
         self._api = github_api(settings.name, settings.url, resolve(settings.token), context.session, context.clock)
-        self._statuses = CommitStatuses(settings, context.labels)
+        self._statuses = CommitStatuses(settings, context.labels, context.tags)
         self._links = context.links
 
     async def open(self) -> None:

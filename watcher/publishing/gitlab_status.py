@@ -30,7 +30,7 @@ class GitlabStatusPublisher:
         base = URL(settings.url) / "api" / "v4"
         headers = {"PRIVATE-TOKEN": resolve(settings.token).reveal()}
         self._api = RestApi(settings.name, base, headers, context.session, context.clock)
-        self._statuses = CommitStatuses(settings, context.labels, groups=True)
+        self._statuses = CommitStatuses(settings, context.labels, context.tags, groups=True)
         self._links = context.links
 
     async def open(self) -> None:

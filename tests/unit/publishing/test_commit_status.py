@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from tests.doubles.code_hosts import SHA, TOKEN, CodeHostDouble, built_from, serve_github, serve_gitlab
-from tests.doubles.publishing import Notes, publisher_context
+from tests.doubles.databases import opened_beside
+from tests.doubles.publishing import Notes, publisher_context, record_labels
 from tests.doubles.verdicts import FINDING, MOMENT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.verdict import Action, Outcome, Verdict
@@ -20,6 +21,7 @@ from watcher.publishing.github_api import api_base
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.receiver import ReceiverRefusedError, ReceiverUnavailableError
+from watcher.store.tags import leave
 
 pytestmark = pytest.mark.enable_socket
 
@@ -141,6 +143,20 @@ async def test_an_image_that_names_no_commit_of_ours_is_passed_over(labels: dict
         assert [(line["event"], line["image"], line["reason"]) for line in lines] == [
             ("status.skipped", "registry.example.com/team/app", reason)
         ]
+
+
+async def test_an_image_whose_tag_is_anothers_does_not_speak_for_the_commit(github: Bench, tmp_path: Path) -> None:
+    """It is judged again, and what was built from the same commit since stands."""
+    subject, newer = a_verdict().subject, Digest("sha256:" + "e" * 64)
+    async with opened_beside(tmp_path / "w.db") as database:
+        later = a_verdict(id="v-2", subject=replace(subject, digest=newer), outcome=Outcome.PASS, findings=())
+        await record_labels(database, later, built_from("my-org/app"))
+        await database.write(
+            lambda connection: leave(connection, subject.registry, subject.repository, subject.digest, subject.tags)
+        )
+    await github.publish(later)
+    await github.publish()
+    assert github.host.all("state") == ["success"]
 
 
 async def test_a_commit_that_is_not_there_is_no_error(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.doubles.code_hosts import TOKEN
+from tests.doubles.databases import opened_beside
 from tests.doubles.issue_trackers import REPOSITORY, GithubIssuesDouble, serve_github_issues
 from tests.doubles.publishing import Notes, publisher_context, record_labels
 from tests.doubles.verdicts import FINDING, SUBJECT, a_verdict
@@ -71,14 +72,11 @@ async def bench_of(stack: AsyncExitStack, folder: Path, **changes: object) -> Be
     context = await stack.enter_async_context(publisher_context(folder / "w.db"))
     fields = {"url": host.server.url, "token": f"file:{folder}/token", "repository": REPOSITORY, **changes}
     settings = msgspec.convert(fields, GithubIssueSettings)
-    database = Database(folder / "w.db")  # beside the one of the publisher, as a command is beside the daemon
-    await database.open(create=False)
-    stack.push_async_callback(database.close)
     return Bench(
         host=host,
         publisher=build_publisher(settings, context),
         again=build_publisher(settings, context),
-        database=database,
+        database=await stack.enter_async_context(opened_beside(folder / "w.db")),
         settings=settings,
     )
 
