@@ -11,6 +11,7 @@ from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.kit.clock import utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import PolicyError
+from watcher.model.publication import Window
 from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.destinations import Destination
 from watcher.pipeline.holding import Holding, QuietHours
@@ -101,7 +102,7 @@ def _holding(asked: PeoplePublisherSettings, marks: Marks) -> Holding:
     return Holding(
         name=asked.name,
         marks=marks,
-        window_seconds=seconds(asked.window),
+        window=Window(pushed=seconds(asked.window), reevaluated=seconds(asked.window_reevaluated)),
         per_hour=asked.per_hour,
         quiet=QuietHours(begins=asked.quiet[0], ends=asked.quiet[1], days=days) if asked.quiet else None,
         digest=asked.digest_at,

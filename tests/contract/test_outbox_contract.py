@@ -9,7 +9,7 @@ import pytest
 from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.model.digest import Digest
-from watcher.model.publication import Published, PublishFailed, PublishLater, Unwanted
+from watcher.model.publication import Published, PublishFailed, PublishLater, Unwanted, Window
 from watcher.model.reference import Host, Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.store.protocol import Judged
@@ -197,7 +197,7 @@ async def test_a_full_publisher_holds_up_no_other(bench: StoreBench) -> None:
 
 async def test_what_goes_together_waits_for_the_first_of_it(bench: StoreBench) -> None:
     """Until that has waited long enough; then everything that waits for the first time comes with it, what is tried again later."""
-    together = {"chat": 30.0}
+    together = {"chat": Window(pushed=30.0, reevaluated=300.0)}
     subjects = [replace(SUBJECT, digest=Digest(f"sha256:{number:064}")) for number in range(3)]
     await bench.record("v-0", "chat", "log", subject=subjects[0])
     bench.clock.advance(20)

@@ -36,6 +36,14 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How many seconds the first of what goes together is waited with: after a push, or where it was only judged again."""
+
+    pushed: float
+    reevaluated: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """The destination has it."""
 

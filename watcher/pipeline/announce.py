@@ -99,7 +99,7 @@ class Announcer:
         together = {}
         for name, each in self.destinations.items():
             if each.holding is not None and each.gathers is not None:
-                together[name] = each.holding.window_seconds
+                together[name] = each.holding.window
                 full |= {name} if busy[name] or each.holding.why(now) else set()
         without = [(name, registry) for name, registry in closed if registry is not None]
         working: Sequence[Publication] = ()

@@ -5,10 +5,12 @@ from datetime import datetime, time, timedelta, tzinfo
 from hashlib import sha256
 
 from watcher.model.moments import iso, moment_of
+from watcher.model.publication import Window
 from watcher.pipeline.protocol import Marks
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+NOW = Window(pushed=0.0, reevaluated=0.0)
 QUIET, DIGEST, BUDGET = "quiet-hours", "digest", "budget"
 
 
@@ -33,13 +35,13 @@ class QuietHours:
 class Holding:
     """Of one destination. What it holds waits in the outbox, and goes together once it is let go.
 
-    `window_seconds` is how long the first of several is waited with. `digest` is a time of day in `zone`. `per_hour` None is no
+    `window` is how long the first of several is waited with. `digest` is a time of day in `zone`. `per_hour` None is no
     budget. What was sent is kept by `marks` under `name`, over restarts.
     """
 
     name: str
     marks: Marks
-    window_seconds: float = 0.0
+    window: Window = NOW
     per_hour: int | None = None
     quiet: QuietHours | None = None
     digest: time | None = None

@@ -57,6 +57,8 @@ class PeoplePublisherSettings(MessagePublisherSettings, frozen=True, kw_only=Tru
     outcomes: tuple[Outcome, ...] = (Outcome.FAIL, Outcome.UNKNOWN)
     when: Literal["always", "changed"] = "changed"
     window: Duration = "5s"  # how long the first verdict waits for others that go with it, 15m at most
+    # The same for a verdict that no push led to, but other policies or data: everything they have changed is one message.
+    window_reevaluated: Duration = "5m"
     per_hour: Annotated[int, msgspec.Meta(ge=1)] | None = 30  # messages; what is more than that comes in one. None: any number
     quiet_hours: Annotated[str, msgspec.Meta(pattern=rf"^({_HOUR}-{_HOUR})?$")] = ""  # `22:00-07:00`: nothing is sent then
     quiet_days: tuple[Weekday, ...] = WEEKDAYS  # the days on which quiet hours begin
@@ -65,8 +67,8 @@ class PeoplePublisherSettings(MessagePublisherSettings, frozen=True, kw_only=Tru
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if seconds(self.window) > LONGEST_WINDOW_SECONDS:
-            raise ValueError("window may be 15m at most; `digest` is for what is to wait longer")
+        if max(seconds(self.window), seconds(self.window_reevaluated)) > LONGEST_WINDOW_SECONDS:
+            raise ValueError("a window is 15m at most; `digest` is for what is to wait longer")
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -6,14 +6,15 @@ from random import random
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, exists, func, or_, select, update
 
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.columns import UtcTime
 from watcher.kit.wakeup import Wakeup
-from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted
+from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted, Window
 from watcher.model.reference import Host
+from watcher.model.verdict import REEVALUATION
 from watcher.store.statements import Transactions
 from watcher.store.tables import publication, verdict
 
@@ -73,7 +74,7 @@ class StoredOutbox:
         *,
         full: Collection[str] = (),
         single: Collection[str] = (),
-        together: Mapping[str, float] = MappingProxyType({}),
+        together: Mapping[str, Window] = MappingProxyType({}),
         working: Collection[Publication] = (),
         without: Collection[tuple[str, Host]] = (),
     ) -> Sequence[Publication]:
@@ -191,10 +192,10 @@ def _publishers(connection: Connection) -> Iterator[str]:
             yield name
 
 
-def _is_ripe(connection: Connection, asked: Mapping[str, Any], window_seconds: float) -> bool:
+def _is_ripe(connection: Connection, asked: Mapping[str, Any], window: Window) -> bool:
     """Whether one has been waited with for long enough that others can have joined it, or is to be tried again."""
-    first_before = asked["now"] - timedelta(seconds=window_seconds)
-    return connection.execute(_RIPE, {**asked, "first_before": first_before}).first() is not None
+    before = {name: asked["now"] - timedelta(seconds=getattr(window, name)) for name in ("pushed", "reevaluated")}
+    return connection.execute(_RIPE, {**asked, **before}).first() is not None
 
 
 def _read(
@@ -247,13 +248,19 @@ def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
 _NOW = bindparam("now", type_=UtcTime)
 _DUE = _open(publication.c.due_at <= _NOW)
 _READY = _open(or_(publication.c.due_at <= _NOW, publication.c.attempts == 0))
+_WAS_PUSHED = func.coalesce(verdict.c.origin_source, "") != REEVALUATION
 _RIPE = (
     select(publication.c.id)
+    .join(verdict, verdict.c.verdict_id == publication.c.verdict_id)
     .where(
         publication.c.publisher == bindparam("whom"),
         publication.c.state == "waiting",
         publication.c.due_at <= _NOW,
-        or_(publication.c.attempts > 0, publication.c.due_at <= bindparam("first_before", type_=UtcTime)),
+        or_(
+            publication.c.attempts > 0,
+            publication.c.due_at <= bindparam("reevaluated", type_=UtcTime),
+            and_(publication.c.due_at <= bindparam("pushed", type_=UtcTime), _WAS_PUSHED),
+        ),
     )
     .limit(1)
 )

@@ -15,7 +15,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError
 from watcher.model.inventory import Inventory, PackageRecord
 from watcher.model.knowledge import Knowledge
-from watcher.model.publication import Publication, PublishFailed, Settled
+from watcher.model.publication import Publication, PublishFailed, Settled, Window
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Outcome, Subject, Verdict
 
@@ -136,7 +136,7 @@ class Outbox(Protocol):
         *,
         full: Collection[str] = (),
         single: Collection[str] = (),
-        together: Mapping[str, float] = MappingProxyType({}),
+        together: Mapping[str, Window] = MappingProxyType({}),
         working: Collection[Publication] = (),
         without: Collection[tuple[str, Host]] = (),
     ) -> Sequence[Publication]:
@@ -144,7 +144,7 @@ class Outbox(Protocol):
 
         Each is leased and returns by itself if never settled. None of the publishers that are `full`, and one of each that is
         `single`. Of one in `together` everything that waits for the first time or is due, 500 at most, once something of it
-        waits for so many seconds.
+        has waited for its window.
 
         Never two of one (publisher, subject) at a time. Those that the caller is `working` on are renewed first: see
         `Backlog.lease` (watcher/backlog/protocol.py). None by a publisher about images of a registry that are `without`.

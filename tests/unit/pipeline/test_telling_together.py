@@ -13,11 +13,12 @@ import pytest
 from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.routes import sending
-from tests.doubles.verdicts import SUBJECT, a_verdict
+from tests.doubles.verdicts import MOMENT, SUBJECT, a_verdict
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
 from watcher.model.errors import RetryableError
-from watcher.model.verdict import Verdict
+from watcher.model.publication import Window
+from watcher.model.verdict import REEVALUATION, Origin, Verdict
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.destinations import Destination
 from watcher.pipeline.holding import BUDGET, DIGEST, QUIET, Holding, QuietHours
@@ -64,9 +65,10 @@ class Bench:
             clock=clock,
         )
 
-    async def record(self, *numbers: int, by: str = "v") -> None:
+    async def record(self, *numbers: int, by: str = "v", source: str = "main") -> None:
         for number in numbers:
-            said = a_verdict(id=f"{by}-{number}", subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
+            origin, digest = Origin(source=source, received_at=MOMENT), Digest(f"sha256:{number:064}")
+            said = a_verdict(id=f"{by}-{number}", subject=replace(SUBJECT, digest=digest), origin=origin)
             await self.verdicts.record([Judged(verdict=said)], sending({said.id: ["chat"]}))
 
     async def sent(self, count: int) -> list[tuple[list[str], str]]:
@@ -87,7 +89,8 @@ async def opened(path: Path, **held: Any) -> AsyncIterator[Bench]:
     """It is noon of a day when it begins."""
     async with open_database(path) as database, asyncio.TaskGroup() as group:
         bell, clock = Wakeup(), HandClock(datetime(2026, 11, 25, 12, 0, tzinfo=UTC))
-        holding = Holding(name="chat", marks=StoredStanding(database), zone=UTC, **{"window_seconds": 5.0, "per_hour": 3, **held})
+        marks, window = StoredStanding(database), Window(pushed=5.0, reevaluated=60.0)
+        holding = Holding(name="chat", marks=marks, zone=UTC, **{"window": window, "per_hour": 3, **held})
         running = Bench(
             StoredVerdicts(database, clock, bell=bell), StoredOutbox(database, clock, bell=bell, jitter=lambda: 0.5), clock, holding
         )
@@ -117,6 +120,22 @@ async def test_what_comes_within_the_window_is_one_message(bench: Bench) -> None
     bench.clock.advance(5.0)
     bench.outbox._bell.ring()
     assert (await bench.sent(2))[-1] == (["v-4"], "")
+
+
+async def test_what_nobody_pushed_is_waited_with_for_longer(bench: Bench) -> None:
+    """Other data make hundreds of images fail within minutes: one thing to know. A push is told at once, and takes it along."""
+    await bench.record(1, 2, source=REEVALUATION)
+    bench.clock.advance(50.0)
+    await nothing_more(bench, 0)
+    await bench.record(3, source=REEVALUATION)
+    bench.clock.advance(10.0)
+    bench.outbox._bell.ring()
+    assert await bench.sent(1) == [(["v-1", "v-2", "v-3"], "")]
+    await bench.record(4, source=REEVALUATION)
+    await bench.record(5)
+    bench.clock.advance(5.0)
+    bench.outbox._bell.ring()
+    assert (await bench.sent(2))[-1] == (["v-4", "v-5"], "")
 
 
 async def test_what_is_over_the_budget_comes_as_one_summary(bench: Bench) -> None:

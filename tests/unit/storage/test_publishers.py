@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from tests.doubles.verdicts import a_verdict
 from watcher import settings as configuration
 from watcher.model.errors import ConfigurationError
+from watcher.model.publication import Window
 from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.routing import publishers_of
 from watcher.publishers import destinations_of, routes_of
@@ -101,6 +102,7 @@ publish:
   - type: notify
     urls: ["env:SLACK_URL"]
     window: 1m
+    window_reevaluated: 10m
     per_hour: 5
     quiet_hours: 22:00-07:00
     quiet_days: [fri, sat]
@@ -109,7 +111,8 @@ publish:
 """)
     holding = destinations_of(settings, {"notify": Silent("notify")}, NoMarks())["notify"].holding
     assert holding is not None
-    assert (holding.window_seconds, holding.per_hour, holding.digest, str(holding.zone)) == (60.0, 5, time(9, 30), "Europe/Berlin")
+    assert holding.window == Window(pushed=60.0, reevaluated=600.0)
+    assert (holding.per_hour, holding.digest, str(holding.zone)) == (5, time(9, 30), "Europe/Berlin")
     assert holding.quiet is not None
     assert (holding.quiet.begins, holding.quiet.ends, holding.quiet.days) == (time(22), time(7), frozenset({4, 5}))
 
@@ -121,6 +124,7 @@ publish:
         ("quiet_hours: 25:00-07:00", r"watcher\.yaml:1:\d+: expected"),
         ('digest: "9:00"', r"watcher\.yaml:1:\d+: expected"),
         ("window: 20m", "15m"),
+        ("window_reevaluated: 16m", "15m"),
         ("per_hour: 0", ">= 1"),
     ],
 )
