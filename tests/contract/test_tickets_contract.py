@@ -31,8 +31,9 @@ def digests(ticket: Ticket) -> list[Digest]:
 
 
 async def recorded(bench: StoreBench, *subjects: Subject) -> None:
-    for number, subject in enumerate(subjects):
-        await bench.record(f"v-{subject.digest}-{subject.repository}-{number}", subject=subject)
+    for subject in subjects:
+        verdict = a_verdict(id=f"v-{subject.digest[7:17]}-{subject.repository}", subject=subject, tag=None)
+        await bench.verdicts.record([Judged(verdict=verdict)], nobody)
 
 
 async def test_an_image_has_the_causes_that_were_noted_last(bench: StoreBench) -> None:
@@ -77,11 +78,12 @@ async def test_a_ticket_has_the_images_of_all(bench: StoreBench) -> None:
 
 
 async def test_an_image_that_lost_its_tags_counts_no_more(bench: StoreBench) -> None:
-    """What is noted of the one that has them now says so of tickets that it has no part in."""
-    await recorded(bench, SUBJECT)
+    """What is noted of the one that has them now says so of tickets that it has no part in; of no others there is news."""
+    await recorded(bench, SUBJECT, OTHER)
     await bench.tickets.note("issues", SUBJECT, [CVE])
+    await bench.tickets.note("issues", OTHER, [KEYS])
     await settle_all(bench)
-    newer = replace(OTHER, tags=SUBJECT.tags)
+    newer = replace(SUBJECT, digest=Digest("sha256:" + "e" * 64))
     await recorded(bench, newer)
     await bench.verdicts.left(SUBJECT.registry, SUBJECT.repository, SUBJECT.digest, SUBJECT.tags)
     await bench.tickets.note("issues", newer, [])

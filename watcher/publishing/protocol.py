@@ -158,7 +158,7 @@ class Tickets(Protocol):
         """The subject has these causes and no others, but for those of `undecided` rules, which stay as they were.
 
         After this returns every ticket is unsettled whose images may be others now: those of its causes, before and now, and those
-        with other images of its repository, whose tags it may have taken. Nothing for an image that was never recorded.
+        with images that its tags once led to. Nothing for an image that was never recorded.
         """
         ...
 

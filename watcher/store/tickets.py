@@ -104,10 +104,13 @@ def _note(
     insert_new(connection, ticket_image, rows)
     for part in parts(sorted(gone)):
         connection.execute(delete(ticket_image).where(own, ticket_image.c.ticket_id.in_(part)))
-    # Its tags may have been those of other images of the repository, which count no longer.
-    beside = select(ticket_image.c.ticket_id).where(
-        ticket_image.c.registry == subject.registry, ticket_image.c.repository == subject.repository
+    # What its tags led to before counts no longer.
+    here = and_(ticket_image.c.registry == subject.registry, ticket_image.c.repository == subject.repository)
+    robbed = select(reference.c.image_id).where(
+        reference.c.registry == subject.registry, reference.c.repository == subject.repository, reference.c.tag.in_(subject.tags)
     )
+    about = or_(ticket_image.c.image_id == image_id, ticket_image.c.image_id.in_(robbed))
+    beside = select(ticket_image.c.ticket_id).where(here, about)
     changed = {"changed": ticket.c.changed + 1}
     connection.execute(update(ticket).where(ticket.c.publisher == publisher, ticket.c.id.in_(beside)).values(changed))
     for part in parts(sorted(gone)):
