@@ -45,6 +45,8 @@ SHARED: dict[str, dict[str, str]] = {
         "ticket_flow": "when a ticket is opened, rewritten and closed, wherever it is kept",
         "ticket_settings": "the fields of all that keep tickets",
         "ticket_text": "what a ticket says, whoever shows it",
+        "ticket_marker": "how a ticket is known by its text, wherever that is Markdown",
+        "gitlab_api": "where GitLab's API is, and how it is asked",
         "github_api": "where GitHub's API is, and how it is asked",
         "cloudevent": "the one message format of every destination that sends messages",
         "cloud_errors": "what keeps a topic, queue or bus of a cloud from taking a message, told alike by every one",

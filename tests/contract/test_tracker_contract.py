@@ -10,18 +10,26 @@ import pytest
 from aiohttp import web
 
 from tests.doubles.code_hosts import TOKEN
-from tests.doubles.issue_trackers import REPOSITORY, GithubIssuesDouble, serve_github_issues
+from tests.doubles.issue_trackers import (
+    REPOSITORY,
+    GithubIssuesDouble,
+    GitlabIssuesDouble,
+    serve_github_issues,
+    serve_gitlab_issues,
+)
 from tests.doubles.jira_server import PROJECT, USER, JiraDouble, serve_jira
 from tests.doubles.verdicts import MOMENT
 from watcher.kit.secret import Secret
 from watcher.publishing.github_api import github_api
 from watcher.publishing.github_issue import GithubIssues
+from watcher.publishing.gitlab_api import gitlab_api
+from watcher.publishing.gitlab_issue import GitlabIssues
 from watcher.publishing.jira import JiraIssues, jira_base, jira_headers
 from watcher.publishing.message import Message, Paragraph, foreign, name, ours
 from watcher.publishing.receiver import ReceiverRefusedError, ReceiverUnavailableError
 from watcher.publishing.rest_api import RestApi
 from watcher.publishing.ticket_flow import Tracker
-from watcher.publishing.ticket_settings import GithubIssueSettings, JiraSettings
+from watcher.publishing.ticket_settings import GithubIssueSettings, GitlabIssueSettings, JiraSettings
 from watcher.publishing.ticket_text import Draft
 
 pytestmark = pytest.mark.enable_socket
@@ -78,6 +86,36 @@ def _github_texts(host: GithubIssuesDouble) -> list[tuple[bool, str, str, list[s
     ]
 
 
+async def _gitlab(stack: AsyncExitStack) -> Bench:
+    host = await stack.enter_async_context(serve_gitlab_issues())
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    settings = GitlabIssueSettings(url=host.server.url, token="env:UNUSED", project=REPOSITORY)
+    api = gitlab_api("issues", host.server.url, Secret(TOKEN), session, lambda: MOMENT)
+
+    def lose() -> None:
+        host.lost = 1
+
+    def delete(key: str) -> None:
+        del host.issues[int(key)]
+
+    return Bench(
+        tracker=GitlabIssues(settings, api),
+        another=lambda: GitlabIssues(settings, api),
+        texts=lambda: _gitlab_texts(host),
+        refuse=host.refusals.append,
+        lose=lose,
+        delete=delete,
+        move_by_hand=lambda key, is_open: host.issues[int(key)].update(state="opened" if is_open else "closed"),
+    )
+
+
+def _gitlab_texts(host: GitlabIssuesDouble) -> list[tuple[bool, str, str, list[str]]]:
+    return [
+        (issue["state"] == "opened", issue["title"], issue["description"], [said for of, said in host.comments if of == number])
+        for number, issue in host.issues.items()
+    ]
+
+
 async def _jira(stack: AsyncExitStack, *, in_cloud: bool) -> Bench:
     host = await stack.enter_async_context(serve_jira(in_cloud=in_cloud))
     session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -115,6 +153,7 @@ def _jira_texts(host: JiraDouble) -> list[tuple[bool, str, str, list[str]]]:
 
 PLACES: Mapping[str, tuple[type, Callable[[AsyncExitStack], Awaitable[Bench]]]] = {
     "github": (GithubIssues, _github),
+    "gitlab": (GitlabIssues, _gitlab),
     "jira-cloud": (JiraIssues, partial(_jira, in_cloud=True)),
     "jira-data-center": (JiraIssues, partial(_jira, in_cloud=False)),
 }

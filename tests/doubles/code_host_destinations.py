@@ -10,7 +10,13 @@ from aiohttp import web
 
 from tests.doubles.code_hosts import TOKEN, CodeHostDouble, built_from, serve_github, serve_gitlab
 from tests.doubles.destinations import Destination, Opening
-from tests.doubles.issue_trackers import REPOSITORY, GithubIssuesDouble, serve_github_issues
+from tests.doubles.issue_trackers import (
+    REPOSITORY,
+    GithubIssuesDouble,
+    GitlabIssuesDouble,
+    serve_github_issues,
+    serve_gitlab_issues,
+)
 from tests.doubles.jira_server import PROJECT, USER, JiraDouble, serve_jira
 from tests.doubles.publishing import publisher_context
 from tests.doubles.verdicts import a_verdict
@@ -18,12 +24,13 @@ from watcher.publishing.catalog import build_publisher
 from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.github_issue import GithubIssuePublisher
 from watcher.publishing.github_status import GithubStatusPublisher
+from watcher.publishing.gitlab_issue import GitlabIssuePublisher
 from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.jira import JiraPublisher
-from watcher.publishing.ticket_settings import GithubIssueSettings, JiraSettings
+from watcher.publishing.ticket_settings import GithubIssueSettings, GitlabIssueSettings, JiraSettings
 from watcher.publishing.wanted import PublisherSettings
 
-Host = CodeHostDouble | GithubIssuesDouble | JiraDouble
+Host = CodeHostDouble | GithubIssuesDouble | GitlabIssuesDouble | JiraDouble
 
 
 async def _github_status(stack: AsyncExitStack, folder: Path) -> Destination:
@@ -41,6 +48,12 @@ async def _gitlab_status(stack: AsyncExitStack, folder: Path) -> Destination:
 async def _github_issue(stack: AsyncExitStack, folder: Path) -> Destination:
     host = await stack.enter_async_context(serve_github_issues())
     settings = GithubIssueSettings(name="mine", url=host.server.url, token=_token(folder), repository=REPOSITORY)
+    return await _destination(stack, folder, settings, host, labels={})
+
+
+async def _gitlab_issue(stack: AsyncExitStack, folder: Path) -> Destination:
+    host = await stack.enter_async_context(serve_gitlab_issues())
+    settings = GitlabIssueSettings(name="mine", url=host.server.url, token=_token(folder), project=REPOSITORY)
     return await _destination(stack, folder, settings, host, labels={})
 
 
@@ -74,5 +87,6 @@ CODE_HOSTS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     GithubStatusSettings: (GithubStatusPublisher, _github_status),
     GitlabStatusSettings: (GitlabStatusPublisher, _gitlab_status),
     GithubIssueSettings: (GithubIssuePublisher, _github_issue),
+    GitlabIssueSettings: (GitlabIssuePublisher, _gitlab_issue),
     JiraSettings: (JiraPublisher, _jira),
 }

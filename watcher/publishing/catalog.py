@@ -9,6 +9,7 @@ from watcher.publishing.eventbridge import EventBridgePublisher
 from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.github_issue import GithubIssuePublisher
 from watcher.publishing.github_status import GithubStatusPublisher
+from watcher.publishing.gitlab_issue import GitlabIssuePublisher
 from watcher.publishing.gitlab_status import GitlabStatusPublisher
 from watcher.publishing.jira import JiraPublisher
 from watcher.publishing.log import LogPublisher
@@ -30,7 +31,7 @@ from watcher.publishing.sns import SnsPublisher
 from watcher.publishing.sns_settings import SnsPublisherSettings
 from watcher.publishing.sqs import SqsPublisher
 from watcher.publishing.sqs_settings import SqsPublisherSettings
-from watcher.publishing.ticket_settings import GithubIssueSettings, JiraSettings
+from watcher.publishing.ticket_settings import GithubIssueSettings, GitlabIssueSettings, JiraSettings
 from watcher.publishing.wanted import PublisherSettings
 from watcher.publishing.webhook import WebhookPublisher
 
@@ -47,6 +48,7 @@ PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], P
     GithubStatusSettings: GithubStatusPublisher,
     GitlabStatusSettings: GitlabStatusPublisher,
     GithubIssueSettings: GithubIssuePublisher,
+    GitlabIssueSettings: GitlabIssuePublisher,
     JiraSettings: JiraPublisher,
 }
 

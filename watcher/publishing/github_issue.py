@@ -20,6 +20,7 @@ from watcher.publishing.protocol import Progress
 from watcher.publishing.receiver import ReceiverRefusedError
 from watcher.publishing.rest_api import RestApi
 from watcher.publishing.ticket_flow import TicketFlow
+from watcher.publishing.ticket_marker import marked, marker_of
 from watcher.publishing.ticket_settings import GithubIssueSettings
 from watcher.publishing.ticket_text import Draft
 
@@ -31,7 +32,6 @@ MAX_BODY = 60_000
 PER_PAGE = 100
 # Five thousand issues of ours. Which is looked for is among the newest, unless the store is an old one.
 MAX_PAGES = 50
-_MARKER = re.compile(r"<!-- registry-watcher:([0-9a-f]{64}) -->\s*\Z")
 # `#123` and `GH-123` become links after the escapes are read, and tell the issue that they name.
 _REFERENCE = re.compile(r"#(?=\d)|\b(?:GH|gh|Gh|gH)-(?=\d)")
 _GONE = (301, 404, 410)
@@ -115,10 +115,10 @@ class GithubIssues:
             query = {"labels": self._label, "state": "all", "sort": "created", "direction": "desc"}
             answer = await self._api.call("GET", self._issues, query={**query, "per_page": str(PER_PAGE), "page": str(page)})
             for issue in answer.body:
-                marked = _MARKER.search(issue.get("body") or "")
-                if marked and "pull_request" not in issue:
+                marker = marker_of(issue.get("body"))
+                if marker and "pull_request" not in issue:
                     # The newest of several, which a person may have copied.
-                    known.setdefault(marked[1], str(issue["number"]))
+                    known.setdefault(marker, str(issue["number"]))
             if len(answer.body) < PER_PAGE:
                 break
         return known
@@ -126,8 +126,7 @@ class GithubIssues:
 
 def content(draft: Draft) -> dict[str, str]:
     title = title_text(Message(title=draft.title), most=MAX_TITLE)
-    body = body_text(draft.body, MARKDOWN, most=MAX_BODY)
-    return {"title": _unlinked(title), "body": f"{_unlinked(body)}\n\n<!-- registry-watcher:{draft.marker} -->"}
+    return {"title": _unlinked(title), "body": marked(_unlinked(body_text(draft.body, MARKDOWN, most=MAX_BODY)), draft.marker)}
 
 
 def _unlinked(text: str) -> str:

@@ -4,18 +4,15 @@ Spec: docs.gitlab.com/api/commits, "Set commit pipeline status" (409: another up
 """
 
 from typing import Any
-from urllib.parse import quote
-
-from yarl import URL
 
 from watcher.kit.secret import resolve
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.commit_status import CommitStatuses, Status
 from watcher.publishing.commit_status_settings import GitlabStatusSettings
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.gitlab_api import gitlab_api, project_path
 from watcher.publishing.protocol import Progress
 from watcher.publishing.receiver import ReceiverRefusedError
-from watcher.publishing.rest_api import RestApi
 
 MAX_DESCRIPTION = 255
 # Nothing there is called an error.
@@ -27,9 +24,7 @@ class GitlabStatusPublisher:
 
     def __init__(self, settings: GitlabStatusSettings, context: PublisherContext) -> None:
         self.name = settings.name
-        base = URL(settings.url) / "api" / "v4"
-        headers = {"PRIVATE-TOKEN": resolve(settings.token).reveal()}
-        self._api = RestApi(settings.name, base, headers, context.session, context.clock)
+        self._api = gitlab_api(settings.name, settings.url, resolve(settings.token), context.session, context.clock)
         self._statuses = CommitStatuses(settings, context.labels, context.tags, groups=True)
         self._links = context.links
 
@@ -51,7 +46,7 @@ class GitlabStatusPublisher:
         # Each one that is set is another job of the pipeline.
         if await self._is_set(status, {**wanted, "target_url": target}):
             return
-        path = f"{_project(status)}/statuses/{status.commit.sha}"
+        path = f"{project_path(status.commit.repository)}/statuses/{status.commit.sha}"
         answer = await self._api.call("POST", path, body=wanted, bear=(404,))
         if answer.status != 404:
             return
@@ -61,7 +56,7 @@ class GitlabStatusPublisher:
         self._statuses.skipped(verdict, "no-such-commit")
 
     async def _is_set(self, status: Status, wanted: dict[str, Any]) -> bool:
-        path = f"{_project(status)}/repository/commits/{status.commit.sha}/statuses"
+        path = f"{project_path(status.commit.repository)}/repository/commits/{status.commit.sha}/statuses"
         answer = await self._api.call("GET", path, query={"name": status.context, "per_page": "100"}, bear=(404,))
         there = [each for each in answer.body if each["name"] == status.context] if isinstance(answer.body, list) else []
         if not there:
@@ -71,7 +66,3 @@ class GitlabStatusPublisher:
 
     async def aclose(self) -> None:
         """The session belongs to the daemon."""
-
-
-def _project(status: Status) -> str:
-    return f"/projects/{quote(status.commit.repository, safe='')}"

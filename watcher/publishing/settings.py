@@ -13,7 +13,7 @@ from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.pubsub_settings import PubsubPublisherSettings
 from watcher.publishing.sns_settings import SnsPublisherSettings
 from watcher.publishing.sqs_settings import SqsPublisherSettings
-from watcher.publishing.ticket_settings import GithubIssueSettings, JiraSettings
+from watcher.publishing.ticket_settings import GithubIssueSettings, GitlabIssueSettings, JiraSettings
 from watcher.publishing.wanted import MessagePublisherSettings, PublisherSettings
 
 
@@ -55,6 +55,7 @@ AnyPublisherSettings = (
     | LogPublisherSettings
     | NotifyPublisherSettings
     | GithubIssueSettings
+    | GitlabIssueSettings
     | JiraSettings
 )
 

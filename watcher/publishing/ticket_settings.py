@@ -34,6 +34,13 @@ class GithubIssueSettings(TicketSettings, frozen=True, kw_only=True, forbid_unkn
     repository: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9_.-]+$")]  # OWNER/NAME
 
 
+class GitlabIssueSettings(TicketSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="gitlab-issue"):
+    """Keep a GitLab issue for each cause."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://gitlab.com"
+    project: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$")]  # GROUP/NAME
+
+
 class JiraSettings(TicketSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="jira"):
     """Keep a Jira issue for each cause."""
 

@@ -4,16 +4,20 @@ import json
 
 import pytest
 
-from watcher.publishing.github_issue import content
+from watcher.publishing import github_issue, gitlab_issue
 from watcher.publishing.jira_text import MOST_CHARACTERS, WIKI, document
 from watcher.publishing.message import Item, Listing, Message, Paragraph, foreign, name, ours, strong
 from watcher.publishing.message_layout import body_text
 from watcher.publishing.ticket_text import Draft
 
 
-def github(text: str) -> dict[str, str]:
+def saying(text: str) -> Draft:
     body = Message(title=(), blocks=(Paragraph(lines=((foreign(text),), (name(text),))),))
-    return content(Draft(marker="a" * 64, title=(foreign(text),), body=body))
+    return Draft(marker="a" * 64, title=(foreign(text),), body=body)
+
+
+def github(text: str) -> dict[str, str]:
+    return github_issue.content(saying(text))
 
 
 @pytest.mark.parametrize("text", ["#12", "see my-org/app#12", "GH-12", "gh-7"])
@@ -32,6 +36,23 @@ def test_an_issue_of_github_has_no_markup_of_others() -> None:
     assert "\\*\\*b\\*\\*" in body
     assert body.count(f"<!-- registry-watcher:{'a' * 64} -->") == 1
     assert body.endswith("a -->")
+
+
+@pytest.mark.parametrize("text", ["#12", "!12", "~bug", "%1.0", "$12", "&12", 'a/b~"two words"'])
+def test_an_issue_of_gitlab_refers_to_no_other(text: str) -> None:
+    """Nor to a label, a milestone, a snippet or an epic."""
+    said = gitlab_issue.content(saying(text))
+    for each in (said["title"], said["description"]):
+        assert text not in each
+        assert text in each.replace("\u200b", "").replace("\\", "")
+
+
+@pytest.mark.parametrize("text", ["/close", "  /assign me", "/relabel"])
+def test_an_issue_of_gitlab_does_nothing_by_itself(text: str) -> None:
+    """A line that begins with a quick action would be done in our name."""
+    description = gitlab_issue.content(saying(text))["description"]
+    assert not [line for line in description.splitlines() if line.lstrip(" ").startswith("/")]
+    assert f"\u200b{text.strip()}" in description
 
 
 @pytest.mark.parametrize(
