@@ -48,7 +48,8 @@ class RestApi:
         """One request; `path` begins with a slash and is encoded already. An answer below 300, or whose status is in `bear`.
 
         Raises:
-            ReceiverUnavailableError: no answer, one of `LATER` or 5xx, or 403 for a limit, with the time that was asked for.
+            ReceiverUnavailableError: no answer, none of an API, one of `LATER` or 5xx, or 403 for a limit, with the time that was
+                asked for.
             ReceiverRefusedError: any other; a redirect too, which a renamed repository answers.
         """
         url = URL(self._base + path, encoded=True)
@@ -70,6 +71,9 @@ class RestApi:
             raise ReceiverUnavailableError(self._said(method, answer), retry_after_seconds=wait)
         if status >= 300 and status not in bear:
             raise ReceiverRefusedError(self._said(method, answer))
+        if status < 300 and content.strip() and answer.body is None:
+            # As a proxy does that wants somebody to log in.
+            raise ReceiverUnavailableError(f"{self._name}: {method} answered {status} with something that is no JSON")
         return answer
 
     def _said(self, method: str, answer: Answer) -> str:

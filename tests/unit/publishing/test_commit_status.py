@@ -223,6 +223,13 @@ async def test_what_passes_is_tried_again(
     assert len(bench.host.all("description")) == 1
 
 
+async def test_a_page_is_no_answer(bench: Bench) -> None:
+    """A proxy that wants somebody to log in says 200, and has taken nothing."""
+    bench.host.refusals.append(web.Response(status=200, text="<html>log in</html>", content_type="text/html"))
+    with pytest.raises(ReceiverUnavailableError, match="no JSON"):
+        await bench.publish()
+
+
 @pytest.mark.parametrize("status", [301, 307, 403, 400])
 async def test_what_does_not_pass_needs_a_person(bench: Bench, status: int) -> None:
     """A repository that was renamed is no place to follow to with a token: it is not the one that was listed."""
