@@ -35,6 +35,7 @@ from tests.doubles.verdicts import FINDING, SUBJECT, a_verdict
 from watcher import settings as configuration
 from watcher.kit.telemetry import configure_logging
 from watcher.model.digest import Digest
+from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Verdict
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.destinations import SLOTS
@@ -117,10 +118,11 @@ def configured(folder: Path) -> Iterator[Settings]:
 
 
 def verdicts(turn: int, count: int) -> Sequence[Verdict]:
-    """Of images that no other turn has."""
+    """Of repositories and images that no other turn has: one tag leads to one image."""
     findings = tuple(replace(FINDING, key=f"{FINDING.key}-{number}") for number in range(FINDINGS))
-    digests = [Digest(f"sha256:{turn * count + number:064}") for number in range(count)]
-    return [a_verdict(id=f"{digest[-40:]}", findings=findings, subject=replace(SUBJECT, digest=digest)) for digest in digests]
+    names = [f"{turn * count + number:064}" for number in range(count)]
+    subjects = [replace(SUBJECT, repository=RepositoryName(f"team/{name[-9:]}"), digest=Digest(f"sha256:{name}")) for name in names]
+    return [a_verdict(id=name[-32:], findings=findings, subject=subject) for name, subject in zip(names, subjects, strict=True)]
 
 
 async def bare(publishers: Mapping[str, Publisher], said: Sequence[Verdict]) -> float:
