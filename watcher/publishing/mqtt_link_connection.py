@@ -1,20 +1,19 @@
 """One connection to a broker that is written to, from its CONNECT to its end. The only module of publishers that knows aiomqtt.
 
 aiomqtt does not say what the broker answered to a message, nor that the connection was lost while it waits for that. Paho, which
-it wraps in `_client`, has public ways to both. A test fails when they move.
+it wraps, has public ways to both. A test fails when they move.
 """
 
 import asyncio
 import math
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from watcher.kit.mqtt_client import Complaint, complaining_logger, hang_up
+from watcher.kit import mqtt_client
+from watcher.kit.mqtt_client import Complaint, client_of, hang_up
 from watcher.kit.mqtt_trouble import reason_codes
-from watcher.kit.secret import Secret
 from watcher.publishing.mqtt_link_connection_errors import (
     BrokerUnavailableError,
     MessageTooLargeError,
@@ -38,19 +37,10 @@ PACKET_MARGIN_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Broker:
-    """Where to connect, as whom. `status_topic` has `online` while we are, and `offline` from the broker itself after that."""
+class Broker(mqtt_client.Broker):
+    """`status_topic` has `online` while we are, and `offline` from the broker itself after that."""
 
-    host: str
-    port: int
-    is_v5: bool
-    client_id: str
-    username: str
-    password: Secret | None
-    tls: ssl.SSLContext | None
     status_topic: str
-    keepalive_seconds: int
-    timeout_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +75,13 @@ class Connection:
         self._complaint = Complaint()
         self._packet_bytes = math.inf
         self._waiting: dict[int, _Waiting] = {}  # by packet identifier
-        self._client = aiomqtt.Client(
-            broker.host,
-            broker.port,
-            identifier=broker.client_id,
-            username=broker.username or None,
-            password=None if broker.password is None else broker.password.reveal(),
-            protocol=aiomqtt.ProtocolVersion.V5 if broker.is_v5 else aiomqtt.ProtocolVersion.V311,
-            tls_context=broker.tls,
-            keepalive=broker.keepalive_seconds,
-            timeout=math.inf,  # ours hold
+        self._client, self._paho = client_of(
+            broker,
+            self._complaint,
             will=aiomqtt.Will(broker.status_topic, "offline", qos=1, retain=True),
-            logger=complaining_logger(self._complaint),
             # Nobody sends us anything, so there is no session to come back to.
             **_without_session(broker),
         )
-        self._paho: Paho = self._client._client  # noqa: SLF001  the one private name; see the module's docstring
-        self._paho.connect_timeout = broker.timeout_seconds
         self._is_open = False
         self._ended: BrokerUnavailableError | None = None
         self._listen()

@@ -1,19 +1,17 @@
 """One connection to a broker, from its CONNECT to its end. The only module that knows aiomqtt, and paho beneath it.
 
 aiomqtt acknowledges by itself, keeps what it received without a bound and does not say whether the broker knew us. Paho, which it
-wraps in `_client`, has public ways to all three. A test fails when they move.
+wraps, has public ways to all three. A test fails when they move.
 """
 
 import asyncio
-import math
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.kit.mqtt_client import Complaint, complaining_logger, hang_up
-from watcher.kit.secret import Secret
+from watcher.kit import mqtt_client
+from watcher.kit.mqtt_client import Complaint, client_of, hang_up
 from watcher.sources.mqtt_connection_errors import BrokerUnavailableError, refused, unavailable
 from watcher.sources.mqtt_connection_waiting import Waiting
 
@@ -32,21 +30,12 @@ FAILURE = 0x80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Broker:
-    """Where to connect, as whom. `session_seconds` is how long the broker keeps our session while we are away (MQTT 5)."""
+class Broker(mqtt_client.Broker):
+    """`session_seconds` is how long the broker keeps our session while we are away (MQTT 5)."""
 
-    host: str
-    port: int
-    is_v5: bool
-    client_id: str
-    username: str
-    password: Secret | None
-    tls: ssl.SSLContext | None
     session_seconds: int
     receive_maximum: int
     packet_bytes: int
-    keepalive_seconds: int
-    timeout_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,28 +71,12 @@ class Connection:
     """Not to be used again after it is lost: what was received before would be acknowledged to a session that forgot it."""
 
     def __init__(self, broker: Broker) -> None:
-        import aiomqtt
-
         self.session_present = False
         self._broker = broker
         self._where = f"{broker.host}:{broker.port}"
         self._complaint = Complaint()
-        self._client = aiomqtt.Client(
-            broker.host,
-            broker.port,
-            identifier=broker.client_id,
-            username=broker.username or None,
-            password=None if broker.password is None else broker.password.reveal(),
-            protocol=aiomqtt.ProtocolVersion.V5 if broker.is_v5 else aiomqtt.ProtocolVersion.V311,
-            tls_context=broker.tls,
-            keepalive=broker.keepalive_seconds,
-            timeout=math.inf,  # ours hold
-            logger=complaining_logger(self._complaint),
-            **_session(broker),
-        )
-        self._paho: Paho = self._client._client  # noqa: SLF001  the one private name; see the module's docstring
+        self._client, self._paho = client_of(broker, self._complaint, **_session(broker))
         self._paho.manual_ack_set(True)
-        self._paho.connect_timeout = broker.timeout_seconds
         self._waiting = Waiting(self._paho, limit_messages=broker.receive_maximum)
         self._note_session()
         self._is_open = False
