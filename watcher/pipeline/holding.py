@@ -89,4 +89,5 @@ class Holding:
         assert self.digest is not None
         last = datetime.combine(local.date(), self.digest, local.tzinfo)
         last = last if last <= local else datetime.combine(local.date() - DAY, self.digest, local.tzinfo)
-        return not self._sent or self._sent[-1] < last
+        # A clock that was set back has sent nothing in times to come.
+        return not any(last <= each <= local for each in self._sent)

@@ -101,8 +101,11 @@ def _step(connection: Connection, after: int, before: Any) -> tuple[int | None, 
 
 
 def replaced(ids: Sequence[int]) -> Any:
-    """Those of the verdicts that are not what is true now of their subject, and of which nobody is still to be told."""
-    newer, told = verdict.alias(), publication.alias()
+    """Those of the verdicts that are not what is true now of their subject, nor what somebody knows or is to be told of it.
+
+    By the last that a destination was told it is known whether there is anything new for it.
+    """
+    newer, told, later, said = verdict.alias(), publication.alias(), publication.alias(), verdict.alias()
     stands_for_it = exists().where(
         newer.c.image_id == verdict.c.image_id,
         newer.c.registry == verdict.c.registry,
@@ -113,8 +116,15 @@ def replaced(ids: Sequence[int]) -> Any:
         or_(newer.c.id > verdict.c.id, ~verdict.c.stands),
     )
     open_ones = exists().where(told.c.verdict_id == verdict.c.verdict_id, told.c.state.in_(OPEN))
+    told_later = (
+        exists()
+        .where(later.c.subject == told.c.subject, later.c.publisher == told.c.publisher, later.c.state == "published")
+        .where(later.c.id > told.c.id, said.c.verdict_id == later.c.verdict_id, said.c.environment == verdict.c.environment)
+        .correlate(told, verdict)
+    )
+    last_told = exists().where(told.c.verdict_id == verdict.c.verdict_id, told.c.state == "published", ~told_later)
     columns = (verdict.c.id, verdict.c.verdict_id, verdict.c.findings_digest)
-    return select(*columns).where(verdict.c.id.in_(ids), stands_for_it, ~open_ones)
+    return select(*columns).where(verdict.c.id.in_(ids), stands_for_it, ~open_ones, ~last_told)
 
 
 def _remove(connection: Connection, ids: Sequence[int], verdict_ids: Sequence[str], digests: set[bytes]) -> None:

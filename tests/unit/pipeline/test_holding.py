@@ -76,6 +76,14 @@ async def test_a_digest_comes_once_a_day() -> None:
     assert [again.why(moment) for moment in (at(27, 10), at(28, 8), at(28, 15))] == [DIGEST, DIGEST, None]
 
 
+async def test_a_digest_does_not_wait_for_a_clock_that_was_set_back() -> None:
+    """What was sent tomorrow was not."""
+    holding = Holding(name="chat", marks=KeptMarks(), digest=time(9), zone=BERLIN)
+    await holding.open(at(25, 12))
+    await holding.sent(at(30, 9))
+    assert [holding.why(moment) for moment in (at(26, 8), at(26, 9))] == [None, None]
+
+
 async def test_a_budget_survives_a_restart_and_a_clock_that_was_set_back() -> None:
     """What was sent in the hours to come was not."""
     marks = KeptMarks()

@@ -14,7 +14,7 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
-from watcher.model.publication import Published
+from watcher.model.publication import Published, Unwanted
 from watcher.model.verdict import Verdict
 from watcher.store import retention
 from watcher.store.outbox import StoredOutbox
@@ -63,12 +63,13 @@ async def test_what_was_replaced_long_ago_goes(bench: Bench) -> None:
     await bench.record("old", "log", reason="once")
     await bench.publish()
     bench.clock.advance(86400)
-    await bench.record("now")
+    await bench.record("now", "log")
+    await bench.publish()
     assert await bench.retention.prune() == 0
     bench.clock.advance(KEEP.total_seconds() - 10)
     assert await bench.retention.prune() == 1
     assert await bench.kept() == {"now"}
-    assert (await bench.count(publication), await bench.count(findings)) == (0, 1)
+    assert (await bench.count(publication), await bench.count(findings)) == (1, 1)
     bench.clock.advance(10 * KEEP.total_seconds())
     assert await bench.retention.prune() == 0
     assert (await bench.verdicts.latest(SUBJECT.digest)) is not None
@@ -93,9 +94,27 @@ async def test_what_is_still_to_be_told_keeps_its_verdict(bench: Bench) -> None:
     bench.clock.advance(2 * KEEP.total_seconds())
     await bench.retention.prune()
     assert await bench.kept() == {"waits", "now"}
-    await bench.outbox.settle(taken, Published())
+    await bench.outbox.settle(taken, Unwanted(reason="filtered"))
     await bench.retention.prune()
     assert await bench.kept() == {"now"}
+
+
+async def test_what_a_destination_was_told_last_stays(bench: Bench) -> None:
+    """Else nobody would know whom to tell that it has passed. What it was told of another environment is another matter."""
+    await bench.record("first", "chat")
+    await bench.publish()
+    await bench.record("told", "chat")
+    await bench.publish()
+    await bench.record("staging", "chat", subject=replace(SUBJECT, environment="staging"))
+    await bench.publish()
+    await bench.record("repeats")
+    await bench.record("now")
+    bench.clock.advance(2 * KEEP.total_seconds())
+    await bench.retention.prune()
+    assert await bench.kept() == {"told", "staging", "now"}
+    await bench.record("passed", "chat")
+    (taken,) = await bench.outbox.due(9)
+    assert taken.told == "told"
 
 
 async def test_it_goes_in_steps_past_what_stays(bench: Bench) -> None:
