@@ -126,6 +126,7 @@ def _route(asked: AnyPublisherSettings, named: Collection[str]) -> Route:
         images=asked.images,
         owned_by=_owned_by(asked, named),
         parts=not isinstance(asked, PeoplePublisherSettings),  # who reads of an index reads of all its platforms
+        follows_tags=isinstance(asked, PeoplePublisherSettings),  # and knows images by their tags
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.doubles.routes import sending
 from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.model.digest import Digest
@@ -177,6 +178,17 @@ async def test_a_publication_knows_what_its_publisher_was_told_last(bench: Store
     await bench.record("v-4", "log", "webhook")
     told = {each.publisher + each.verdict_id: (each.told, each.tried) for each in await bench.outbox.due(9)}
     assert told == {"logv-3": (None, True), "webhookv-3": (None, False)}
+
+
+async def test_what_was_told_of_the_image_that_a_tag_led_to_before_is_known(bench: StoreBench) -> None:
+    """Until there is something told of the new one; and also while it is still to be told."""
+    fixed = a_verdict(id="v-2", subject=replace(SUBJECT, digest=OTHER), outcome=Outcome.PASS)
+    await bench.record("v-1", "log", "webhook", outcome=Outcome.FAIL)
+    log, _ = await bench.outbox.due(9)
+    await bench.outbox.settle(log, Published())
+    await bench.verdicts.record([Judged(verdict=fixed, replaces=SUBJECT.digest)], sending({"v-2": ["chat", "log", "webhook"]}))
+    known = {each.publisher: (each.told, each.tried) for each in await bench.outbox.due(9)}
+    assert known == {"chat": (None, False), "log": ("v-1", False), "webhook": (None, True)}
 
 
 async def test_a_full_publisher_holds_up_no_other(bench: StoreBench) -> None:

@@ -17,7 +17,8 @@ class Publication:
     `subject` is HOST/REPOSITORY@DIGEST.
 
     `due_at` is since when it waits, or until when it was to; `told` is the verdict of its subject that the publisher was told last,
-    None for none. `tried` says that it was perhaps told another, which was tried and then superseded.
+    or of the image that its tag led to before, None for none. `tried` says that it was perhaps told another, which was tried and
+    then superseded, or is to be told one of the image before.
 
     `lease` tells this holder of it from every other one, before and after.
     """

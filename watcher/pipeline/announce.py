@@ -204,12 +204,16 @@ class Announcer:
             return
         holding, gathers = destination.holding, destination.gathers
         held = holding.held(min(each.due_at for each, _ in news)) if holding is not None else ""
-        if gathers is not None and (held or len(news) > 1):
+        if len(news) == 1 and len(parcel) > 1 and not held:
+            # It is told by itself, so as a whole.
+            ((publication, found),) = news
+            whole = await self.verdicts.verdict(publication.verdict_id)
+            news = [(publication, replace(found, verdict=whole or found.verdict))]
+        if gathers is not None:
             await gathers.publish_together([found for _, found in news], held)
         else:
-            ((publication, found),) = news
-            verdict = found.verdict if len(parcel) == 1 else await self.verdicts.verdict(publication.verdict_id)
-            await destination.publisher.publish(verdict or found.verdict, Noted(self.outbox, publication))
+            for publication, found in news:
+                await destination.publisher.publish(found.verdict, Noted(self.outbox, publication))
         if holding is not None:
             with suppress(RetryableError):  # a message that cannot be counted is not sent once more for that
                 await holding.sent(self.clock())

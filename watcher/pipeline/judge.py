@@ -16,7 +16,7 @@ from watcher.model.errors import ConfigurationError, NotFoundError, PermanentErr
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import REEVALUATION, Action, Origin, Subject
+from watcher.model.verdict import REEVALUATION, Action, Origin, Subject, Verdict
 from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
@@ -28,7 +28,7 @@ from watcher.pipeline.routing import Route, only_news, publishers_of
 from watcher.pipeline.stored_images import NotStoredError, StoredImages, is_again
 from watcher.publishing.protocol import OwnWrites
 from watcher.registry.protocol import ImageSource, Registries
-from watcher.store.protocol import ImageReader, Judged, VerdictStore
+from watcher.store.protocol import ImageReader, Judged, Routing, VerdictStore
 
 log = structlog.get_logger(__name__)
 
@@ -213,15 +213,27 @@ class Judge:
             log.exception("job.crashed", job=job.id)
             return None
 
-    async def _move_tags(self, job: Job, judged: Judged) -> None:
-        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without."""
-        place, tags = judged.verdict.subject, judged.verdict.subject.tags
+    async def _move_tags(self, job: Job, judged: Judged) -> Digest | None:
+        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without.
+
+        Gives what the verdict's own tag led to before, if that is known.
+        """
+        place, tags, tag = judged.verdict.subject, judged.verdict.subject.tags, judged.verdict.tag
         before = {*await self.verdicts.led_to(place.registry, place.repository, tags)} - {place.digest} if tags else set()
+        own = {*await self.verdicts.led_to(place.registry, place.repository, (tag,))} & before if tag and before else set()
         if judged.reads_tags:
             # Put before the tags are moved: what is cut off in between is done again, not forgotten.
             await self._judge_again(job, before)
         for digest in before:
             await self.verdicts.left(place.registry, place.repository, digest, tags)
+        return next(iter(own)) if len(own) == 1 else None
+
+    async def _replaced(self, subject: Subject, digest: Digest | None) -> Verdict | None:
+        """What is true of the image that the subject's tag led to before."""
+        if digest is None:
+            return None
+        found = await self.verdicts.latest(digest, registry=subject.registry, repository=subject.repository)
+        return found if found is not None and found.subject.environment == subject.environment else None
 
     async def _untagged(self, job: Job, tag: Tag) -> None:
         """A tag leads nowhere: what it led to is judged without it, and leaves it when it is."""
@@ -269,11 +281,13 @@ class Judge:
         self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...], stored: bool = False
     ) -> Settlement:
         """`stored`: the facts are those that are recorded already."""
-        await self._move_tags(job, judged[-1])
+        replaced = await self._replaced(judged[-1].verdict.subject, await self._move_tags(job, judged[-1]))
         judged = owned(judged, self.owners)
-        routing = only_news if is_again(job) else publishers_of
+        if replaced is not None:
+            judged = [*judged[:-1], replace(judged[-1], replaces=replaced.subject.digest)]
+        routing = partial(only_news, self.routes) if is_again(job) else _routed(self.routes, judged[-1].verdict.id, replaced)
         news = [replace(each, inventory=None) for each in judged] if stored else judged
-        await self.verdicts.record(news, partial(routing, self.routes))
+        await self.verdicts.record(news, routing)
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)
         verdict = judged[-1].verdict
@@ -296,6 +310,15 @@ class Judge:
             verdict_id=verdict.id,
         )
         return Done(result=verdict.outcome.value, absorbed=children)
+
+
+def _routed(routes: Sequence[Route], verdict_id: str, replaced: Verdict | None) -> Routing:
+    """`replaced` is that of the image which the tag of this one verdict led to before."""
+
+    def routing(verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
+        return publishers_of(routes, verdict, earlier, replaced=replaced if verdict.id == verdict_id else None)
+
+    return routing
 
 
 def _origin(job: Job) -> Origin | None:

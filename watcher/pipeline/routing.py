@@ -15,6 +15,7 @@ class Route:
     a failure is told when it has passed. `keeps_state`: what is told there stands until it is told otherwise, so it hears of every
     verdict. `lets_go`: it hears that an image is gone. `images` are globs over `HOST/REPOSITORY`, empty for all; `owned_by` tells
     of the name of an owner whether his images are meant. `parts`: images that were judged as part of an index, besides the index.
+    `follows_tags`: that an image has left `outcomes` is told of the one that takes its tag.
     """
 
     publisher: str
@@ -25,12 +26,18 @@ class Route:
     images: Collection[str] = ()
     owned_by: Callable[[str], bool] = lambda _: True
     parts: bool = True
+    follows_tags: bool = False
 
-    def takes(self, verdict: Verdict, earlier: Verdict | None) -> bool:
-        """`earlier` is the verdict before this one of the same subject, None for the first."""
+    def takes(self, verdict: Verdict, earlier: Verdict | None, replaced: Verdict | None = None) -> bool:
+        """`earlier` is the verdict before this one of the same subject, None for the first.
+
+        `replaced` is that of the image that its tag led to before.
+        """
         if not self._is_meant(verdict):
             return False
         if self.keeps_state:
+            return True
+        if self.follows_tags and earlier is None and replaced is not None and replaced.outcome in self.outcomes:
             return True
         if not self.only_changes or earlier is None:
             return verdict.outcome in self.outcomes
@@ -44,9 +51,11 @@ class Route:
         return self.owned_by(verdict.owner) and (self.parts or verdict.index_digest is None)
 
 
-def publishers_of(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
+def publishers_of(
+    routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None, *, replaced: Verdict | None = None
+) -> Sequence[str]:
     """The names of those whose routes take it."""
-    return [route.publisher for route in routes if route.takes(verdict, earlier)]
+    return [route.publisher for route in routes if route.takes(verdict, earlier, replaced)]
 
 
 def only_news(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:

@@ -56,13 +56,13 @@ class NotifyPublisher:
         """Few services can be asked without telling them something."""
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
-        await self._tell(verdict)
+        await self._tell(News(verdict=verdict))
 
     async def publish_together(self, news: Sequence[News], held: str) -> None:
         """Say what they have in common. What keeps incidents is told of each: it has its own key, so that twice is as once."""
-        if self._keeps_incidents and len(news) <= MOST_INCIDENTS:
+        if (len(news) == 1 and not held) or (self._keeps_incidents and len(news) <= MOST_INCIDENTS):
             for each in news:
-                await self._tell(each.verdict)
+                await self._tell(each)
             return
         link = self._links.newest(self._outcomes[0]) if self._outcomes else None
         await self.send(summary_message(news, outcomes=self._outcomes, held=held, link=link))
@@ -81,9 +81,12 @@ class NotifyPublisher:
     async def aclose(self) -> None:
         """A thread that still sends keeps no process alive."""
 
-    async def _tell(self, verdict: Verdict) -> None:
+    async def _tell(self, news: News) -> None:
+        """What is resolved ends what was begun for the image that was told of, which may be another one of the same tag."""
+        verdict = news.verdict
         resolved = verdict.outcome not in self._outcomes
-        await self.send(verdict_message(verdict, resolved=resolved, link=self._links.verdict(verdict)))
+        ended = news.told if resolved else None
+        await self.send(verdict_message(verdict, resolved=resolved, ended=ended, link=self._links.verdict(verdict)))
 
     async def _send(self, written: Mapping[str, Any]) -> None:
         self._sending = in_a_thread(lambda: self._apprise.notify(**written, log_level=logging.DEBUG), name=f"notify-{self.name}")

@@ -59,7 +59,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """A verdict to tell of, and the one that the destination was told last of the same subject: None where it knows of none."""
+    """A verdict to tell of, and the one that the destination was told last of the same subject, or of what its tag led to before.
+
+    None where it knows of none.
+    """
 
     verdict: Verdict
     told: Verdict | None = None
@@ -70,7 +73,9 @@ class GatheringPublisher(Publisher, Protocol):
     """A destination that reads: several verdicts are told together, by what they have in common."""
 
     async def publish_together(self, news: Sequence[News], held: str) -> None:
-        """Tell of all of them in one message. `held` is why they were not told before, as a word, empty where they only just came.
+        """Tell of all of them in one message; one that only just came is told as by `publish`.
+
+        `held` is why they were not told before, as a word, empty where they only just came.
 
         Raises: as `publish`.
         """

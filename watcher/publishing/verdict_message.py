@@ -23,8 +23,11 @@ _SEVERITY = re.compile(rf"\(({'|'.join(SEVERITIES)})\b")
 _QUIET = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
 
 
-def verdict_message(verdict: Verdict, *, resolved: bool = False, link: str | None = None) -> Message:
-    """`resolved`: its outcome is none of those that are asked for, and the one before it was. `link` leads to the whole verdict."""
+def verdict_message(verdict: Verdict, *, resolved: bool = False, ended: Verdict | None = None, link: str | None = None) -> Message:
+    """`resolved`: its outcome is none of those that are asked for, and the one before it was. `link` leads to the whole verdict.
+
+    `ended` is the one before it, where that may be of another image.
+    """
     findings = [each for each in verdict.findings if each.excepted_by is None and each.action in WORST_FIRST]
     blocks = [
         Paragraph(lines=tuple(_about(verdict))),
@@ -35,10 +38,14 @@ def verdict_message(verdict: Verdict, *, resolved: bool = False, link: str | Non
     return Message(
         title=_title(verdict, resolved=resolved),
         level=Level.GOOD if resolved and verdict.outcome is not Outcome.NOT_APPLICABLE else LEVELS[verdict.outcome],
-        about=f"{verdict.subject.name} {verdict.subject.environment or ''}".rstrip(),
+        about=_key(verdict if ended is None else ended),
         blocks=tuple(blocks),
         links=(Link(label="verdict", url=link),) if link else (),
     )
+
+
+def _key(verdict: Verdict) -> str:
+    return f"{verdict.subject.name} {verdict.subject.environment or ''}".rstrip()
 
 
 def _title(verdict: Verdict, *, resolved: bool) -> Line:

@@ -224,18 +224,27 @@ def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
     other, said, this = publication.alias(), verdict.alias(), verdict.alias()
     same = other.c.subject == publication.c.subject, other.c.publisher == publication.c.publisher
     held_back = exists().where(*same, other.c.state.in_(OPEN), other.c.id < publication.c.id)
-    its = this.c.verdict_id == publication.c.verdict_id
-    environment = select(this.c.environment).where(its).correlate(publication).scalar_subquery()
-    told = (
-        select(other.c.verdict_id)
-        .join(said, said.c.verdict_id == other.c.verdict_id)
-        .where(*same, other.c.state == "published", said.c.environment == environment)
-        .order_by(other.c.id.desc())
-        .limit(1)
-    )
+
+    def own(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return select(column).where(this.c.verdict_id == publication.c.verdict_id).correlate(publication).scalar_subquery()
+
+    before = other.c.subject == own(this.c.replaces), other.c.publisher == publication.c.publisher
+
+    def told(about: tuple[ColumnElement[bool], ...]) -> ColumnElement[Any]:
+        return (
+            select(other.c.verdict_id)
+            .join(said, said.c.verdict_id == other.c.verdict_id)
+            .where(*about, other.c.state == "published", said.c.environment == own(this.c.environment))
+            .order_by(other.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+
     tried = exists().where(*same, other.c.state == "superseded", other.c.attempts > 0)
+    # It is told before this one, or together with it.
+    to_be_told = exists().where(*before, other.c.state.in_(OPEN))
     return (
-        select(publication, told.scalar_subquery().label("told"), tried.label("tried"))
+        select(publication, func.coalesce(told(same), told(before)).label("told"), or_(tried, to_be_told).label("tried"))
         .where(publication.c.state == "waiting", publication.c.publisher == bindparam("whom"), *conditions, ~held_back)
         .order_by(publication.c.due_at, publication.c.id)
         .limit(bindparam("most"))

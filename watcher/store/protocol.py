@@ -27,7 +27,7 @@ class Judged:
 
     `knowledge` is what was known of the image besides. `looked` is false where the image's bytes could not be had or read: that
     says nothing against an earlier verdict of them.
-    `reads_tags` is the judgement's.
+    `reads_tags` is the judgement's. `replaces` is what its tag led to before.
     """
 
     verdict: Verdict
@@ -35,6 +35,7 @@ class Judged:
     knowledge: tuple[Knowledge, ...] = ()
     looked: bool = True
     reads_tags: bool = False
+    replaces: Digest | None = None
 
 
 Routing = Callable[[Verdict, Verdict | None], Collection[str]]

@@ -36,6 +36,7 @@ class Prepared:
     findings_digest: bytes
     findings_blob: bytes
     looked: bool = True
+    replaces: str = ""
     facts: dict[str, Any] | None = None
     sets: tuple[PackageSet, ...] = ()
 
@@ -44,7 +45,11 @@ def prepare(judged: Judged) -> Prepared:
     said = judged.verdict
     text = msgspec.json.encode(FindingsBlob(findings=said.findings, sections=said.sections, policies=said.policies))
     prepared = Prepared(
-        verdict=said, findings_digest=sha256(text).digest(), findings_blob=zstandard.compress(text), looked=judged.looked
+        verdict=said,
+        findings_digest=sha256(text).digest(),
+        findings_blob=zstandard.compress(text),
+        looked=judged.looked,
+        replaces=replace(said.subject, digest=judged.replaces).name if judged.replaces is not None else "",
     )
     inventory = judged.inventory
     if inventory is None:
@@ -69,7 +74,7 @@ def write(connection: Connection, prepared: Prepared, *, stands: bool) -> bool:
         lead(connection, said.subject)
     insert_new(connection, findings, [{"digest": prepared.findings_digest, "blob": prepared.findings_blob}])
     row = _verdict_row(said, image_id, prepared.findings_digest)
-    connection.execute(verdict.insert(), row | {"looked": prepared.looked, "stands": stands})
+    connection.execute(verdict.insert(), row | {"looked": prepared.looked, "stands": stands, "replaces": prepared.replaces})
     return True
 
 

@@ -136,7 +136,7 @@ findings = Table(
 
 # `id` is the order of recording; `verdict_id` is the verdict's own. '' stands for no tag, no environment and no owner; `tags` are
 # separated by spaces, which no tag contains. `looked` is false where the image's bytes could not be had; such a verdict `stands`
-# unless another had looked before.
+# unless another had looked before. `replaces` is HOST/REPOSITORY@DIGEST of what its tag led to before, '' where it led nowhere.
 verdict = Table(
     "verdict",
     metadata,
@@ -166,6 +166,7 @@ verdict = Table(
     Column("looked", Boolean, nullable=False, server_default=true()),
     Column("stands", Boolean, nullable=False, server_default=true()),
     Column("owner", Text, nullable=False, server_default=""),
+    Column("replaces", Text, nullable=False, server_default=""),
     Index("ix_verdict_image", "image_id", "id"),
     # Partial, since most images are part of none.
     Index(

@@ -18,6 +18,7 @@ from watcher.inspection.image.base_image import listed_in
 from watcher.kit.processes import FrameTooLargeError
 from watcher.model.errors import InvalidManifestError, NotFoundError, PermanentError, RegistryUnavailableError
 from watcher.model.inventory import Base
+from watcher.model.publication import Published
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome, Section, SectionState
@@ -65,6 +66,21 @@ async def test_a_verdict_says_whose_the_image_is_and_who_pushed_it(bench: JudgeB
     assert verdict.origin is not None
     assert (verdict.owner, verdict.origin.actor) == ("payments", "jane")
     assert [each.publisher for each in await bench.outbox.due(9)] == ["payments"]
+
+
+async def test_a_tag_that_leads_to_something_better_is_news_to_people(bench: JudgeBench) -> None:
+    """They are told by it that what they were told of is over, though it is another image."""
+    bench.judge.routes = [Route(publisher="chat", outcomes=(Outcome.FAIL,), only_changes=True, follows_tags=True)]
+    bench.evaluator.outcome = Outcome.FAIL
+    await bench.settled(bench.put(an_image("bad")))
+    (failed,) = await bench.outbox.due(9)
+    await bench.outbox.settle(failed, Published())
+    bench.evaluator.outcome = Outcome.PASS
+    await bench.settled(bench.put(an_image("elsewhere"), tag="v2"), tag="v2")
+    assert await bench.outbox.due(9) == []
+    await bench.settled(bench.put(an_image("good")))
+    (fixed,) = await bench.outbox.due(9)
+    assert fixed.told == failed.verdict_id
 
 
 async def test_a_job_that_runs_twice_is_judged_once(bench: JudgeBench) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.doubles.verdicts import a_verdict
+from watcher.model.digest import Digest
 from watcher.model.reference import Tag
 from watcher.model.verdict import Action, Finding, Outcome, Verdict
 from watcher.pipeline.routing import Route, only_news, publishers_of
@@ -78,6 +79,16 @@ def test_who_reads_is_told_of_an_index_once() -> None:
     assert Route(publisher="queue", outcomes=(Outcome.FAIL,)).takes(part, None)
     assert not Route(publisher="chat", outcomes=(Outcome.FAIL,), parts=False).takes(part, None)
     assert Route(publisher="chat", outcomes=(Outcome.FAIL,), parts=False).takes(FAIL, None)
+
+
+def test_who_knows_images_by_their_tags_hears_of_the_one_that_mends_it() -> None:
+    """A fix is another image by the same tag. Whoever knows images by their digests has not heard of it."""
+    replaced, fixed = FAIL, replace(PASS, subject=replace(PASS.subject, digest=Digest("sha256:" + "9" * 64)))
+    by_tags = Route(publisher="chat", outcomes=(Outcome.FAIL,), only_changes=True, follows_tags=True)
+    by_digests = Route(publisher="queue", outcomes=(Outcome.FAIL,), only_changes=True)
+    assert publishers_of([by_tags, by_digests], fixed, None, replaced=replaced) == ["chat"]
+    assert publishers_of([by_tags, by_digests], fixed, None, replaced=PASS) == []
+    assert publishers_of([by_tags, by_digests], replace(fixed, outcome=Outcome.FAIL), None, replaced=replaced) == ["chat", "queue"]
 
 
 def test_every_route_that_takes_a_verdict_gets_it() -> None:
