@@ -28,6 +28,9 @@ def check() -> None:
         at = f" at http://{settings.server.host}:{settings.server.port}/hooks/{source.name}" if kind == "webhook" else ""
         what = f"{source.dialect} events of" if isinstance(source, EventSourceSettings) else "looks into"
         click.echo(f"  {source.name}: {kind}, {what} {source.registry}{at}")
+    for publisher in settings.publish:
+        outcomes = ", ".join(outcome.value for outcome in publisher.outcomes)
+        click.echo(f"  {publisher.name}: {publisher.__struct_config__.tag}, told of {outcomes}")
 
 
 @config.command()
