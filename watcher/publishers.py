@@ -78,6 +78,7 @@ def _destination(publisher: Publisher, asked: AnyPublisherSettings | None, marks
         publisher=publisher,
         outcomes=asked.outcomes,
         in_registry=False,
+        only_changes=asked.when == "changed",
         wants=_wants(asked.name, asked.filter) if asked.filter else lambda _: True,
         holding=_holding(asked, marks) if isinstance(asked, PeoplePublisherSettings) else None,
     )

@@ -113,6 +113,19 @@ async def test_a_newer_verdict_takes_the_place_of_what_failed(bench: StoreBench)
     assert await bench.publications.failed() == []
 
 
+async def test_what_was_overtaken_is_not_told_when_it_is_replayed(bench: StoreBench) -> None:
+    """It failed while a newer verdict of the image waited for it, which was told then."""
+    await bench.record("v-1", "log", outcome=Outcome.FAIL)
+    first = await bench.take()
+    await bench.record("v-2", "log")
+    await bench.outbox.settle(first, PublishFailed(reason="receiver-refused", detail=""))
+    await bench.outbox.settle(await bench.take(), Published())
+    (failed,) = await bench.publications.failed()
+    assert await bench.publications.replay(failed.id)
+    assert await bench.due() == []
+    assert await bench.publications.failed() == []
+
+
 async def test_what_is_under_way_and_what_failed_is_counted(bench: StoreBench) -> None:
     """Per publisher; what was published is history."""
     await bench.record("v-1", "log", "webhook")
@@ -129,7 +142,7 @@ async def test_recording_does_not_read_what_waits_for_others(bench: StoreBench) 
     seen: set[str] = set()
 
     def executing(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
-        seen.update([statement] if statement.startswith("UPDATE publication") else [])
+        seen.update([statement] if statement.startswith("SELECT publication.id, publication.publisher") else [])
 
     assert bench.database._writing is not None
     event.listen(bench.database._writing, "before_cursor_execute", executing)

@@ -148,7 +148,7 @@ async def test_a_newer_verdict_supersedes_what_nobody_was_told(bench: StoreBench
         for each in taken:
             said.append((each.verdict_id, each.publisher))
             await bench.outbox.settle(each, Published())
-    assert said == [("v-3", "log"), ("v-4", "log")]
+    assert said == [("v-3", "log"), ("v-4", "webhook"), ("v-4", "log")]
 
 
 async def test_what_is_half_done_is_not_dropped(bench: StoreBench) -> None:
@@ -181,14 +181,17 @@ async def test_a_publication_knows_what_its_publisher_was_told_last(bench: Store
 
 
 async def test_what_was_told_of_the_image_that_a_tag_led_to_before_is_known(bench: StoreBench) -> None:
-    """Until there is something told of the new one; and also while it is still to be told."""
+    """And while that is still to be told, the new one waits for it."""
     fixed = a_verdict(id="v-2", subject=replace(SUBJECT, digest=OTHER), outcome=Outcome.PASS)
     await bench.record("v-1", "log", "webhook", outcome=Outcome.FAIL)
-    log, _ = await bench.outbox.due(9)
+    log, webhook = await bench.outbox.due(9)
     await bench.outbox.settle(log, Published())
     await bench.verdicts.record([Judged(verdict=fixed, replaces=SUBJECT.digest)], sending({"v-2": ["chat", "log", "webhook"]}))
     known = {each.publisher: (each.told, each.tried) for each in await bench.outbox.due(9)}
-    assert known == {"chat": (None, False), "log": ("v-1", False), "webhook": (None, True)}
+    assert known == {"chat": (None, False), "log": ("v-1", False)}
+    await bench.outbox.settle(webhook, Published())
+    (then,) = await bench.outbox.due(9)
+    assert (then.verdict_id, then.publisher, then.told) == ("v-2", "webhook", "v-1")
 
 
 async def test_a_full_publisher_holds_up_no_other(bench: StoreBench) -> None:

@@ -17,8 +17,8 @@ class Publication:
     `subject` is HOST/REPOSITORY@DIGEST.
 
     `due_at` is since when it waits, or until when it was to; `told` is the verdict of its subject that the publisher was told last,
-    or of the image that its tag led to before, None for none. `tried` says that it was perhaps told another, which was tried and
-    then superseded, or is to be told one of the image before.
+    or of the image that its tag led to before, None for none. `tried` says that it was perhaps told another since, which was
+    tried and then superseded.
 
     `lease` tells this holder of it from every other one, before and after.
     """
@@ -38,10 +38,14 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """How many seconds the first of what goes together is waited with: after a push, or where it was only judged again."""
+    """How many seconds the first of what goes together is waited with: after a push, or where it was only judged again.
+
+    What came later than `until` is for another time.
+    """
 
     pushed: float
     reevaluated: float
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,11 @@ GATHER_SECONDS = 0.005
 READ_TOGETHER = 50
 # Taken of one destination at a time, so that the store is asked less often than once for each.
 SHARE = SLOTS // 2
+# After a message that went out nothing waits longer for it to be noted.
+NOTED_SECONDS = 5.0
+# Of a parcel that failed, so many in a row tell that it is not about one of them.
+GIVEN_UP_AFTER = 3
+INTERNAL = "internal"
 # How often leases are renewed of what is under way: far more often than they run out.
 RENEWED_EVERY = timedelta(seconds=20)
 
@@ -99,7 +104,7 @@ class Announcer:
         together = {}
         for name, each in self.destinations.items():
             if each.holding is not None and each.gathers is not None:
-                together[name] = each.holding.window
+                together[name] = replace(each.holding.window, until=each.holding.until(now))
                 full |= {name} if busy[name] or each.holding.why(now) else set()
         without = [(name, registry) for name, registry in closed if registry is not None]
         working: Sequence[Publication] = ()
@@ -134,12 +139,38 @@ class Announcer:
     async def announce(self, *parcel: Publication) -> None:
         """Make publications to one destination, those of several in one message, and settle them."""
         destination = self.destinations.get(parcel[0].publisher)
-        results = await self._made(destination, parcel)
+        if destination is None:
+            detail = f"{parcel[0].publisher} is no longer configured"
+            results = Results(dict.fromkeys((each.id for each in parcel), PublishFailed(reason="no-such-publisher", detail=detail)))
+        else:
+            results = await self._made(destination, parcel)
+            if len(parcel) > 1 and results.by_mistake:
+                results = await self._one_by_one(destination, parcel)
         delay = self._outage(parcel[0], results)
-        await asyncio.gather(*(self._settle(each, _put_off(result, delay)) for each, result in zip(parcel, results, strict=True)))
+        await asyncio.gather(*(self._settle(each, _put_off(results.of[each.id], delay)) for each in parcel))
         if destination is not None:
-            for result in results:
+            for result in results.of.values():
                 destination.settled(result)
+            await self._count(destination, results)
+
+    async def _count(self, destination: Destination, results: "Results") -> None:
+        """What was sent counts for the budget. It is not sent once more where that cannot be noted."""
+        if destination.holding is not None and Published() in results.of.values():
+            with suppress(RetryableError, TimeoutError):
+                async with asyncio.timeout(NOTED_SECONDS):
+                    await destination.holding.sent(self.clock())
+
+    async def _one_by_one(self, destination: Destination, parcel: Sequence[Publication]) -> "Results":
+        """What failed together is told apart: one that cannot be told keeps no other from it. Until it is clear that none can."""
+        ended: dict[int, Settled] = {}
+        last, in_a_row, asked = Results({}), 0, False
+        for each in parcel:
+            if in_a_row < GIVEN_UP_AFTER:
+                last = await self._made(destination, (each,))
+                in_a_row = in_a_row + 1 if last.by_mistake else 0
+                asked = asked or last.asked
+            ended[each.id] = last.of.get(each.id, last.last)
+        return Results(ended, asked=asked, last=last.last)
 
     async def _settle(self, publication: Publication, result: Settled) -> None:
         self.counted(publication.publisher, _word(result))
@@ -158,18 +189,17 @@ class Announcer:
                 attempt=publication.attempt,
             )
 
-    def _outage(self, first: Publication, results: Sequence[Settled]) -> float | None:
+    def _outage(self, first: Publication, results: "Results") -> float | None:
         """What met a destination that does not answer waits for it together with all others: for so many seconds."""
-        later = next((each for each in results if isinstance(each, PublishLater)), None)
+        if not results.asked:
+            self.outages.given_up(self._place(first), first.id)
+            return None
+        later = next((each for each in results.of.values() if isinstance(each, PublishLater)), None)
         reason, asked = (later.reason, later.delay_seconds) if later else ("", None)
         return self.outages.ended(self._place(first), first.id, reason, asked)
 
-    async def _made(self, destination: Destination | None, parcel: Sequence[Publication]) -> Sequence[Settled]:
+    async def _made(self, destination: Destination, parcel: Sequence[Publication]) -> "Results":
         """How each of them ended."""
-        if destination is None:
-            return [
-                PublishFailed(reason="no-such-publisher", detail=f"{each.publisher} is no longer configured") for each in parcel
-            ]
         decided: dict[int, Settled] = {}
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
@@ -185,10 +215,10 @@ class Announcer:
             result = PublishLater(reason="timed-out", detail=detail, outside=True)
         except Exception as error:  # the job boundary: one bad verdict must not stop the others
             log.exception("publication.crashed", publisher=destination.name, verdict_id=parcel[0].verdict_id)
-            result = PublishLater(reason="internal", detail=type(error).__name__)
+            result = PublishLater(reason=INTERNAL, detail=type(error).__name__)
         else:
             result = Published()
-        return [decided.get(each.id, result) for each in parcel]
+        return Results({each.id: decided.get(each.id, result) for each in parcel}, asked=len(decided) < len(parcel), last=result)
 
     async def _tell(self, destination: Destination, parcel: Sequence[Publication], decided: dict[int, Settled]) -> None:
         """Tell of what it wants to know; what became of the others is put into `decided`."""
@@ -214,9 +244,6 @@ class Announcer:
         else:
             for publication, found in news:
                 await destination.publisher.publish(found.verdict, Noted(self.outbox, publication))
-        if holding is not None:
-            with suppress(RetryableError):  # a message that cannot be counted is not sent once more for that
-                await holding.sent(self.clock())
 
     async def _news(
         self, destination: Destination, publications: Sequence[Publication]
@@ -234,6 +261,20 @@ class Announcer:
         destination = self.destinations.get(publication.publisher)
         in_registry = destination is None or destination.in_registry
         return publication.publisher, publication.registry if in_registry else None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """By the ids of publications. `asked`: the destination was, at all; `last` is what that came to."""
+
+    of: dict[int, Settled]
+    asked: bool = False
+    last: Settled = field(default_factory=Published)
+
+    @property
+    def by_mistake(self) -> bool:
+        """It failed over something that may be wrong with one of them."""
+        return isinstance(self.last, PublishFailed) or (isinstance(self.last, PublishLater) and self.last.reason == INTERNAL)
 
 
 class Noted:

@@ -18,14 +18,15 @@ SLOTS = 8
 class Destination:
     """A publisher, and how it is treated.
 
-    `in_registry`: it writes where the image is, so it can be down for the images of one registry; all others are told of what
-    concerns them, and that is for `wants` to say. `outcomes` are those it is told of; that one has left them is told too, where
-    it was told before. `holding` says when it is not to be told.
+    `in_registry`: it writes where the image is, so it can be down for the images of one registry. `outcomes` are those it is told
+    of; where it is told of `only_changes`, also that an image has left them of which it was told before. `wants` tells of a
+    verdict whether it is to be told. `holding` says when it is not.
     """
 
     publisher: Publisher
     outcomes: Collection[Outcome] = tuple(Outcome)
     in_registry: bool = True
+    only_changes: bool = False
     wants: Callable[[Verdict], bool] = lambda _: True
     holding: Holding | None = None
     clock: Clock = utc_now
@@ -43,11 +44,11 @@ class Destination:
 
     def unwanted(self, verdict: Verdict, told: Verdict | None, *, perhaps_told: bool) -> str | None:
         """Why it need not be told, as a word; None where it is to be. `told` is what it was told last of the same subject."""
-        if self.in_registry:
-            return None
         if verdict.outcome not in self.outcomes:
             before = perhaps_told or (told is not None and told.outcome in self.outcomes)
-            return None if before else "never-told"
+            return None if before and self.only_changes else "never-told"
+        if self.only_changes and told is not None and told.subject.name == verdict.subject.name and verdict.repeats(told):
+            return "repeated"
         return None if self.wants(verdict) else "filtered"
 
     def standing(self, now: datetime, *, reachable: bool) -> Standing:

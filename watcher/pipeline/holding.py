@@ -1,7 +1,7 @@
 """When people are told: not at night, not more often than they read, and where they want it so once a day."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from hashlib import sha256
 
 from watcher.model.moments import iso, moment_of
@@ -63,6 +63,10 @@ class Holding:
             self._held = held, now
         return held
 
+    def until(self, now: datetime) -> datetime | None:
+        """What came later than this is for another time; None where all is for now."""
+        return self._last_digest(now) if self.digest is not None else None
+
     def held(self, since: datetime) -> str:
         """Why something that waits since then was held; empty where it was not."""
         return self._held[0] if self._held is not None and since <= self._held[1] else ""
@@ -80,14 +84,14 @@ class Holding:
         local = now.astimezone(self.zone)
         if self.quiet is not None and self.quiet.holds(local):
             return QUIET
-        if self.digest is not None and not self._digest_due(local):
+        if self.digest is not None and any(self._last_digest(now) <= each <= now for each in self._sent):
             return DIGEST
         recent = sum(1 for each in self._sent if now - HOUR < each <= now)
         return BUDGET if self.per_hour is not None and recent >= self.per_hour else None
 
-    def _digest_due(self, local: datetime) -> bool:
+    def _last_digest(self, now: datetime) -> datetime:
+        """The last time that one was to be sent. A time of day that a clock skips is that much later."""
         assert self.digest is not None
-        last = datetime.combine(local.date(), self.digest, local.tzinfo)
-        last = last if last <= local else datetime.combine(local.date() - DAY, self.digest, local.tzinfo)
-        # A clock that was set back has sent nothing in times to come.
-        return not any(last <= each <= local for each in self._sent)
+        today = now.astimezone(self.zone).date()
+        last = datetime.combine(today, self.digest, self.zone).astimezone(UTC)
+        return last if last <= now else datetime.combine(today - DAY, self.digest, self.zone).astimezone(UTC)

@@ -213,27 +213,23 @@ class Judge:
             log.exception("job.crashed", job=job.id)
             return None
 
-    async def _move_tags(self, job: Job, judged: Judged) -> Digest | None:
-        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without.
-
-        Gives what the verdict's own tag led to before, if that is known.
-        """
-        place, tags, tag = judged.verdict.subject, judged.verdict.subject.tags, judged.verdict.tag
+    async def _move_tags(self, job: Job, judged: Judged) -> None:
+        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without."""
+        place, tags = judged.verdict.subject, judged.verdict.subject.tags
         before = {*await self.verdicts.led_to(place.registry, place.repository, tags)} - {place.digest} if tags else set()
-        own = {*await self.verdicts.led_to(place.registry, place.repository, (tag,))} & before if tag and before else set()
         if judged.reads_tags:
             # Put before the tags are moved: what is cut off in between is done again, not forgotten.
             await self._judge_again(job, before)
         for digest in before:
             await self.verdicts.left(place.registry, place.repository, digest, tags)
-        return next(iter(own)) if len(own) == 1 else None
 
-    async def _replaced(self, subject: Subject, digest: Digest | None) -> Verdict | None:
-        """What is true of the image that the subject's tag led to before."""
-        if digest is None:
+    async def _replaced(self, verdict: Verdict) -> Verdict | None:
+        """The last verdict by the same tag, if that led to another image."""
+        subject = verdict.subject
+        if verdict.tag is None:
             return None
-        found = await self.verdicts.latest(digest, registry=subject.registry, repository=subject.repository)
-        return found if found is not None and found.subject.environment == subject.environment else None
+        found = await self.verdicts.by_tag(subject.registry, subject.repository, verdict.tag, subject.environment)
+        return found if found is not None and found.subject.digest != subject.digest else None
 
     async def _untagged(self, job: Job, tag: Tag) -> None:
         """A tag leads nowhere: what it led to is judged without it, and leaves it when it is."""
@@ -281,7 +277,8 @@ class Judge:
         self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...], stored: bool = False
     ) -> Settlement:
         """`stored`: the facts are those that are recorded already."""
-        replaced = await self._replaced(judged[-1].verdict.subject, await self._move_tags(job, judged[-1]))
+        replaced = await self._replaced(judged[-1].verdict)
+        await self._move_tags(job, judged[-1])
         judged = owned(judged, self.owners)
         if replaced is not None:
             judged = [*judged[:-1], replace(judged[-1], replaces=replaced.subject.digest)]

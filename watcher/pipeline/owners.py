@@ -30,8 +30,10 @@ class OwnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def owned(judged: Sequence[Judged], settings: OwnerSettings) -> Sequence[Judged]:
     """The verdicts with their owners. An index is its images' where all of them name one and the same."""
     named = [_owner(each.verdict.subject, settings, _labels(each)) for each in judged]
-    if len(named) > 1 and judged[-1].inventory is None and not named[-1]:
-        (named[-1],) = {*named[:-1]} if len({*named[:-1]}) == 1 else ("",)
+    if judged[-1].inventory is None and not named[-1]:
+        # One that could not be read says nothing, so it contradicts nobody.
+        images = {owner for owner, each in zip(named[:-1], judged[:-1], strict=True) if each.inventory is not None}
+        named[-1] = images.pop() if len(images) == 1 else ""
     return [
         replace(each, verdict=replace(each.verdict, owner=owner)) if owner else each
         for each, owner in zip(judged, named, strict=True)

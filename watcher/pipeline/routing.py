@@ -37,8 +37,11 @@ class Route:
             return False
         if self.keeps_state:
             return True
-        if self.follows_tags and earlier is None and replaced is not None and replaced.outcome in self.outcomes:
-            return True
+        if earlier is not None and not self._is_meant(earlier):
+            # It was not told of that one, and perhaps of others before.
+            return self.only_changes or verdict.outcome in self.outcomes
+        if self.follows_tags and replaced is not None:
+            return verdict.outcome in self.outcomes or replaced.outcome in self.outcomes
         if not self.only_changes or earlier is None:
             return verdict.outcome in self.outcomes
         concerned = verdict.outcome in self.outcomes or earlier.outcome in self.outcomes

@@ -60,9 +60,16 @@ class NotifyPublisher:
 
     async def publish_together(self, news: Sequence[News], held: str) -> None:
         """Say what they have in common. What keeps incidents is told of each: it has its own key, so that twice is as once."""
-        if (len(news) == 1 and not held) or (self._keeps_incidents and len(news) <= MOST_INCIDENTS):
-            for each in news:
+        if self._keeps_incidents:
+            # What is over ends its own incident, however much is over.
+            over = [each for each in news if each.verdict.outcome not in self._outcomes or len(news) <= MOST_INCIDENTS]
+            for each in over:
                 await self._tell(each)
+            news = [each for each in news if each not in over]
+        elif len(news) == 1 and not held:
+            await self._tell(news[0])
+            return
+        if not news:
             return
         link = self._links.newest(self._outcomes[0]) if self._outcomes else None
         await self.send(summary_message(news, outcomes=self._outcomes, held=held, link=link))
@@ -83,9 +90,12 @@ class NotifyPublisher:
 
     async def _tell(self, news: News) -> None:
         """What is resolved ends what was begun for the image that was told of, which may be another one of the same tag."""
-        verdict = news.verdict
+        verdict, told = news.verdict, news.told
         resolved = verdict.outcome not in self._outcomes
-        ended = news.told if resolved else None
+        ended = told if resolved else None
+        if self._keeps_incidents and not resolved and told is not None and told.subject.name != verdict.subject.name:
+            # The tag leads to another image, which fails as well: there is one incident for it, not one for each.
+            await self.send(verdict_message(verdict, resolved=True, ended=told))
         await self.send(verdict_message(verdict, resolved=resolved, ended=ended, link=self._links.verdict(verdict)))
 
     async def _send(self, written: Mapping[str, Any]) -> None:

@@ -32,6 +32,9 @@ LONGEST_STEP = timedelta(days=1)
 MAX_NOTE = 4096
 # Of one publisher at a time, as one message: what a person would read of them fits into a fraction.
 MOST_TOGETHER = 500
+# Of all publishers, in one transaction.
+MOST_AT_ONCE = 2000
+RIPENS_EVERY = timedelta(seconds=1)
 KEEP_EVERY = timedelta(minutes=1)
 OPEN = ("waiting", "leased")
 
@@ -55,6 +58,7 @@ class StoredOutbox:
         self._patience_seconds = patience.total_seconds()
         self._bell = bell or Wakeup()
         # Only the writer looks at these.
+        self._looks_at: dict[str, datetime] = {}
         self._latest = self._keep_at = datetime.min.replace(tzinfo=UTC)
         self._backoff = Backoff(first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS, jitter=jitter)
 
@@ -88,19 +92,27 @@ class StoredOutbox:
             connection.execute(_OUTLIVED, {"now": now, "due_at": now, "waits_since": now})
             taken: list[Publication] = []
             for publisher in _publishers(connection):
-                if publisher in full:
+                if publisher in full or len(taken) >= MOST_AT_ONCE:
                     continue
                 elsewhere = [_elsewhere(registry) for name, registry in without if name == publisher]
                 asked = {"whom": publisher, "now": now}
                 if publisher not in together:
                     taken += _read(connection, _DUE, elsewhere, {**asked, "most": min(limit, 1) if publisher in single else limit})
-                elif _is_ripe(connection, asked, together[publisher]):
-                    taken += _read(connection, _READY, elsewhere, {**asked, "most": MOST_TOGETHER})
+                elif self._looks(publisher, now) and _is_ripe(connection, asked, together[publisher]):
+                    until = together[publisher].until or now
+                    taken += _read(connection, _READY, elsewhere, {**asked, "most": MOST_TOGETHER, "until": until})
             if taken:
                 connection.execute(_TAKEN, {"taken": [each.id for each in taken], "lease_until": now + LEASE})
             return sorted(taken, key=lambda each: (each.due_at, each.id))
 
         return await self._database.write(run)
+
+    def _looks(self, publisher: str, now: datetime) -> bool:
+        """At most once a second: everything that waits for it may have to be looked at."""
+        if timedelta() < self._looks_at.get(publisher, now) - now <= RIPENS_EVERY:
+            return False
+        self._looks_at[publisher] = now + RIPENS_EVERY
+        return True
 
     def _keep(self, connection: Connection, now: datetime) -> None:
         """Now and then, and when the clock was set back: nothing waits, or is held, for longer than it may from now on."""
@@ -195,7 +207,7 @@ def _publishers(connection: Connection) -> Iterator[str]:
 def _is_ripe(connection: Connection, asked: Mapping[str, Any], window: Window) -> bool:
     """Whether one has been waited with for long enough that others can have joined it, or is to be tried again."""
     before = {name: asked["now"] - timedelta(seconds=getattr(window, name)) for name in ("pushed", "reevaluated")}
-    return connection.execute(_RIPE, {**asked, **before}).first() is not None
+    return connection.execute(_RIPE, {**asked, **before, "until": window.until or asked["now"]}).first() is not None
 
 
 def _read(
@@ -221,30 +233,31 @@ def _read(
 
 def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
     """Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once."""
-    other, said, this = publication.alias(), verdict.alias(), verdict.alias()
-    same = other.c.subject == publication.c.subject, other.c.publisher == publication.c.publisher
-    held_back = exists().where(*same, other.c.state.in_(OPEN), other.c.id < publication.c.id)
+    other, later, said, this = publication.alias(), publication.alias(), verdict.alias(), verdict.alias()
 
-    def own(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    def its(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return select(column).where(this.c.verdict_id == publication.c.verdict_id).correlate(publication).scalar_subquery()
 
-    before = other.c.subject == own(this.c.replaces), other.c.publisher == publication.c.publisher
-
-    def told(about: tuple[ColumnElement[bool], ...]) -> ColumnElement[Any]:
-        return (
-            select(other.c.verdict_id)
-            .join(said, said.c.verdict_id == other.c.verdict_id)
-            .where(*about, other.c.state == "published", said.c.environment == own(this.c.environment))
-            .order_by(other.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-
-    tried = exists().where(*same, other.c.state == "superseded", other.c.attempts > 0)
-    # It is told before this one, or together with it.
-    to_be_told = exists().where(*before, other.c.state.in_(OPEN))
+    # People know images by their tags: what the tag led to before is told first, and counts as told.
+    same = other.c.publisher == publication.c.publisher, other.c.subject.in_([publication.c.subject, its(this.c.replaces)])
+    held_back = exists().where(*same, other.c.state.in_(OPEN), other.c.id < publication.c.id)
+    told = (
+        select(other.c.verdict_id)
+        .join(said, said.c.verdict_id == other.c.verdict_id)
+        .where(*same, other.c.state == "published", said.c.environment == its(this.c.environment))
+        .order_by(other.c.id.desc())
+        .limit(1)
+    )
+    told_since = exists().where(
+        later.c.subject == other.c.subject,
+        later.c.publisher == other.c.publisher,
+        later.c.state == "published",
+        later.c.id > other.c.id,
+    )
+    # It was sent, and perhaps it arrived.
+    tried = exists().where(*same, other.c.state == "superseded", other.c.lease > 0, ~told_since.correlate(other))
     return (
-        select(publication, func.coalesce(told(same), told(before)).label("told"), or_(tried, to_be_told).label("tried"))
+        select(publication, told.scalar_subquery().label("told"), tried.label("tried"))
         .where(publication.c.state == "waiting", publication.c.publisher == bindparam("whom"), *conditions, ~held_back)
         .order_by(publication.c.due_at, publication.c.id)
         .limit(bindparam("most"))
@@ -256,7 +269,9 @@ def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
 # Made once: to put them together takes ten times as long as to run them.
 _NOW = bindparam("now", type_=UtcTime)
 _DUE = _open(publication.c.due_at <= _NOW)
-_READY = _open(or_(publication.c.due_at <= _NOW, publication.c.attempts == 0))
+# One that is tried again was for this time already.
+_IN_TIME = or_(publication.c.attempts > 0, publication.c.due_at <= bindparam("until", type_=UtcTime))
+_READY = _open(or_(publication.c.due_at <= _NOW, publication.c.attempts == 0), _IN_TIME)
 _WAS_PUSHED = func.coalesce(verdict.c.origin_source, "") != REEVALUATION
 _RIPE = (
     select(publication.c.id)
@@ -265,6 +280,7 @@ _RIPE = (
         publication.c.publisher == bindparam("whom"),
         publication.c.state == "waiting",
         publication.c.due_at <= _NOW,
+        _IN_TIME,
         or_(
             publication.c.attempts > 0,
             publication.c.due_at <= bindparam("reevaluated", type_=UtcTime),

@@ -95,6 +95,10 @@ class VerdictStore(Protocol):
         """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
         ...
 
+    async def by_tag(self, registry: Host, repository: RepositoryName, tag: Tag, environment: str | None) -> Verdict | None:
+        """The newest verdict that was asked for by this tag, of an image or an index that was judged by itself."""
+        ...
+
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
         """The tags that lead to a digest, as far as is known."""
         ...
@@ -207,7 +211,10 @@ class FailedPublications(Protocol):
         ...
 
     async def replay(self, publication_id: str) -> bool:
-        """Make it wait again, with all its attempts before it; false when it is not among those that failed."""
+        """Make it wait again, with all its attempts before it; false when it is not among those that failed.
+
+        One that was overtaken by what its publisher was told since is taken off the list.
+        """
         ...
 
     async def counts(self) -> Mapping[tuple[str, str], int]:

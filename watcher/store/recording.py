@@ -63,7 +63,7 @@ def prepare(judged: Judged) -> Prepared:
     return replace(prepared, facts=facts, sets=sets_of(inventory.packages))
 
 
-def write(connection: Connection, prepared: Prepared, *, stands: bool) -> bool:
+def write(connection: Connection, prepared: Prepared, *, stands: bool, replaces: str = "") -> bool:
     """Record image, sets, findings and verdict; false, and nothing done, when the verdict is recorded already."""
     said = prepared.verdict
     if connection.execute(select(verdict.c.id).where(verdict.c.verdict_id == said.id)).first() is not None:
@@ -74,7 +74,8 @@ def write(connection: Connection, prepared: Prepared, *, stands: bool) -> bool:
         lead(connection, said.subject)
     insert_new(connection, findings, [{"digest": prepared.findings_digest, "blob": prepared.findings_blob}])
     row = _verdict_row(said, image_id, prepared.findings_digest)
-    connection.execute(verdict.insert(), row | {"looked": prepared.looked, "stands": stands, "replaces": prepared.replaces})
+    more = {"looked": prepared.looked, "stands": stands, "replaces": prepared.replaces or replaces}
+    connection.execute(verdict.insert(), row | more)
     return True
 
 

@@ -176,6 +176,14 @@ verdict = Table(
         postgresql_where=text("index_digest IS NOT NULL"),
     ),
     Index("ix_verdict_findings", "findings_digest"),
+    Index(
+        "ix_verdict_tag",
+        "repository",
+        "tag",
+        "registry",
+        sqlite_where=text("tag <> ''"),
+        postgresql_where=text("tag <> ''"),
+    ),
 )
 
 # The outbox. `subject` is HOST/REPOSITORY@DIGEST; `state` is waiting, leased, published, failed, superseded or unwanted. While

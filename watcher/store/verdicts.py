@@ -46,11 +46,15 @@ class StoredVerdicts:
             for each in ready:
                 earlier = _earlier(connection, each.verdict.subject)
                 stands = each.looked or earlier is None or not _looked(connection, earlier)
-                if write(connection, each, stands=stands) and stands:
-                    publishers = sorted(set(routing(each.verdict, earlier)))
+                before = _replaced_by(connection, earlier) if earlier is not None else ""
+                if write(connection, each, stands=stands, replaces=before) and stands:
+                    publishers = {*routing(each.verdict, earlier)}
                     repeats = earlier is not None and each.verdict.repeats(earlier)
-                    _supersede(connection, each.verdict, told=publishers, only_told=repeats)
-                    insert_new(connection, publication, _publications(each.verdict, publishers, now))
+                    # Whoever was to be told of another is told of this one instead: what he was told before, only the outbox knows.
+                    publishers |= _supersede(connection, each.verdict, told=publishers, only_told=repeats)
+                    if earlier is not None and repeats and each.verdict.subject.tags != earlier.subject.tags:
+                        publishers |= _filtered(connection, each.verdict)
+                    insert_new(connection, publication, _publications(each.verdict, sorted(publishers), now))
                     if repeats:
                         take_place(connection, each)
 
@@ -88,6 +92,12 @@ class StoredVerdicts:
         if environment is not None:
             statement = statement.where(verdict.c.environment == environment)
         return await self._one(statement)
+
+    async def by_tag(self, registry: Host, repository: RepositoryName, tag: Tag, environment: str | None) -> Verdict | None:
+        """See `VerdictStore.by_tag`."""
+        place = verdict.c.registry == registry, verdict.c.repository == repository, verdict.c.environment == (environment or "")
+        asked = verdict_rows().where(*place, verdict.c.tag == tag, verdict.c.tag != "", verdict.c.index_digest.is_(None))
+        return await self._one(asked.order_by(verdict.c.id.desc()).limit(1))
 
     async def tags(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Tag]:
         """See `VerdictStore.tags`. Sorted."""
@@ -189,26 +199,45 @@ def _earlier(connection: Connection, subject: Subject) -> Verdict | None:
     return None if row is None else verdict_of(row)
 
 
+def _replaced_by(connection: Connection, said: Verdict) -> str:
+    return str(connection.execute(select(verdict.c.replaces).where(verdict.c.verdict_id == said.id)).scalar_one())
+
+
 def _looked(connection: Connection, said: Verdict) -> bool:
     return bool(connection.execute(select(verdict.c.looked).where(verdict.c.verdict_id == said.id)).scalar_one())
 
 
-def _supersede(connection: Connection, said: Verdict, *, told: Sequence[str], only_told: bool) -> None:
+def _supersede(connection: Connection, said: Verdict, *, told: Collection[str], only_told: bool) -> set[str]:
     """Take back what nobody was told of older verdicts of this subject; `only_told` narrows it to publishers that hear of this one.
 
-    One that was tried in vain is taken back where its publisher hears of this one instead, unless it was half way there.
+    One that was tried in vain is taken back where its publisher hears of this one instead, unless it was half way there. Gives
+    the publishers that were to be told.
     """
     older = select(verdict.c.verdict_id).where(*same_subject(said.subject), verdict.c.verdict_id != said.id)
     replaced = publication.c.publisher.in_(told) & (publication.c.progress == "")
-    statement = update(publication).where(
+    conditions = [
         publication.c.subject == said.subject.name,
         # As one condition, which no index of a state fits: what waits for other subjects is not looked at.
         or_(publication.c.state == "failed", and_(publication.c.state == "waiting", or_(publication.c.attempts == 0, replaced))),
         publication.c.verdict_id.in_(older),
-    )
+    ]
     if only_told:
-        statement = statement.where(publication.c.publisher.in_(told))
-    connection.execute(statement.values(state="superseded", reason="superseded", detail=f"by verdict {said.id}"))
+        conditions.append(publication.c.publisher.in_(told))
+    found = connection.execute(select(publication.c.id, publication.c.publisher).where(*conditions)).all()
+    if found:
+        taken_back = update(publication).where(publication.c.id.in_([row.id for row in found]))
+        connection.execute(taken_back.values(state="superseded", reason="superseded", detail=f"by verdict {said.id}"))
+    return {row.publisher for row in found}
+
+
+def _filtered(connection: Connection, said: Verdict) -> set[str]:
+    """The publishers whose filter did not take the last verdict of this subject: by other tags it may take it."""
+    rows = connection.execute(
+        select(publication.c.publisher, publication.c.state)
+        .where(publication.c.subject == said.subject.name, publication.c.verdict_id != said.id)
+        .order_by(publication.c.id)
+    )
+    return {publisher for publisher, state in {row.publisher: row.state for row in rows}.items() if state == "unwanted"}
 
 
 def _publications(said: Verdict, publishers: Sequence[str], now: datetime) -> list[dict[str, Any]]:

@@ -17,7 +17,9 @@ from watcher.model.errors import PermanentError, RetryableError, ThrottledError
 from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.announce import Announcer
 from watcher.pipeline.destinations import SLOTS, Destination
+from watcher.pipeline.outages import TOLERATED
 from watcher.publishing.protocol import Progress
+from watcher.publishing.receiver import ReceiverUnavailableError
 from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
@@ -177,7 +179,11 @@ async def test_a_verdict_that_comes_while_the_one_before_is_sent_is_sent_after_i
 async def test_who_heard_of_a_failure_is_told_that_it_has_passed(bench: Bench, told: bool, result: str) -> None:
     """Who never heard of it is not: the failure was overtaken while it waited, or was filtered."""
     destination = Destination(
-        publisher=bench.publisher, outcomes=[Outcome.FAIL], in_registry=False, wants=lambda verdict: told and verdict.id == "v-1"
+        publisher=bench.publisher,
+        outcomes=[Outcome.FAIL],
+        in_registry=False,
+        only_changes=True,
+        wants=lambda verdict: told and verdict.id == "v-1",
     )
     bench.announcer.destinations = {"written": destination}
     assert await bench.announce() == ("published" if told else "unwanted")
@@ -189,6 +195,20 @@ async def test_who_heard_of_a_failure_is_told_that_it_has_passed(bench: Bench, t
     assert [each.id for each in bench.publisher.published] == (["v-1", "v-2"] if told else [])
     assert destination.problem is None
     assert (destination.last_published_at is not None) is told
+
+
+async def test_what_a_destination_was_not_asked_says_nothing_of_it(bench: Bench) -> None:
+    """One that is down stays down for whoever asks, however much it is not told because nobody wants that."""
+    destination = Destination(publisher=bench.publisher, in_registry=False, wants=lambda verdict: verdict.id != "unwanted")
+    bench.announcer.destinations = {"written": destination}
+    bench.publisher.errors += [ReceiverUnavailableError("down")] * TOLERATED
+    for number, name in enumerate(["a", "b", "c", "unwanted"]):
+        said = a_verdict(id=name, subject=replace(SUBJECT, digest=Digest(f"sha256:{number:064}")))
+        await bench.verdicts.record([Judged(verdict=said)], sending({name: ["written"]}))
+        (publication,) = await bench.outbox.due(1)
+        await bench.announcer.announce(publication)
+    assert bench.counted[-1] == ("written", "unwanted")
+    assert not bench.announcer.standings()["written"].reachable
 
 
 async def test_a_receiver_cannot_ask_for_an_absurd_time(bench: Bench) -> None:

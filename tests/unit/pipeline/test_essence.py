@@ -13,9 +13,9 @@ EXCEPTED = replace(FINDING, key="other", excepted_by="waiver")
 
 
 def test_what_nobody_has_to_do_anything_about_is_left_out() -> None:
-    """The worst comes first, and the sections are for a message about one image."""
+    """Only what makes the outcome what it is stays; the sections are for a message about one image."""
     found = Essences().of(News(verdict=a_verdict(findings=(NOTED, WARNED, EXCEPTED, FINDING)))).verdict
-    assert found.findings == (FINDING, WARNED)
+    assert found.findings == (FINDING,)
     assert found.sections == {}
     assert (found.id, found.outcome, found.subject) == (a_verdict().id, a_verdict().outcome, a_verdict().subject)
 
@@ -23,8 +23,11 @@ def test_what_nobody_has_to_do_anything_about_is_left_out() -> None:
 def test_what_was_told_before_is_left_out_unless_there_is_nothing_else() -> None:
     told = a_verdict(id="v-0", findings=(FINDING,))
     worded = replace(FINDING, message="worded anew")
-    news = Essences().of(News(verdict=a_verdict(findings=(worded, WARNED)), told=told))
-    assert news.verdict.findings == (WARNED,)
+    more = replace(FINDING, key="one more")
+    news = Essences().of(News(verdict=a_verdict(findings=(worded, more)), told=told))
+    assert news.verdict.findings == (more,)
+    warned = Essences().of(News(verdict=a_verdict(findings=(worded, WARNED)), told=told))
+    assert warned.verdict.findings == (worded,)
     assert news.told is not None
     assert (news.told.id, news.told.findings) == ("v-0", ())
     assert Essences().of(News(verdict=a_verdict(findings=(worded,)), told=told)).verdict.findings == (worded,)
@@ -37,7 +40,5 @@ def test_what_images_have_in_common_is_kept_once() -> None:
 
 
 def test_an_image_with_very_many_findings_is_cut() -> None:
-    many = tuple(replace(WARNED, key=f"k-{number}") for number in range(3 * MOST_FINDINGS))
-    found = Essences().of(News(verdict=a_verdict(findings=(*many, FINDING)))).verdict
-    assert len(found.findings) == MOST_FINDINGS
-    assert found.findings[0] == FINDING
+    many = tuple(replace(FINDING, key=f"k-{number}") for number in range(3 * MOST_FINDINGS))
+    assert len(Essences().of(News(verdict=a_verdict(findings=many))).verdict.findings) == MOST_FINDINGS

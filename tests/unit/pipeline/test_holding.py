@@ -84,6 +84,17 @@ async def test_a_digest_does_not_wait_for_a_clock_that_was_set_back() -> None:
     assert [holding.why(moment) for moment in (at(26, 8), at(26, 9))] == [None, None]
 
 
+async def test_a_digest_at_a_time_that_a_clock_skips_comes_once() -> None:
+    """Berlin has no half past two on the last Sunday of March."""
+    holding = Holding(name="chat", marks=KeptMarks(), digest=time(2, 30), zone=BERLIN)
+    midnight = datetime(2026, 3, 29, tzinfo=BERLIN).astimezone(UTC)
+    await holding.open(midnight)
+    moments = [midnight + timedelta(minutes=minutes) for minutes in (125, 140, 155)]  # 03:05, 03:20 and 03:35
+    assert [holding.why(moment) for moment in moments] == [DIGEST, DIGEST, None]
+    await holding.sent(moments[-1])
+    assert holding.why(moments[-1] + timedelta(minutes=1)) == DIGEST
+
+
 async def test_a_budget_survives_a_restart_and_a_clock_that_was_set_back() -> None:
     """What was sent in the hours to come was not."""
     marks = KeptMarks()

@@ -16,10 +16,10 @@ from tests.doubles.routes import sending
 from tests.doubles.verdicts import MOMENT, SUBJECT, a_verdict
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
-from watcher.model.errors import RetryableError
+from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.publication import Window
 from watcher.model.verdict import REEVALUATION, Origin, Verdict
-from watcher.pipeline.announce import Announcer
+from watcher.pipeline.announce import GIVEN_UP_AFTER, Announcer
 from watcher.pipeline.destinations import Destination
 from watcher.pipeline.holding import BUDGET, DIGEST, QUIET, Holding, QuietHours
 from watcher.publishing.protocol import News, Progress
@@ -38,6 +38,7 @@ class Channel:
         self.messages: list[tuple[list[str], str]] = []
         self.told: list[str | None] = []
         self.errors: list[Exception] = []
+        self.refuses, self.refused = "none", 0
 
     async def open(self) -> None: ...
 
@@ -49,6 +50,9 @@ class Channel:
     async def publish_together(self, news: Sequence[News], held: str) -> None:
         if self.errors:
             raise self.errors.pop(0)
+        if any(each.verdict.id.startswith(self.refuses) for each in news):
+            self.refused += 1
+            raise PermanentError("400")
         self.messages.append(([each.verdict.id for each in news], held))
         self.told += [each.told.id if each.told else None for each in news]
 
@@ -185,6 +189,36 @@ async def test_a_message_that_fails_is_sent_again_as_a_whole(bench: Bench) -> No
         bench.outbox._bell.ring()
         await asyncio.sleep(0.02)
     assert await bench.sent(1) == [(["v-1", "v-2"], "")]
+
+
+async def test_one_that_cannot_be_told_keeps_no_other_from_it(bench: Bench) -> None:
+    """What failed together is told apart, until three in a row have failed: then it is about the destination."""
+    bench.channel.refuses = "v-2"
+    await bench.record(1, 2, 3)
+    bench.clock.advance(5.0)
+    bench.outbox._bell.ring()
+    assert await bench.sent(2) == [(["v-1"], ""), (["v-3"], "")]
+    bench.channel.refuses = "v"
+    bench.channel.refused = 0
+    await bench.record(*range(10, 20))
+    bench.clock.advance(5.0)
+    bench.outbox._bell.ring()
+    while not bench.channel.refused or bench.announcer._running:
+        await asyncio.sleep(0.01)
+    assert bench.channel.refused == 1 + GIVEN_UP_AFTER
+
+
+async def test_a_digest_is_at_its_time_only(tmp_path: Path) -> None:
+    """What comes after it is for the next day, though nothing waited when it was time."""
+    async with opened(tmp_path / "w.db", digest=time(13)) as bench:
+        bench.clock.advance(5400.0)
+        await nothing_more(bench, 0)
+        await bench.record(1)
+        bench.clock.advance(3600.0)
+        await nothing_more(bench, 0)
+        bench.clock.advance(23 * 3600.0)
+        bench.outbox._bell.ring()
+        assert await bench.sent(1) == [(["v-1"], DIGEST)]
 
 
 async def test_what_was_told_before_is_at_hand(bench: Bench) -> None:

@@ -296,6 +296,37 @@ async def test_incidents_are_not_put_together(hosts: ChatHosts, context: Publish
     assert f"{len(many)} images" in hosts.posted[-1].json["payload"]["summary"]
 
 
+async def test_an_incident_goes_with_its_tag(hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that takes a failing one's tag and fails as well has the one incident there is; what mends it ends that."""
+    hosts.status = 202
+    pager = publisher(URLS["pagerduty"], context, monkeypatch)
+    first, second, third = (
+        a_verdict(subject=replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}"))) for number in range(3)
+    )
+    fixed = replace(third, outcome=Outcome.PASS, findings=())
+    await pager.publish_together([News(verdict=first)], "")
+    await pager.publish_together([News(verdict=second, told=first)], "")
+    await pager.publish_together([News(verdict=fixed, told=second)], "")
+    keys = [each.json["dedup_key"] for each in hosts.posted]
+    assert [each.json["event_action"] for each in hosts.posted] == ["trigger", "resolve", "trigger", "resolve"]
+    assert keys == [keys[0], keys[0], keys[2], keys[2]]
+
+
+async def test_however_much_is_over_each_incident_ends(
+    hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what begins is put together where it is too much."""
+    hosts.status = 202
+    pager = publisher(URLS["pagerduty"], context, monkeypatch)
+    failed = [
+        a_verdict(subject=replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}")))
+        for number in range(MOST_INCIDENTS + 1)
+    ]
+    over = [News(verdict=replace(each, outcome=Outcome.PASS, findings=()), told=each) for each in failed]
+    await pager.publish_together([*over, News(verdict=a_verdict())], "")
+    assert [each.json["event_action"] for each in hosts.posted] == [*["resolve"] * len(over), "trigger"]
+
+
 async def test_an_alert_is_closed_when_its_verdict_is_resolved(
     hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
