@@ -13,7 +13,7 @@ from watcher.model.verdict import Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.message import Message
 from watcher.publishing.notify_channel import channel_of, incident_of, is_mail, keeps_incidents
-from watcher.publishing.notify_result import NotifyUnavailableError, failure
+from watcher.publishing.notify_result import NotifyGoesOnError, NotifyUnavailableError, failure
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import News, Progress
 from watcher.publishing.summary import summary_message
@@ -30,6 +30,8 @@ MAX_TIMEOUT_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 # A pager that rings for more than that at once is answered by one person all the same.
 MOST_INCIDENTS = 20
+# For those of one attempt, well below what the announcer allows.
+TOGETHER_SECONDS = 60.0
 # What a server can draw out, answering a byte at a time, or a resolver.
 SEND_SECONDS = 60.0
 
@@ -40,7 +42,14 @@ class NotifyPublisher:
     That thread is not waited for longer than `send_seconds`, and the next message is not sent before it has ended.
     """
 
-    def __init__(self, settings: NotifyPublisherSettings, context: PublisherContext, *, send_seconds: float = SEND_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: NotifyPublisherSettings,
+        context: PublisherContext,
+        *,
+        send_seconds: float = SEND_SECONDS,
+        together_seconds: float = TOGETHER_SECONDS,
+    ) -> None:
         self.name = settings.name
         self._outcomes = settings.outcomes
         self._links = context.links
@@ -49,6 +58,8 @@ class NotifyPublisher:
         self._channel = channel_of(self._service)
         self._keeps_incidents = keeps_incidents(self._service)
         self._send_seconds = send_seconds
+        self._together_seconds = together_seconds
+        self._told: set[str] = set()  # verdicts of a message that goes on
         self._turn = asyncio.Lock()
         self._sending: asyncio.Future[Any] | None = None
 
@@ -63,8 +74,7 @@ class NotifyPublisher:
         if self._keeps_incidents:
             # What is over ends its own incident, however much is over.
             over = [each for each in news if each.verdict.outcome not in self._outcomes or len(news) <= MOST_INCIDENTS]
-            for each in over:
-                await self._tell(each)
+            await self._tell_each(over)
             news = [each for each in news if each not in over]
         elif len(news) == 1 and not held:
             await self._tell(news[0])
@@ -87,6 +97,24 @@ class NotifyPublisher:
 
     async def aclose(self) -> None:
         """A thread that still sends keeps no process alive."""
+
+    async def _tell_each(self, news: Sequence[News]) -> None:
+        """One after the other. What takes too long goes on with the next attempt, after those that were told.
+
+        Raises:
+            NotifyGoesOnError: there is more to tell.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at: float | None = None  # known once there was one: each attempt gets on
+        for each in news:
+            if each.verdict.id in self._told:
+                continue
+            if ends_at is not None and loop.time() > ends_at:
+                raise NotifyGoesOnError(f"notify {self.name}: there is more to tell", retry_after_seconds=1.0)
+            ends_at = ends_at or loop.time() + self._together_seconds
+            await self._tell(each)
+            self._told.add(each.verdict.id)
+        self._told.clear()
 
     async def _tell(self, news: News) -> None:
         """What is resolved ends what was begun for the image that was told of, which may be another one of the same tag."""

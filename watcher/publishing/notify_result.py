@@ -35,6 +35,12 @@ class NotifyUnavailableError(RetryableError):
     reason = "receiver-unavailable"
 
 
+class NotifyGoesOnError(RetryableError):
+    """There is more to tell than fits into one attempt."""
+
+    reason = "more-to-tell"
+
+
 def failure(name: str, service: str, logs: Iterable[str], *, mail: bool) -> NotifyRefusedError | NotifyUnavailableError:
     """The error of a message that was not taken. `name` is the publisher's, `service` what apprise calls the service.
 

@@ -26,7 +26,7 @@ from watcher.model.verdict import Outcome
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.message import Item, Link, Listing, Message, foreign, ours
 from watcher.publishing.notify import MOST_INCIDENTS, NotifyPublisher
-from watcher.publishing.notify_result import NotifyRefusedError, NotifyUnavailableError
+from watcher.publishing.notify_result import NotifyGoesOnError, NotifyRefusedError, NotifyUnavailableError
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import News
 
@@ -285,10 +285,8 @@ async def test_incidents_are_not_put_together(hosts: ChatHosts, context: Publish
     """Each has its own end; only where a pager would ring all day is it told of all at once."""
     hosts.status = 202
     pager = publisher(URLS["pagerduty"], context, monkeypatch)
-    many = [
-        News(verdict=a_verdict(subject=replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}"))))
-        for number in range(MOST_INCIDENTS + 1)
-    ]
+    subjects = [replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}")) for number in range(MOST_INCIDENTS + 1)]
+    many = [News(verdict=a_verdict(id=each.digest, subject=each)) for each in subjects]
     await pager.publish_together(many[:2], "")
     assert len({each.json["dedup_key"] for each in hosts.posted}) == 2
     await pager.publish_together(many, "budget")
@@ -315,16 +313,23 @@ async def test_an_incident_goes_with_its_tag(hosts: ChatHosts, context: Publishe
 async def test_however_much_is_over_each_incident_ends(
     hosts: ChatHosts, context: PublisherContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only what begins is put together where it is too much."""
+    """Only what begins is put together where it is too much. What takes longer than an attempt goes on where that ended."""
     hosts.status = 202
     pager = publisher(URLS["pagerduty"], context, monkeypatch)
     failed = [
-        a_verdict(subject=replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}")))
+        a_verdict(id=f"v-{number}", subject=replace(a_verdict().subject, digest=Digest(f"sha256:{number:064}")))
         for number in range(MOST_INCIDENTS + 1)
     ]
+    pager._service.request_rate_per_sec = 0  # or it would take half a minute
+    pager._together_seconds = 0.0
     over = [News(verdict=replace(each, outcome=Outcome.PASS, findings=()), told=each) for each in failed]
-    await pager.publish_together([*over, News(verdict=a_verdict())], "")
+    for told in range(1, len(over)):
+        with pytest.raises(NotifyGoesOnError):
+            await pager.publish_together([*over, News(verdict=a_verdict(id="new"))], "")
+        assert len(hosts.posted) == told
+    await pager.publish_together([*over, News(verdict=a_verdict(id="new"))], "")
     assert [each.json["event_action"] for each in hosts.posted] == [*["resolve"] * len(over), "trigger"]
+    assert len({each.json.get("dedup_key") for each in hosts.posted[: len(over)]}) == len(over)
 
 
 async def test_an_alert_is_closed_when_its_verdict_is_resolved(

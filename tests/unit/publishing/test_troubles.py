@@ -8,7 +8,7 @@ from watcher.model.errors import RetryableError
 from watcher.pipeline.outages import OUTAGES
 
 # Others may get through meanwhile: a topic that we may not write, a message that is too large, an image that others edit.
-OF_ONE_VERDICT = {"topic-refused", "message-too-large", "message-refused", "referrers-contended", "tickets-left"}
+OF_ONE_VERDICT = {"topic-refused", "message-too-large", "message-refused", "referrers-contended", "tickets-left", "more-to-tell"}
 
 
 def test_every_trouble_is_of_the_destination_or_of_one_verdict() -> None:
