@@ -1,6 +1,6 @@
 """What is said about an image, and why. Outcomes and their order are in docs/explanation/outcomes.md."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +35,10 @@ class Action(StrEnum):
     WARN = "warn"
     NOTE = "note"
     UNKNOWN = "unknown"
+
+
+# What makes an outcome what it is.
+_DECISIVE = {Outcome.FAIL: Action.FAIL, Outcome.UNKNOWN: Action.UNKNOWN, Outcome.WARN: Action.WARN}
 
 
 class Category(StrEnum):
@@ -172,10 +176,21 @@ class Verdict:
         """Findings with this action that no exception covers."""
         return sum(1 for finding in self.findings if finding.action is action and finding.excepted_by is None)
 
+    def decisive(self, since: "Verdict | None" = None) -> Sequence[Finding]:
+        """Findings that make the outcome what it is, none that is excepted: those that `since` had not, all where none is new."""
+        action = _DECISIVE.get(self.outcome)
+        findings = [each for each in self.findings if each.action is action and each.excepted_by is None]
+        known = {_name(each) for each in since.decisive()} if since is not None else set()
+        return [each for each in findings if _name(each) not in known] or findings
+
     def repeats(self, earlier: "Verdict") -> bool:
         """Whether it says of its subject what `earlier` said: the same outcome for the same findings, however they are worded."""
         found, before = (
-            frozenset((each.rule, each.key, each.platform, each.action, each.excepted_by is None) for each in verdict.findings)
-            for verdict in (self, earlier)
+            frozenset((_name(each), each.excepted_by is None) for each in verdict.findings) for verdict in (self, earlier)
         )
         return self.outcome is earlier.outcome and found == before
+
+
+def _name(finding: Finding) -> tuple[str, str, str | None, Action]:
+    """What is one and the same finding, however it is worded."""
+    return finding.rule, finding.key, finding.platform, finding.action

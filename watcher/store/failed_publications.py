@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
 from watcher.model.reference import Tag
+from watcher.store.outbox import told_later
 from watcher.store.protocol import PUBLICATION, FailedPublication
 from watcher.store.rows import subject_of
 from watcher.store.statements import Transactions
@@ -55,17 +56,10 @@ class StoredFailedPublications:
         tried = {"attempts": 0, "outside": 0, "outside_seconds": 0.0}
         again = {"state": "waiting", "due_at": now, "waits_since": now, "reason": "replayed", "detail": "", **tried}
         failed = publication.c.id == _number(publication_id), publication.c.state == "failed"
-        newer = publication.alias()
-        told_since = exists().where(
-            newer.c.subject == publication.c.subject,
-            newer.c.publisher == publication.c.publisher,
-            newer.c.state == "published",
-            newer.c.id > publication.c.id,
-        )
         too_late = {"state": "superseded", "reason": "superseded", "detail": "a newer verdict was told"}
 
         def run(connection: Connection) -> bool:
-            late = connection.execute(update(publication).where(*failed, told_since).values(**too_late)).rowcount
+            late = connection.execute(update(publication).where(*failed, told_later(publication)).values(**too_late)).rowcount
             return bool(late or connection.execute(update(publication).where(*failed).values(**again)).rowcount)
 
         changed = await self._database.write(run)

@@ -6,7 +6,7 @@ from random import random
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Update, and_, bindparam, exists, func, or_, select, update
 
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
@@ -231,9 +231,16 @@ def _read(
     ]
 
 
+def told_later(each: FromClause) -> ColumnElement[bool]:
+    """Whether the publisher of a publication was told another of its subject that came after it."""
+    later = publication.alias()
+    same = later.c.subject == each.c.subject, later.c.publisher == each.c.publisher
+    return exists().where(*same, later.c.state == "published", later.c.id > each.c.id).correlate(each)
+
+
 def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
     """Oldest first per (publisher, subject): an open one holds back those after it, so no two are ever out at once."""
-    other, later, said, this = publication.alias(), publication.alias(), verdict.alias(), verdict.alias()
+    other, said, this = publication.alias(), verdict.alias(), verdict.alias()
 
     def its(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return select(column).where(this.c.verdict_id == publication.c.verdict_id).correlate(publication).scalar_subquery()
@@ -248,14 +255,8 @@ def _open(*conditions: ColumnElement[bool]) -> Select[Any]:
         .order_by(other.c.id.desc())
         .limit(1)
     )
-    told_since = exists().where(
-        later.c.subject == other.c.subject,
-        later.c.publisher == other.c.publisher,
-        later.c.state == "published",
-        later.c.id > other.c.id,
-    )
     # It was sent, and perhaps it arrived.
-    tried = exists().where(*same, other.c.state == "superseded", other.c.lease > 0, ~told_since.correlate(other))
+    tried = exists().where(*same, other.c.state == "superseded", other.c.lease > 0, ~told_later(other))
     return (
         select(publication, told.scalar_subquery().label("told"), tried.label("tried"))
         .where(publication.c.state == "waiting", publication.c.publisher == bindparam("whom"), *conditions, ~held_back)
