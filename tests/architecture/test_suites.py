@@ -60,10 +60,20 @@ from watcher.publishing.protocol import (
     TagHistory,
     Tickets,
 )
+from watcher.publishing.quarantine.protocol import QuarantineDriver
 from watcher.publishing.ticket_flow import Tracker
 from watcher.registry.archives import Files
 from watcher.registry.credentials import CredentialSource
-from watcher.registry.protocol import ImageSource, Listing, Manifests, Referrers, Registries, Uploads, WritableRegistries
+from watcher.registry.protocol import (
+    ImageSource,
+    Listing,
+    Manifests,
+    OwnApi,
+    Referrers,
+    Registries,
+    Uploads,
+    WritableRegistries,
+)
 from watcher.sources.protocol import Hook, Intake, Source
 from watcher.sources.pubsub_stream_client import Ears
 from watcher.sources.webhook import Doorman
@@ -114,6 +124,8 @@ ALONE: Mapping[type, str] = {
     Labels: "tests/contract/test_labels_contract.py",
     Manifests: "tests/unit/registry/test_registry_images.py",
     Outbox: "tests/contract/test_outbox_contract.py",
+    OwnApi: "tests/unit/registry/test_own_api.py",
+    QuarantineDriver: "tests/contract/test_quarantine_driver_contract.py",
     FailedPublications: "tests/contract/test_failed_publications_contract.py",
     OwnWrites: "tests/contract/test_own_writes_contract.py",
     PackageIndex: "tests/contract/test_package_index_contract.py",

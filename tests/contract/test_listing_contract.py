@@ -15,6 +15,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import RegistryUnavailableError
 from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.registry_kind import RegistryKind
 from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing
 from watcher.registry.listing_acr import AcrListing
@@ -22,7 +23,7 @@ from watcher.registry.listing_catalog import LISTINGS, build_listing
 from watcher.registry.listing_gar import GarListing
 from watcher.registry.listing_harbor import HarborListing
 from watcher.registry.protocol import CatalogUnavailableError, Listing
-from watcher.registry.settings import AnonymousAuth, Kind, RegistrySettings
+from watcher.registry.settings import AnonymousAuth, RegistrySettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 APP, WEB, NONE = RepositoryName("team/app"), RepositoryName("team/web"), RepositoryName("team/none")
 ONE, TWO = Digest("sha256:" + "1" * 64), Digest("sha256:" + "2" * 64)
 # By class: a kind of registry that is listed by it.
-KINDS: Mapping[type, Kind] = {
+KINDS: Mapping[type, RegistryKind] = {
     DistributionListing: "distribution",
     AcrListing: "acr",
     GarListing: "gar",
@@ -75,7 +76,7 @@ class Bench:
     down: Callable[[], None]
 
 
-def _served(kind: Kind) -> Callable[[], AbstractAsyncContextManager[Bench]]:
+def _served(kind: RegistryKind) -> Callable[[], AbstractAsyncContextManager[Bench]]:
     async def at_once(_seconds: float) -> None:
         return
 

@@ -14,6 +14,7 @@ from watcher.registry.client import OnResponse, RegistryClient, Sleep
 from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.mirrors import Mirror, Mirrors
+from watcher.registry.own_api import RegistryOwnApi
 from watcher.registry.protocol import Listing, RegistryAccess
 from watcher.registry.referrers import RegistryReferrers
 from watcher.registry.settings import RegistrySettings, parse_mirror
@@ -73,7 +74,11 @@ class RegistryClients:
         """See `WritableRegistries.access`."""
         client = self._client(host)
         return RegistryAccess(
-            manifests=partial(self.images, host), uploads=RegistryUploads(client), referrers=RegistryReferrers(client)
+            kind=client.settings.registry_kind,
+            manifests=partial(self.images, host),
+            uploads=RegistryUploads(client),
+            referrers=RegistryReferrers(client),
+            api=RegistryOwnApi(client),
         )
 
     async def head(self, reference: Reference) -> Digest | None:

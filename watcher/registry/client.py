@@ -21,9 +21,12 @@ from yarl import URL
 
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.retry_after import asked_seconds
+from watcher.kit.secret import resolve
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
 from watcher.model.errors import (
+    AuthenticationError,
+    ConfigurationError,
     ForbiddenAddressError,
     RegistryRefusedError,
     RegistryUnavailableError,
@@ -84,12 +87,14 @@ class RegistryClient:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Reads the authorities and certificates that the settings name. Raises ConfigurationError."""
+        """Reads the authorities, certificates and secrets that the settings name. Raises ConfigurationError."""
         self.settings = settings
         self.registry = settings.registry
         self.base_url = settings.base_url
         self.timeout_seconds = seconds(settings.timeout)
         self.guard = Guard(own=self.base_url, private_redirects=settings.private_redirects)
+        if settings.api_token is not None:
+            resolve(settings.api_token)
         self._tls = server_context(settings)
         self._own_tls = self._tls if settings.client_cert is None else own_context(settings)
         self.pace = Pace(settings.requests_per_second, sleep=sleep)
@@ -133,7 +138,7 @@ class RegistryClient:
 
         `target` is a path of this registry, or a URL it gave us. Refusals that may pass (408, 429, 5xx, connection errors) are
         retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects. `password` is for an API
-        beside the registry's own, which takes user name and password, if we have one, and never asks.
+        beside the registry's own, which takes `api_token`, or user name and password, if we have one, and never asks.
 
         Raises:
             ThrottledError: with what the registry asked for, when that is longer than a minute or did not help.
@@ -204,7 +209,7 @@ class RegistryClient:
         if not own:
             sent = None
         else:
-            sent = await (self._authorizer.password_header() if password else self._authorizer.header(scopes))
+            sent = await (self._own_api_header() if password else self._authorizer.header(scopes))
         response = await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
         # Only the registry itself may ask: a blob store that a redirect led to gets nothing.
         away = response.url.origin() != self.base_url.origin()
@@ -220,6 +225,15 @@ class RegistryClient:
             better = await self._authorizer.answer(challenges, scopes, sent)
             response = await self._walk(method, Hop(url=url, authorized=own), better, headers, data, limit_bytes)
         return response
+
+    async def _own_api_header(self) -> str | None:
+        if self.settings.api_token is None:
+            return await self._authorizer.password_header()
+        try:
+            # Each time: whoever replaces the file need not tell us.
+            return f"Bearer {resolve(self.settings.api_token).reveal()}"
+        except ConfigurationError as error:
+            raise AuthenticationError(f"{self.registry}: api_token: {error}") from error
 
     async def _ping(self, authorization: str | None) -> Sequence[Challenge]:
         """What the registry asks of whoever shows `authorization`; nothing when it is content, or not to be asked so."""

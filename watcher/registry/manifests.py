@@ -54,7 +54,7 @@ class RegistryImages:
         return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
 
     async def head(self, reference: Tag | Digest) -> Digest | None:
-        """The digest a tag has now, None when there is no such manifest. See `Registries.head`.
+        """The digest a tag has now, None when there is no such manifest. See `Manifests.head`.
 
         Asks for the body only where the headers are silent.
         """

@@ -11,6 +11,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError
 from watcher.model.image import Descriptor, FetchedManifest
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.model.registry_kind import RegistryKind
 
 
 class ImageSource(Protocol):
@@ -136,6 +137,10 @@ class Manifests(Protocol):
         """
         ...
 
+    async def head(self, reference: Tag | Digest) -> Digest | None:
+        """What it leads to now, None when that is nothing. Raises as `manifest` does, but for NotFoundError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutManifest:
@@ -175,6 +180,10 @@ class Uploads(Protocol):
         Raises:
             ThrottledError, RegistryUnavailableError
         """
+        ...
+
+    async def delete_tag(self, repository: RepositoryName, tag: Tag) -> bool:
+        """Whether the tag is gone now, and nothing else. Registries that delete by digest only leave it. Raises as the above."""
         ...
 
 
@@ -239,12 +248,45 @@ class Referrers(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAnswer:
+    """`document` is the JSON of the body, None where there is none."""
+
+    status: int
+    document: Any = None
+
+
+class OwnApi(Protocol):
+    """What a kind of registry can do beside the specification, by an API of its own on the same host."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        scopes: Collection[str] = (),
+        accept: Collection[int] = (200,),
+    ) -> ApiAnswer:
+        """Send `body` as JSON. `path` is encoded already. `scopes` are of the registry's tokens, where this API takes those.
+
+        Else it is shown the `api_token` of the registry's settings, or user name and password where there is none.
+
+        Raises:
+            NotFoundError, AuthenticationError, ThrottledError, RegistryUnavailableError
+            RegistryRefusedError: any other status that `accept` does not have, or an answer that is not JSON.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryAccess:
     """Everything that those who write to one registry ask of it."""
 
+    kind: RegistryKind
     manifests: Callable[[RepositoryName], Manifests]
     uploads: Uploads
     referrers: Referrers
+    api: OwnApi
 
 
 class WritableRegistries(Protocol):

@@ -10,13 +10,12 @@ from watcher.kit.units import Duration
 from watcher.model.amazon import ECR_HOST
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.reference import DOCKER_HUB, Host, is_this_machine, parse_host, parse_repository
-
-Kind = Literal["distribution", "harbor", "ecr", "acr", "gar", "quay", "artifactory", "zot", "ghcr", "dockerhub"]
+from watcher.model.registry_kind import RegistryKind
 
 # Docker Hub's name in references is not the host that serves its API.
 DOCKER_HUB_API = "registry-1.docker.io"
 
-_WELL_KNOWN: tuple[tuple[str, Kind], ...] = (
+_WELL_KNOWN: tuple[tuple[str, RegistryKind], ...] = (
     ("docker.io", "dockerhub"),
     ("ghcr.io", "ghcr"),
     ("quay.io", "quay"),
@@ -29,7 +28,7 @@ _WELL_KNOWN: tuple[tuple[str, Kind], ...] = (
     ("jfrog.io", "artifactory"),
 )
 # They answer the catalogue for nobody, or for their own staff only.
-KINDS_WITHOUT_CATALOG: frozenset[Kind] = frozenset({"dockerhub", "ghcr"})
+KINDS_WITHOUT_CATALOG: frozenset[RegistryKind] = frozenset({"dockerhub", "ghcr"})
 
 
 class AnonymousAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="anonymous"):
@@ -106,7 +105,7 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """One registry."""
 
     host: str  # as in image references, with its port if it has one
-    kind: Kind | None = None  # None: from the host where it is well known, else distribution
+    kind: RegistryKind | None = None  # None: from the host where it is well known, else distribution
     scheme: Literal["https", "http"] | None = None  # None: https, but plain HTTP for loopback hosts, as docker does
     ca_file: str | None = None  # PEM; added to nothing: it replaces the system's authorities for this registry
     client_cert: ClientCertificate | None = None  # for a registry that asks for one
@@ -125,6 +124,9 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # None: the docker configuration if it knows the host; else, for the well-known hosts of AWS, Google and Azure, what the machine
     # has there; else anonymous
     auth: Auth | None = None
+    # Shown, as a bearer token, to the registry's own API beside the one of images, where that takes something else than `auth`: of
+    # Quay, a token of an OAuth application.
+    api_token: SecretReference | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -147,7 +149,7 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return parse_host(self.host)
 
     @property
-    def registry_kind(self) -> Kind:
+    def registry_kind(self) -> RegistryKind:
         return self.kind or kind_of(self.registry)
 
     @property
@@ -167,7 +169,7 @@ def parse_mirror(text: str) -> tuple[Host, str]:
     return parse_host(host), parse_repository(prefix) if slash else ""
 
 
-def kind_of(host: Host) -> Kind:
+def kind_of(host: Host) -> RegistryKind:
     """What is known to run at a well-known host; `distribution`, the common ground, for any other."""
     name = host_name(host)
     for suffix, kind in _WELL_KNOWN:

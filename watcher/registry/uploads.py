@@ -84,9 +84,16 @@ class RegistryUploads:
 
     async def delete_manifest(self, repository: RepositoryName, digest: Digest) -> bool:
         """See `Uploads.delete_manifest`."""
+        return await self._deleted(repository, digest)
+
+    async def delete_tag(self, repository: RepositoryName, tag: Tag) -> bool:
+        """See `Uploads.delete_tag`. Spec: "Deleting tags"; distribution 2 answers that a tag is no digest."""
+        return await self._deleted(repository, tag)
+
+    async def _deleted(self, repository: RepositoryName, reference: Tag | Digest) -> bool:
         response = await self._client.request(
             "DELETE",
-            f"/v2/{repository}/manifests/{digest}",
+            f"/v2/{repository}/manifests/{reference}",
             scopes=frozenset({scope(repository, "delete")}),
             accept=frozenset({200, 202, 204, 400, 403, 404, 405, 409}),
         )
