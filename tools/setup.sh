@@ -8,8 +8,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# What the tests run beside us, as program:package. systemd-analyze checks deploy/watcher.service, promtool deploy/prometheus.
-TEST_PROGRAMS="docker-registry:docker-registry skopeo:skopeo umoci:umoci mosquitto:mosquitto systemd-analyze:systemd promtool:prometheus"
+# What the tests run beside us, as program:package. systemd-analyze checks deploy/watcher.service, promtool
+# deploy/prometheus, openssl what we sign.
+TEST_PROGRAMS="docker-registry:docker-registry skopeo:skopeo umoci:umoci mosquitto:mosquitto systemd-analyze:systemd promtool:prometheus openssl:openssl"
 # Not every user looks for programs where Debian puts mosquitto.
 PATH=$PATH:/usr/sbin
 POLICY_FILE=/usr/sbin/policy-rc.d

@@ -73,7 +73,7 @@ def _destination(publisher: Publisher, asked: AnyPublisherSettings | None, marks
         return Destination(publisher=publisher, in_registry=False)
     if not isinstance(asked, MessagePublisherSettings):
         outcomes = tuple(Outcome) if asked.keeps_state else asked.outcomes
-        return Destination(publisher=publisher, outcomes=outcomes, in_registry=not asked.keeps_state)
+        return Destination(publisher=publisher, outcomes=outcomes, in_registry=asked.in_registry)
     return Destination(
         publisher=publisher,
         outcomes=asked.outcomes,

@@ -56,6 +56,8 @@ SHARED: dict[str, dict[str, str]] = {
         "message_inert": "how texts of others are made harmless, which every markup needs",
         "message_markup": "how each kind of channel writes",
         "message_layout": "a message as one text that fits, which is the same for every channel",
+        "dsse": "what is signed, and how that is written, which those who check it ask as well",
+        "signing_key": "the keys to sign and to check with",
         "verdict_message": "a verdict in words for people, whoever carries them",
     },
     "watcher.publishing.quarantine": {

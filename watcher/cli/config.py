@@ -1,11 +1,15 @@
 """`watcher config check|schema`."""
 
 import json
+from pathlib import Path
 
 import click
 
 from watcher import settings as configuration
 from watcher.cli.options import config_option, required_settings
+from watcher.model.errors import ConfigurationError
+from watcher.publishing.settings import ReferrerPublisherSettings
+from watcher.publishing.signing_key import signing_key
 from watcher.sources.binding import EventSourceSettings
 
 
@@ -18,8 +22,11 @@ def config() -> None:
 @config.command()
 @config_option
 def check() -> None:
-    """Read the configuration and say what is wrong with it. Needs no network and no secret."""
+    """Read the configuration and say what is wrong with it. Needs no network, and of all secrets only keys to sign with."""
     path, settings = required_settings()
+    for publisher in settings.publish:
+        if isinstance(publisher, ReferrerPublisherSettings) and publisher.sign_with is not None:
+            _check_key(path, publisher.name, publisher.sign_with, publisher.sign_with_password)
     click.echo(
         f"{path}: good: {len(settings.registries)} registries, {len(settings.sources)} sources, {len(settings.publish)} publishers"
     )
@@ -31,6 +38,14 @@ def check() -> None:
     for publisher in settings.publish:
         outcomes = ", ".join(outcome.value for outcome in publisher.outcomes)
         click.echo(f"  {publisher.name}: {publisher.__struct_config__.tag}, told of {outcomes}")
+
+
+def _check_key(path: Path, publisher: str, reference: str, password: str | None) -> None:
+    """Raises ConfigurationError, as `run` would."""
+    try:
+        signing_key(reference, password)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: publisher {publisher}: sign_with: {error}") from error
 
 
 @config.command()

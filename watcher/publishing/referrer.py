@@ -9,9 +9,11 @@ from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
 from watcher.model.verdict import Action, Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.publishing.context import PublisherContext
+from watcher.publishing.dsse import ENVELOPE_TYPE, signed
 from watcher.publishing.protocol import Progress, Sbom
 from watcher.publishing.referrer_attaching import Artifact, Attaching
 from watcher.publishing.settings import ReferrerPublisherSettings
+from watcher.publishing.signing_key import SigningKey, signing_key
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +26,10 @@ class ReferrerPublisher:
     """Publishes into the registry that the image is in."""
 
     def __init__(self, settings: ReferrerPublisherSettings, context: PublisherContext) -> None:
+        """Raises ConfigurationError when the key to sign with cannot be read, or is of another kind."""
         self.name = settings.name
         self._sbom = settings.sbom
+        self._key = signing_key(settings.sign_with, settings.sign_with_password) if settings.sign_with is not None else None
         self._registries = context.registries
         self._own_writes = context.own_writes
         self._locks = context.locks
@@ -46,7 +50,7 @@ class ReferrerPublisher:
                 image=await access.manifests(subject.repository).describe(subject.digest),
                 progress=progress,
             )
-            attached = await attaching.attach(_of_verdict(verdict))
+            attached = await attaching.attach(_of_verdict(verdict, self._key))
             log.info(
                 "referrer.published",
                 image=subject.name,
@@ -84,10 +88,18 @@ def annotations(verdict: Verdict) -> dict[str, str]:
     }
 
 
-def _of_verdict(verdict: Verdict) -> Artifact:
+def _of_verdict(verdict: Verdict, key: SigningKey | None) -> Artifact:
     # Whoever may pull the image may read it, and need not know who pushed.
     told = verdict if verdict.origin is None else replace(verdict, origin=replace(verdict.origin, actor=None))
-    return Artifact(type=VERDICT_TYPE, content=verdict_bytes(told), annotations=annotations(verdict), replaces=(VERDICT_TYPE,))
+    content = verdict_bytes(told)
+    return Artifact(
+        type=VERDICT_TYPE,
+        # Any outcome is signed: as nothing but an envelope of our own type no verifier of signatures counts it as one.
+        content=content if key is None else signed(content, VERDICT_TYPE, key),
+        annotations=annotations(verdict),
+        replaces=(VERDICT_TYPE,),
+        layer_type="" if key is None else ENVELOPE_TYPE,
+    )
 
 
 def _of_sbom(sbom: Sbom) -> Artifact:

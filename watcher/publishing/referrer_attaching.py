@@ -40,7 +40,7 @@ class ReferrerLostError(RetryableError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """What is attached: one layer of the artefact's own type.
+    """What is attached: one layer, of the artefact's own type unless `layer_type` is another.
 
     It takes the place of earlier ones of the types `replaces`. Where others attach such artefacts too, those that are ours bear the
     annotation `mark`. `recurs`: an earlier publication may have put the same bytes, which are then not put again.
@@ -52,6 +52,7 @@ class Artifact:
     replaces: Collection[str]
     mark: str = ""
     recurs: bool = False
+    layer_type: str = ""
 
     def is_earlier(self, kind: str | None, annotations: Mapping[str, str]) -> bool:
         """Whether what says this of itself is one of ours that this one replaces."""
@@ -86,13 +87,14 @@ class Attaching:
            once it is out of the index, nothing else names it.
         4. Remove what this replaces, where the registry lets us.
         """
-        layer = Descriptor(media_type=artifact.type, digest=digest_of(artifact.content), size=len(artifact.content))
+        layer_type = artifact.layer_type or artifact.type
+        layer = Descriptor(media_type=layer_type, digest=digest_of(artifact.content), size=len(artifact.content))
         raw = build_artifact(self.image, artifact.type, [layer], artifact.annotations)
         digest = digest_of(raw)
         await self.own_writes.claim([digest])
         if not (artifact.recurs and await self._is_there(digest)):
             await self.access.uploads.put_blob(self.repository, EMPTY_BLOB)
-            await self.access.uploads.put_blob(self.repository, artifact.content, media_type=artifact.type)
+            await self.access.uploads.put_blob(self.repository, artifact.content, media_type=layer_type)
             await self.access.uploads.put_manifest(self.repository, digest, raw, OCI_MANIFEST)
         if await self._listed(digest):
             earlier = await self._earlier(artifact, digest)

@@ -1,7 +1,7 @@
 """The settings of publishers, and the union that `publish` of the configuration is read into."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -20,8 +20,19 @@ from watcher.publishing.wanted import MessagePublisherSettings, PublisherSetting
 class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="referrer"):
     """Attach the verdict to the image, in its registry."""
 
+    in_registry: ClassVar[bool] = True
+
     # The image's SBOM is attached as well, a second referrer: CycloneDX 1.6 or SPDX 2.3.
     sbom: Literal["cyclonedx", "spdx"] | None = None
+    # The private key that verdicts are signed with, ECDSA on P-256 or Ed25519, as PEM: what is attached is then a DSSE envelope. A
+    # key of its own, that nobody takes for a signer of images.
+    sign_with: SecretReference | None = None
+    sign_with_password: SecretReference | None = None  # of the key, where it has one
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sign_with_password is not None and self.sign_with is None:
+            raise ValueError("sign_with_password is of no use without sign_with")
 
 
 class WebhookPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):

@@ -27,6 +27,8 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     keeps_state: ClassVar[bool] = False
     # Whether that is taken away when the image is gone: then it is told once more of the standing verdict, with GONE noted.
     lets_go: ClassVar[bool] = False
+    # Whether it writes where the image is, so that it can be down for the images of one registry.
+    in_registry: ClassVar[bool] = False
 
     name: str = ""  # what logs, metrics and lists call it; empty: its type
     outcomes: tuple[Outcome, ...] = DEFAULT_OUTCOMES  # verdicts with another outcome are not sent there
