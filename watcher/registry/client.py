@@ -39,8 +39,8 @@ from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throt
 from watcher.registry.auth import Authorizer
 from watcher.registry.bodies import read_body
 from watcher.registry.challenges import Challenge, parse_challenges
-from watcher.registry.credentials import CredentialProvider
-from watcher.registry.credentials_catalog import build_credentials
+from watcher.registry.credentials import CredentialProvider, CredentialSource
+from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS, Pace
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
@@ -116,6 +116,16 @@ class RegistryClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def as_stranger(self, path: str) -> tuple[Response, Sequence[Challenge]]:
+        """GET a path without credentials, once: the answer whatever it is, and what its 401 asks for. Raises as `request`."""
+        url = self.base_url.join(URL(path, encoded=True))
+        response = await self._walk("GET", Hop(url=url, authorized=True), None, {}, None, MAX_ERROR_BYTES)
+        return response, challenges_of(response)
+
+    def credential_sources(self) -> Mapping[str, CredentialSource]:
+        """Where credentials come from, by what a person calls it, in the order in which they are asked."""
+        return sources_of(self.settings, self._fetch_token)
 
     async def pause(self, duration_seconds: float) -> None:
         """Wait as this client waits between attempts."""
@@ -216,12 +226,12 @@ class RegistryClient:
         if response.status == 403 and own and away:
             # The signature of the URL we were sent to has run out; the registry writes a new one.
             return await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
-        if own and not away and not password and not (response.status == 401 and _challenges(response)):
+        if own and not away and not password and not (response.status == 401 and challenges_of(response)):
             known = await self._introduction.header(response.status, scopes, sent)
             if known is not None:
                 sent, response = known, await self._walk(method, Hop(url=url, authorized=own), known, headers, data, limit_bytes)
                 away = response.url.origin() != self.base_url.origin()
-        if response.status == 401 and own and not away and not password and (challenges := _challenges(response)):
+        if response.status == 401 and own and not away and not password and (challenges := challenges_of(response)):
             better = await self._authorizer.answer(challenges, scopes, sent)
             response = await self._walk(method, Hop(url=url, authorized=own), better, headers, data, limit_bytes)
         return response
@@ -242,7 +252,7 @@ class RegistryClient:
         if response.status >= 500 or response.status in RETRIED_STATUSES:
             raise refusal(f"GET {url.authority}{url.path}", response.status, response.headers, response.body, self.clock())
         away = response.url.origin() != self.base_url.origin()
-        return [] if away or response.status != 401 else _challenges(response)
+        return [] if away or response.status != 401 else challenges_of(response)
 
     async def _walk(
         self, method: str, hop: Hop, authorization: str | None, headers: dict[str, str], data: bytes | None, limit_bytes: int
@@ -337,7 +347,8 @@ class _GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
-def _challenges(response: Response) -> list[Challenge]:
+def challenges_of(response: Response) -> list[Challenge]:
+    """What an answer asks for."""
     headers = response.headers
     return parse_challenges(headers.getall("WWW-Authenticate", []) if isinstance(headers, CIMultiDictProxy) else [])
 

@@ -30,11 +30,14 @@ CREDENTIALS: Mapping[type, Callable[[Any, RegistrySettings, Fetch], CredentialSo
     PasswordAuth: lambda auth, _registry, _fetch: Password(auth),
 }
 
-# What a cloud's own hosts are tried with when `auth` says nothing: whatever the machine has of that cloud.
-AMBIENT: Mapping[str, Callable[[RegistrySettings, Fetch], CredentialSource]] = {
-    "acr": lambda registry, fetch: AcrSource(registry.base_url, AcrAuth(), fetch, needed=False),
-    "ecr": lambda registry, _fetch: EcrSource(registry.registry, EcrAuth(), needed=False),
-    "gar": lambda registry, _fetch: GcpSource(registry.registry, GcpAuth(), needed=False),
+# What a cloud's own hosts are tried with when `auth` says nothing: what the machine has of that cloud, and what that is called.
+AMBIENT: Mapping[str, tuple[str, Callable[[RegistrySettings, Fetch], CredentialSource]]] = {
+    "acr": (
+        "the Microsoft Entra identity of this machine",
+        lambda registry, fetch: AcrSource(registry.base_url, AcrAuth(), fetch, needed=False),
+    ),
+    "ecr": ("the AWS chain of this machine", lambda registry, _fetch: EcrSource(registry.registry, EcrAuth(), needed=False)),
+    "gar": ("Google's default credentials", lambda registry, _fetch: GcpSource(registry.registry, GcpAuth(), needed=False)),
 }
 
 
@@ -44,9 +47,16 @@ def build_credentials(settings: RegistrySettings, fetch: Fetch) -> CredentialSou
     Raises:
         ConfigurationError: a secret is not there, or something is missing from the settings.
     """
+    sources = tuple(sources_of(settings, fetch).values())
+    return sources[0] if len(sources) == 1 and settings.auth is not None else FirstOf(sources=sources)
+
+
+def sources_of(settings: RegistrySettings, fetch: Fetch) -> Mapping[str, CredentialSource]:
+    """The same one by one, by what a person calls them, in the order in which they are asked. Raises as `build_credentials`."""
     if settings.auth is not None:
-        return CREDENTIALS[type(settings.auth)](settings.auth, settings, fetch)
+        called = f"auth: {{type: {settings.auth.__struct_config__.tag}}}"
+        return {called: CREDENTIALS[type(settings.auth)](settings.auth, settings, fetch)}
+    docker: Mapping[str, CredentialSource] = {"docker's configuration": DockerSource(settings.registry, None, needed=False)}
     # By the host alone: a `kind` that is written for another host is no reason to send it a cloud's credentials.
     ambient = AMBIENT.get(kind_of(settings.registry))
-    docker = DockerSource(settings.registry, None, needed=False)
-    return FirstOf(sources=(docker, ambient(settings, fetch)) if ambient else (docker,))
+    return {**docker, ambient[0]: ambient[1](settings, fetch)} if ambient else docker

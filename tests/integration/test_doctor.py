@@ -1,0 +1,78 @@
+"""`watcher doctor` at a docker-registry 2.8.2 that asks for a password, or does not delete."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
+from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.access import RegistryClients
+from watcher.registry.settings import PasswordAuth, RegistrySettings
+from watcher.testing.images import build_image, build_layer, push_image
+
+APP = RepositoryName("team/app")
+Start = Callable[..., RunningRegistry]
+
+
+def doctor(folder: Path, *arguments: str, code: int = 0, **environment: str) -> Mapping[str, Mapping[str, str]]:
+    """Its steps by their names."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "watcher", "doctor", "-o", "json", *arguments],
+        cwd=folder,
+        env={**os.environ, "DOCKER_CONFIG": str(folder), "SECRET": PASSWORD, "PYTHONPATH": str(Path.cwd()), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert PASSWORD not in ended.stdout + ended.stderr
+    return {step["step"]: step for step in map(json.loads, ended.stdout.splitlines())}
+
+
+async def pushed(registry: RunningRegistry, auth: PasswordAuth | None = None) -> None:
+    async with RegistryClients.of([RegistrySettings(host=registry.host, auth=auth)]) as registries:
+        uploads = registries.access(registry.host).uploads
+        await push_image(uploads, APP, build_image([build_layer({"a": "b"})]), Tag("v1"))
+
+
+def configured(folder: Path, registry: RunningRegistry) -> None:
+    auth = {"type": "basic", "username": USERNAME, "password": "env:SECRET"}
+    written = {"registries": [{"host": str(registry.host), "auth": auth}], "publish": [{"type": "referrer"}]}
+    (folder / "watcher.yaml").write_text(yaml.safe_dump(written))
+
+
+async def test_with_a_password(start_docker_registry: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it works, and nothing is left; a wrong one is told at the login."""
+    registry = start_docker_registry(tmp_path / "registry", htpasswd=True)
+    monkeypatch.setenv("SECRET", PASSWORD)
+    await pushed(registry, PasswordAuth(username=USERNAME, password="env:SECRET"))
+    configured(tmp_path, registry)
+    steps = doctor(tmp_path, "--write")
+    assert {step["result"] for step in steps.values()} == {"ok"}
+    assert steps["login"]["detail"] == "the password is taken"
+    assert "a tag only with its manifest" in steps["delete"]["detail"]
+    assert doctor(tmp_path)["image"]["detail"] == "team/app:v1"  # the only tag there is
+    steps = doctor(tmp_path, code=1, SECRET="another")
+    assert steps["login"]["result"] == "failed"
+    assert steps["push"]["result"] == "skipped"
+
+
+async def test_where_nothing_is_deleted(start_docker_registry: Start, tmp_path: Path) -> None:
+    """It is a warning that names the switch."""
+    registry = start_docker_registry(tmp_path / "registry")
+    await pushed(registry)
+    registry.stop()
+    config = registry.directory / "config.yml"
+    config.write_text(config.read_text().replace("enabled: true", "enabled: false"))
+    registry.start()
+    steps = doctor(tmp_path, f"{registry.host}/{APP}:v1", "--write")
+    assert steps["delete"]["result"] == "warning"
+    assert "UNSUPPORTED" in steps["delete"]["detail"]
+    assert "REGISTRY_STORAGE_DELETE_ENABLED=true" in steps["delete"]["advice"]

@@ -1,0 +1,66 @@
+"""What `watcher doctor` prints: a block for each area with a line for each step, or one JSON object a step."""
+
+import json
+import textwrap
+from collections import Counter
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from watcher.cli.doctor_areas import Area
+from watcher.cli.terminal import console
+from watcher.kit.checkup import Checkup, Found, Result
+from watcher.reports.table import printable
+
+STYLES = {Result.OK: "green", Result.WARNING: "bold yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim"}
+# The longest of each, so that the columns of all blocks stand under one another.
+RESULT_WIDTH = max(len(result) for result in Result)
+NAME_WIDTH = len("credentials")
+INDENT = 2 + RESULT_WIDTH + 2 + NAME_WIDTH + 2
+# Of a terminal that is narrower than that nobody expects columns.
+LEAST_WIDTH = 20
+
+
+class Report:
+    """Shows areas as they come, and counts."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._counted: Counter[Result] = Counter()
+
+    @property
+    def failed(self) -> bool:
+        return self._counted[Result.FAILED] > 0
+
+    def show(self, area: Area, checkup: Checkup) -> None:
+        self._counted.update(step.found.result for step in checkup.steps)
+        if self._as_json:
+            for step in checkup.steps:
+                found = step.found
+                line = {"area": area.kind, "name": area.name, "step": step.name, "result": found.result.value}
+                click.echo(json.dumps({**line, "detail": found.detail, "advice": found.advice}))
+            return
+        shown = console()
+        title = Text(f"{area.kind} {printable(area.name)}", "bold")
+        shown.print(title + Text(f"  {printable(area.about)}", "dim") if area.about else title)
+        for step in checkup.steps:
+            shows = Text().append(f"  {step.found.result:<{RESULT_WIDTH}}  ", STYLES[step.found.result])
+            shows.append(f"{printable(step.name):<{NAME_WIDTH}}  ")
+            for number, said in enumerate(_said(step.found, shown)):
+                shows.append(f"\n{' ' * INDENT}" if number else "").append(said)
+            shown.print(shows, soft_wrap=True)
+
+    def end(self) -> None:
+        if not self._as_json:
+            counted = [f"{self._counted[result]} {result.value}" for result in Result if self._counted[result]]
+            click.echo(", ".join(counted) or "nothing to look at: the configuration names no registry")
+
+
+def _said(found: Found, shown: Console) -> list[str]:
+    """Lines that fit; advice under what it is about, or behind it where one step has to be one line."""
+    detail, advice = printable(found.detail), f"→ {printable(found.advice)}" if found.advice else ""
+    if not shown.is_terminal:
+        return [f"{detail} {advice}".strip()]
+    width = max(shown.width - INDENT, LEAST_WIDTH)
+    return [*textwrap.wrap(detail, width), *textwrap.wrap(advice, width, subsequent_indent="  ")]

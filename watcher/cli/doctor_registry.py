@@ -1,0 +1,129 @@
+"""`watcher doctor`: which registries are looked at, and with what."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+from watcher.cli.doctor_areas import Area
+from watcher.kit.checkup import Checkup, Found
+from watcher.model.digest import Digest
+from watcher.model.errors import InvalidReferenceError, WatcherError
+from watcher.model.reference import HOST_PATTERN, Host, RepositoryName, Tag, named_parts, parse_host, parse_reference
+from watcher.publishing.quarantine.capabilities import CAPABILITIES
+from watcher.publishing.quarantine.protocol import Blocks
+from watcher.publishing.wanted import MessagePublisherSettings
+from watcher.registry.probe import Extent, probe
+from watcher.registry.probe_choice import Wanted
+from watcher.registry.settings import RegistrySettings
+from watcher.settings import Settings
+from watcher.storage import Storage, opened
+from watcher.store.protocol import SubjectFilter
+
+NOTHING_NAMED = Wanted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """One to look at, and what of it."""
+
+    settings: RegistrySettings
+    wanted: Wanted = NOTHING_NAMED
+
+
+def registries_of(settings: Settings) -> Sequence[Registry]:
+    """All that are configured, and those that only a source names."""
+    named = [each.registry for each in settings.sources] + [
+        further for each in settings.event_sources.values() for further in each.further_registries
+    ]
+    configured = {each.registry: each for each in settings.registries}
+    others = {Host(host): RegistrySettings(host=host) for host in named if host not in configured}
+    return [Registry(settings=each) for each in (configured | others).values()]
+
+
+def asked_for(text: str, settings: Settings) -> Registry:
+    """An image, a repository or a host, as a person types it; settings are those of the configuration where it has them.
+
+    Raises:
+        InvalidReferenceError: it is none of these.
+    """
+    configured = {each.registry: each for each in settings.registries}
+    if _is_host(text, configured):
+        host = parse_host(text)
+        return Registry(settings=configured.get(host) or RegistrySettings(host=host))
+    reference = parse_reference(text)
+    parts = named_parts(text)
+    is_whole = "digest" in parts or parts["ref"] != parts["repository"]
+    wanted = Wanted(
+        repository=reference.repository, reference=(reference.digest or reference.tag) if is_whole else None, known=None
+    )
+    return Registry(settings=configured.get(reference.registry) or RegistrySettings(host=reference.registry), wanted=wanted)
+
+
+def registry_areas(settings: Settings, registries: Sequence[Registry], *, write: bool) -> Sequence[Area]:
+    """One for each of them."""
+    must_write = any(not isinstance(each, MessagePublisherSettings) and not each.keeps_state for each in settings.publish)
+    return [
+        Area(
+            kind="registry",
+            name=each.settings.registry,
+            look=partial(_checked, settings, each, must_write=must_write, write=write),
+        )
+        for each in registries
+    ]
+
+
+async def _checked(settings: Settings, registry: Registry, *, must_write: bool, write: bool) -> Checkup:
+    async with _stored(settings, write=write) as storage:
+
+        async def claim(digests: Collection[Digest]) -> None:
+            if storage is not None:
+                await storage.own_writes.claim(digests)
+
+        wanted = registry.wanted
+        if wanted.repository is None and storage is not None:
+            wanted = Wanted(known=await _known(storage, registry.settings.registry))
+        checkup = await probe(registry.settings, wanted, Extent(must_write=must_write, write=write, claim=claim))
+    checkup.note("block", blocks(registry.settings))
+    return checkup
+
+
+def blocks(settings: RegistrySettings) -> Found:
+    """What quarantine can do in a registry of this kind."""
+    can = CAPABILITIES[settings.registry_kind]
+    if not can.native:
+        said = "quarantine moves or deletes tags" if can.deletes_tags else "quarantine moves tags"
+    else:
+        stops = "stops nobody" if can.blocks is Blocks.NOTHING else f"stops {can.blocks.value}"
+        said = f"quarantine can {can.native}, which {stops}; it needs {can.permission}"
+    return Found(detail=f"{said}; {can.note}" + ("; experimental: never tried on the real service" if can.experimental else ""))
+
+
+@asynccontextmanager
+async def _stored(settings: Settings, *, write: bool) -> AsyncIterator[Storage | None]:
+    """The store where there is one that can be read; whether it is as it should be is asked elsewhere."""
+    async with AsyncExitStack() as stack:
+        storage = None
+        # Before the first `run` there is none.
+        with suppress(WatcherError):
+            storage = await stack.enter_async_context(opened(settings.store, read_only=not write))
+        yield storage
+
+
+async def _known(storage: Storage, host: Host) -> tuple[RepositoryName, Tag | Digest] | None:
+    """The image of the newest verdict there."""
+    found = await storage.images.newest(SubjectFilter(registry=host), limit=1)
+    return (found[0].subject.repository, found[0].subject.digest) if found else None
+
+
+def _is_host(text: str, configured: Mapping[Host, RegistrySettings]) -> bool:
+    """What has no slash is an image of Docker Hub, unless it could only be a host: `localhost:5000`, `registry.example.com`."""
+    if "/" in text or "@" in text or HOST_PATTERN.fullmatch(text) is None:
+        return False
+    try:
+        if parse_host(text) in configured:
+            return True
+    except InvalidReferenceError:
+        return False
+    name = text.partition(":")[0]
+    return "." in name or name == "localhost" or text.startswith("[")

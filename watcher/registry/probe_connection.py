@@ -1,0 +1,152 @@
+"""Whether a registry can be reached: its name, its port, its certificate, and what it asks of strangers. A part of `probe`."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from watcher.kit.checkup import Found, Result
+from watcher.model.errors import RegistryRefusedError, RegistryUnavailableError
+from watcher.registry.answers import RETRIED_STATUSES, refusal
+from watcher.registry.challenges import Challenge
+from watcher.registry.client import RegistryClient, Response
+from watcher.registry.redirects import check_realm
+from watcher.registry.settings import is_loopback
+
+# Renewals that work are done by then: Let's Encrypt's thirty days before the end, most others' two weeks.
+EXPIRES_SOON = timedelta(days=14)
+# Tokens are good for minutes, and some services allow a minute of difference.
+MOST_SKEW_SECONDS = 60.0
+
+_PLAIN_TO_TLS = b"HTTPS"
+
+
+async def resolve(client: RegistryClient) -> Found:
+    """The addresses of the registry's name."""
+    url = client.base_url
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name"
+        raise RegistryUnavailableError(f"{url.host}: the name cannot be resolved ({why})") from error
+    return Found(detail=", ".join(dict.fromkeys(str(address[0]) for *_, address in found)))
+
+
+async def connect(client: RegistryClient) -> Found:
+    """A connection to its port, with TLS unless the scheme is http."""
+    url = client.base_url
+    is_tls = url.scheme == "https"
+    try:
+        _, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=client.tls_of(url) if is_tls else None)
+    except ssl.SSLCertVerificationError as error:
+        return await _untrusted(client, error.verify_message)
+    except ssl.SSLError as error:
+        speaks = f"{url.authority}: does not speak TLS ({error.reason or 'handshake failed'})"
+        return Found(detail=speaks, result=Result.FAILED, advice="if it is plain HTTP on purpose, write scheme: http")
+    except OSError as error:
+        raise RegistryUnavailableError(f"{url.host} port {url.port}: {error.strerror or 'no connection'}") from error
+    try:
+        if not is_tls:
+            return _plain(url.host or "", url.port)
+        return _trusted(writer.get_extra_info("ssl_object"), client.clock())
+    finally:
+        writer.close()
+
+
+async def ping(client: RegistryClient) -> tuple[Response, Sequence[Challenge]]:
+    """The answer of `/v2/` to a stranger, which is that of a registry.
+
+    Raises:
+        RegistryRefusedError, RegistryUnavailableError, ThrottledError: it is not, or not now.
+    """
+    response, challenges = await client.as_stranger("/v2/")
+    what = f"GET {response.url.authority}{response.url.path}"
+    if response.status == 400 and _PLAIN_TO_TLS in response.body:
+        raise RegistryRefusedError(f"{what}: it speaks TLS, and was asked in plain HTTP")
+    if response.status >= 500 or response.status in RETRIED_STATUSES or response.status not in {200, 401, 403}:
+        raise refusal(what, response.status, response.headers, response.body, client.clock())
+    return response, challenges
+
+
+def pinged(client: RegistryClient, response: Response, challenges: Sequence[Challenge]) -> Found:
+    """What that answer says. Raises ForbiddenAddressError for a token service that may not see our credentials."""
+    if response.url.origin() != client.base_url.origin():
+        led = f"/v2/ leads away to {response.url.authority}"
+        return Found(detail=led, result=Result.WARNING, advice="write the host that answers; credentials do not follow a redirect")
+    if response.status == 200:
+        return Found(detail="/v2/ asks for nothing")
+    if not challenges:
+        mute = f"/v2/ answers {response.status} without saying what it asks for"
+        return Found(detail=mute, result=Result.WARNING, advice="a proxy in front of it, perhaps, that knows no clients")
+    bearer = next((each for each in challenges if each.scheme == "bearer"), None)
+    if bearer is None:
+        return Found(detail=f"/v2/ asks for {', '.join(each.scheme[:20] for each in challenges)} authentication")
+    realm = check_realm(bearer.parameters.get("realm", ""), client.base_url, token_hosts=client.settings.token_hosts)
+    service = bearer.parameters.get("service", "")
+    return Found(detail=f"/v2/ asks for a token of {realm.authority}{realm.path}" + (f" for {service}" if service else ""))
+
+
+def told_time(client: RegistryClient, response: Response) -> Found:
+    """Its clock against ours."""
+    try:
+        theirs = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return Found(detail="it does not say what time it is", result=Result.SKIPPED)
+    ahead = (theirs.replace(tzinfo=theirs.tzinfo or UTC) - client.clock()).total_seconds()
+    if abs(ahead) <= MOST_SKEW_SECONDS:
+        return Found(detail="its clock and ours agree")
+    side = "ahead of" if ahead > 0 else "behind"
+    advice = "set the clock that is wrong (NTP): tokens are refused before their time, or end early"
+    return Found(detail=f"its clock is {timedelta(seconds=round(abs(ahead)))} {side} ours", result=Result.WARNING, advice=advice)
+
+
+def _plain(host: str, port: int | None) -> Found:
+    if is_loopback(host):
+        return Found(detail=f"port {port}, plain HTTP on this machine")
+    advice = "use https: whoever is in between reads the credentials and changes images"
+    return Found(detail=f"port {port}, plain HTTP", result=Result.WARNING, advice=advice)
+
+
+def _trusted(tls: ssl.SSLObject, now: datetime) -> Found:
+    certificate = tls.getpeercert() or {}
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    detail = f"{tls.version()}, certificate until {ends:%Y-%m-%d}"
+    if ends - now > EXPIRES_SOON:
+        return Found(detail=detail)
+    days = max(0, (ends - now).days)
+    return Found(detail=f"{detail}, {days} days from now", result=Result.WARNING, advice="have its operator renew the certificate")
+
+
+async def _untrusted(client: RegistryClient, why: str) -> Found:
+    """Who issued it, which names a proxy that opens TLS, or the authority to be trusted."""
+    why = why.rstrip(".")
+    detail = f"its certificate is not trusted: {why}{await _issuer(client)}"
+    if "expired" in why:
+        advice = "have its operator renew the certificate; or set the clock of this machine"
+    elif "ismatch" in why:
+        advice = "write the host by a name that the certificate is for"
+    elif client.settings.ca_file is not None:
+        advice = f"{client.settings.ca_file} (ca_file) does not hold the authority that issued it"
+    else:
+        advice = "write the authority that issued it, as PEM, to a file and name that: ca_file"
+    return Found(detail=detail, result=Result.FAILED, advice=advice)
+
+
+async def _issuer(client: RegistryClient) -> str:
+    from cryptography import x509
+
+    blind = ssl.create_default_context()
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # to look at it; nothing is sent
+    url = client.base_url
+    try:
+        _, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=blind)
+    except OSError:
+        return ""
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    try:
+        return f"; issued by {x509.load_der_x509_certificate(shown).issuer.rfc4514_string()[:200]}"
+    except ValueError:
+        return ""
