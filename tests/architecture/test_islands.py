@@ -37,6 +37,7 @@ SHARED: dict[str, dict[str, str]] = {
         "cause": "what verdicts have in common, which whoever tells of many of them asks",
         "summary": "many verdicts as one message, whoever it is for",
         "links": "where those who read a message find the rest",
+        "referrer_index": "the list of an image's referrers under a tag, which attaching to it and keeping it whole both edit",
         "receiver": "how somebody who is told over HTTP says no",
         "rest_api": "one request to an API of JSON, and what its answer means for a publication",
         "source_commit": "which commit an image says it was built from, and whether that may be told",

@@ -23,6 +23,7 @@ from tests.doubles.verdicts import a_verdict
 from watcher.cli.demo import DemoPublisher
 from watcher.model.errors import RetryableError
 from watcher.model.reference import RepositoryName
+from watcher.model.referrers_tag import fallback_tag
 from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.log import LogPublisher
 from watcher.publishing.notify import NotifyPublisher
@@ -36,7 +37,6 @@ from watcher.publishing.settings import (
 )
 from watcher.publishing.wanted import PublisherSettings
 from watcher.publishing.webhook import WebhookPublisher
-from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import serve_registry

@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
-from watcher.model.digest import Digest, digest_of
+from watcher.model.digest import digest_of
 from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError
 from watcher.model.image import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Index, Manifest
 from watcher.model.reference import RepositoryName, Tag
@@ -18,7 +16,7 @@ from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.pages import PageLimits
-from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, listed_descriptor, merge_index
+from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, index_of, listed_descriptor, merge_entries
 from watcher.registry.settings import AnonymousAuth, PasswordAuth, RegistrySettings
 from watcher.registry.uploads import RegistryUploads
 from watcher.testing.images import build_image, build_index, build_layer, push_image
@@ -91,10 +89,6 @@ async def pour_missing(images: RegistryImages) -> None:
         os.close(reading)
 
 
-def among(digests: set[Digest], entry: Mapping[str, Any]) -> bool:
-    return entry["digest"] in digests
-
-
 async def test_referrers_by_fallback_tag(client: RegistryClient) -> None:
     """This registry has no Referrers API: attached, listed by tag, replaced in place, deleted."""
     uploads, referrers = RegistryUploads(client), RegistryReferrers(client)
@@ -110,7 +104,7 @@ async def test_referrers_by_fallback_tag(client: RegistryClient) -> None:
         assert not await referrers.listed(APP, IMAGE.digest, digest)
         seen = await referrers.read_fallback(APP, IMAGE.digest)
         replaced = {digest_of(first)} if raw is second else set()
-        merged = merge_index(seen.entries, listed_descriptor(raw, digest), partial(among, replaced))
+        merged = index_of(merge_entries(seen.entries, [listed_descriptor(raw, digest)], replaced))
         await referrers.put_fallback(APP, IMAGE.digest, merged, seen=seen)
     listed = await referrers.list_referrers(APP, IMAGE.digest)
     assert [entry.digest for entry in listed] == [digest_of(foreign), digest_of(second)]

@@ -14,9 +14,11 @@ from watcher.backlog.protocol import Arrival, Fate, Inbox, Lane, Receipt
 from watcher.dialects.protocol import Delivery, Dialect
 from watcher.kit.clock import Clock
 from watcher.kit.seldom import Seldom
+from watcher.model.digest import Digest
 from watcher.model.errors import RetryableError
 from watcher.model.image import INDEX_TYPES
 from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
+from watcher.model.reference import Tag
 from watcher.pipeline.shared_calls import SharedCalls
 from watcher.publishing.protocol import OwnWrites
 from watcher.sources.protocol import Accepted
@@ -201,13 +203,16 @@ class DurableIntake:
         That is decided by the digests we recorded before pushing, never by a name or an agent.
         """
         digests = {each.decision.push.digest for each in arrivals if isinstance(each.decision, Pushed)} - {None}
-        ours = frozenset(await self.own_writes.claimed({digest for digest in digests if digest})) if digests else frozenset()
+        ours = await self.own_writes.claimed({digest for digest in digests if digest}) if digests else {}
         return await self.backlog.put([_ignored(each) if _is_one_of(each, ours) else each for each in arrivals])
 
 
-def _is_one_of(arrival: Arrival, ours: frozenset[str]) -> bool:
+def _is_one_of(arrival: Arrival, ours: Mapping[Digest, Tag | None]) -> bool:
     """Whether it announces what we wrote. Whoever asks for something is answered, whose ever it is."""
-    return isinstance(arrival.decision, Pushed) and arrival.decision.push.digest in ours and arrival.lane is not Lane.CI
+    if not isinstance(arrival.decision, Pushed) or arrival.lane is Lane.CI:
+        return False
+    push = arrival.decision.push
+    return push.digest is not None and push.digest in ours and ours[push.digest] in {None, push.tag}
 
 
 def _ignored(arrival: Arrival) -> Arrival:

@@ -113,7 +113,9 @@ class Judge:
             return await self._record(job, judged, started, children=())
         await self._look_again(job, pinned, manifest)
         children = tuple(entry.digest for entry in manifest.content.manifests) if isinstance(manifest.content, Index) else ()
-        return await self._judge_covering(job, task, source, manifest, children, started)
+        # Those that we have replaced are gone, while somebody's list of referrers still has them.
+        ours = [digest for digest, tag in (await self.own_writes.claimed(children)).items() if tag is None]
+        return await self._judge_covering(job, replace(task, ours=ours), source, manifest, children, started)
 
     async def _judge_stored(self, job: Job) -> Settlement:
         """Judge what was judged before by what is stored of it. Who was told hears of it where it says something new.
@@ -155,7 +157,8 @@ class Judge:
 
     async def _ours(self, job: Job, pinned: Pinned) -> Settlement | None:
         """The end of what we wrote ourselves: intake cannot know it where an event names only a tag."""
-        known = job.lane is not Lane.CI and await self.own_writes.claimed([pinned.digest])
+        ours = {} if job.lane is Lane.CI else await self.own_writes.claimed([pinned.digest])
+        known = pinned.digest in ours and (ours[pinned.digest] is None or {*job.tags, *pinned.tags} == {ours[pinned.digest]})
         return Done(result="published-by-us") if known else None
 
     def _moved(self, job: Job, pinned: Pinned) -> Settlement | None:

@@ -3,7 +3,7 @@
 An index has one verdict per platform that can run and one of its own, which is what all of them come to under its name.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -56,7 +56,8 @@ async def no_tags(_: Digest) -> Sequence[Tag]:
 class Task:
     """What to judge. `id` becomes the verdict's; `subject.digest` is the manifest's.
 
-    `tags_of` gives the tags that an image of an index has of its own, `platforms` tells which entries of an index are wanted.
+    `tags_of` gives the tags that an image of an index has of its own, `platforms` tells which entries of an index are wanted, and
+    `ours` are those that we wrote ourselves, which cannot run.
     `final`: there is no other attempt, so a mistake of ours is said of the image instead of raised.
     """
 
@@ -69,6 +70,7 @@ class Task:
     final: bool = True
     platforms: Callable[[str], bool] = lambda _: True
     tags_of: Callable[[Digest], Awaitable[Sequence[Tag]]] = no_tags
+    ours: Collection[Digest] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ class Judging:
         members: dict[Digest, Member] = {}
         # Every entry is fetched: what an index says of an entry (attestation, unknown platform) is its author's claim.
         for entry in index.manifests:
-            if entry.platform is not None and not task.platforms(entry.platform):
+            if entry.digest in task.ours or (entry.platform is not None and not task.platforms(entry.platform)):
                 continue
             if entry.digest not in walk.members:
                 below, found = await self._judge_entry(task, sight, entry, walk, manifest)

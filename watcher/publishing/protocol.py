@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
-from watcher.model.reference import Host, RepositoryName
+from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.ticket import Ticket, TicketCause, Unsettled
 from watcher.model.verdict import Subject, Verdict
 
@@ -85,12 +85,15 @@ class GatheringPublisher(Publisher, Protocol):
 class OwnWrites(Protocol):
     """Digests that we wrote into registries ourselves, so that their events start no work."""
 
-    async def claim(self, digests: Collection[Digest]) -> None:
-        """Record digests *before* they are put. After this returns `claimed` knows them."""
+    async def claim(self, digests: Collection[Digest], *, under: Tag | None = None) -> None:
+        """Record digests *before* they are put. After this returns `claimed` knows them.
+
+        `under` is for what lists what others wrote: it is ours by that tag alone, so that nobody hides an image behind it.
+        """
         ...
 
-    async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
-        """Those of `digests` that are ours."""
+    async def claimed(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
+        """Those of `digests` that are ours: by which tag, None for any."""
         ...
 
 

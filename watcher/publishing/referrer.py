@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import structlog
 
+from watcher.kit.seldom import Seldom
 from watcher.model.moments import iso
 from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
 from watcher.model.verdict import Action, Verdict
@@ -11,7 +12,7 @@ from watcher.model.verdict_json import verdict_bytes
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, signed
 from watcher.publishing.protocol import Progress, Sbom
-from watcher.publishing.referrer_attaching import Artifact, Attaching
+from watcher.publishing.referrer_attaching import TOLD_SECONDS, Artifact, Attaching
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import SigningKey, signing_key
 
@@ -34,6 +35,7 @@ class ReferrerPublisher:
         self._own_writes = context.own_writes
         self._locks = context.locks
         self._sboms = context.sboms
+        self._seldom = Seldom(every_seconds=TOLD_SECONDS)
 
     async def open(self) -> None:
         """Whether we may write is a matter of each repository, so that it shows with the first verdict of one."""
@@ -49,6 +51,8 @@ class ReferrerPublisher:
                 repository=subject.repository,
                 image=await access.manifests(subject.repository).describe(subject.digest),
                 progress=progress,
+                tags=subject.tags,
+                seldom=self._seldom,
             )
             attached = await attaching.attach(_of_verdict(verdict, self._key))
             log.info(

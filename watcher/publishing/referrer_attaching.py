@@ -5,37 +5,50 @@ Spec: OCI image-spec v1.1 "subject"; OCI distribution-spec v1.1 "Pushing Manifes
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from watcher.kit.seldom import Seldom
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedError, RetryableError
-from watcher.model.image import OCI_MANIFEST, Descriptor, Index, Manifest
-from watcher.model.reference import RepositoryName
+from watcher.model.image import INDEX_TYPES, OCI_MANIFEST, Descriptor, Index, Manifest
+from watcher.model.reference import RepositoryName, Tag
+from watcher.model.referrers_tag import subject_of
 from watcher.publishing.protocol import OwnWrites, Progress
-from watcher.registry.protocol import Fallback, RegistryAccess
-from watcher.registry.referrers import EMPTY_BLOB, build_artifact, listed_descriptor, merge_index
+from watcher.publishing.referrer_index import Edit, ReferrerIndex, Said
+from watcher.registry.protocol import RegistryAccess
+from watcher.registry.referrers import EMPTY_BLOB, build_artifact, listed_descriptor
 
 log = structlog.get_logger(__name__)
 
 # Some registries list a referrer a moment after it was put; between these looks it is waited for.
 LOOK_SECONDS = (0.0, 0.2, 0.5)
-# Another client may write the fallback tag between our write and our look; eight rounds outlast any that behaves.
-ROUNDS = 8
-ROUND_SECONDS = 0.1
-# Foreign entries are looked at once to know that the index we write cannot be run as an image; more than that are left unclaimed.
-MAX_FOREIGN = 50
 # A note holds the digests of so many; there is one of ours at a time, unless somebody adds more.
 MAX_NOTED = 25
 
 
-class ReferrerLostError(RetryableError):
-    """Our entry is not in the fallback index after every round: others write it faster than we can read it back."""
+# So often an operator is told of what only he can mend, for each registry.
+TOLD_SECONDS = 3600.0
 
-    reason = "referrers-contended"
+
+class ListOfReferrersError(PermanentError):
+    """It is a list of referrers itself. Where those are kept under tags, each verdict of a list would make another."""
+
+    reason = "list-of-referrers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Artefacts of ours: of these types and, where others attach such as well, with this annotation."""
+
+    types: Collection[str]
+    mark: str = ""
+
+    def has(self, kind: str | None, annotations: Mapping[str, str]) -> bool:
+        """Whether what says this of itself is one of them."""
+        return kind in self.types and (not self.mark or self.mark in annotations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +67,19 @@ class Artifact:
     recurs: bool = False
     layer_type: str = ""
 
-    def is_earlier(self, kind: str | None, annotations: Mapping[str, str]) -> bool:
-        """Whether what says this of itself is one of ours that this one replaces."""
-        return kind in self.replaces and (not self.mark or self.mark in annotations)
+    @property
+    def earlier(self) -> Kind:
+        """What it takes the place of."""
+        return Kind(types=self.replaces, mark=self.mark)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """How many were removed, kept since the registry does not delete, and are listed all the same."""
+
+    removed: int = 0
+    kept: int = 0
+    listed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +93,18 @@ class Attached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attaching:
-    """To one image, whose referrers the caller has locked. `image` is its descriptor as the registry serves it."""
+    """To one image, whose referrers the caller has locked. `image` is its descriptor as the registry serves it.
+
+    `tags` are those that lead to it. `seldom` is for what an operator is told of each registry once in a while.
+    """
 
     access: RegistryAccess
     own_writes: OwnWrites
     repository: RepositoryName
     image: Descriptor
     progress: Progress
+    tags: Collection[Tag] = ()
+    seldom: Seldom = field(default_factory=lambda: Seldom(every_seconds=TOLD_SECONDS))
 
     async def attach(self, artifact: Artifact) -> Attached:
         """After this returns the registry lists the artefact, and no earlier one of ours.
@@ -97,11 +125,28 @@ class Attaching:
             await self.access.uploads.put_blob(self.repository, artifact.content, media_type=layer_type)
             await self.access.uploads.put_manifest(self.repository, digest, raw, OCI_MANIFEST)
         if await self._listed(digest):
-            earlier = await self._earlier(artifact, digest)
+            earlier = [each for each in await self._in_api(artifact.earlier) if each != digest]
+            removal = await self._remove(artifact.earlier, earlier, listed=True)
         else:
-            earlier = await self._fall_back(artifact, raw, digest)
-        removed = [await self._removed(artifact, each) for each in earlier]
-        return Attached(digest=digest, removed=sum(removed), kept=len(removed) - sum(removed))
+            if await self._is_a_list():
+                raise ListOfReferrersError(f"{self._name}: is a list of referrers; its verdict is in the store alone")
+            entry = listed_descriptor(raw, digest)
+            removal = await self._remove(artifact.earlier, await self._in_index(artifact.earlier, [entry]), listed=False)
+        return Attached(digest=digest, removed=removal.removed, kept=removal.kept)
+
+    async def detach(self, kind: Kind) -> Removal:
+        """After this returns no artefact of ours of this kind is listed, but for as many as the `Removal` says.
+
+        Raises: as `attach`.
+        """
+        in_api = await self._in_api(kind) if await self._has_api() else ()
+        try:
+            in_index = await self._in_index(kind, ())
+        except RegistryRefusedError:
+            in_index = ()  # something else has the tag, so that nobody can have listed anything there
+        removal = await self._remove(kind, in_api, listed=True)
+        unlisted = await self._remove(kind, [each for each in in_index if each not in in_api], listed=False)
+        return Removal(removed=removal.removed + unlisted.removed, kept=removal.kept + unlisted.kept, listed=removal.listed)
 
     async def _is_there(self, digest: Digest) -> bool:
         try:
@@ -118,76 +163,68 @@ class Attaching:
                 return bool(listed)
         return False
 
-    async def _earlier(self, artifact: Artifact, digest: Digest) -> Sequence[Digest]:
-        """Those of ours that the Referrers API lists beside the new one."""
-        of_type = [
-            await self.access.referrers.list_referrers(self.repository, self.image.digest, kind) for kind in artifact.replaces
-        ]
-        said = [(each.digest, each.artifact_type, each.annotations) for listed in of_type for each in listed]
-        return [each for each in await self._ours(artifact, said) if each != digest]
+    async def _has_api(self) -> bool:
+        digest = self.image.digest
+        return await self.access.referrers.listed(self.repository, digest, digest) is not None
 
-    async def _ours(self, artifact: Artifact, said: Sequence[tuple[Digest, str | None, Mapping[str, str]]]) -> Collection[Digest]:
-        """Of what says (digest, type, annotations) of itself, those that are ours. Some registries leave annotations out."""
-        unmarked = [digest for digest, kind, annotations in said if kind in artifact.replaces and artifact.mark not in annotations]
-        known = set(await self.own_writes.claimed(unmarked))
-        return dict.fromkeys(
-            digest for digest, kind, annotations in said if digest in known or artifact.is_earlier(kind, annotations)
+    async def _in_api(self, kind: Kind) -> Sequence[Digest]:
+        """Those of a kind that the Referrers API lists."""
+        of_type = [await self.access.referrers.list_referrers(self.repository, self.image.digest, each) for each in kind.types]
+        return await self._ours(
+            kind, [Said(each.digest, each.artifact_type, each.annotations) for listed in of_type for each in listed]
         )
 
-    async def _fall_back(self, artifact: Artifact, raw: bytes, digest: Digest) -> Sequence[Digest]:
-        """Have our entry in the index under the fallback tag; the digests of those that this or an earlier attempt replaced."""
-        referrers, entry = self.access.referrers, listed_descriptor(raw, digest)
-        replaced = dict.fromkeys(Digest(each) for each in self.progress.noted.split())
-        for attempt in range(ROUNDS):
-            await asyncio.sleep(attempt * ROUND_SECONDS)
-            seen = await referrers.read_fallback(self.repository, self.image.digest)
-            said = [found for found in map(_said, seen.entries) if found is not None]
-            earlier = {each: None for each in await self._ours(artifact, said) if each != digest}
-            replaced.update(earlier)
-            merged = merge_index(seen.entries, entry, partial(_names_one_of, earlier))
-            if seen.exists and not earlier and any(each == digest for each, *_ in said):
-                return [each for each in replaced if each != digest]
-            if earlier:
+    async def _in_index(self, kind: Kind, entries: Sequence[Mapping[str, Any]]) -> Sequence[Digest]:
+        """Have `entries` in the index under the fallback tag, in place of ours of a kind.
+
+        The digests of those that this or an earlier attempt took out of it.
+        """
+        new = {each["digest"] for each in entries}
+        replaced = dict.fromkeys(Digest(each) for each in self.progress.noted.split() if is_digest(each))
+
+        async def decide(said: Sequence[Said]) -> Edit:
+            earlier = [each for each in await self._ours(kind, said) if each not in new]
+            if not replaced.keys() >= {*earlier}:
+                replaced.update(dict.fromkeys(earlier))
                 await self.progress.note(" ".join(tuple(replaced)[-MAX_NOTED:]))
-            if await self._cannot_run(seen):
-                await self.own_writes.claim([digest_of(merged)])
-            elif await self._lists_ours():
-                circle = "it lists an artefact of ours, and its fallback index something that can run"
-                raise RegistryRefusedError(f"{self._name}: {circle}; each verdict would make another such image")
-            await referrers.put_fallback(self.repository, self.image.digest, merged, seen=seen)
-        raise ReferrerLostError(f"{self._name}: our entry in the fallback index was overwritten {ROUNDS} times")
+            return Edit(add=entries, drop=earlier)
 
-    async def _cannot_run(self, seen: Fallback) -> bool:
-        """Whether nothing in an index that we are about to write can run.
+        index = ReferrerIndex(access=self.access, own_writes=self.own_writes, repository=self.repository, image=self.image.digest)
+        await index.edit(decide)
+        return [each for each in replaced if each not in new]
 
-        Somebody could plant an image in the fallback index and later give our index, whose events we ignore, another tag.
-        """
-        digests = [str(each.get("digest", "")) for each in seen.entries]
-        if not all(is_digest(digest) for digest in digests):
+    async def _ours(self, kind: Kind, said: Sequence[Said]) -> Sequence[Digest]:
+        """Those of a kind that are ours. Some registries leave annotations out."""
+        unmarked = [each.digest for each in said if each.type in kind.types and kind.mark not in each.annotations]
+        known = {*await self.own_writes.claimed(unmarked)}
+        return tuple(dict.fromkeys(each.digest for each in said if each.digest in known or kind.has(each.type, each.annotations)))
+
+    async def _is_a_list(self) -> bool:
+        """Whether the image is a list of referrers: by its tags, or since it has one of ours in it."""
+        if self.image.media_type not in INDEX_TYPES:
             return False
-        ours = set(await self.own_writes.claimed([Digest(digest) for digest in digests]))
-        foreign = [Digest(digest) for digest in digests if digest not in ours]
-        if len(foreign) > MAX_FOREIGN:
-            return False
-        for digest in foreign:
-            try:
-                manifest = await self.access.manifests(self.repository).manifest(digest)
-            except PermanentError:
-                return False
-            if not isinstance(manifest.content, Manifest) or not manifest.content.is_bare_artifact:
-                return False
-        return True
-
-    async def _lists_ours(self) -> bool:
-        """Whether the subject is an index with one of ours in it: an index that we wrote, and did not call ours since it can run.
-
-        Where a registry gives the same for every fallback tag, attaching to it would write the next one, and so on.
-        """
         manifest = await self.access.manifests(self.repository).manifest(self.image.digest)
-        listed = [each.digest for each in manifest.content.manifests] if isinstance(manifest.content, Index) else []
-        return bool(await self.own_writes.claimed(listed))
+        if not isinstance(manifest.content, Index):
+            return False
+        listed = [each.digest for each in manifest.content.manifests]
+        return bool(self.tags and all(map(subject_of, self.tags))) or bool(await self.own_writes.claimed(listed))
 
-    async def _removed(self, artifact: Artifact, digest: Digest) -> bool:
+    async def _remove(self, kind: Kind, digests: Sequence[Digest], *, listed: bool) -> Removal:
+        """Of these that are of the kind. `listed`: the registry shows them as long as they are there, of which we tell."""
+        removed = [await self._removed(kind, each) for each in digests]
+        kept = len(removed) - sum(removed)
+        if kept and listed and (times := self.seldom.times(f"kept {self.access.kind}")):
+            log.warning(
+                "referrer.not-removed",
+                image=self._name,
+                kept=kept,
+                times=times,
+                detail="several verdicts are attached to the image, since the registry does not let us delete: "
+                "our account needs the permission to delete in the repository",
+            )
+        return Removal(removed=sum(removed), kept=kept, listed=kept if listed else 0)
+
+    async def _removed(self, kind: Kind, digest: Digest) -> bool:
         """Whether it is gone. A registry that does not delete keeps it, beside the new one or listed by nothing any more.
 
         What an index says of a digest anybody can have written, who may not delete: the manifest itself has to be such an artefact.
@@ -195,7 +232,7 @@ class Attaching:
         try:
             found = (await self.access.manifests(self.repository).manifest(digest)).content
             is_attached = isinstance(found, Manifest) and found.subject == self.image.digest
-            if not is_attached or not artifact.is_earlier(found.artifact_type, found.annotations):
+            if not is_attached or not kind.has(found.artifact_type, found.annotations):
                 return False
             return await self.access.uploads.delete_manifest(self.repository, digest)
         except NotFoundError:
@@ -207,15 +244,3 @@ class Attaching:
     @property
     def _name(self) -> str:
         return f"{self.repository}@{self.image.digest}"
-
-
-def _names_one_of(digests: Collection[Digest], entry: Mapping[str, Any]) -> bool:
-    return entry.get("digest") in digests
-
-
-def _said(entry: Mapping[str, Any]) -> tuple[Digest, str | None, Mapping[str, str]] | None:
-    """Digest, type and annotations of an entry as somebody wrote it; None where it names nothing."""
-    digest, kind, annotations = entry.get("digest"), entry.get("artifactType"), entry.get("annotations")
-    if not isinstance(digest, str) or not is_digest(digest):
-        return None
-    return Digest(digest), kind if isinstance(kind, str) else None, annotations if isinstance(annotations, dict) else {}

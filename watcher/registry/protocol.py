@@ -191,12 +191,12 @@ class Uploads(Protocol):
 class Fallback:
     """The index under an image's fallback tag. `entries` are its descriptors exactly as they were, ours and foreign ones.
 
-    `etag` is None when there was no such tag.
+    `digest` is None when there was no such tag.
     """
 
     entries: tuple[Mapping[str, Any], ...] = ()
     etag: str | None = None
-    exists: bool = False
+    digest: Digest | None = None
 
 
 class Referrers(Protocol):

@@ -7,12 +7,12 @@ Spec: OCI distribution-spec v1.1 "Listing Referrers", "Pushing Manifests with Su
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from watcher.model.digest import Digest, digest_as, is_digest
+from watcher.model.digest import Digest, digest_as, digest_of, is_digest
 from watcher.model.errors import (
     InvalidManifestError,
     NotFoundError,
@@ -31,7 +31,8 @@ from watcher.model.image import (
 )
 from watcher.model.image_json import parse_manifest
 from watcher.model.one_reading import MANIFEST, read_value
-from watcher.model.reference import RepositoryName, Tag
+from watcher.model.reference import RepositoryName
+from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, RegistryClient
 from watcher.registry.protocol import Fallback, PutManifest
@@ -54,12 +55,6 @@ class FallbackChangedError(RetryableError):
     """Somebody else wrote the fallback tag since we read it: read it again and merge again."""
 
     reason = "referrers-changed"
-
-
-def fallback_tag(subject: Digest) -> Tag:
-    """`sha256:<hex>` becomes `sha256-<hex>`, with at most 64 characters of hex."""
-    algorithm, _, encoded = subject.partition(":")
-    return Tag(f"{algorithm[:32]}-{encoded[:64]}")
 
 
 def build_artifact(subject: Descriptor, artifact_type: str, layers: Sequence[Descriptor], annotations: Mapping[str, str]) -> bytes:
@@ -91,13 +86,17 @@ def listed_descriptor(manifest: bytes, digest: Digest) -> dict[str, Any]:
     return entry
 
 
-def merge_index(entries: Sequence[Mapping[str, Any]], add: Mapping[str, Any], remove: Callable[[Mapping[str, Any]], bool]) -> bytes:
-    """The index with `add` in it once and what `remove` picks out of it; every other entry as it was, in its order.
+def merge_entries(
+    entries: Sequence[Mapping[str, Any]], add: Sequence[Mapping[str, Any]], remove: Collection[str]
+) -> Sequence[Mapping[str, Any]]:
+    """The entries of an index with each of `add` in it once, and without the digests of `remove`; others as they were, in order."""
+    gone = [*remove, *(each["digest"] for each in add)]  # no set: what somebody wrote for a digest may be anything
+    return [*(entry for entry in entries if entry.get("digest") not in gone), *add]
 
-    Canonical JSON: merging again changes nothing, so a repeated publication has the same digest.
-    """
-    kept = [dict(entry) for entry in entries if entry.get("digest") != add["digest"] and not remove(entry)]
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*kept, dict(add)]}
+
+def index_of(entries: Sequence[Mapping[str, Any]]) -> bytes:
+    """As canonical JSON: same entries, same digest."""
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [dict(entry) for entry in entries]}
     return msgspec.json.encode(index, order="deterministic")
 
 
@@ -152,12 +151,12 @@ class RegistryReferrers:
         elif any("platform" in entry and not entry.get("artifactType") for entry in entries):
             found = "an image for several platforms, not a list of referrers"
         else:
-            return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), exists=True)
+            return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), digest=digest_of(response.body))
         raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is {found}; it is left alone")
 
     async def put_fallback(self, repository: RepositoryName, subject: Digest, raw: bytes, *, seen: Fallback) -> PutManifest:
         """See `Referrers.put_fallback`."""
-        conditions = {"If-None-Match": "*"} if not seen.exists else {"If-Match": seen.etag} if seen.etag else {}
+        conditions = {"If-None-Match": "*"} if seen.digest is None else {"If-Match": seen.etag} if seen.etag else {}
         response = await self._client.request(
             "PUT",
             f"/v2/{repository}/manifests/{fallback_tag(subject)}",

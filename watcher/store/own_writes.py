@@ -1,12 +1,13 @@
 """Digests that we wrote into registries ourselves, so that the events of our own writes start no work."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
+from watcher.model.reference import Tag
 from watcher.store.statements import Transactions, insert_new, parts
 from watcher.store.tables import own_write
 
@@ -30,35 +31,37 @@ class OwnWriteStore:
         self._hints: set[int] = set()
         self._hints_read = False
 
-    async def claim(self, digests: Collection[Digest]) -> None:
-        """Record digests *before* they are put. After this returns `claimed` knows them."""
+    async def claim(self, digests: Collection[Digest], *, under: Tag | None = None) -> None:
+        """See `OwnWrites.claim`."""
         self._hints.update(map(_hint, digests))
         now = self._clock()
-        rows = [{"digest": digest, "claimed_at": now} for digest in sorted(digests)]
+        said = {"claimed_at": now, "tag": under or ""}
+        rows = [{"digest": digest, **said} for digest in sorted(digests)]
 
         def write(connection: Connection) -> None:
             connection.execute(delete(own_write).where(own_write.c.claimed_at < now - KEPT))
             for part in parts(rows):
                 again = own_write.c.digest.in_([row["digest"] for row in part])
-                connection.execute(update(own_write).where(again).values(claimed_at=now))
+                connection.execute(update(own_write).where(again).values(**said))
             insert_new(connection, own_write, rows)
 
         await self._database.write(write)
 
-    async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
-        """Those of `digests` that are ours."""
+    async def claimed(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
+        """See `OwnWrites.claimed`."""
         if self._alone and not self._hints_read:
             await self._read_hints()
         asked = sorted(digest for digest in digests if not self._alone or _hint(digest) in self._hints)
         if not asked:
-            return frozenset()
+            return {}
 
-        def read(connection: Connection) -> frozenset[Digest]:
-            return frozenset(
-                Digest(digest)
+        def read(connection: Connection) -> Mapping[Digest, Tag | None]:
+            rows = select(own_write.c.digest, own_write.c.tag)
+            return {
+                Digest(digest): Tag(tag) if tag else None
                 for part in parts(asked)
-                for digest in connection.execute(select(own_write.c.digest).where(own_write.c.digest.in_(part))).scalars()
-            )
+                for digest, tag in connection.execute(rows.where(own_write.c.digest.in_(part)))
+            }
 
         return await self._database.read(read)
 

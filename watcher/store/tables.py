@@ -222,12 +222,13 @@ publication = Table(
     Index("ix_publication_failed", "id", sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'")),
 )
 
-# Digests that we wrote into registries ourselves, recorded before they were put.
+# Digests that we wrote into registries ourselves, recorded before they were put. With a `tag`, ours under that alone.
 own_write = Table(
     "own_write",
     metadata,
     Column("digest", String(140), primary_key=True),
     Column("claimed_at", UtcTime, nullable=False),
+    Column("tag", String(128), nullable=False, server_default=""),
     Index("ix_own_write_claimed", "claimed_at"),
 )
 

@@ -11,8 +11,8 @@ from tests.doubles.judges import REPOSITORY, JudgeBench, an_image, open_judge
 from watcher.backlog.protocol import Done, Lane
 from watcher.model.digest import Digest
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST
+from watcher.model.referrers_tag import fallback_tag
 from watcher.model.sbom_types import OUR_MARK, SPDX_JSON
-from watcher.registry.referrers import fallback_tag
 from watcher.testing.images import BuiltImage, put_image
 
 pytestmark = pytest.mark.enable_socket

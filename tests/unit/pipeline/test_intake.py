@@ -1,5 +1,5 @@
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -13,12 +13,14 @@ from watcher.dialects.protocol import Delivery
 from watcher.model.digest import Digest
 from watcher.model.image import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from watcher.model.push import EXCERPT_BYTES, Decision, Deleted, Handshake, Ignored, Push, Pushed, Rejected
-from watcher.model.reference import Host, RepositoryName
+from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Subject
 from watcher.pipeline.intake import SAME_BODY_SECONDS, DurableIntake
 from watcher.sources.protocol import Accepted
 
-OURS = Digest("sha256:" + "0" * 64)
+OURS, LIST = Digest("sha256:" + "0" * 64), Digest("sha256:" + "2" * 64)
+# What we wrote ourselves; a list of referrers is ours by its tag alone.
+CLAIMED: Mapping[Digest, Tag | None] = {OURS: None, LIST: Tag("sha256-" + "3" * 64)}
 THEIRS = Digest("sha256:" + "1" * 64)
 
 
@@ -28,12 +30,12 @@ class Claims:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def claim(self, digests: Collection[Digest]) -> None:
+    async def claim(self, digests: Collection[Digest], *, under: Tag | None = None) -> None:
         return
 
-    async def claimed(self, digests: Collection[Digest]) -> Collection[Digest]:
+    async def claimed(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
         self.asked += 1
-        return [digest for digest in digests if digest == OURS]
+        return {digest: tag for digest, tag in CLAIMED.items() if digest in digests}
 
     def lock(self, subject: Subject) -> AbstractAsyncContextManager[None]:
         raise NotImplementedError
@@ -124,6 +126,13 @@ async def test_what_we_wrote_ourselves_is_ignored(bench: Bench) -> None:
     assert await bench.take(push("e1", digest=OURS), push("e2")) == Accepted(accepted=1, ignored=1)
     first = bench.backlog.arrivals[0].decision
     assert first == Ignored(reason="published-by-us", event_id="e1")
+
+
+async def test_a_list_that_we_wrote_is_work_under_any_other_name(bench: Bench) -> None:
+    """Others are in it too, and somebody could give it the name of an application."""
+    mine = push("e1", digest=LIST, tag=CLAIMED[LIST])
+    others = push("e2", digest=LIST, tag="latest"), push("e3", digest=LIST, tag=None)
+    assert await bench.take(mine, *others) == Accepted(accepted=2, ignored=1)
 
 
 async def test_what_somebody_asks_for_comes_before_everything_that_was_announced(bench: Bench) -> None:

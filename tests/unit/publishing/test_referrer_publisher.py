@@ -12,16 +12,18 @@ from tests.doubles.inventories import an_inventory
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import RegistryRefusedError, RetryableError
+from watcher.model.errors import RetryableError
 from watcher.model.image import EMPTY_DIGEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from watcher.model.inventory import Inventory
 from watcher.model.reference import RepositoryName
+from watcher.model.referrers_tag import fallback_tag
 from watcher.model.sbom_types import OUR_MARK
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.protocol import OwnWrites, Sbom
 from watcher.publishing.referrer import SBOM_TYPES, VERDICT_TYPE, ReferrerPublisher
+from watcher.publishing.referrer_attaching import ListOfReferrersError
 from watcher.publishing.settings import ReferrerPublisherSettings
-from watcher.registry.referrers import EMPTY_BLOB, build_artifact, fallback_tag
+from watcher.registry.referrers import EMPTY_BLOB, build_artifact
 from watcher.sbom.contents import Contents
 from watcher.sbom.formats import FORMATS
 from watcher.testing.faults import Fault
@@ -182,28 +184,27 @@ async def test_entries_of_others_survive(bench: Bench) -> None:
 
 
 async def test_an_image_planted_in_the_index_is_not_covered_by_our_name(bench: Bench) -> None:
-    """The index we write then starts work like anybody's, so tagging it as an application hides nothing."""
+    """The index is ours under the tag of the list alone, so tagging it as an application hides nothing."""
     planted = bench.put_artefact(build_image([build_layer({"evil": "x"})]), "application/vnd.example.signature")
     bench.put_fallback(planted)
     await bench.publisher.publish(bench.verdict(), Notes())
     assert planted in bench.fallback()
-    assert not await bench.own_writes.claimed([bench.fallback_digest()])
+    ours = await bench.own_writes.claimed([bench.fallback_digest()])
+    assert ours == {bench.fallback_digest(): fallback_tag(IMAGE.digest)}
 
 
-async def test_an_index_of_ours_that_can_run_gets_no_other(bench: Bench) -> None:
-    """Where a registry has one image under every fallback tag, each verdict would otherwise make the next image to be judged."""
+async def test_a_list_of_referrers_gets_no_list_of_its_own(bench: Bench) -> None:
+    """By what is in it, or by its tag; each verdict would otherwise make the next index to be judged."""
     planted = bench.put_artefact(build_image([build_layer({"evil": "x"})]), "")
     bench.put_fallback(planted)
+    foreign, held = bench.fallback_digest(), bench.registry.content.existing(REPOSITORY)
     await bench.publisher.publish(bench.verdict(), Notes())
-    ours, held = bench.fallback_digest(), bench.registry.content.existing(REPOSITORY)
-    held.tags[fallback_tag(ours)] = standing = held.put_manifest(
-        json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [planted]}).encode(), OCI_INDEX, fallback_tag(ours)
-    ).digest
-    verdict = bench.verdict()
-    verdict = replace(verdict, subject=replace(verdict.subject, digest=ours))
-    with pytest.raises(RegistryRefusedError, match="each verdict would make another"):
-        await bench.publisher.publish(verdict, Notes())
-    assert held.tags[fallback_tag(ours)] == standing
+    for digest, tags in ((bench.fallback_digest(), ()), (foreign, (fallback_tag(IMAGE.digest),))):
+        verdict = bench.verdict()
+        verdict = replace(verdict, subject=replace(verdict.subject, digest=digest, tags=tags))
+        with pytest.raises(ListOfReferrersError):
+            await bench.publisher.publish(verdict, Notes())
+        assert fallback_tag(digest) not in held.tags
 
 
 async def test_twelve_at_once_leave_one_entry_each_image_and_one_per_verdict(bench: Bench) -> None:

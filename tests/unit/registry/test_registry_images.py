@@ -20,10 +20,10 @@ from watcher.model.image import (
     Manifest,
 )
 from watcher.model.reference import RepositoryName, Tag
+from watcher.model.referrers_tag import fallback_tag
 from watcher.model.sbom_types import SPDX_JSON
 from watcher.registry.client import RegistryClient
 from watcher.registry.manifests import RegistryImages
-from watcher.registry.referrers import fallback_tag
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches

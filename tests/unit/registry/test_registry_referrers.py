@@ -1,7 +1,7 @@
 """Attaching artefacts: the Referrers API and the tag that stands in for it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from watcher.model.errors import RegistryRefusedError
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName
+from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.client import RegistryClient
 from watcher.registry.protocol import Fallback
 from watcher.registry.referrers import (
@@ -21,9 +22,9 @@ from watcher.registry.referrers import (
     FallbackChangedError,
     RegistryReferrers,
     build_artifact,
-    fallback_tag,
+    index_of,
     listed_descriptor,
-    merge_index,
+    merge_entries,
     next_link,
 )
 from watcher.registry.uploads import RegistryUploads
@@ -104,15 +105,12 @@ def test_merging_keeps_foreign_entries_and_repeats_to_the_same_bytes(foreign: li
     """Whatever others wrote stays, equal and in its order; ours is there exactly once; merging again changes nothing."""
     ours = {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "artifactType": TYPE}
 
-    def previous(entry: Mapping[str, Any]) -> bool:
-        return entry.get("artifactType") == TYPE
-
-    merged = merge_index(foreign, ours, previous)
+    merged = index_of(merge_entries(foreign, [ours], ["sha256:b"]))
     body = json.loads(merged)
     assert body["mediaType"] == OCI_INDEX
-    assert body["manifests"][:-1] == [entry for entry in foreign if entry.get("digest") != digest and not previous(entry)]
+    assert body["manifests"][:-1] == [entry for entry in foreign if entry.get("digest") not in [digest, "sha256:b"]]
     assert body["manifests"][-1] == ours
-    assert merge_index(body["manifests"], ours, previous) == merged
+    assert index_of(merge_entries(body["manifests"], [ours], ["sha256:b"])) == merged
 
 
 def test_next_link() -> None:
@@ -157,11 +155,11 @@ async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
         assert not await referrers.listed(APP, IMAGE.digest, digest)
         seen = await referrers.read_fallback(APP, IMAGE.digest)
         assert seen == Fallback()
-        raw = merge_index(seen.entries, listed_descriptor(artifact(), digest), lambda _: False)
+        raw = index_of(merge_entries(seen.entries, [listed_descriptor(artifact(), digest)], ()))
         await referrers.put_fallback(APP, IMAGE.digest, raw, seen=seen)
         again = await referrers.read_fallback(APP, IMAGE.digest)
         assert [entry["digest"] for entry in again.entries] == [digest]
-        assert again.exists
+        assert again.digest == digest_of(raw)
         assert again.etag
         (found,) = await referrers.list_referrers(APP, IMAGE.digest, TYPE)
         assert found.digest == digest
@@ -233,13 +231,13 @@ async def test_a_concurrent_edit(connect: Connect) -> None:
         put_image(registry, APP, IMAGE)
         one, two = await attach(client, "one"), await attach(client, "two")
         seen = await referrers.read_fallback(APP, IMAGE.digest)
-        first = merge_index(seen.entries, listed_descriptor(artifact("one"), one), lambda _: False)
-        second = merge_index(seen.entries, listed_descriptor(artifact("two"), two), lambda _: False)
+        first = index_of(merge_entries(seen.entries, [listed_descriptor(artifact("one"), one)], ()))
+        second = index_of(merge_entries(seen.entries, [listed_descriptor(artifact("two"), two)], ()))
         await referrers.put_fallback(APP, IMAGE.digest, first, seen=seen)
         with pytest.raises(FallbackChangedError):
             await referrers.put_fallback(APP, IMAGE.digest, second, seen=seen)
         seen = await referrers.read_fallback(APP, IMAGE.digest)
-        both = merge_index(seen.entries, listed_descriptor(artifact("two"), two), lambda _: False)
+        both = index_of(merge_entries(seen.entries, [listed_descriptor(artifact("two"), two)], ()))
         await referrers.put_fallback(APP, IMAGE.digest, both, seen=seen)
         listed = await referrers.list_referrers(APP, IMAGE.digest)
         assert {entry.digest for entry in listed} == {one, two}
