@@ -9,10 +9,11 @@ from watcher.model.errors import TooLargeError
 from watcher.model.image import MAX_MANIFEST_BYTES, OCI_INDEX, Descriptor, FetchedManifest, Index
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
+from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, RegistryClient, Response
 from watcher.registry.manifests import RegistryImages
-from watcher.registry.referrers import RegistryReferrers, fallback_tag
+from watcher.registry.referrers import RegistryReferrers
 
 # Enough of a layer to see that bytes come, and from where.
 PIECE_BYTES = 16

@@ -19,11 +19,12 @@ from watcher.model.errors import (
 )
 from watcher.model.image import EMPTY_DIGEST, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor
 from watcher.model.reference import RepositoryName
+from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient, Response, challenges_of
 from watcher.registry.probe_permissions import DELETE, needed
 from watcher.registry.redirects import Hop, next_hop
-from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, fallback_tag, listed_descriptor
+from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, listed_descriptor
 from watcher.registry.uploads import RegistryUploads
 
 ARTIFACT_TYPE = "application/vnd.registry-watcher.doctor.v1+json"

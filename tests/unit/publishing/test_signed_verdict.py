@@ -15,13 +15,13 @@ from watcher.cli.app import main
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import RepositoryName
+from watcher.model.referrers_tag import fallback_tag
 from watcher.model.verdict import Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, read_envelope
 from watcher.publishing.referrer import VERDICT_TYPE, ReferrerPublisher
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import public_key
-from watcher.registry.referrers import fallback_tag
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, serve_registry
 
