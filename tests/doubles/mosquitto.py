@@ -1,5 +1,8 @@
 """Debian's `mosquitto` as a child process on a free loopback port."""
 
+import base64
+import hashlib
+import json
 import os
 import signal
 import socket
@@ -149,6 +152,25 @@ def start_mosquitto(
     running = Mosquitto(port=port, directory=directory)
     running.start()
     return running
+
+
+def may_subscribe(file: Path, pattern: str, *, password: str) -> tuple[str, ...]:
+    """Configuration of mosquitto's own plugin: the user `watcher` may publish anything and subscribe to `pattern`."""
+    salt = b"salt-of-12-b"
+    hashed = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+    user = {
+        "username": "watcher",
+        "password": base64.b64encode(hashed).decode(),
+        "salt": base64.b64encode(salt).decode(),
+        "iterations": 101,
+        "roles": [{"rolename": "reader"}],
+    }
+    allowed = [("subscribePattern", pattern), ("publishClientSend", "#"), ("publishClientReceive", "#")]
+    acls = [{"acltype": kind, "topic": topic, "allow": True} for kind, topic in allowed]
+    defaults = {"publishClientSend": False, "publishClientReceive": False, "subscribe": False, "unsubscribe": True}
+    content = {"defaultACLAccess": defaults, "clients": [user], "roles": [{"rolename": "reader", "acls": acls}]}
+    file.write_text(json.dumps(content))
+    return (f"plugin {DYNAMIC_SECURITY}", f"plugin_opt_config_file {file}")
 
 
 def issue_certificates(directory: Path, *, broker_days: float = 1.0, client_days: float = 1.0) -> Certificates:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,20 +11,25 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.doubles.daemon import RunningDaemon
 from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.access import RegistryClients
+from watcher.registry.client import RegistryClient
+from watcher.registry.probe_write import Writing
 from watcher.registry.settings import PasswordAuth, RegistrySettings
+from watcher.storage import opened
+from watcher.store.settings import StoreSettings
 from watcher.testing.images import build_image, build_layer, push_image
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "doctor.md"
 APP = RepositoryName("team/app")
 Start = Callable[..., RunningRegistry]
 
 
-def doctor(folder: Path, *arguments: str, code: int = 0, **environment: str) -> Mapping[str, Mapping[str, str]]:
-    """Its steps by their names."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "watcher", "doctor", "-o", "json", *arguments],
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "watcher", *arguments],
         cwd=folder,
         env={**os.environ, "DOCKER_CONFIG": str(folder), "SECRET": PASSWORD, "PYTHONPATH": str(Path.cwd()), **environment},
         capture_output=True,
@@ -31,6 +37,11 @@ def doctor(folder: Path, *arguments: str, code: int = 0, **environment: str) -> 
         timeout=60,
         check=False,
     )
+
+
+def doctor(folder: Path, *arguments: str, code: int = 0, **environment: str) -> Mapping[str, Mapping[str, str]]:
+    """Its steps by their names."""
+    ended = run(folder, "doctor", "-o", "json", *arguments, **environment)
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert PASSWORD not in ended.stdout + ended.stderr
     return {step["step"]: step for step in map(json.loads, ended.stdout.splitlines())}
@@ -55,7 +66,7 @@ async def test_with_a_password(start_docker_registry: Start, tmp_path: Path, mon
     await pushed(registry, PasswordAuth(username=USERNAME, password="env:SECRET"))
     configured(tmp_path, registry)
     steps = doctor(tmp_path, "--write")
-    assert {step["result"] for step in steps.values()} == {"ok"}
+    assert {step["result"] for step in steps.values() if step["area"] == "registry"} == {"ok"}
     assert steps["login"]["detail"] == "the password is taken"
     assert "a tag only with its manifest" in steps["delete"]["detail"]
     assert doctor(tmp_path)["image"]["detail"] == "team/app:v1"  # the only tag there is
@@ -65,7 +76,7 @@ async def test_with_a_password(start_docker_registry: Start, tmp_path: Path, mon
 
 
 async def test_where_nothing_is_deleted(start_docker_registry: Start, tmp_path: Path) -> None:
-    """It is a warning that names the switch."""
+    """It is a warning that names the switch, and docs/how-to/doctor.md shows it."""
     registry = start_docker_registry(tmp_path / "registry")
     await pushed(registry)
     registry.stop()
@@ -76,3 +87,24 @@ async def test_where_nothing_is_deleted(start_docker_registry: Start, tmp_path: 
     assert steps["delete"]["result"] == "warning"
     assert "UNSUPPORTED" in steps["delete"]["detail"]
     assert "REGISTRY_STORAGE_DELETE_ENABLED=true" in steps["delete"]["advice"]
+    (typed,) = re.findall(r"```console\n\$ (watcher .*)\n((?:.*\n)*?)```", PAGE.read_text())
+    ended = run(tmp_path, *(word.replace("localhost:5000", str(registry.host)) for word in typed[0].split()[1:]))
+    assert ended.stdout.replace(str(registry.host), "localhost:5000").replace(f"port {registry.port}", "port 5000") == typed[1]
+
+
+async def test_beside_a_daemon(docker_registry: RunningRegistry, tmp_path: Path) -> None:
+    """What it says of itself is told; it is neither stopped nor told anything, and what is written is known to be ours."""
+    await pushed(docker_registry)
+    config = f"registries: [{{host: '{docker_registry.host}'}}]\npublish: [{{type: referrer}}]\n"
+    daemon = RunningDaemon(directory=tmp_path, config=config)
+    daemon.start()
+    try:
+        steps = doctor(tmp_path, "--write")
+    finally:
+        daemon.stop()
+    assert steps["server"]["detail"] == "the daemon runs, and is ready"
+    assert steps["store"]["result"] == steps["delete"]["result"] == "ok"
+    async with opened(StoreSettings(url=f"sqlite:///{tmp_path}/watcher.db")) as storage:
+        async with RegistryClient(RegistrySettings(host=docker_registry.host)) as client:
+            digests = Writing(client, APP).digests
+        assert set(await storage.own_writes.claimed(digests)) == set(digests)

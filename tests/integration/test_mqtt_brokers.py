@@ -1,9 +1,6 @@
 """Brokers that refuse, that cannot be trusted or that are not there: told in the health, and tried again."""
 
 import asyncio
-import base64
-import hashlib
-import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.doubles.intakes import open_intake
-from tests.doubles.mosquitto import DYNAMIC_SECURITY, issue_certificates, start_mosquitto
+from tests.doubles.mosquitto import issue_certificates, may_subscribe, start_mosquitto
 from tests.doubles.mqtt_bench import publish, source_at, until
 from watcher.sources.mqtt import MqttSource
 from watcher.sources.protocol import Intake
@@ -200,7 +197,9 @@ async def test_a_broker_that_has_too_much_to_do_wakes_nobody(version: Version, a
 
 async def test_a_refused_topic_is_told_and_the_others_are_read(tmp_path: Path) -> None:
     """News of that topic would not arrive, so the source is not connected until it is granted."""
-    broker = start_mosquitto(tmp_path / "broker", settings=_may_subscribe(tmp_path / "security.json", "allowed/#"))
+    broker = start_mosquitto(
+        tmp_path / "broker", settings=may_subscribe(tmp_path / "security.json", "allowed/#", password=PASSWORD)
+    )
     try:
         (tmp_path / "password").write_text(PASSWORD)
         credentials = {"username": "watcher", "password": f"file:{tmp_path / 'password'}"}
@@ -221,22 +220,3 @@ async def _publish_by_tls(port: int, ca: Path, *payloads: bytes, certificate: tu
     files = [None, None] if certificate is None else [str(path) for path in certificate]
     parameters = aiomqtt.TLSParameters(ca_certs=str(ca), certfile=files[0], keyfile=files[1])
     await publish(port, *payloads, tls_params=parameters)
-
-
-def _may_subscribe(file: Path, pattern: str) -> tuple[str, ...]:
-    """Configuration of mosquitto's own plugin: the user `watcher` may publish anything and subscribe to `pattern`."""
-    salt = b"salt-of-12-b"
-    hashed = hashlib.pbkdf2_hmac("sha512", PASSWORD.encode(), salt, 101)
-    user = {
-        "username": "watcher",
-        "password": base64.b64encode(hashed).decode(),
-        "salt": base64.b64encode(salt).decode(),
-        "iterations": 101,
-        "roles": [{"rolename": "reader"}],
-    }
-    allowed = [("subscribePattern", pattern), ("publishClientSend", "#"), ("publishClientReceive", "#")]
-    acls = [{"acltype": kind, "topic": topic, "allow": True} for kind, topic in allowed]
-    defaults = {"publishClientSend": False, "publishClientReceive": False, "subscribe": False, "unsubscribe": True}
-    content = {"defaultACLAccess": defaults, "clients": [user], "roles": [{"rolename": "reader", "acls": acls}]}
-    file.write_text(json.dumps(content))
-    return (f"plugin {DYNAMIC_SECURITY}", f"plugin_opt_config_file {file}")

@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dead-letters": ("watcher.cli.dead_letters", "dead_letters", "List and replay what could not be processed."),
     "notify": ("watcher.cli.notify", "notify", "Send a sample to one of those who are told of verdicts."),
     "store": ("watcher.cli.store", "store", "Copy the store, and see whether it is whole."),
-    "doctor": ("watcher.cli.doctor", "doctor", "Try every step to each registry; say what is missing."),
+    "doctor": ("watcher.cli.doctor", "doctor", "Try every step to registries, sources and publishers; say what is missing."),
     "config": ("watcher.cli.config", "config", "Check the configuration; print its JSON Schema."),
 }
 

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from watcher.cli.doctor_areas import Area
 from watcher.cli.doctor_output import Report
-from watcher.cli.doctor_registry import Registry, asked_for, registries_of, registry_areas
-from watcher.cli.options import config_option, optional_settings, required_settings
+from watcher.cli.doctor_own import own_areas
+from watcher.cli.doctor_publishers import publisher_areas, scratch
+from watcher.cli.doctor_registry import asked_for, registries_of, registry_areas
+from watcher.cli.doctor_sources import source_areas
+from watcher.cli.options import config_folder, config_option, optional_settings, required_settings
 from watcher.kit.telemetry import configure_logging
+from watcher.settings import Settings
 
 EXIT_FAILED = 1
 
@@ -20,19 +25,27 @@ EXIT_FAILED = 1
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @config_option
 def doctor(reference: str | None, output: str, *, write: bool) -> int:
-    """Try every step to each registry, and say what is missing.
+    """Try every step to each registry, source and publisher, and say what is missing.
 
     With REF, an image, a repository (HOST/NAME) or a host, only that registry; it need not be configured. Ends with 1 when a step
-    failed. Nothing is stored anywhere unless --write says so.
+    failed. Nothing is stored or told anywhere unless --write says so.
     """
-    settings = optional_settings() if reference is not None else required_settings()[1]
-    wanted: Sequence[Registry] = registries_of(settings) if reference is None else [asked_for(reference, settings)]
+    settings = required_settings()[1] if reference is None else optional_settings()
+    registries = registries_of(settings) if reference is None else [asked_for(reference, settings)]
+    areas = registry_areas(settings, registries, write=write)
     # stdout is for what was asked, and what goes wrong is said there.
-    configure_logging(level="error")
+    configure_logging(level="critical")
     report = Report(as_json=output == "json")
-    asyncio.run(_show(registry_areas(settings, wanted, write=write), report))
+    folder = config_folder()
+    asyncio.run(_show_all(settings, folder, areas, report) if reference is None else _show(areas, report))
     report.end()
     return EXIT_FAILED if report.failed else 0
+
+
+async def _show_all(settings: Settings, folder: Path, registries: Sequence[Area], report: Report) -> None:
+    async with scratch() as storage:
+        others = [*source_areas(settings), *publisher_areas(settings, storage)]
+        await _show([*own_areas(settings, folder), *registries, *others], report)
 
 
 async def _show(areas: Sequence[Area], report: Report) -> None:

@@ -1,6 +1,7 @@
 """What `watcher doctor` prints: a block for each area with a line for each step, or one JSON object a step."""
 
 import json
+import re
 import textwrap
 from collections import Counter
 
@@ -16,8 +17,10 @@ from watcher.reports.table import printable
 STYLES = {Result.OK: "green", Result.WARNING: "bold yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim"}
 # The longest of each, so that the columns of all blocks stand under one another.
 RESULT_WIDTH = max(len(result) for result in Result)
-NAME_WIDTH = len("credentials")
+NAME_WIDTH = len("subscription")
 INDENT = 2 + RESULT_WIDTH + 2 + NAME_WIDTH + 2
+# A whole digest fills a line, and a person knows it by its beginning; JSON has all of it.
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 # Of a terminal that is narrower than that nobody expects columns.
 LEAST_WIDTH = 20
 
@@ -54,12 +57,13 @@ class Report:
     def end(self) -> None:
         if not self._as_json:
             counted = [f"{self._counted[result]} {result.value}" for result in Result if self._counted[result]]
-            click.echo(", ".join(counted) or "nothing to look at: the configuration names no registry")
+            click.echo(", ".join(counted))
 
 
 def _said(found: Found, shown: Console) -> list[str]:
     """Lines that fit; advice under what it is about, or behind it where one step has to be one line."""
-    detail, advice = printable(found.detail), f"→ {printable(found.advice)}" if found.advice else ""
+    detail = _DIGEST.sub(r"\1…", printable(found.detail))
+    advice = f"→ {printable(found.advice)}" if found.advice else ""
     if not shown.is_terminal:
         return [f"{detail} {advice}".strip()]
     width = max(shown.width - INDENT, LEAST_WIDTH)

@@ -15,7 +15,7 @@ from watcher.publishing.quarantine.protocol import Blocks
 from watcher.publishing.wanted import MessagePublisherSettings
 from watcher.registry.probe import Extent, probe
 from watcher.registry.probe_choice import Wanted
-from watcher.registry.settings import RegistrySettings
+from watcher.registry.settings import RegistrySettings, parse_mirror
 from watcher.settings import Settings
 from watcher.storage import Storage, opened
 from watcher.store.protocol import SubjectFilter
@@ -32,10 +32,10 @@ class Registry:
 
 
 def registries_of(settings: Settings) -> Sequence[Registry]:
-    """All that are configured, and those that only a source names."""
-    named = [each.registry for each in settings.sources] + [
-        further for each in settings.event_sources.values() for further in each.further_registries
-    ]
+    """All that are configured, and those that only a source or a mirror names."""
+    named = [each.registry for each in settings.sources]
+    named += [further for each in settings.event_sources.values() for further in each.further_registries]
+    named += [parse_mirror(mirror)[0] for each in settings.registries for mirror in each.mirrors]
     configured = {each.registry: each for each in settings.registries}
     others = {Host(host): RegistrySettings(host=host) for host in named if host not in configured}
     return [Registry(settings=each) for each in (configured | others).values()]
@@ -62,12 +62,13 @@ def asked_for(text: str, settings: Settings) -> Registry:
 
 def registry_areas(settings: Settings, registries: Sequence[Registry], *, write: bool) -> Sequence[Area]:
     """One for each of them."""
-    must_write = any(not isinstance(each, MessagePublisherSettings) and not each.keeps_state for each in settings.publish)
+    writes = any(not isinstance(each, MessagePublisherSettings) and not each.keeps_state for each in settings.publish)
+    caches = {parse_mirror(mirror)[0] for each in settings.registries for mirror in each.mirrors}
     return [
         Area(
             kind="registry",
             name=each.settings.registry,
-            look=partial(_checked, settings, each, must_write=must_write, write=write),
+            look=partial(_checked, settings, each, must_write=writes and each.settings.registry not in caches, write=write),
         )
         for each in registries
     ]

@@ -1,5 +1,6 @@
 """Everything the watcher does with a registry, tried once: from its name to what may be deleted there."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from watcher.registry.probe_write import Claim, Writing, begin_upload
 from watcher.registry.protocol import CatalogUnavailableError
 from watcher.registry.settings import RegistrySettings
 
+# Between two requests of one step; a registry may ask for more.
+MOST_WAIT_SECONDS = 3.5
 PULLS = ("head", "get", "blob", "referrers")
 
 
@@ -53,7 +56,7 @@ async def probe(settings: RegistrySettings, wanted: Wanted, extent: Extent) -> C
     opened: list[RegistryClient] = []
 
     async def configured() -> Found:
-        opened.append(RegistryClient(quick))
+        opened.append(RegistryClient(quick, sleep=_impatient))
         return Found(detail=f"{settings.base_url}, as {kind}")
 
     if await checkup.step("settings", configured) is Result.FAILED:
@@ -179,6 +182,14 @@ class _Probe:
             return Found(detail=f"may not, and need not: nothing that is configured writes there ({error})")
         self._may_push = True
         return found
+
+
+async def _impatient(wait_seconds: float) -> None:
+    """Raises ThrottledError instead of waiting longer than the next line is waited for."""
+    if wait_seconds > MOST_WAIT_SECONDS:
+        wish = f"the registry wants to be left alone for {wait_seconds:.0f} s"
+        raise ThrottledError(wish, retry_after_seconds=wait_seconds)
+    await asyncio.sleep(wait_seconds)
 
 
 def advice_for(kind: RegistryKind, step: str, error: WatcherError) -> str:

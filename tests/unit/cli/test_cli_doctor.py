@@ -38,7 +38,7 @@ def test_a_registry_that_nobody_configured(watcher: Run, image: str, registry: M
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[0] == f"registry {registry.host}"
-    assert "  ok       head         v1 is sha256:" in ended.out
+    assert "  ok       head          v1 is sha256:" in ended.out
     assert lines[-1] == "14 ok, 1 skipped"
     assert [line for line in lines if line != line.rstrip()] == []
     assert {line.split()[0] for line in lines[1:-1]} == {"ok", "skipped"}

@@ -1,0 +1,143 @@
+"""`watcher doctor`: what the watcher has itself: its port, its store, its policies and its vulnerability data."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from watcher.advisories.gatherer import AdvisoryGatherer
+from watcher.api.settings import ServerSettings
+from watcher.cli.doctor_areas import Area
+from watcher.evaluation.policies.loading import load_settings
+from watcher.kit.checkup import Checkup, Found, Result
+from watcher.kit.clock import utc_now
+from watcher.kit.secret import resolve
+from watcher.kit.sqlite_condition import ROOM_BYTES
+from watcher.kit.sqlite_trouble import free_bytes
+from watcher.kit.units import seconds
+from watcher.model.errors import ConfigurationError
+from watcher.settings import Settings
+from watcher.storage import opened
+from watcher.store.protocol import SubjectFilter
+
+ANSWER_SECONDS = 5.0
+UPDATE = "watcher advisories update"
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  addresses that are listened on, as they are reached
+
+
+def own_areas(settings: Settings, folder: Path) -> Sequence[Area]:
+    """`folder` is where relative paths of the configuration begin."""
+
+    async def look() -> Checkup:
+        checkup = Checkup(advise=lambda _step, _error: "")
+        await checkup.step("server", lambda: _server(settings.server))
+        await checkup.step("store", lambda: _store(settings))
+        await checkup.step("policies", lambda: _policies(settings, folder))
+        await checkup.step("advisories", lambda: _advisories(settings, folder))
+        return checkup
+
+    return [Area(kind="watcher", name=f"{settings.server.host}:{settings.server.port}", look=look)]
+
+
+async def _server(server: ServerSettings) -> Found:
+    """Whether a daemon of ours listens, or could. Raises ConfigurationError for certificates and secrets."""
+    if server.api_token is not None:
+        resolve(server.api_token)
+    if server.tls is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(server.tls.cert, server.tls.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(f"server.tls: {server.tls.cert} and {server.tls.key} cannot be read as PEM") from error
+    if server.port == 0:
+        return Found(detail="the system chooses a port; where the daemon listens is in its log")
+    host = EVERYWHERE.get(server.host, server.host)
+    url = f"http{'s' if server.tls else ''}://{f'[{host}]' if ':' in host else host}:{server.port}"
+    try:
+        # Its certificate is for the name that others use.
+        async with (
+            asyncio.timeout(ANSWER_SECONDS),
+            aiohttp.ClientSession() as session,
+            session.get(f"{url}/readyz", ssl=False) as answer,
+        ):
+            document = msgspec.json.decode(await answer.read())
+    except aiohttp.ClientConnectorError:
+        return _free(server)
+    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError):
+        return _taken(server)
+    return _ready(document, server)
+
+
+def _ready(document: object, server: ServerSettings) -> Found:
+    if not isinstance(document, dict):
+        return _taken(server)
+    status, down = document.get("status"), document.get("down")
+    if status == "ready":
+        return Found(detail="the daemon runs, and is ready")
+    if status == "degraded" and isinstance(down, dict):
+        parts = ", ".join(f"{name}: {why}" for name, why in down.items())
+        return Found(detail=f"the daemon runs without {parts}", result=Result.WARNING, advice="its log says why")
+    if document.get("title") == "Not ready":
+        unready = f"the daemon runs, and is not ready: {document.get('detail', '')}"
+        return Found(detail=unready, result=Result.FAILED, advice="its log says why")
+    return _taken(server)
+
+
+def _taken(server: ServerSettings) -> Found:
+    advice = "give the watcher another server.port, or end what listens there"
+    return Found(detail=f"something else listens on port {server.port}", result=Result.FAILED, advice=advice)
+
+
+def _free(server: ServerSettings) -> Found:
+    """Nobody answers: whether we could listen."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((server.host, server.port))
+        except OSError as error:
+            advice = "another server.host or server.port; ports below 1024 take a privilege"
+            return Found(detail=f"cannot be listened on: {error.strerror}", result=Result.FAILED, advice=advice)
+    return Found(detail="no daemon runs; the port is free")
+
+
+async def _store(settings: Settings) -> Found:
+    """Raises ConfigurationError: of another version, or not to be read."""
+    path = settings.store.sqlite_path()
+    if not path.exists():
+        return Found(detail=f"{path} is not there yet; the daemon makes it when it first runs")
+    async with opened(settings.store) as storage:
+        newest = await storage.images.newest(SubjectFilter(), limit=1)
+    size = f"{path.stat().st_size / 2**20:.1f} MiB"
+    if free_bytes(path) < ROOM_BYTES:
+        advice = "make room, or give store.keep_verdicts a shorter time"
+        return Found(detail=f"{path}: the disk is full", result=Result.FAILED, advice=advice)
+    last = f"the newest verdict of {newest[0].evaluated_at:%Y-%m-%d %H:%M} UTC" if newest else "no verdict yet"
+    return Found(detail=f"{path}: {size}, {last}")
+
+
+async def _policies(settings: Settings, folder: Path) -> Found:
+    """Raises PolicyError."""
+    await asyncio.to_thread(load_settings, settings.policies, beside=folder)
+    named = ", ".join(settings.policies.packs) or "no pack"
+    more = f" and {settings.policies.path}" if settings.policies.path else ""
+    return Found(detail=f"{named}{more}: they compile")
+
+
+async def _advisories(settings: Settings, folder: Path) -> Found:
+    """Raises ConfigurationError for a file that cannot be read."""
+    limit = seconds(settings.advisories.max_age)
+    gatherer = AdvisoryGatherer(path=folder / settings.advisories.path, max_age_seconds=limit)
+    oldest = await gatherer.oldest()
+    if oldest is None:
+        return Found(detail="no vulnerability data", result=Result.WARNING, advice=f"run: {UPDATE}")
+    age = utc_now() - oldest
+    told = f"vulnerability data are {timedelta(seconds=round(age.total_seconds()))} old"
+    if age.total_seconds() > limit:
+        older = f"{told}, more than max_age {settings.advisories.max_age}"
+        return Found(detail=older, result=Result.WARNING, advice=f"what needs them is unknown; run: {UPDATE}")
+    return Found(detail=told)
