@@ -1,7 +1,8 @@
 """Blocks of pages that are written from the code; the rest of such a page is written by hand.
 
-A block stands between `<!-- watcher init --registry ghcr.io -->` (what that command writes and prints) or `<!-- carries ghcr -->`
-(what an event of that dialect names, and what it lacks) and `<!-- end -->`.
+A block stands between `<!-- watcher init --registry ghcr.io -->` (what that command writes and prints), `<!-- carries ghcr -->`
+(what an event of that dialect names, and what it lacks) or `<!-- quarantine table -->` (what that can block where), and
+`<!-- end -->`.
 """
 
 import contextlib
@@ -15,8 +16,9 @@ from click.testing import CliRunner
 
 from tools.dialects import carried
 from watcher.cli.init import init
+from watcher.publishing.quarantine.capabilities import CAPABILITIES
 
-BLOCK = re.compile(r"(<!-- (watcher init|carries) ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (watcher init|carries|quarantine) ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 # What `watcher init` makes up, twice as many digits as bytes.
 SECRET = re.compile(r"\b[0-9a-f]{48}\b")
 FILE = "watcher.yaml"
@@ -52,4 +54,16 @@ def _listed(words: tuple[str, ...], conjunction: str) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {conjunction} {words[-1]}"
 
 
-WRITERS: Mapping[str, Callable[[str], str]] = {"watcher init": _initialised, "carries": _carried}
+def _capabilities(_: str) -> str:
+    lines = [
+        "| kind of registry | of its own | which blocks | takes tags away | tried on the service | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, can in CAPABILITIES.items():
+        native = f"{can.native}; needs {can.permission}" if can.native else "nothing"
+        words = ("yes" if can.deletes_tags else "no", "no" if can.experimental else "yes")
+        lines.append(f"| `{kind}` | {native} | {can.blocks.value} | {' | '.join(words)} | {can.note} |")
+    return "\n".join(lines) + "\n"
+
+
+WRITERS: Mapping[str, Callable[[str], str]] = {"watcher init": _initialised, "carries": _carried, "quarantine": _capabilities}

@@ -119,7 +119,9 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "its defaults"
     if value is None or value in ("", (), []):
         return "none"
-    return f"`{value}`" if isinstance(value, (str, int, float)) else "`" + json.dumps(value) + "`"
+    if isinstance(value, str):
+        return "`" + value.replace("|", "\\|") + "`"  # a cell would end there
+    return f"`{value}`" if isinstance(value, (int, float)) else "`" + json.dumps(value) + "`"
 
 
 def _comments(struct: type[msgspec.Struct]) -> dict[str, str]:

@@ -17,11 +17,13 @@ from watcher.pipeline.destinations import Destination
 from watcher.pipeline.holding import Holding, QuietHours
 from watcher.pipeline.protocol import Marks
 from watcher.pipeline.routing import Route
+from watcher.pipeline.stored_pushes import StoredPushes
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.catalog import build_publisher
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import Publisher
+from watcher.publishing.quarantine.catalog import build_driver
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.publishing.wanted import WEEKDAYS, MessagePublisherSettings, PeoplePublisherSettings
 from watcher.registry.protocol import WritableRegistries
@@ -45,6 +47,10 @@ async def open_publishers(
             tags=storage.tags,
             labels=storage.labels,
             tickets=storage.tickets,
+            quarantines=storage.quarantines,
+            judgements=storage.judgements,
+            pushes=StoredPushes(storage.jobs),
+            driver=build_driver,
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,

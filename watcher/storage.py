@@ -23,18 +23,20 @@ from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
-from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory, Tickets
+from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantines, SubjectLocks, TagHistory, Tickets
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.first_seen import StoredFirstSeen
 from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
+from watcher.store.judgements import StoredJudgements
 from watcher.store.labels import StoredLabels
 from watcher.store.migrate import migrate, require_current
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import FailedPublications, ImageReader, Outbox, PackageIndex, VerdictStore
+from watcher.store.quarantines import StoredQuarantines
 from watcher.store.retention import Retention
 from watcher.store.salt import stored_salt
 from watcher.store.settings import StoreSettings
@@ -77,6 +79,8 @@ class Storage:
     locks: SubjectLocks
     labels: Labels
     tickets: Tickets
+    quarantines: Quarantines
+    judgements: Judgements
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
     retention: Retention
@@ -182,6 +186,8 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         locks=StoredSubjectLocks(database, clock),
         labels=StoredLabels(database),
         tickets=StoredTickets(database),
+        quarantines=StoredQuarantines(database),
+        judgements=StoredJudgements(database),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
         retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),

@@ -64,6 +64,11 @@ SHARED: dict[str, dict[str, str]] = {
     "watcher.publishing.quarantine": {
         "protocol": "what every driver implements",
         "tags_driver": "what the specification lets everybody do to tags, which drivers begin with",
+        "capabilities": "what quarantine can block where, which whoever lists it says",
+        "settings": "what is to be done, which the publisher and its parts read",
+        "decision": "what verdicts come to, by which the publisher begins and what a person releases is known again",
+        "steps": "what is done to a registry and taken back, by the publisher and by hand",
+        "release": "how everything is taken back, by the publisher and by hand",
     },
     "watcher.advisories.formats": {
         "protocol": "what every format is read by",

@@ -51,10 +51,13 @@ from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
 from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
 from watcher.publishing.protocol import (
     GatheringPublisher,
+    Judgements,
     Labels,
     OwnWrites,
     Progress,
     Publisher,
+    Pushes,
+    Quarantines,
     Sboms,
     SubjectLocks,
     TagHistory,
@@ -125,6 +128,9 @@ ALONE: Mapping[type, str] = {
     Manifests: "tests/unit/registry/test_registry_images.py",
     Outbox: "tests/contract/test_outbox_contract.py",
     OwnApi: "tests/unit/registry/test_own_api.py",
+    Judgements: "tests/contract/test_quarantines_contract.py",
+    Pushes: "tests/unit/pipeline/test_stored_pushes.py",
+    Quarantines: "tests/contract/test_quarantines_contract.py",
     QuarantineDriver: "tests/contract/test_quarantine_driver_contract.py",
     FailedPublications: "tests/contract/test_failed_publications_contract.py",
     OwnWrites: "tests/contract/test_own_writes_contract.py",

@@ -19,6 +19,7 @@ from tests.doubles.chat_hosts import ChatHosts, served
 from tests.doubles.code_host_destinations import CODE_HOSTS
 from tests.doubles.destinations import MACHINES, Destination, Opening
 from tests.doubles.publishing import Notes, publisher_context
+from tests.doubles.quarantine_bench import quarantine_bench
 from tests.doubles.verdicts import a_verdict
 from watcher.cli.demo import DemoPublisher
 from watcher.model.errors import RetryableError
@@ -28,6 +29,8 @@ from watcher.publishing.catalog import PUBLISHERS, build_publisher
 from watcher.publishing.log import LogPublisher
 from watcher.publishing.notify import NotifyPublisher
 from watcher.publishing.notify_settings import NotifyPublisherSettings
+from watcher.publishing.quarantine.publisher import QuarantinePublisher
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
     AnyPublisherSettings,
@@ -61,6 +64,22 @@ async def _referrer(stack: AsyncExitStack, folder: Path) -> Destination:
         ),
         verdict=replace(verdict, subject=subject),
         seen=lambda: registry.content.existing(repository).tags.get(fallback_tag(image.digest)),
+        leave=leave,
+    )
+
+
+async def _quarantine(stack: AsyncExitStack, folder: Path) -> Destination:
+    bench = await stack.enter_async_context(quarantine_bench(folder))
+    verdict = await bench.pushed_bad()
+
+    async def leave() -> None:
+        bench.registry.faults.add(Fault(status=503, times=1000))
+
+    return Destination(
+        name="mine",
+        publisher=build_publisher(QuarantinePublisherSettings(name="mine", dry_run=False), bench.context),
+        verdict=verdict,
+        seen=lambda: bench.tags,
         leave=leave,
     )
 
@@ -133,6 +152,7 @@ async def _terminal(stack: AsyncExitStack, folder: Path) -> Destination:
 # By the settings that ask for it: the class that is held to this suite, and its destination.
 DESTINATIONS: Mapping[type[PublisherSettings], tuple[type, Opening]] = {
     ReferrerPublisherSettings: (ReferrerPublisher, _referrer),
+    QuarantinePublisherSettings: (QuarantinePublisher, _quarantine),
     WebhookPublisherSettings: (WebhookPublisher, _webhook),
     LogPublisherSettings: (LogPublisher, _log),
     NotifyPublisherSettings: (NotifyPublisher, _notify),

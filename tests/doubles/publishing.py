@@ -10,21 +10,26 @@ from tests.doubles.databases import open_database
 from tests.doubles.inventories import an_inventory
 from tests.doubles.routes import sending
 from tests.doubles.verdicts import MOMENT, a_verdict
+from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
 from watcher.kit.sqlite import Database
 from watcher.kit.wakeup import Wakeup
 from watcher.model.image import ImageConfig
 from watcher.model.verdict import Verdict
+from watcher.pipeline.stored_pushes import StoredPushes
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import Sboms
+from watcher.publishing.quarantine.catalog import build_driver
 from watcher.registry.access import RegistryClients
 from watcher.store.images import StoredImages
+from watcher.store.judgements import StoredJudgements
 from watcher.store.labels import StoredLabels
 from watcher.store.outbox import MAX_NOTE
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
+from watcher.store.quarantines import StoredQuarantines
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.tags import StoredTagHistory
 from watcher.store.tickets import StoredTickets
@@ -50,6 +55,10 @@ async def publisher_context(
             tags=StoredTagHistory(opened),
             labels=StoredLabels(opened),
             tickets=StoredTickets(opened),
+            quarantines=StoredQuarantines(opened),
+            judgements=StoredJudgements(opened),
+            pushes=StoredPushes(SqliteBacklog(opened, lambda: MOMENT)),
+            driver=build_driver,
             session=session,
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,

@@ -19,15 +19,17 @@ from watcher.model.digest import Digest
 from watcher.model.inspection_json import inspection_bytes
 from watcher.model.publication import Publication
 from watcher.model.verdict import Outcome, Subject
-from watcher.publishing.protocol import Labels, OwnWrites, SubjectLocks, TagHistory, Tickets
+from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantines, SubjectLocks, TagHistory, Tickets
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.images import StoredImages
+from watcher.store.judgements import StoredJudgements
 from watcher.store.labels import StoredLabels
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import FailedPublications, ImageReader, Judged, Outbox, VerdictStore
+from watcher.store.quarantines import StoredQuarantines
 from watcher.store.subject_locks import StoredSubjectLocks
 from watcher.store.tags import StoredTagHistory
 from watcher.store.tickets import StoredTickets
@@ -47,6 +49,8 @@ class StoreBench:
     images: ImageReader
     labels: Labels
     tickets: Tickets
+    quarantines: Quarantines
+    judgements: Judgements
     facts: LayerCache
     bases: KnownBases
     own_writes: OwnWrites
@@ -86,6 +90,8 @@ async def store_bench(path: Path, *, max_attempts: int = 3) -> AsyncIterator[Sto
             images=StoredImages(database, merged_files),
             labels=StoredLabels(database),
             tickets=StoredTickets(database),
+            quarantines=StoredQuarantines(database),
+            judgements=StoredJudgements(database),
             facts=LayerStore(database),
             bases=StoredBases(database),
             own_writes=OwnWriteStore(database, clock),

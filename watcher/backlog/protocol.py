@@ -221,6 +221,8 @@ class JobRow:
     detail: str
     received_at: datetime
     settled_at: datetime | None
+    tags: tuple[Tag, ...] = ()  # of every event that joined
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -329,7 +329,7 @@ def _job(row: sqlite3.Row) -> Job:
         digest=Digest(row["digest"]) if row["digest"] else None,
         media_type=row["media_type"],
         actor=row["actor"],
-        occurred_at=datetime.fromisoformat(row["occurred_at"]) if row["occurred_at"] else None,
+        occurred_at=_said(row["occurred_at"]),
         event_id=row["event_id"],
     )
     return Job(
@@ -356,7 +356,13 @@ def _job_row(row: sqlite3.Row) -> JobRow:
         tag=row["tag"] or row["tags"].partition(" ")[0],
         received_at=_time(row["received_at"]),
         settled_at=None if row["settled_at"] is None else _time(row["settled_at"]),
+        tags=tuple(Tag(tag) for tag in row["tags"].split()),
+        occurred_at=_said(row["occurred_at"]),
     )
+
+
+def _said(moment: str | None) -> datetime | None:
+    return datetime.fromisoformat(moment) if moment else None
 
 
 def _time(seconds: float) -> datetime:

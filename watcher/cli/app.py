@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verdict": ("watcher.cli.verdict", "verdict", "Show verdicts of a running or stopped daemon."),
     "events": ("watcher.cli.events", "events", "Read captured payloads and the inbox."),
     "sweep": ("watcher.cli.sweep", "sweep_now", "Find images without a verdict now."),
+    "quarantine": ("watcher.cli.quarantine", "quarantine", "See which images are kept from being pulled; let one go."),
     "dead-letters": ("watcher.cli.dead_letters", "dead_letters", "List and replay what could not be processed."),
     "notify": ("watcher.cli.notify", "notify", "Send a sample to one of those who are told of verdicts."),
     "store": ("watcher.cli.store", "store", "Copy the store, and see whether it is whole."),

@@ -16,7 +16,7 @@ from watcher.model.errors import ConfigurationError, NotFoundError, PermanentErr
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import REEVALUATION, Action, Origin, Subject, Verdict
+from watcher.model.verdict import REEVALUATION, Action, Origin, Outcome, Subject, Verdict
 from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
@@ -94,7 +94,8 @@ class Judge:
         pinned = await pin(job, self.registries, self._tags_of(job))
         if pinned.left:
             await self.verdicts.left(push.registry, push.repository, pinned.digest, pinned.left)
-        settlement = await self._ours(job, pinned) or self._moved(job, pinned) or await self._repeated(job, pinned)
+        settlement = await self._ours(job, pinned) or await self._marked(job, pinned) or self._moved(job, pinned)
+        settlement = settlement or await self._repeated(job, pinned)
         if settlement is not None:
             return settlement
         # A child of an index that is being judged has its verdict from there, unless somebody asked for it by itself.
@@ -160,6 +161,15 @@ class Judge:
         ours = {} if job.lane is Lane.CI else await self.own_writes.claimed([pinned.digest])
         known = pinned.digest in ours and (ours[pinned.digest] is None or {*job.tags, *pinned.tags} == {ours[pinned.digest]})
         return Done(result="published-by-us") if known else None
+
+    async def _marked(self, job: Job, pinned: Pinned) -> Settlement | None:
+        """The end of a marker, ours or another's: what it marks has its verdict. What has none is judged, whatever it is called."""
+        if not pinned.marked or job.lane is Lane.CI:
+            return None
+        place = job.push.registry, job.push.repository
+        environment = job.environment or environment_of(self.environments, *place)
+        said = await self.verdicts.latest(pinned.digest, registry=place[0], repository=place[1], environment=environment or "")
+        return Done(result="marker") if said is not None and said.outcome is not Outcome.UNKNOWN else None
 
     def _moved(self, job: Job, pinned: Pinned) -> Settlement | None:
         """A push that was overtaken by the next one of its tag is judged without it, behind what is wanted now."""

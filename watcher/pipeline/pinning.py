@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from watcher.backlog.protocol import Job, Lane
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError
+from watcher.model.quarantine import marker_tag
 from watcher.model.reference import Reference, Tag
 from watcher.registry.protocol import Registries
 
@@ -21,13 +22,15 @@ TAGS_ASKED = 20
 class Pinned:
     """The digest to judge, and the tags that lead to it.
 
-    `moved` are those of the job, `left` those it was known by, that lead elsewhere or nowhere by now.
+    `moved` are those of the job, `left` those it was known by, that lead elsewhere or nowhere by now. `marked`: it came by nothing
+    but the marker that is made of its own digest.
     """
 
     digest: Digest
     tags: tuple[Tag, ...]
     moved: tuple[Tag, ...] = ()
     left: tuple[Tag, ...] = ()
+    marked: bool = False
 
 
 async def pin(job: Job, registries: Registries, known: Known) -> Pinned:
@@ -45,10 +48,12 @@ async def pin(job: Job, registries: Registries, known: Known) -> Pinned:
     digest = push.digest or (await named(push.tag) if push.tag is not None else None)
     if digest is None:
         raise NotFoundError(f"{push.registry}/{push.repository}:{push.tag} does not exist")
+    # The marker of an image says nothing of it that its digest does not: it is no name that people know it by.
+    came_by = tuple(tag for tag in job.tags if tag != marker_tag(digest))
     known_by = await known(digest)
-    before = [tag for tag in known_by if tag not in job.tags]
+    before = [tag for tag in known_by if tag not in came_by]
     if job.lane is Lane.CI:
-        return Pinned(digest=digest, tags=(*job.tags, *before))  # resolved when it was submitted, and somebody waits
+        return Pinned(digest=digest, tags=(*came_by, *before))  # resolved when it was submitted, and somebody waits
 
     async def leads_there(tag: Tag) -> bool:
         try:
@@ -56,12 +61,13 @@ async def pin(job: Job, registries: Registries, known: Known) -> Pinned:
         except PermanentError:
             return True  # a registry that refuses to say does not say otherwise
 
-    tags = (*(job.tags if push.digest else ()), *before)
+    tags = (*(came_by if push.digest else ()), *before)
     answers = await asyncio.gather(*(leads_there(tag) for tag in tags[:TAGS_ASKED]))
     elsewhere = {tag for tag, answer in zip(tags, answers, strict=False) if not answer}
     return Pinned(
         digest=digest,
-        tags=tuple(tag for tag in (*job.tags, *before) if tag not in elsewhere),
-        moved=tuple(sorted(elsewhere.intersection(job.tags))),
+        tags=tuple(tag for tag in (*came_by, *before) if tag not in elsewhere),
+        moved=tuple(sorted(elsewhere.intersection(came_by))),
+        marked=bool(job.tags) and not came_by,
         left=tuple(sorted(elsewhere.intersection(known_by))),
     )

@@ -20,6 +20,8 @@ from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.pubsub import PubsubPublisher
 from watcher.publishing.pubsub_settings import PubsubPublisherSettings
+from watcher.publishing.quarantine.publisher import QuarantinePublisher
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import (
     AnyPublisherSettings,
@@ -50,6 +52,7 @@ PUBLISHERS: Mapping[type[PublisherSettings], Callable[[Any, PublisherContext], P
     GithubIssueSettings: GithubIssuePublisher,
     GitlabIssueSettings: GitlabIssuePublisher,
     JiraSettings: JiraPublisher,
+    QuarantinePublisherSettings: QuarantinePublisher,
 }
 
 

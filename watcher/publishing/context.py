@@ -1,18 +1,33 @@
 """What a publisher may need of the daemon, whichever it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
 from watcher.kit.clock import Clock
 from watcher.publishing.links import Links
-from watcher.publishing.protocol import Labels, OwnWrites, Sboms, SubjectLocks, TagHistory, Tickets
-from watcher.registry.protocol import WritableRegistries
+from watcher.publishing.protocol import (
+    Judgements,
+    Labels,
+    OwnWrites,
+    Pushes,
+    Quarantines,
+    Sboms,
+    SubjectLocks,
+    TagHistory,
+    Tickets,
+)
+from watcher.publishing.quarantine.protocol import QuarantineDriver
+from watcher.registry.protocol import RegistryAccess, WritableRegistries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherContext:
-    """`session` is for requests to anybody but a registry, and is closed by its owner."""
+    """`session` is for requests to anybody but a registry, and is closed by its owner.
+
+    `driver` gives what a registry can do to an image beside what the specification has.
+    """
 
     registries: WritableRegistries
     own_writes: OwnWrites
@@ -21,6 +36,10 @@ class PublisherContext:
     tags: TagHistory
     labels: Labels
     tickets: Tickets
+    quarantines: Quarantines
+    judgements: Judgements
+    pushes: Pushes
+    driver: Callable[[RegistryAccess], QuarantineDriver]
     session: aiohttp.ClientSession
     links: Links
     clock: Clock

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from watcher.model.digest import Digest
+from watcher.model.quarantine import Quarantine
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.ticket import Ticket, TicketCause, Unsettled
-from watcher.model.verdict import Subject, Verdict
+from watcher.model.verdict import Outcome, Subject, Verdict
 
 
 class Publisher(Protocol):
@@ -186,6 +187,69 @@ class Tickets(Protocol):
 
     async def settle(self, publisher: str, settled: Ticket) -> None:
         """Keep its key, `is_open` and `written`. It is unsettled again when it has changed since it was read."""
+        ...
+
+
+class Quarantines(Protocol):
+    """Which images are kept from being pulled, and how far that has come: recorded before anything is done, and after."""
+
+    async def find(self, publisher: str, registry: Host, repository: RepositoryName, digest: Digest) -> Quarantine | None:
+        """What is recorded of one image."""
+        ...
+
+    async def begin(self, record: Quarantine, *, most: int, since: datetime) -> datetime | None:
+        """Keep it as intended; as held instead where `most` others of its publisher and repository began after `since`.
+
+        Gives when the first of those began, None where it may begin.
+        """
+        ...
+
+    async def keep(self, record: Quarantine) -> None:
+        """Replace what is recorded of the image. After this returns, `find` gives it."""
+        ...
+
+    async def listed(
+        self, *, registry: Host | None = None, repository: RepositoryName | None = None, digest: Digest | None = None
+    ) -> Sequence[Quarantine]:
+        """Those of a registry, of a repository, of a digest or all, the newest first, whatever became of them."""
+        ...
+
+
+class Judgements(Protocol):
+    """What is true now of the images of a repository."""
+
+    async def standing(self, registry: Host, repository: RepositoryName, digest: Digest) -> Sequence[Verdict]:
+        """The newest verdict of a digest in every environment, newest first."""
+        ...
+
+    async def known_good(
+        self, registry: Host, repository: RepositoryName, tag: Tag, environment: str | None, outcomes: Collection[Outcome]
+    ) -> Sequence[Digest]:
+        """What the tag led to, or leads to, whose newest verdict in the environment is one of `outcomes`.
+
+        Those first that had the tag last; ten at most.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedAs:
+    """By which tags an image was pushed, and when: as the event says, where it does, and when we heard of it."""
+
+    tags: tuple[Tag, ...]
+    received_at: datetime
+    occurred_at: datetime | None = None
+
+
+class Pushes(Protocol):
+    """What events said, whatever the registry says since."""
+
+    async def pushed_as(self, verdict_id: str) -> PushedAs | None:
+        """How the image of a verdict was pushed; None where no event led to the verdict, or none is kept any more."""
+        ...
+
+    async def pushed_since(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Collection[Digest]:
+        """What was pushed by a tag a moment ago, as far as the newest events say."""
         ...
 
 

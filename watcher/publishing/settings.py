@@ -11,6 +11,7 @@ from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.pubsub_settings import PubsubPublisherSettings
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.sns_settings import SnsPublisherSettings
 from watcher.publishing.sqs_settings import SqsPublisherSettings
 from watcher.publishing.ticket_settings import GithubIssueSettings, GitlabIssueSettings, JiraSettings
@@ -68,6 +69,7 @@ AnyPublisherSettings = (
     | GithubIssueSettings
     | GitlabIssueSettings
     | JiraSettings
+    | QuarantinePublisherSettings
 )
 
 

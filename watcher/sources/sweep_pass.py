@@ -8,6 +8,7 @@ from watcher.kit.glob import glob_any, glob_match
 from watcher.model.digest import Digest
 from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError
 from watcher.model.push import Push
+from watcher.model.quarantine import marker_tag
 from watcher.model.reference import Host, Reference, RepositoryName, Tag, parse_repository
 from watcher.registry.protocol import CatalogUnavailableError, Listing, Registries
 from watcher.sources.context import Judged
@@ -126,7 +127,10 @@ async def _resolved(registry: Host, registries: Registries, repository: Reposito
 
 def _is_news(push: Push, known: Mapping[Digest, Collection[Tag]]) -> bool:
     tags = known.get(push.digest) if push.digest is not None else None
-    return tags is None or (push.tag is not None and push.tag not in tags)
+    if tags is None or push.digest is None:
+        return True
+    # A marker is no name: what it marks is judged, and known without it.
+    return push.tag is not None and push.tag not in tags and push.tag != marker_tag(push.digest)
 
 
 def _without_their_tags(

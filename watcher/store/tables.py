@@ -276,6 +276,45 @@ ticket_image = Table(
     Index("ix_ticket_image_place", "registry", "repository"),
 )
 
+# Images that are kept from being pulled, each by the publisher that does it. `state` and those in `steps`, which is JSON of a Step
+# by its Measure, are of watcher/model/quarantine.py. `verdict_id` may be of a verdict that is not kept any more.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("publisher", Text, nullable=False),
+    Column("registry", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("digest", String(140), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("verdict_id", String(80), nullable=False),
+    Column("began_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("steps", Text, nullable=False),
+    Column("passing_since", UtcTime),
+    Column("ended_by", Text, nullable=False),
+    Column("ended_reason", Text, nullable=False),
+    Column("excused", String(64), nullable=False),
+    UniqueConstraint("publisher", "registry", "repository", "digest"),
+    Index("ix_quarantine_place", "repository", "registry"),
+)
+
+# The tags that were led away from such an image; '' leads nowhere.
+quarantine_tag = Table(
+    "quarantine_tag",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("quarantine_id", Id, ForeignKey("quarantine.id"), nullable=False),
+    Column("tag", String(128), nullable=False),
+    Column("leads_to", String(140), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("moved_at", UtcTime),
+    UniqueConstraint("quarantine_id", "tag"),
+)
+
 # One row a name: what belongs to this deployment and is made once.
 deployment = Table(
     "deployment",

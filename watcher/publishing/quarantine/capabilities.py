@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from watcher.model.quarantine import Measure, Quarantine, StepState
 from watcher.model.registry_kind import RegistryKind
 from watcher.publishing.quarantine.protocol import Blocks, Capability
 
@@ -40,3 +41,13 @@ CAPABILITIES: Mapping[RegistryKind, Capability] = {
         note="what blocks by property, an Xray policy perhaps, is the operator's to set up",
     ),
 }
+
+
+def blocked(record: Quarantine, capability: Capability) -> str:
+    """What nobody can pull any more by what was done, in words. Caches, mirrors and nodes that have it are not asked."""
+    if record.has(Measure.DELETE, StepState.DONE):
+        return str(Blocks.ALL_PULLS.value)
+    if record.has(Measure.NATIVE, StepState.DONE) and capability.blocks is not Blocks.NOTHING:
+        return str(capability.blocks.value)
+    moved = [each.tag for each in record.moved()]
+    return f"pulls by {', '.join(moved)}" if moved else str(Blocks.NOTHING.value)

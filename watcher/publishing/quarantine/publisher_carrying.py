@@ -1,0 +1,162 @@
+"""Carries a quarantine out, step by step, each recorded before it is done and after."""
+
+import re
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from watcher.kit.clock import Clock
+from watcher.model.digest import Digest
+from watcher.model.errors import NotFoundError, RetryableError, WatcherError
+from watcher.model.quarantine import OPEN, Measure, Quarantine, QuarantineState, Step, StepState, TagMove, is_marker
+from watcher.model.reference import Tag
+from watcher.model.verdict import Verdict
+from watcher.publishing.protocol import Judgements, Pushes, Quarantines
+from watcher.publishing.quarantine.decision import decide, good_outcomes
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
+from watcher.publishing.quarantine.steps import Ground
+
+# Of a tag that was pushed a moment ago it is not certain yet where it leads: events and registries are late by so much.
+SETTLES = timedelta(seconds=5)
+
+
+class UnsettledTagError(RetryableError):
+    """Somebody is just pushing by this tag."""
+
+    reason = "tag-unsettled"
+
+
+class DiscardedError(WatcherError):
+    """What is carried out is not wanted any more: another verdict has come meanwhile, and is told next."""
+
+    reason = "verdict-changed"
+
+
+@dataclass(slots=True, kw_only=True)
+class Carrying:
+    """One image's. `condemned` is the verdict that condemns it."""
+
+    settings: QuarantinePublisherSettings
+    quarantines: Quarantines
+    judgements: Judgements
+    pushes: Pushes
+    ground: Ground
+    clock: Clock
+    condemned: Verdict
+
+    async def plan(self, record: Quarantine, tags: Collection[Tag]) -> Quarantine:
+        """What would be done now. Only asks."""
+        asked = [each for each in self.settings.actions if each is not Measure.UNPUBLISH]
+        steps: dict[Measure, Step] = {each: Step(state=StepState.PLANNED) for each in asked}
+        if Measure.DELETE in steps and (objection := await self._objection()):
+            steps[Measure.DELETE] = Step(state=StepState.IMPOSSIBLE, detail=objection)
+        moves = [
+            TagMove(tag=tag, to=await self._good(tag), state=StepState.PLANNED, asked_at=self.clock())
+            for tag in self._movable(tags)
+            if await self.ground.leads(tag) == self.ground.image.digest
+        ]
+        return replace(record, steps=steps, tags=tuple(moves))
+
+    async def carry_out(self, record: Quarantine, tags: Collection[Tag]) -> Quarantine:
+        """Everything that is not done yet. `tags` may lead to the image. Raises as `Ground`, and NotFoundError: it is gone."""
+        asked = self.settings.actions
+        if Measure.MARK in asked or Measure.DELETE in asked:
+            # Before the registry is told to give it to nobody, us included.
+            await self._readable(record)
+        if Measure.NATIVE in asked:
+            record = await self._step(record, Measure.NATIVE, self.ground.block)
+        if Measure.MARK in asked:
+            record = await self._step(record, Measure.MARK, self._marked)
+        for tag in self._movable(tags):
+            record = await self._unpublish(record, tag)
+        if Measure.DELETE in asked:
+            record = await self._step(record, Measure.DELETE, self._deleted)
+        return record
+
+    async def _step(self, record: Quarantine, measure: Measure, act: Callable[[], Awaitable[Step]]) -> Quarantine:
+        await self._still()
+        before = record.steps.get(measure)
+        if before is None or before.state is not StepState.DONE:
+            record = await self._keep(record.with_step(measure, Step(state=StepState.INTENDED)))
+        ended = await act()
+        return record if ended == record.steps.get(measure) else await self._keep(record.with_step(measure, ended))
+
+    async def _unpublish(self, record: Quarantine, tag: Tag) -> Quarantine:
+        await self._still()
+        there, before = await self.ground.leads(tag), record.move(tag)
+        if there != self.ground.image.digest:
+            if before is None or before.state is not StepState.INTENDED:
+                return record
+            # We ended between moving it and saying so; or somebody else was faster.
+            now = self.clock()
+            state = StepState.DONE if there == before.to else StepState.OVERTAKEN
+            return await self._keep(record.with_move(replace(before, state=state, moved_at=now)))
+        now = self.clock()
+        pushed = await self.pushes.pushed_since(record.registry, record.repository, tag, now - SETTLES)
+        if {*pushed} - {record.digest}:
+            raise UnsettledTagError(f"{record.name}: {tag} is just being pushed", retry_after_seconds=SETTLES.total_seconds())
+        move = TagMove(tag=tag, to=await self._good(tag), state=StepState.INTENDED, asked_at=now)
+        record = await self._keep(record.with_move(move))
+        return await self._keep(record.with_move(await self.ground.move(move)))
+
+    async def _good(self, tag: Tag) -> Digest | None:
+        """What the tag is led to: what had it last, is good, is not quarantined itself, and is there."""
+        place, good = self.condemned.subject, good_outcomes(self.settings.outcomes)
+        known = await self.judgements.known_good(place.registry, place.repository, tag, place.environment, good)
+        listed = await self.quarantines.listed(registry=place.registry, repository=place.repository)
+        bad = {place.digest, *(each.digest for each in listed if each.state in OPEN)}
+        for digest in known:
+            if digest not in bad and await self.ground.leads(digest) == digest:
+                return digest
+        return None
+
+    async def _marked(self) -> Step:
+        try:
+            return await self.ground.mark()
+        except NotFoundError as error:
+            return Step(state=StepState.IMPOSSIBLE, detail=str(error))
+
+    async def _deleted(self) -> Step:
+        objection = await self._objection()
+        return Step(state=StepState.IMPOSSIBLE, detail=objection) if objection else await self.ground.delete()
+
+    async def _objection(self) -> str:
+        """Why it is not deleted: a good image is in it, or it is what an index is made of. Empty where nothing is against it."""
+        if self.condemned.index_digest is not None:
+            return f"it is part of the index {self.condemned.index_digest}"
+        place = self.condemned.subject
+        for child in await self.ground.children():
+            verdicts = await self.judgements.standing(place.registry, place.repository, child)
+            if decide(verdicts, self.settings.outcomes).condemned is None:
+                return f"its image {child} is not condemned"
+        return ""
+
+    async def _readable(self, record: Quarantine) -> None:
+        """Raises NotFoundError when it is gone; that the registry gives it to nobody since we said so is no such sign."""
+        try:
+            await self.ground.manifest(record.digest)
+        except NotFoundError:
+            if not record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED):
+                raise
+
+    async def _still(self) -> None:
+        """Raises DiscardedError when it is condemned no more."""
+        place = self.condemned.subject
+        standing = await self.judgements.standing(place.registry, place.repository, place.digest)
+        if standing and decide(standing, self.settings.outcomes).condemned is None:
+            raise DiscardedError(f"{place.name} is not condemned any more")
+
+    async def _keep(self, record: Quarantine) -> Quarantine:
+        await self.quarantines.keep(replace(record, changed_at=self.clock()))
+        return record
+
+    def _movable(self, tags: Collection[Tag]) -> Collection[Tag]:
+        if Measure.UNPUBLISH not in self.settings.actions:
+            return ()
+        return sorted(tag for tag in tags if re.fullmatch(self.settings.movable_tags, tag) and not is_marker(tag))
+
+
+def settled(record: Quarantine) -> QuarantineState:
+    """How it stands when everything was tried: failed where nothing of it could be done."""
+    states = {each.state for each in record.all_steps()}
+    return QuarantineState.FAILED if StepState.IMPOSSIBLE in states and StepState.DONE not in states else QuarantineState.IN_FORCE

@@ -1,0 +1,151 @@
+"""What is done to one image in its registry, and taken back: each step says how it ended, and is safe to repeat."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
+
+from watcher.kit.clock import Clock
+from watcher.model.digest import Digest
+from watcher.model.errors import AuthenticationError, NotFoundError, PermanentError
+from watcher.model.image import FetchedManifest, Index
+from watcher.model.quarantine import Step, StepState, TagMove, marker_tag
+from watcher.model.reference import Tag
+from watcher.publishing.quarantine.protocol import Condemned, QuarantineDriver
+from watcher.registry.protocol import Manifests, RegistryAccess
+
+# A registry that says so to what we write is not asked to reconsider: tags are immutable there, or our account may not.
+REFUSALS = (PermanentError, AuthenticationError)
+
+
+@dataclass(slots=True, kw_only=True)
+class Ground:
+    """One image where it is. What a registry refuses is said of the step; that it is not there now is raised.
+
+    Raises:
+        ThrottledError, RegistryUnavailableError: not now. AuthenticationError: we may not even read.
+    """
+
+    access: RegistryAccess
+    driver: QuarantineDriver
+    image: Condemned
+    clock: Clock
+    _manifest: FetchedManifest | None = field(default=None, init=False)
+
+    @property
+    def marker(self) -> Tag:
+        return marker_tag(self.image.digest)
+
+    async def block(self) -> Step:
+        """What the registry itself can do, if it says afterwards that it is so."""
+        if not await self.driver.is_blocked(self.image):
+            ended = await _tried(self.driver.block(self.image))
+            if ended.state is not StepState.DONE:
+                return ended
+            if not await self.driver.is_blocked(self.image):
+                return Step(
+                    state=StepState.IMPOSSIBLE, detail=f"a registry of the kind {self.access.kind} can do nothing of its own"
+                )
+        return Step(state=StepState.DONE)
+
+    async def unblock(self) -> Step:
+        ended = await _tried(self.driver.unblock(self.image))
+        return Step(state=StepState.UNDONE) if ended.state is StepState.DONE else replace(ended, state=StepState.LEFT)
+
+    async def mark(self) -> Step:
+        """The marker leads to the image. Raises NotFoundError when there is no such image."""
+        if await self.leads(self.marker) != self.image.digest:
+            return await _tried(self._put(self.marker, await self.manifest(self.image.digest)))
+        return Step(state=StepState.DONE)
+
+    async def unmark(self) -> Step:
+        """The marker is gone, unless somebody has led it elsewhere: then it is his."""
+        if await self.leads(self.marker) != self.image.digest or await self.driver.remove_tag(self.image.repository, self.marker):
+            return Step(state=StepState.UNDONE)
+        return Step(state=StepState.LEFT, detail="this registry takes no tag away without its image")
+
+    async def move(self, intended: TagMove) -> TagMove:
+        """Lead a tag elsewhere that leads to the image, and look where it leads then."""
+        if (there := await self.leads(intended.tag)) != self.image.digest:
+            return replace(intended, state=StepState.OVERTAKEN, detail=_elsewhere(there))
+        asked_at = self.clock()
+        ended = await self._led(intended.tag, intended.to)
+        if ended.state is not StepState.DONE:
+            return replace(intended, state=ended.state, detail=ended.detail)
+        there = await self.leads(intended.tag)
+        moved = replace(intended, asked_at=min(asked_at, intended.asked_at), moved_at=self.clock(), detail="")
+        if there == intended.to:
+            return replace(moved, state=StepState.DONE)
+        if there == self.image.digest:
+            return replace(moved, state=StepState.IMPOSSIBLE, detail="was led elsewhere, and leads to the image all the same")
+        return replace(moved, state=StepState.OVERTAKEN, detail=_elsewhere(there))
+
+    async def move_back(self, move: TagMove) -> TagMove:
+        """Lead a tag to the image again, if it still leads to where it was led, or nowhere."""
+        there = await self.leads(move.tag)
+        if there == self.image.digest:
+            return replace(move, state=StepState.UNDONE, detail="")
+        if there not in {move.to, None}:
+            return replace(move, state=StepState.LEFT, detail=_elsewhere(there))
+        try:
+            ended = await _tried(self._put(move.tag, await self.manifest(self.image.digest)))
+        except NotFoundError as error:
+            ended = Step(state=StepState.IMPOSSIBLE, detail=str(error))
+        if ended.state is not StepState.DONE:
+            return replace(move, state=StepState.LEFT, detail=ended.detail)
+        return replace(move, state=StepState.UNDONE, detail="")
+
+    async def give_back(self, move: TagMove, pushed: Digest) -> TagMove:
+        """Lead a tag that we have moved to what somebody pushed by it meanwhile, unless it has gone on."""
+        there = await self.leads(move.tag)
+        if there == move.to:
+            await self._put(move.tag, await self.manifest(pushed))
+            there = await self.leads(move.tag)
+        return replace(move, state=StepState.OVERTAKEN, detail=_elsewhere(there))
+
+    async def delete(self) -> Step:
+        if await self.access.uploads.delete_manifest(self.image.repository, self.image.digest):
+            return Step(state=StepState.DONE)
+        return Step(state=StepState.IMPOSSIBLE, detail="this registry deletes no image, or our account may not")
+
+    async def children(self) -> tuple[Digest, ...]:
+        """The images of an index, none of an image."""
+        content = (await self.manifest(self.image.digest)).content
+        return tuple(each.digest for each in content.manifests) if isinstance(content, Index) else ()
+
+    async def leads(self, reference: Tag | Digest) -> Digest | None:
+        return await self._manifests.head(reference)
+
+    async def manifest(self, digest: Digest) -> FetchedManifest:
+        """As it is there; that of the image is read once, before the registry is told to give it to nobody."""
+        if digest != self.image.digest:
+            return await self._manifests.manifest(digest)
+        if self._manifest is None:
+            self._manifest = await self._manifests.manifest(digest)
+        return self._manifest
+
+    async def _led(self, tag: Tag, to: Digest | None) -> Step:
+        if to is not None:
+            return await _tried(self._put(tag, await self.manifest(to)))
+        if await self.driver.remove_tag(self.image.repository, tag):
+            return Step(state=StepState.DONE)
+        detail = "it led to nothing good before, and this registry takes no tag away without its image"
+        return Step(state=StepState.IMPOSSIBLE, detail=detail)
+
+    async def _put(self, tag: Tag, manifest: FetchedManifest) -> None:
+        """The very bytes, as what they were served."""
+        await self.access.uploads.put_manifest(self.image.repository, tag, manifest.raw, manifest.media_type)
+
+    @property
+    def _manifests(self) -> Manifests:
+        return self.access.manifests(self.image.repository)
+
+
+def _elsewhere(there: Digest | None) -> str:
+    return f"leads to {there} by now" if there is not None else "leads nowhere by now"
+
+
+async def _tried(act: Awaitable[object]) -> Step:
+    try:
+        await act
+    except REFUSALS as error:
+        return Step(state=StepState.IMPOSSIBLE, detail=str(error))
+    return Step(state=StepState.DONE)
