@@ -59,6 +59,12 @@ SHARED: dict[str, dict[str, str]] = {
         "message_layout": "a message as one text that fits, which is the same for every channel",
         "dsse": "what is signed, and how that is written, which those who check it ask as well",
         "signing_key": "the keys to sign and to check with",
+        "statement": "what is attested of an image, which those who check it read",
+        "attestation": "how an image is attested in its registry, in either form, and how that ends",
+        "attestation_bundle": "one of these forms, which those who check it read",
+        "attestation_tag": "the other",
+        "attestation_listed": "what of ours is listed beside an image",
+        "referrer_attaching": "how an artefact is attached, whichever of ours it is",
         "verdict_message": "a verdict in words for people, whoever carries them",
     },
     "watcher.publishing.quarantine": {

@@ -1,59 +1,109 @@
-"""Attach the verdict to the image, in its registry, and where asked for its SBOM: one referrer of each per image."""
+"""Attach the verdict to the image, in its registry, and where asked an attestation and its SBOM: one of each per image."""
 
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 import structlog
 
 from watcher.kit.seldom import Seldom
+from watcher.model.errors import PermanentError
 from watcher.model.moments import iso
+from watcher.model.reference import Host, RepositoryName
 from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
-from watcher.model.verdict import Action, Verdict
+from watcher.model.verdict import Action, Outcome, Verdict
 from watcher.model.verdict_json import verdict_bytes
+from watcher.publishing.attestation import Attesting, Remains
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, signed
 from watcher.publishing.protocol import Progress, Sbom
 from watcher.publishing.referrer_attaching import TOLD_SECONDS, Artifact, Attaching
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import SigningKey, signing_key
+from watcher.registry.protocol import RegistryAccess
 
 log = structlog.get_logger(__name__)
 
 VERDICT_TYPE = "application/vnd.registry-watcher.verdict.v1+json"
 # By its own media type, as Trivy, Syft and ORAS attach one: those of others stand beside ours.
 SBOM_TYPES = (CYCLONEDX_JSON, SPDX_JSON)
+_GRANT = "Our account needs the permission to delete in the repository"
+
+
+class StandingError(PermanentError):
+    """The registry does not let us remove what says of the image what is not so any more."""
+
+    reason = "not-removed"
 
 
 class ReferrerPublisher:
-    """Publishes into the registry that the image is in."""
+    """Publishes into the registry that the image is in.
+
+    It hears of every verdict: what it attached for an earlier one must not stand when that is not so any more.
+    """
 
     def __init__(self, settings: ReferrerPublisherSettings, context: PublisherContext) -> None:
         """Raises ConfigurationError when the key to sign with cannot be read, or is of another kind."""
         self.name = settings.name
-        self._sbom = settings.sbom
+        self._settings = settings
         self._key = signing_key(settings.sign_with, settings.sign_with_password) if settings.sign_with is not None else None
         self._registries = context.registries
         self._own_writes = context.own_writes
         self._locks = context.locks
         self._sboms = context.sboms
         self._seldom = Seldom(every_seconds=TOLD_SECONDS)
+        self._warned: set[tuple[Host, RepositoryName]] = set()
 
     async def open(self) -> None:
         """Whether we may write is a matter of each repository, so that it shows with the first verdict of one."""
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:
-        """Attach the verdict first, so that whatever becomes of the SBOM does not keep it back."""
-        subject = verdict.subject
+        """Have in the registry what follows from the verdict, and nothing that followed from an earlier one.
+
+        1. Remove what attests the image, unless this verdict does: whenever we end, nothing says of it that it passed.
+        2. Attach the verdict, or remove the last one where nobody asked for this.
+        3. Attest the image; attach its SBOM, so that whatever becomes of that keeps nothing else back.
+        4. Fail if something could not be removed, now that everything else is done: that has to be looked at.
+        """
+        subject, outcome = verdict.subject, verdict.outcome
         access = self._registries.access(subject.registry)
         async with self._locks.lock(subject):
-            attaching = Attaching(
+            attesting = Attesting(
                 access=access,
                 own_writes=self._own_writes,
                 repository=subject.repository,
-                image=await access.manifests(subject.repository).describe(subject.digest),
-                progress=progress,
-                tags=subject.tags,
-                seldom=self._seldom,
+                image=subject.digest,
+                key=self._key.public if self._key is not None else None,
             )
+            attests = self._key is not None and outcome.value in self._settings.attest
+            remains = list[Remains]()
+            # Without a key a pass leaves an attestation of before as true as it was.
+            if not attests and (self._key is not None or outcome is not Outcome.PASS):
+                remains.append(await _removed(attesting.remove()))
+            if outcome not in self._settings.outcomes:
+                remains.append(await _removed(attesting.remove_type(VERDICT_TYPE)))
+            if attests or outcome in self._settings.outcomes:
+                await self._attach(verdict, access, attesting, progress)
+        self._warn(verdict, remains)
+        standing = ", ".join(phrase for each in remains for phrase in each.standing)
+        if standing:
+            what = f"{subject.name} is {outcome.value}, and what says otherwise is attached to it still: {standing:.500}"
+            raise StandingError(f"{what}. {_GRANT}; then `watcher dead-letters replay`")
+
+    async def aclose(self) -> None:
+        """The clients of registries belong to the daemon."""
+
+    async def _attach(self, verdict: Verdict, access: RegistryAccess, attesting: Attesting, progress: Progress) -> None:
+        subject, wanted = verdict.subject, verdict.outcome in self._settings.outcomes
+        attaching = Attaching(
+            access=access,
+            own_writes=self._own_writes,
+            repository=subject.repository,
+            image=await access.manifests(subject.repository).describe(subject.digest),
+            progress=progress,
+            tags=subject.tags,
+            seldom=self._seldom,
+        )
+        if wanted:
             attached = await attaching.attach(_of_verdict(verdict, self._key))
             log.info(
                 "referrer.published",
@@ -63,11 +113,20 @@ class ReferrerPublisher:
                 removed=attached.removed,
                 kept=attached.kept,
             )
-            if self._sbom is not None:
-                await self._attach_sbom(verdict, self._sbom, attaching)
+        if self._key is not None and verdict.outcome.value in self._settings.attest:
+            attested = await attesting.attest(verdict, self._key, self._settings, attaching)
+            log.info("attestation.published", image=subject.name, form=attested.form, outcome=verdict.outcome.value)
+            self._warn(verdict, [attested.remains])
+        if wanted and self._settings.sbom is not None:
+            await self._attach_sbom(verdict, self._settings.sbom, attaching)
 
-    async def aclose(self) -> None:
-        """The clients of registries belong to the daemon."""
+    def _warn(self, verdict: Verdict, remains: Sequence[Remains]) -> None:
+        """Once for each repository: what is missing there is missing for all its images."""
+        subject, left = verdict.subject, [phrase for each in remains for phrase in (*each.standing, *each.hidden)]
+        place = (subject.registry, subject.repository)
+        if left and place not in self._warned:
+            self._warned.add(place)
+            log.warning("attestation.not-removed", image=subject.name, outcome=verdict.outcome.value, left=left, detail=_GRANT)
 
     async def _attach_sbom(self, verdict: Verdict, written_as: str, attaching: Attaching) -> None:
         subject = verdict.subject
@@ -77,6 +136,14 @@ class ReferrerPublisher:
             return
         attached = await attaching.attach(_of_sbom(sbom))
         log.info("sbom.published", image=subject.name, referrer=attached.digest, removed=attached.removed, kept=attached.kept)
+
+
+async def _removed(removing: Awaitable[Remains]) -> Remains:
+    """What keeps us from looking keeps nothing else back: the verdict is told, and then that."""
+    try:
+        return await removing
+    except PermanentError as error:
+        return Remains(standing=[f"something, perhaps ({error.reason}: {error!s:.200})"])
 
 
 def annotations(verdict: Verdict) -> dict[str, str]:

@@ -21,6 +21,7 @@ from watcher.publishing.wanted import MessagePublisherSettings, PublisherSetting
 class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="referrer"):
     """Attach the verdict to the image, in its registry."""
 
+    keeps_state: ClassVar[bool] = True
     in_registry: ClassVar[bool] = True
 
     # The image's SBOM is attached as well, a second referrer: CycloneDX 1.6 or SPDX 2.3.
@@ -29,9 +30,19 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
     # key of its own, that nobody takes for a signer of images.
     sign_with: SecretReference | None = None
     sign_with_password: SecretReference | None = None  # of the key, where it has one
+    # Images with these outcomes are attested to have passed, for those who ask before an image runs. A warning blocks nothing, so
+    # that it may be one of them; nothing else ever is.
+    attest: tuple[Literal["pass", "warn"], ...] = ()
+    # `bundle`: a referrer, as cosign 3 and Kyverno's ImageValidatingPolicy read it. `legacy`: under the tag `sha256-HEX.att`, as
+    # cosign 2, Kyverno's ClusterPolicy and policy-controller do. `auto`: legacy where others signed or attested the image in that
+    # way and nobody by a bundle, since one bundle hides all the rest from cosign.
+    attestation_format: Literal["auto", "bundle", "legacy"] = "auto"
+    verifier: Annotated[str, msgspec.Meta(min_length=1)] = "urn:registry-watcher"  # who attests, as a URI
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.attest and self.sign_with is None:
+            raise ValueError("attest needs a key: sign_with")
         if self.sign_with_password is not None and self.sign_with is None:
             raise ValueError("sign_with_password is of no use without sign_with")
 

@@ -141,6 +141,10 @@ class Manifests(Protocol):
         """What it leads to now, None when that is nothing. Raises as `manifest` does, but for NotFoundError."""
         ...
 
+    async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+        """See `ImageSource.blob`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutManifest:

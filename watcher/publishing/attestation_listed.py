@@ -1,0 +1,160 @@
+"""Artefacts of ours that a registry lists beside an image, and their removal. A part of `attestation.py`.
+
+Spec: OCI distribution-spec v1.1 "Listing Referrers", "Referrers Tag Schema".
+"""
+
+import contextlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from watcher.model.digest import Digest
+from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedError
+from watcher.model.image import Manifest
+from watcher.model.reference import RepositoryName
+from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, read_bundle
+from watcher.publishing.dsse import MAX_ENVELOPE_BYTES, Envelope
+from watcher.publishing.protocol import OwnWrites
+from watcher.publishing.referrer_index import Edit, ReferrerIndex, Said
+from watcher.publishing.signing_key import PublicKey
+from watcher.publishing.statement import SUMMARY_TYPE, StatementError, read_summary
+from watcher.registry.protocol import RegistryAccess
+
+# Kyverno refuses an image with more than fifty referrers; of what nobody can use no more than this is looked at.
+MOST_LISTED = 100
+# An annotation of every attestation that we make, with the verdict's id.
+OUR_ATTESTATION = "io.registry-watcher.attestation"
+
+
+class TooManyListedError(PermanentError):
+    """More is attached to the image than anybody looks through."""
+
+    reason = "too-many-referrers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """By digest; `gone` are entries of ours whose manifest is there no more, `others` what is not ours."""
+
+    ours: Sequence[Digest] = ()
+    gone: Sequence[Digest] = ()
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What the registry does not let us delete: still listed, so that everybody finds it, or by its digest alone."""
+
+    listed: Sequence[Digest] = ()
+    unlisted: Sequence[Digest] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Of one image, whose referrers the caller has locked. What `key` has signed is ours whatever is written beside it."""
+
+    access: RegistryAccess
+    own_writes: OwnWrites
+    repository: RepositoryName
+    image: Digest
+    key: PublicKey | None = None
+
+    async def bundles(self) -> Listed:
+        """Sigstore bundles of any version.
+
+        Ours bear our mark or were claimed or are signed by our key: marks go by what the manifest says, and who may push can leave
+        them out to keep what we would remove.
+        """
+        return await self._found(BUNDLE_PREFIX)
+
+    async def of_type(self, artifact_type: str) -> Listed:
+        """Artefacts of a type that is nobody's but ours."""
+        return await self._found(artifact_type)
+
+    async def remove(self, listed: Listed) -> Left:
+        """After this returns none of them is listed, but for those given back as `listed`.
+
+        1. Delete the manifests. Some registries refuse to while an index lists them.
+        2. Take them out of the fallback index.
+        3. Delete those that were refused, and look at what is left.
+        """
+        left = {each for each in listed.ours if not await self.access.uploads.delete_manifest(self.repository, each)}
+        await self._unlist({*listed.ours, *listed.gone})
+        left = {each for each in left if not await self.access.uploads.delete_manifest(self.repository, each)}
+        if not left:
+            return Left()
+        still = left & {each.digest for each in await self._entries()}
+        return Left(listed=sorted(still), unlisted=sorted(left - still))
+
+    async def _found(self, prefix: str) -> Listed:
+        ours, gone, others = list[Digest](), list[Digest](), 0
+        entries = [each for each in await self._entries() if not each.type or each.type.startswith(prefix)]
+        if len(entries) > MOST_LISTED:
+            raise TooManyListedError(f"{self._name}: has {len(entries)} referrers; more than {MOST_LISTED} are not looked at")
+        claimed = {*await self.own_writes.claimed([each.digest for each in entries])}
+        for entry in entries:
+            try:
+                found = (await self.access.manifests(self.repository).manifest(entry.digest)).content
+            except NotFoundError:
+                if entry.digest in claimed or OUR_ATTESTATION in entry.annotations or prefix == entry.type:
+                    gone.append(entry.digest)
+                continue
+            except PermanentError:
+                others += 1
+                continue
+            if not isinstance(found, Manifest) or found.subject != self.image or not found.kind.startswith(prefix):
+                continue  # an index can call anything an artefact of this image
+            if prefix != BUNDLE_PREFIX or entry.digest in claimed or await self._is_ours(found):
+                ours.append(entry.digest)
+            else:
+                others += 1
+        return Listed(ours=ours, gone=gone, others=others)
+
+    async def _is_ours(self, bundle: Manifest) -> bool:
+        if OUR_ATTESTATION in bundle.annotations:
+            return True
+        if self.key is None or len(bundle.layers) != 1:
+            return False
+        try:
+            raw = await self.access.manifests(self.repository).blob(bundle.layers[0], limit_bytes=MAX_ENVELOPE_BYTES)
+            return signed_summary(read_bundle(raw), self.key)
+        except PermanentError:
+            return False
+
+    async def _entries(self) -> Sequence[Said]:
+        """What the API lists and what the fallback index does: which of the two is read is for each reader to decide."""
+        referrers = self.access.referrers
+        has_api = await referrers.listed(self.repository, self.image, self.image) is not None
+        in_api = await referrers.list_referrers(self.repository, self.image) if has_api else ()
+        entries = {each.digest: Said(each.digest, each.artifact_type, each.annotations) for each in in_api}
+        try:
+            in_index = await self._index.listed()
+        except RegistryRefusedError:
+            in_index = ()  # something else has the fallback tag, so that nobody finds anything by it
+        return tuple(({each.digest: each for each in in_index} | entries).values())
+
+    async def _unlist(self, digests: Collection[Digest]) -> None:
+        """Take them out of the fallback index. Raises as `ReferrerIndex.edit`."""
+
+        async def decide(_: Sequence[Said]) -> Edit:
+            return Edit(drop=digests)
+
+        with contextlib.suppress(RegistryRefusedError):
+            await self._index.edit(decide)
+
+    @property
+    def _index(self) -> ReferrerIndex:
+        return ReferrerIndex(access=self.access, own_writes=self.own_writes, repository=self.repository, image=self.image)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.repository}@{self.image}"
+
+
+def signed_summary(envelope: Envelope, key: PublicKey) -> bool:
+    """Whether a summary of ours is in it, signed by the key. What else somebody signs with that key is not ours to remove."""
+    if envelope.signer([key]) is None:
+        return False
+    try:
+        return read_summary(envelope.payload).predicate_type == SUMMARY_TYPE
+    except StatementError:
+        return False
