@@ -96,7 +96,7 @@ def blocks(settings: RegistrySettings) -> Found:
         said = "quarantine moves or deletes tags" if can.deletes_tags else "quarantine moves tags"
     else:
         stops = "stops nobody" if can.blocks is Blocks.NOTHING else f"stops {can.blocks.value}"
-        said = f"quarantine can {can.native}, which {stops}; it needs {can.permission}"
+        said = f"quarantine can {can.native}, which {stops}; permission: {can.permission}"
     return Found(detail=f"{said}; {can.note}" + ("; experimental: never tried on the real service" if can.experimental else ""))
 
 

@@ -150,9 +150,10 @@ class _Probe:
         try:
             await self._client.request("GET", "/v2/", attempts=1)
         except AuthenticationError as error:
-            if not self._is_anonymous:
+            # A service that tells us what it grants may know us, and not what `/v2/` asked for in the name of a repository.
+            if not self._is_anonymous and "answered 403" not in str(error):
                 raise
-            advice = "if images are not found below, give it credentials: auth, or docker login"
+            advice = "if images are not found below, see `auth`: there are no credentials, or too little is granted to them"
             return Found(detail=str(error), result=Result.WARNING, advice=advice)
         is_token = any(each.scheme == "bearer" for each in self._challenges)
         if self._is_anonymous:
@@ -197,8 +198,6 @@ def advice_for(kind: RegistryKind, step: str, error: WatcherError) -> str:
     text = str(error)
     if step == "dns":
         return "see whether the host is written right, and which name server this machine asks"
-    if "certificate required" in text.lower():
-        return "it wants a certificate of ours: client_cert"
     if isinstance(error, ForbiddenAddressError):
         return _way_out(text)
     if isinstance(error, ThrottledError):

@@ -1,6 +1,7 @@
 """Whether a registry can be reached: its name, its port, its certificate, and what it asks of strangers. A part of `probe`."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from watcher.registry.settings import is_loopback
 EXPIRES_SOON = timedelta(days=14)
 # Tokens are good for minutes, and some services allow a minute of difference.
 MOST_SKEW_SECONDS = 60.0
+
+# In TLS 1.3 a handshake is over before the other side has seen our certificate, or that there is none. HTTP says nothing by itself.
+OBJECTION_SECONDS = 0.3
 
 _PLAIN_TO_TLS = b"HTTPS"
 
@@ -39,18 +43,23 @@ async def connect(client: RegistryClient) -> Found:
     url = client.base_url
     is_tls = url.scheme == "https"
     try:
-        _, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=client.tls_of(url) if is_tls else None)
+        reader, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=client.tls_of(url) if is_tls else None)
     except ssl.SSLCertVerificationError as error:
         return await _untrusted(client, error.verify_message)
     except ssl.SSLError as error:
-        speaks = f"{url.authority}: does not speak TLS ({error.reason or 'handshake failed'})"
-        return Found(detail=speaks, result=Result.FAILED, advice="if it is plain HTTP on purpose, write scheme: http")
+        return _no_handshake(client, error)
     except OSError as error:
         raise RegistryUnavailableError(f"{url.host} port {url.port}: {error.strerror or 'no connection'}") from error
     try:
         if not is_tls:
             return _plain(url.host or "", url.port)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OBJECTION_SECONDS):
+                if not await reader.read(1):
+                    return _refused(client, "it ends the connection after the handshake")
         return _trusted(writer.get_extra_info("ssl_object"), client.clock())
+    except (ssl.SSLError, ConnectionError):
+        return _refused(client, "it ends the connection after the handshake")
     finally:
         writer.close()
 
@@ -100,6 +109,24 @@ def told_time(client: RegistryClient, response: Response) -> Found:
     side = "ahead of" if ahead > 0 else "behind"
     advice = "set the clock that is wrong (NTP): tokens are refused before their time, or end early"
     return Found(detail=f"its clock is {timedelta(seconds=round(abs(ahead)))} {side} ours", result=Result.WARNING, advice=advice)
+
+
+def _no_handshake(client: RegistryClient, error: ssl.SSLError) -> Found:
+    """An alert is what the other side says of us; anything else is no TLS."""
+    reason = error.reason or "handshake failed"
+    if "ALERT" in reason:
+        return _refused(client, f"it refuses us in TLS ({reason})")
+    advice = "if it is plain HTTP on purpose, write scheme: http"
+    return Found(detail=f"{client.base_url.authority}: does not speak TLS ({reason})", result=Result.FAILED, advice=advice)
+
+
+def _refused(client: RegistryClient, how: str) -> Found:
+    """What it says of itself in an alert of TLS 1.3 is lost on the way to us."""
+    if client.settings.client_cert is None:
+        advice = "if it asks for a certificate, write ours: client_cert"
+    else:
+        advice = "see whether client_cert is of an authority that it trusts, and has not ended"
+    return Found(detail=how, result=Result.FAILED, advice=advice)
 
 
 def _plain(host: str, port: int | None) -> Found:

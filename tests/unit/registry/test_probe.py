@@ -1,26 +1,16 @@
 """What a checkup of one registry says of each trouble it can have."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
-from tests.doubles.certificates import Authority
+from tests.doubles.checkups import APP, V1, image, look
 from watcher.kit.checkup import Checkup, Found, Result
-from watcher.model.digest import Digest
 from watcher.model.errors import RegistryRefusedError
-from watcher.model.reference import RepositoryName, Tag
-from watcher.registry.probe import Extent, probe
 from watcher.registry.probe_choice import Wanted
-from watcher.registry.settings import RegistrySettings
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches, serve_registry
@@ -28,49 +18,12 @@ from watcher.testing.tokens import Access
 
 pytestmark = pytest.mark.enable_socket
 
-APP = RepositoryName("team/app")
-V1 = Tag("v1")
 PASSWORD = "s3cret"
-
-
-@dataclass
-class Asked:
-    """A checkup's steps by their names, and what was claimed before it was put."""
-
-    steps: Mapping[str, Found]
-    claimed: set[Digest]
-
-    def result(self, name: str) -> str:
-        return self.steps[name].result.value
-
-
-async def look(
-    registry: MemoryRegistry | str,
-    wanted: Wanted | None = None,
-    *,
-    write: bool = False,
-    must_write: bool = True,
-    **settings: Any,
-) -> Asked:
-    claimed: set[Digest] = set()
-
-    async def claim(digests: Collection[Digest]) -> None:
-        claimed.update(digests)
-
-    host = registry if isinstance(registry, str) else registry.host
-    scheme = "https" if isinstance(registry, str) else registry.url.partition(":")[0]
-    given = msgspec.convert({"host": host, "scheme": scheme, **settings}, RegistrySettings)
-    checkup = await probe(given, wanted or Wanted(), Extent(must_write=must_write, write=write, claim=claim))
-    return Asked(steps={step.name: step.found for step in checkup.steps}, claimed=claimed)
 
 
 def basic(monkeypatch: pytest.MonkeyPatch, password: str = PASSWORD) -> dict[str, str]:
     monkeypatch.setenv("REGISTRY_PASSWORD", password)
     return {"type": "basic", "username": "watcher", "password": "env:REGISTRY_PASSWORD"}
-
-
-def image(registry: MemoryRegistry, repository: RepositoryName = APP, tag: str = "v1") -> Digest:
-    return put_image(registry, repository, build_image([build_layer({"a": "text" * 100})]), tag)
 
 
 async def test_everything_is_well(registry: MemoryRegistry) -> None:
@@ -117,42 +70,6 @@ async def test_a_closed_port(unused_tcp_port: int) -> None:
     assert asked.result("connect") == "failed"
     assert str(unused_tcp_port) in asked.steps["connect"].detail
     assert "firewall" in asked.steps["connect"].advice
-
-
-@asynccontextmanager
-async def over_tls(context: ssl.SSLContext) -> AsyncIterator[MemoryRegistry]:
-    async with serve_registry(tls=context) as registry:
-        image(registry)
-        yield registry
-
-
-async def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
-    """Who issued it is named, and where to write that; with that it is trusted, until it ends."""
-    authority = Authority(tmp_path, "corporate")
-    async with over_tls(authority.server_context()) as registry:
-        asked = await look(registry)
-        assert asked.result("connect") == "failed"
-        assert "issued by CN=corporate" in asked.steps["connect"].detail
-        assert "ca_file" in asked.steps["connect"].advice
-        asked = await look(registry, ca_file=str(authority.path))
-        assert asked.result("connect") == "warning"  # the test's certificates are good for a day
-        assert "certificate until" in asked.steps["connect"].detail
-        assert asked.result("push") == "ok"
-        other = Authority(tmp_path / "other", "other")
-        asked = await look(registry, ca_file=str(other.path))
-        assert f"{other.path} (ca_file) does not hold" in asked.steps["connect"].advice
-        asked = await look(registry, ca_file=str(tmp_path / "none.pem"))
-        assert asked.result("settings") == "failed"
-        assert list(asked.steps) == ["settings"]
-
-
-async def test_a_certificate_for_another_name(tmp_path: Path) -> None:
-    """The name that was asked for is not among its names."""
-    authority = Authority(tmp_path, address="192.0.2.1")
-    async with over_tls(authority.server_context()) as registry:
-        asked = await look(registry, ca_file=str(authority.path))
-        assert asked.result("connect") == "failed"
-        assert "a name that the certificate is for" in asked.steps["connect"].advice
 
 
 async def test_tls_and_plain_http_mixed_up(registry: MemoryRegistry, tmp_path: Path) -> None:
@@ -379,3 +296,24 @@ async def test_a_step_ends_in_time() -> None:
     assert [step.found.detail for step in checkup.steps] == ["no answer within 0.01 s", "needs slow", "no"]
     assert checkup.steps[2].found.advice == "other: registry-refused"
     assert checkup.failed
+
+
+async def test_a_registry_that_wants_to_be_left_alone(registry: MemoryRegistry) -> None:
+    """Nobody waits for it: each step says so at once, and what to do."""
+    image(registry)
+    registry.faults.add(Fault(method="HEAD", path=".*/manifests/.*", status=429, headers={"Retry-After": "50"}))
+    asked = await look(registry)
+    assert "answered 429" in asked.steps["head"].detail
+    assert "requests_per_second" in asked.steps["head"].advice
+    assert asked.steps["get"].detail.startswith("the registry wants to be left alone for ")
+    assert asked.result("push") == "failed"
+
+
+async def test_a_token_service_that_grants_less(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """403 is of what was asked for at `/v2/`, which the image need not be; 401 is of the credentials."""
+    registry.gate.access = Access.TOKEN
+    image(registry)
+    for status, login, head in ((403, "warning", "ok"), (401, "failed", "skipped")):
+        registry.faults.add(Fault(path="/token", status=status))
+        asked = await look(registry, Wanted(repository=APP, reference=V1), auth=basic(monkeypatch))
+        assert (asked.result("login"), asked.result("head")) == (login, head)
