@@ -30,6 +30,7 @@ from tests.contract.test_listing_contract import OPENED as LISTINGS
 from tests.contract.test_mark_search_contract import SEARCHES
 from tests.contract.test_progress_contract import PROGRESSES
 from tests.contract.test_publisher_contract import PLACES as PUBLISHERS
+from tests.contract.test_quarantine_driver_contract import CLASSES as DRIVERS
 from tests.contract.test_registries_contract import KINDS as REGISTRIES
 from tests.contract.test_source_contract import BENCHES
 from tests.contract.test_tracker_contract import TRACKERS
@@ -108,6 +109,7 @@ SUITES: Mapping[type, Collection[type]] = {
     MarkSearch: SEARCHES,
     Progress: PROGRESSES,
     Publisher: PUBLISHERS,
+    QuarantineDriver: DRIVERS,
     Registries: REGISTRIES,
     Source: [adapter for adapter, _ in BENCHES.values()],
     Tracker: TRACKERS,
@@ -131,7 +133,6 @@ ALONE: Mapping[type, str] = {
     Judgements: "tests/contract/test_quarantines_contract.py",
     Pushes: "tests/unit/pipeline/test_stored_pushes.py",
     Quarantines: "tests/contract/test_quarantines_contract.py",
-    QuarantineDriver: "tests/contract/test_quarantine_driver_contract.py",
     FailedPublications: "tests/contract/test_failed_publications_contract.py",
     OwnWrites: "tests/contract/test_own_writes_contract.py",
     PackageIndex: "tests/contract/test_package_index_contract.py",

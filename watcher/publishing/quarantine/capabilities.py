@@ -26,7 +26,7 @@ CAPABILITIES: Mapping[RegistryKind, Capability] = {
         native="lock the manifest against reading",
         blocks=Blocks.ALL_PULLS,
         permission="metadata/write on the repository (role AcrPush, or a token with metadata_write)",
-        note="readEnabled: false",
+        note="`readEnabled: false`; where the quarantine policy is on, `Failed` as well, which takes AcrQuarantineWriter",
     ),
     "quay": Capability(
         native="label the manifest",
@@ -37,7 +37,7 @@ CAPABILITIES: Mapping[RegistryKind, Capability] = {
     "artifactory": Capability(
         native="set properties on the manifest",
         blocks=Blocks.NOTHING,
-        permission="annotate on the repository",
+        permission="read and annotate on the repository (Artifactory Pro)",
         note="what blocks by property, an Xray policy perhaps, is the operator's to set up",
     ),
 }

@@ -7,6 +7,9 @@ from typing import Protocol
 from watcher.model.digest import Digest
 from watcher.model.reference import RepositoryName, Tag
 
+MARK = "quarantined"
+"""What a registry's own label or property is called, as people see it."""
+
 
 class Blocks(Enum):
     """What nobody can pull any more. What is cached, mirrored or running somewhere is there all the same."""

@@ -1,0 +1,66 @@
+"""Azure Container Registry: a manifest that is locked against reading is pulled by nobody, by no tag and not by its digest.
+
+Where the registry's quarantine policy is on (a preview), it keeps a state of what is pushed as well, which is set along with it.
+
+Spec: ACR data plane API 2021-07-01, "Manifests - Update Attributes", "Manifests - Get Attributes", "Tag - Delete"; the quarantine
+states as in Azure/acr docs/preview/quarantine. Permission: metadata/write on the repository; for states, role AcrQuarantineWriter.
+"""
+
+from typing import Any
+
+import msgspec
+
+from watcher.model.reference import RepositoryName, Tag
+from watcher.publishing.quarantine.protocol import Condemned
+from watcher.registry.protocol import RegistryAccess
+
+# As much of the reason as fits well into what Azure keeps for details.
+_MAX_DETAILS = 500
+
+
+class AcrDriver:
+    """`QuarantineDriver` by Azure's own API."""
+
+    def __init__(self, access: RegistryAccess) -> None:
+        self._api = access.api
+
+    async def block(self, image: Condemned) -> None:
+        """See `QuarantineDriver.block`."""
+        await self._lock(image, readable=False, state="Failed")
+
+    async def unblock(self, image: Condemned) -> None:
+        """See `QuarantineDriver.unblock`."""
+        await self._lock(image, readable=True, state="Passed")
+
+    async def is_blocked(self, image: Condemned) -> bool:
+        """See `QuarantineDriver.is_blocked`."""
+        return (await self._attributes(image)).get("readEnabled") is False
+
+    async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
+        """See `QuarantineDriver.remove_tag`. 405: the tag is locked."""
+        scopes = (f"repository:{repository}:delete",)
+        answer = await self._api.call("DELETE", f"/acr/v1/{repository}/_tags/{tag}", scopes=scopes, accept={200, 202, 404, 405})
+        return answer.status != 405
+
+    async def _lock(self, image: Condemned, *, readable: bool, state: str) -> None:
+        now = await self._attributes(image)
+        if now.get("readEnabled", readable) is readable and (now or readable):
+            return
+        body: dict[str, Any] = {"readEnabled": readable}
+        if now.get("quarantineState"):
+            details = {"state": state, "source": "registry-watcher", "reason": image.reason[:_MAX_DETAILS]}
+            body |= {"quarantineState": state, "quarantineDetails": msgspec.json.encode(details).decode()}
+        scopes = (f"repository:{image.repository}:metadata_read", f"repository:{image.repository}:metadata_write")
+        await self._api.call("PATCH", _manifest(image), body=body, scopes=scopes, accept={200, 202})
+
+    async def _attributes(self, image: Condemned) -> dict[str, Any]:
+        """What may be changed of the manifest, as it is; of one that is gone nothing is."""
+        scopes = (f"repository:{image.repository}:metadata_read",)
+        answer = await self._api.call("GET", _manifest(image), scopes=scopes, accept={200, 404})
+        manifest = answer.document.get("manifest") if isinstance(answer.document, dict) else None
+        attributes = manifest.get("changeableAttributes") if isinstance(manifest, dict) else None
+        return attributes if isinstance(attributes, dict) else {}
+
+
+def _manifest(image: Condemned) -> str:
+    return f"/acr/v1/{image.repository}/_manifests/{image.digest}"
