@@ -79,8 +79,8 @@ async def _opened(settings: Settings, publisher: AnyPublisherSettings, storage: 
     if isinstance(publisher, NotifyPublisherSettings):
         advice = f"watcher notify test {publisher.name}"
         return Found(detail="it cannot be asked without being told something", result=Result.SKIPPED, advice=advice)
-    if not isinstance(publisher, MessagePublisherSettings) and not publisher.keeps_state:
-        return Found(detail="it writes to registries: see push, attach and delete of each")
+    if publisher.in_registry:
+        return Found(detail="it writes to registries: see push, delete and block of each")
     sends = isinstance(publisher, MessagePublisherSettings)
     return Found(detail="it answers" + (f"; watcher notify test {publisher.name} sends it a sample" if sends else ""))
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from watcher.cli.doctor_areas import Area
-from watcher.kit.checkup import Checkup, Found
+from watcher.kit.checkup import Checkup, Found, Result
 from watcher.model.digest import Digest
 from watcher.model.errors import InvalidReferenceError, WatcherError
+from watcher.model.quarantine import Measure
 from watcher.model.reference import HOST_PATTERN, Host, RepositoryName, Tag, named_parts, parse_host, parse_reference
 from watcher.publishing.quarantine.capabilities import CAPABILITIES
 from watcher.publishing.quarantine.protocol import Blocks
-from watcher.publishing.wanted import MessagePublisherSettings
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.registry.probe import Extent, probe
 from watcher.registry.probe_choice import Wanted
 from watcher.registry.settings import RegistrySettings, parse_mirror
@@ -62,7 +63,8 @@ def asked_for(text: str, settings: Settings) -> Registry:
 
 def registry_areas(settings: Settings, registries: Sequence[Registry], *, write: bool) -> Sequence[Area]:
     """One for each of them."""
-    writes = any(not isinstance(each, MessagePublisherSettings) and not each.keeps_state for each in settings.publish)
+    rehearsed = [each for each in settings.publish if isinstance(each, QuarantinePublisherSettings) and each.dry_run]
+    writes = any(each.in_registry and each not in rehearsed for each in settings.publish)
     caches = {parse_mirror(mirror)[0] for each in settings.registries for mirror in each.mirrors}
     return [
         Area(
@@ -85,19 +87,32 @@ async def _checked(settings: Settings, registry: Registry, *, must_write: bool, 
         if wanted.repository is None and storage is not None:
             wanted = Wanted(known=await _known(storage, registry.settings.registry))
         checkup = await probe(registry.settings, wanted, Extent(must_write=must_write, write=write, claim=claim))
-    checkup.note("block", blocks(registry.settings))
+    quarantines = [each for each in settings.publish if isinstance(each, QuarantinePublisherSettings)]
+    checkup.note("block", blocks(registry.settings, quarantines))
     return checkup
 
 
-def blocks(settings: RegistrySettings) -> Found:
-    """What quarantine can do in a registry of this kind."""
+def blocks(settings: RegistrySettings, configured: Sequence[QuarantinePublisherSettings]) -> Found:
+    """What quarantine can do in a registry of this kind, and whether that is what is asked of it."""
     can = CAPABILITIES[settings.registry_kind]
     if not can.native:
         said = "quarantine moves or deletes tags" if can.deletes_tags else "quarantine moves tags"
     else:
         stops = "stops nobody" if can.blocks is Blocks.NOTHING else f"stops {can.blocks.value}"
         said = f"quarantine can {can.native}, which {stops}; permission: {can.permission}"
-    return Found(detail=f"{said}; {can.note}" + ("; experimental: never tried on the real service" if can.experimental else ""))
+    detail = f"{said}; {can.note}" + ("; experimental: never tried on the real service" if can.experimental else "")
+    # Where the registry's own way stops nobody and no other is asked for, a failing image is pulled as before.
+    idle = [
+        each.name
+        for each in configured
+        if Measure.NATIVE in each.actions
+        and can.blocks is Blocks.NOTHING
+        and not {Measure.UNPUBLISH, Measure.DELETE} & set(each.actions)
+    ]
+    if idle:
+        advice = f"the action native of {', '.join(idle)} stops no pull here; unpublish would stop those by movable tags"
+        return Found(detail=detail, result=Result.WARNING, advice=advice)
+    return Found(detail=detail)
 
 
 @asynccontextmanager

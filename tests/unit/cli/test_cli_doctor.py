@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Run
-from watcher.cli.doctor_registry import asked_for
+from watcher.cli.doctor_registry import asked_for, blocks
 from watcher.model.errors import InvalidReferenceError
+from watcher.model.quarantine import Measure
 from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.registry_kind import RegistryKind
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.registry.probe_choice import Wanted
 from watcher.registry.settings import RegistrySettings
 from watcher.settings import Settings
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry
+from watcher.testing.tokens import Access
 
 pytestmark = pytest.mark.enable_socket
 
@@ -109,3 +113,29 @@ def test_what_is_no_name_at_all(watcher: Run) -> None:
     assert watcher("doctor", "host.example.com/UPPER").code == 2
     with pytest.raises(InvalidReferenceError):
         asked_for("a b", Settings())
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "result"),
+    [
+        ("harbor", (Measure.MARK, Measure.NATIVE), "warning"),
+        ("distribution", (Measure.NATIVE,), "warning"),
+        ("harbor", (Measure.NATIVE, Measure.UNPUBLISH), "ok"),
+        ("acr", (Measure.NATIVE,), "ok"),
+    ],
+)
+def test_quarantine_that_would_stop_nobody(kind: RegistryKind, actions: tuple[Measure, ...], result: str) -> None:
+    """What is configured is held against what that kind of registry can do."""
+    asked = QuarantinePublisherSettings(name="block", actions=actions)
+    found = blocks(RegistrySettings(host="registry.example.com", kind=kind), [asked])
+    assert found.result.value == result
+    assert ("block stops no pull here" in found.advice) is (result == "warning")
+    assert ("experimental" in found.detail) is (kind != "distribution")
+
+
+def test_a_dry_run_need_not_push(watcher: Run, image: str, registry: MemoryRegistry, tmp_path: Path) -> None:
+    """A quarantine that only says what it would do takes no permission; one in earnest does."""
+    registry.gate.access, registry.gate.anonymous_pull = Access.TOKEN, True
+    for dry_run, code in (("true", 0), ("false", 1)):
+        (tmp_path / "watcher.yaml").write_text(f"publish: [{{type: quarantine, dry_run: {dry_run}}}]\n")
+        assert watcher("doctor", image).code == code
