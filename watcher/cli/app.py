@@ -21,7 +21,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "scan": ("watcher.cli.scan", "scan", "Inspect and judge images without a daemon."),
     "policy": ("watcher.cli.policy", "policy", "Check and test policies."),
     "advisories": ("watcher.cli.advisories", "advisories", "Fetch or import vulnerability data; see how old they are."),
-    "verdict": ("watcher.cli.verdict", "verdict", "Show verdicts of a running or stopped daemon."),
+    "verdict": (
+        "watcher.cli.verdict",
+        "verdict",
+        "Show what the store says of an image; check what is attached to it.",
+    ),
     "events": ("watcher.cli.events", "events", "Read captured payloads and the inbox."),
     "sweep": ("watcher.cli.sweep", "sweep_now", "Find images without a verdict now."),
     "quarantine": ("watcher.cli.quarantine", "quarantine", "See which images are kept from being pulled; let one go."),

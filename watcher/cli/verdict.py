@@ -1,4 +1,4 @@
-"""`watcher verdict show`: what the store says about an image."""
+"""`watcher verdict show`: what the store says about an image; `verify` is in `verdict_verify`."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import click
 from watcher.cli.images import EXIT_CODES
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.terminal import console
+from watcher.cli.verdict_verify import verify
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference, parse_reference
@@ -24,7 +25,10 @@ from watcher.store.protocol import ImageReader
 @click.group()
 @config_option
 def verdict() -> None:
-    """Show verdicts of a running or stopped daemon."""
+    """Show verdicts of a running or stopped daemon; check what is attached to an image."""
+
+
+verdict.add_command(verify)
 
 
 @verdict.command()

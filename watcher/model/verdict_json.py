@@ -8,6 +8,9 @@ import msgspec
 from watcher.model.moments import iso
 from watcher.model.verdict import Evidence, Finding, Section, Verdict
 
+VERDICT_TYPE = "application/vnd.registry-watcher.verdict.v1+json"
+"""Of `verdict_bytes`, and of the artefact with them that is attached to an image."""
+
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """One JSON object. The same verdict gives the same bytes under `verdict_bytes`."""

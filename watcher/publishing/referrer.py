@@ -11,7 +11,7 @@ from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
 from watcher.model.verdict import Action, Outcome, Verdict
-from watcher.model.verdict_json import verdict_bytes
+from watcher.model.verdict_json import VERDICT_TYPE, verdict_bytes
 from watcher.publishing.attestation import Attesting, Remains
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, signed
@@ -23,7 +23,6 @@ from watcher.registry.protocol import RegistryAccess
 
 log = structlog.get_logger(__name__)
 
-VERDICT_TYPE = "application/vnd.registry-watcher.verdict.v1+json"
 # By its own media type, as Trivy, Syft and ORAS attach one: those of others stand beside ours.
 SBOM_TYPES = (CYCLONEDX_JSON, SPDX_JSON)
 _GRANT = "Our account needs the permission to delete in the repository"

@@ -19,8 +19,9 @@ from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.model.sbom_types import OUR_MARK
 from watcher.model.verdict import Outcome, Verdict
+from watcher.model.verdict_json import VERDICT_TYPE
 from watcher.publishing.protocol import OwnWrites, Sbom
-from watcher.publishing.referrer import SBOM_TYPES, VERDICT_TYPE, ReferrerPublisher
+from watcher.publishing.referrer import SBOM_TYPES, ReferrerPublisher
 from watcher.publishing.referrer_attaching import ListOfReferrersError
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.registry.referrers import EMPTY_BLOB, build_artifact

@@ -17,9 +17,10 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.model.verdict import Verdict
+from watcher.model.verdict_json import VERDICT_TYPE
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, read_envelope
-from watcher.publishing.referrer import VERDICT_TYPE, ReferrerPublisher
+from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import public_key
 from watcher.testing.images import build_image, build_layer, put_image
