@@ -13,6 +13,7 @@ import yaml
 
 from tests.doubles.daemon import RunningDaemon
 from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
+from tests.doubles.token_service import SERVICE, token_service
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.access import RegistryClients
 from watcher.registry.client import RegistryClient
@@ -90,6 +91,33 @@ async def test_where_nothing_is_deleted(start_docker_registry: Start, tmp_path: 
     (typed,) = re.findall(r"```console\n\$ (watcher .*)\n((?:.*\n)*?)```", PAGE.read_text())
     ended = run(tmp_path, *(word.replace("localhost:5000", str(registry.host)) for word in typed[0].split()[1:]))
     assert ended.stdout.replace(str(registry.host), "localhost:5000").replace(f"port {registry.port}", "port 5000") == typed[1]
+
+
+async def test_what_a_token_service_grants(start_docker_registry: Start, tmp_path: Path) -> None:
+    """Each right that is missing shows at its own step: to list, to push, to delete."""
+    with token_service(tmp_path / "tokens") as service:
+        registry = start_docker_registry(tmp_path / "registry")
+        await pushed(registry)
+        registry.stop()
+        config = registry.directory / "config.yml"
+        config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "auth": service.auth}))
+        registry.start()
+        (tmp_path / "watcher.yaml").write_text("publish: [{type: referrer}]\n")
+        name = f"{registry.host}/{APP}"
+        steps = doctor(tmp_path, str(registry.host))
+        assert f"asks for a token of {service.url.removeprefix('http://')} for {SERVICE}" in steps["ping"]["detail"]
+        assert steps["image"]["result"] == "skipped"
+        assert "registry:catalog:*" in steps["image"]["advice"]
+        steps = doctor(tmp_path, name, "--write", code=1)
+        assert [steps[step]["result"] for step in ("get", "blob", "push", "attach")] == ["ok", "ok", "failed", "skipped"]
+        assert "401, insufficient_scope" in steps["push"]["detail"]
+        service.granted |= {"push"}
+        steps = doctor(tmp_path, name, "--write")
+        assert [steps[step]["result"] for step in ("attach", "tags", "delete")] == ["ok", "ok", "warning"]
+        assert "401, insufficient_scope" in steps["delete"]["detail"]
+        service.granted |= {"delete", "*"}
+        assert doctor(tmp_path, name, "--write")["delete"]["result"] == "ok"
+        assert doctor(tmp_path, str(registry.host))["image"]["detail"] == f"{APP}:v1"
 
 
 async def test_beside_a_daemon(docker_registry: RunningRegistry, tmp_path: Path) -> None:
