@@ -23,6 +23,7 @@ from watcher.pipeline.stored_pushes import StoredPushes
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.quarantine.publisher import QuarantinePublisher
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
+from watcher.registry.access import RegistryClients
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
@@ -119,14 +120,23 @@ class MemoryBench(QuarantineBench):
         return sum(count for name, count in self.registry.requests.items() if name.startswith(("PUT", "DELETE")))
 
 
+async def at_once(_seconds: float) -> None:
+    """A registry that is to be asked again later is asked now."""
+
+
 @asynccontextmanager
 async def quarantine_bench(folder: Path, switches: Switches | None = None) -> AsyncIterator[MemoryBench]:
     """It is a moment of a clock that stands still; what `put` holds, nobody was told of."""
     clock, path = HandClock(), folder / "watcher.db"
-    async with serve_registry(switches=switches) as registry, publisher_context(path) as context, opened_beside(path) as database:
+    async with (
+        serve_registry(switches=switches) as registry,
+        publisher_context(path) as context,
+        opened_beside(path) as database,
+        RegistryClients.of([], sleep=at_once) as registries,
+    ):
         backlog = SqliteBacklog(database, clock)
         yield MemoryBench(
-            context=replace(context, clock=clock, pushes=StoredPushes(backlog)),
+            context=replace(context, registries=registries, clock=clock, pushes=StoredPushes(backlog)),
             host=registry.host,
             put=lambda image, tag: put_image(registry, APP, image, tag),
             verdicts=StoredVerdicts(database, clock),

@@ -131,3 +131,7 @@ class Quarantine:
     def moved(self) -> Collection[TagMove]:
         """The tags that were led away, and are still, as far as is known."""
         return [each for each in self.tags if each.state is StepState.DONE]
+
+    def perhaps_moved(self) -> Collection[TagMove]:
+        """Those, and the ones that are just being led away, or were when whoever did it ended."""
+        return [each for each in self.tags if each.state in {StepState.DONE, StepState.INTENDED}]

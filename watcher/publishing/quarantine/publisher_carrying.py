@@ -14,7 +14,7 @@ from watcher.model.verdict import Verdict
 from watcher.publishing.protocol import Judgements, Pushes, Quarantines
 from watcher.publishing.quarantine.decision import decide, good_outcomes
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
-from watcher.publishing.quarantine.steps import Ground
+from watcher.publishing.quarantine.steps import REFUSALS, Ground
 
 # Of a tag that was pushed a moment ago it is not certain yet where it leads: events and registries are late by so much.
 SETTLES = timedelta(seconds=5)
@@ -58,17 +58,32 @@ class Carrying:
         return replace(record, steps=steps, tags=tuple(moves))
 
     async def carry_out(self, record: Quarantine, tags: Collection[Tag]) -> Quarantine:
-        """Everything that is not done yet. `tags` may lead to the image. Raises as `Ground`, and NotFoundError: it is gone."""
-        asked = self.settings.actions
-        if Measure.MARK in asked or Measure.DELETE in asked:
-            # Before the registry is told to give it to nobody, us included.
-            await self._readable(record)
+        """Everything that is not done yet. `tags` may lead to the image.
+
+        What the registry itself does comes last: it may then give the image to nobody, us included, and what was cut off before
+        could not go on.
+
+        Raises:
+            UnsettledTagError: all but that tag is done.
+            NotFoundError: the image is gone. Those of `Ground`.
+        """
+        asked, unsettled = self.settings.actions, None
+        if not _is_hidden(record) and await self.ground.leads(record.digest) is None:
+            raise NotFoundError(f"{record.name} is gone")
+        if Measure.MARK in asked and not (_is_hidden(record) and record.has(Measure.MARK, StepState.DONE)):
+            record = await self._step(record, Measure.MARK, self.ground.mark)
+        for tag in self._movable(tags):
+            try:
+                record = await self._unpublish(record, tag)
+            except UnsettledTagError as error:
+                unsettled = error
+            except REFUSALS:
+                if not _is_hidden(record):
+                    raise
         if Measure.NATIVE in asked:
             record = await self._step(record, Measure.NATIVE, self.ground.block)
-        if Measure.MARK in asked:
-            record = await self._step(record, Measure.MARK, self._marked)
-        for tag in self._movable(tags):
-            record = await self._unpublish(record, tag)
+        if unsettled is not None:
+            raise unsettled
         if Measure.DELETE in asked:
             record = await self._step(record, Measure.DELETE, self._deleted)
         return record
@@ -110,12 +125,6 @@ class Carrying:
                 return digest
         return None
 
-    async def _marked(self) -> Step:
-        try:
-            return await self.ground.mark()
-        except NotFoundError as error:
-            return Step(state=StepState.IMPOSSIBLE, detail=str(error))
-
     async def _deleted(self) -> Step:
         objection = await self._objection()
         return Step(state=StepState.IMPOSSIBLE, detail=objection) if objection else await self.ground.delete()
@@ -130,14 +139,6 @@ class Carrying:
             if decide(verdicts, self.settings.outcomes).condemned is None:
                 return f"its image {child} is not condemned"
         return ""
-
-    async def _readable(self, record: Quarantine) -> None:
-        """Raises NotFoundError when it is gone; that the registry gives it to nobody since we said so is no such sign."""
-        try:
-            await self.ground.manifest(record.digest)
-        except NotFoundError:
-            if not record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED):
-                raise
 
     async def _still(self) -> None:
         """Raises DiscardedError when it is condemned no more."""
@@ -154,6 +155,11 @@ class Carrying:
         if Measure.UNPUBLISH not in self.settings.actions:
             return ()
         return sorted(tag for tag in tags if re.fullmatch(self.settings.movable_tags, tag) and not is_marker(tag))
+
+
+def _is_hidden(record: Quarantine) -> bool:
+    """Whether the registry was told to keep it back, so that its not being there says nothing."""
+    return record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED)
 
 
 def settled(record: Quarantine) -> QuarantineState:

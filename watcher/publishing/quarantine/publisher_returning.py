@@ -42,12 +42,12 @@ class Returning:
             return
         listed = await self.context.quarantines.listed(registry=subject.registry, repository=subject.repository)
         mine = [each for each in listed if each.publisher == self.settings.name and each.digest != subject.digest]
-        records = [each for each in mine if each.moved()]
+        records = [each for each in mine if each.perhaps_moved()]
         pushed = await self.context.pushes.pushed_as(verdict.id) if records else None
         if pushed is None:
             return
         for record in records:
-            if any(_hidden(record, subject, pushed)):
+            if any(self._hidden(record, subject, pushed)):
                 await self._give_back(record, subject, pushed)
 
     async def _give_back(self, record: Quarantine, subject: Subject, pushed: PushedAs) -> None:
@@ -57,20 +57,21 @@ class Returning:
             access = context.registries.access(record.registry)
             condemned = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
             ground = Ground(access=access, driver=context.driver(access), image=condemned, clock=context.clock)
-            for move in [*_hidden(now, subject, pushed)] if now is not None else ():
+            for move in [*self._hidden(now, subject, pushed)] if now is not None else ():
                 try:
                     given = await ground.give_back(move, subject.digest)
                 except NotFoundError:
+                    continue
+                if given is None:
                     continue
                 now = (now or record).with_move(given)
                 await context.quarantines.keep(replace(now, changed_at=context.clock()))
                 log.warning("quarantine.gave_back", image=subject.name, tag=move.tag, publisher=record.publisher)
 
-
-def _hidden(record: Quarantine, subject: Subject, pushed: PushedAs) -> Iterator[TagMove]:
-    """The moves that may have hidden the push."""
-    when = pushed.occurred_at or pushed.received_at
-    for move in record.moved():
-        began, until = move.asked_at - DOUBT, (move.moved_at or move.asked_at) + DOUBT
-        if move.tag in pushed.tags and move.to != subject.digest and began <= when <= until:
-            yield move
+    def _hidden(self, record: Quarantine, subject: Subject, pushed: PushedAs) -> Iterator[TagMove]:
+        """The moves that may have hidden the push; one that is not known to be over lasts until now."""
+        when = pushed.occurred_at or pushed.received_at
+        for move in record.perhaps_moved():
+            began, until = move.asked_at - DOUBT, (move.moved_at or self.context.clock()) + DOUBT
+            if move.tag in pushed.tags and move.to != subject.digest and began <= when <= until:
+                yield move

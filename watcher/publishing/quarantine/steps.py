@@ -1,11 +1,11 @@
 """What is done to one image in its registry, and taken back: each step says how it ended, and is safe to repeat."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
-from watcher.model.errors import AuthenticationError, NotFoundError, PermanentError
+from watcher.model.errors import AuthenticationError, PermanentError
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.quarantine import Step, StepState, TagMove, marker_tag
 from watcher.model.reference import Tag
@@ -28,7 +28,6 @@ class Ground:
     driver: QuarantineDriver
     image: Condemned
     clock: Clock
-    _manifest: FetchedManifest | None = field(default=None, init=False)
 
     @property
     def marker(self) -> Tag:
@@ -51,9 +50,9 @@ class Ground:
         return Step(state=StepState.UNDONE) if ended.state is StepState.DONE else replace(ended, state=StepState.LEFT)
 
     async def mark(self) -> Step:
-        """The marker leads to the image. Raises NotFoundError when there is no such image."""
+        """The marker leads to the image."""
         if await self.leads(self.marker) != self.image.digest:
-            return await _tried(self._put(self.marker, await self.manifest(self.image.digest)))
+            return await _tried(self._put(self.marker, self.image.digest))
         return Step(state=StepState.DONE)
 
     async def unmark(self) -> Step:
@@ -85,19 +84,21 @@ class Ground:
             return replace(move, state=StepState.UNDONE, detail="")
         if there not in {move.to, None}:
             return replace(move, state=StepState.LEFT, detail=_elsewhere(there))
-        try:
-            ended = await _tried(self._put(move.tag, await self.manifest(self.image.digest)))
-        except NotFoundError as error:
-            ended = Step(state=StepState.IMPOSSIBLE, detail=str(error))
+        ended = await _tried(self._put(move.tag, self.image.digest))
         if ended.state is not StepState.DONE:
             return replace(move, state=StepState.LEFT, detail=ended.detail)
         return replace(move, state=StepState.UNDONE, detail="")
 
-    async def give_back(self, move: TagMove, pushed: Digest) -> TagMove:
-        """Lead a tag that we have moved to what somebody pushed by it meanwhile, unless it has gone on."""
+    async def give_back(self, move: TagMove, pushed: Digest) -> TagMove | None:
+        """Lead a tag that we have moved to what somebody pushed by it meanwhile, unless it has gone on.
+
+        None where it leads to the image as before: nothing is hidden by us.
+        """
         there = await self.leads(move.tag)
+        if there == self.image.digest:
+            return None
         if there == move.to:
-            await self._put(move.tag, await self.manifest(pushed))
+            await self._put(move.tag, pushed)
             there = await self.leads(move.tag)
         return replace(move, state=StepState.OVERTAKEN, detail=_elsewhere(there))
 
@@ -108,31 +109,27 @@ class Ground:
 
     async def children(self) -> tuple[Digest, ...]:
         """The images of an index, none of an image."""
-        content = (await self.manifest(self.image.digest)).content
+        content = (await self._read(self.image.digest)).content
         return tuple(each.digest for each in content.manifests) if isinstance(content, Index) else ()
 
     async def leads(self, reference: Tag | Digest) -> Digest | None:
         return await self._manifests.head(reference)
 
-    async def manifest(self, digest: Digest) -> FetchedManifest:
-        """As it is there; that of the image is read once, before the registry is told to give it to nobody."""
-        if digest != self.image.digest:
-            return await self._manifests.manifest(digest)
-        if self._manifest is None:
-            self._manifest = await self._manifests.manifest(digest)
-        return self._manifest
-
     async def _led(self, tag: Tag, to: Digest | None) -> Step:
         if to is not None:
-            return await _tried(self._put(tag, await self.manifest(to)))
+            return await _tried(self._put(tag, to))
         if await self.driver.remove_tag(self.image.repository, tag):
             return Step(state=StepState.DONE)
         detail = "it led to nothing good before, and this registry takes no tag away without its image"
         return Step(state=StepState.IMPOSSIBLE, detail=detail)
 
-    async def _put(self, tag: Tag, manifest: FetchedManifest) -> None:
+    async def _put(self, tag: Tag, digest: Digest) -> None:
         """The very bytes, as what they were served."""
+        manifest = await self._read(digest)
         await self.access.uploads.put_manifest(self.image.repository, tag, manifest.raw, manifest.media_type)
+
+    async def _read(self, digest: Digest) -> FetchedManifest:
+        return await self._manifests.manifest(digest)
 
     @property
     def _manifests(self) -> Manifests:
