@@ -123,6 +123,7 @@ def _route(asked: AnyPublisherSettings, named: Collection[str]) -> Route:
             publisher=asked.name,
             outcomes=asked.outcomes,
             keeps_state=asked.keeps_state,
+            renews=asked.renews,
             lets_go=asked.lets_go,
             images=asked.images,
         )

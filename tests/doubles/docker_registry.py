@@ -109,8 +109,9 @@ def start_docker_registry(
     notify_headers: Mapping[str, str] | None = None,
     ignore_noise: bool = False,
     htpasswd: bool = False,
+    deletes: bool = True,
 ) -> RunningRegistry:
-    """Start an empty registry that keeps everything under `directory` and lets manifests be deleted.
+    """Start an empty registry that keeps everything under `directory` and lets manifests be deleted, or not.
 
     `notify_url` gets its events, with `notify_headers`; retried every 500 ms for ever. `ignore_noise` drops the events of blobs
     and pulls, the configuration recommended to operators. `htpasswd` asks for USERNAME and PASSWORD.
@@ -120,7 +121,7 @@ def start_docker_registry(
     config: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": deletes}},
         "http": {"addr": f"127.0.0.1:{port}", "secret": "test-only", "debug": {"addr": f"127.0.0.1:{debug_port}"}},
         "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
     }

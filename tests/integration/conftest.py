@@ -11,7 +11,7 @@ from tests.doubles.docker_registry import RunningRegistry
 
 @pytest.fixture
 def start_docker_registry() -> Iterator[Callable[..., RunningRegistry]]:
-    """`start(directory, notify_url=…, notify_headers=…, ignore_noise=…, htpasswd=…)`; everything started ends with the test."""
+    """`start(directory, …)`, as `tests/doubles/docker_registry.py` has it; everything started ends with the test."""
     started: list[RunningRegistry] = []
 
     def start(
@@ -21,6 +21,7 @@ def start_docker_registry() -> Iterator[Callable[..., RunningRegistry]]:
         notify_headers: Mapping[str, str] | None = None,
         ignore_noise: bool = False,
         htpasswd: bool = False,
+        deletes: bool = True,
     ) -> RunningRegistry:
         running = real.start_docker_registry(
             directory,
@@ -28,6 +29,7 @@ def start_docker_registry() -> Iterator[Callable[..., RunningRegistry]]:
             notify_headers=notify_headers,
             ignore_noise=ignore_noise,
             htpasswd=htpasswd,
+            deletes=deletes,
         )
         started.append(running)
         return running

@@ -13,7 +13,8 @@ class Route:
 
     `only_changes`: those that say something new of their subject. A verdict that leaves `outcomes` is news too: who was told of
     a failure is told when it has passed. `keeps_state`: what is told there stands until it is told otherwise, so it hears of every
-    verdict. `lets_go`: it hears that an image is gone. `images` are globs over `HOST/REPOSITORY`, empty for all; `owned_by` tells
+    verdict. `renews`: of these outcomes also when an image that was judged again is as it was. `lets_go`: it hears that an
+    image is gone. `images` are globs over `HOST/REPOSITORY`, empty for all; `owned_by` tells
     of the name of an owner whether his images are meant. `parts`: images that were judged as part of an index, besides the index.
     `follows_tags`: that an image has left `outcomes` is told of the one that takes its tag.
     """
@@ -22,6 +23,7 @@ class Route:
     outcomes: Collection[Outcome]
     only_changes: bool = False
     keeps_state: bool = False
+    renews: Collection[Outcome] = ()
     lets_go: bool = False
     images: Collection[str] = ()
     owned_by: Callable[[str], bool] = lambda _: True
@@ -62,11 +64,12 @@ def publishers_of(
 
 
 def only_news(routes: Sequence[Route], verdict: Verdict, earlier: Verdict | None) -> Sequence[str]:
-    """Where the verdict only repeats what was said, those who keep it by tags that are others now.
+    """Where the verdict only repeats what was said, those who keep it by tags that are others now, and those who renew it.
 
     An image that is judged again for our own reasons is no event.
     """
     if earlier is None or not verdict.repeats(earlier):
         return publishers_of(routes, verdict, earlier)
     moved = verdict.subject.tags != earlier.subject.tags
-    return [route.publisher for route in routes if route.keeps_state and moved and route.takes(verdict, earlier)]
+    wanting = [route for route in routes if (route.keeps_state and moved) or verdict.outcome in route.renews]
+    return [route.publisher for route in wanting if route.takes(verdict, earlier)]

@@ -1,11 +1,12 @@
 """The settings of publishers, and the union that `publish` of the configuration is read into."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from watcher.kit.secret import SecretReference
+from watcher.model.verdict import Outcome
 from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
@@ -37,6 +38,9 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
     # cosign 2, Kyverno's ClusterPolicy and policy-controller do. `auto`: legacy where others signed or attested the image in that
     # way and nobody by a bundle, since one bundle hides all the rest from cosign.
     attestation_format: Literal["auto", "bundle", "legacy"] = "auto"
+    # Attest again whenever an image was judged again and is as it was (`reevaluate.every`), so that `timeVerified` is of that
+    # moment and signatures are by the key of now. It costs a dozen requests an image, and a verdict is kept of each time.
+    renew: bool = False
     verifier: Annotated[str, msgspec.Meta(min_length=1)] = "urn:registry-watcher"  # who attests, as a URI
 
     def __post_init__(self) -> None:
@@ -45,6 +49,13 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
             raise ValueError("attest needs a key: sign_with")
         if self.sign_with_password is not None and self.sign_with is None:
             raise ValueError("sign_with_password is of no use without sign_with")
+        if self.renew and not self.attest:
+            raise ValueError("renew is about what `attest` lists, which is nothing")
+
+    @property
+    def renews(self) -> Collection[Outcome]:
+        """What is attested."""
+        return tuple(map(Outcome, self.attest)) if self.renew else ()
 
 
 class WebhookPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):

@@ -1,5 +1,6 @@
 """What all destinations share in the configuration: which verdicts they want, and those that people read, when."""
 
+from collections.abc import Collection
 from datetime import time
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,6 +38,11 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     def __post_init__(self) -> None:
         if not self.name:
             msgspec.structs.force_setattr(self, "name", self.__struct_config__.tag)
+
+    @property
+    def renews(self) -> Collection[Outcome]:
+        """Outcomes that it is told of with every judgement, whether or not that says anything new."""
+        return ()
 
 
 class MessagePublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -108,6 +108,15 @@ def test_what_stands_at_a_destination_is_taken_away_by_any_verdict() -> None:
     assert keeps.takes(FAIL, FAIL)
 
 
+def test_what_is_renewed_is_told_though_it_only_repeats() -> None:
+    """Of the outcomes that are renewed, and of the images that are meant."""
+    renewing = Route(publisher="referrer", outcomes=tuple(Outcome), keeps_state=True, renews=(Outcome.PASS,))
+    again = replace(PASS, id="v-3")
+    assert only_news([renewing], again, PASS) == ["referrer"]
+    assert only_news([renewing], replace(FAIL, id="v-3"), FAIL) == []
+    assert only_news([replace(renewing, images=("elsewhere/**",))], again, PASS) == []
+
+
 def test_an_image_that_is_judged_again_is_news_only_by_its_tags() -> None:
     """To those who keep something for each; to nobody where they are the same."""
     routes = [Route(publisher="log", outcomes=tuple(Outcome)), Route(publisher="bus", outcomes=(), keeps_state=True)]

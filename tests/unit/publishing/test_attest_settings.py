@@ -27,6 +27,7 @@ def test_only_what_may_run_is_attested(tmp_path: Path, outcome: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
+        ('sign_with: "env:KEY", renew: true', "which is nothing"),
         ("attest: [pass]", "needs a key: sign_with"),
         ('sign_with: "env:KEY", attestation_format: sigstore', "invalid enum value 'sigstore'"),
         ('sign_with: "/run/key.pem"', "matching regex"),
@@ -35,6 +36,13 @@ def test_only_what_may_run_is_attested(tmp_path: Path, outcome: str) -> None:
 def test_what_cannot_be_is_refused(tmp_path: Path, asked: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
         load(tmp_path, asked)
+
+
+def test_only_what_is_attested_is_renewed(tmp_path: Path) -> None:
+    (publisher,) = load(tmp_path, 'sign_with: "env:KEY", attest: [pass, warn], renew: true').publish
+    assert publisher.renews == (Outcome.PASS, Outcome.WARN)
+    (publisher,) = load(tmp_path, 'sign_with: "env:KEY", attest: [pass, warn]').publish
+    assert publisher.renews == ()
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
