@@ -319,7 +319,8 @@ class Judge:
             attempt=job.attempt,
             verdict_id=verdict.id,
         )
-        return Done(result=verdict.outcome.value, absorbed=children)
+        # What a list of referrers lists is no part of it.
+        return Done(result=verdict.outcome.value, absorbed=() if verdict.outcome is Outcome.NOT_APPLICABLE else children)
 
 
 def _routed(routes: Sequence[Route], verdict_id: str, replaced: Verdict | None) -> Routing:

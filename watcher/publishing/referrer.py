@@ -10,13 +10,14 @@ from watcher.model.errors import PermanentError
 from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
-from watcher.model.verdict import Action, Outcome, Verdict
+from watcher.model.verdict import Action, Outcome, Subject, Verdict
 from watcher.model.verdict_json import VERDICT_TYPE, verdict_bytes
 from watcher.publishing.attestation import Attesting, Remains
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, signed
 from watcher.publishing.protocol import Progress, Sbom
 from watcher.publishing.referrer_attaching import TOLD_SECONDS, Artifact, Attaching
+from watcher.publishing.referrer_keeping import Keeping
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import SigningKey, signing_key
 from watcher.registry.protocol import RegistryAccess
@@ -49,6 +50,7 @@ class ReferrerPublisher:
         self._own_writes = context.own_writes
         self._locks = context.locks
         self._sboms = context.sboms
+        self._judgements = context.judgements
         self._seldom = Seldom(every_seconds=TOLD_SECONDS)
         self._warned: set[tuple[Host, RepositoryName]] = set()
 
@@ -62,6 +64,8 @@ class ReferrerPublisher:
         2. Attach the verdict, or remove the last one where nobody asked for this.
         3. Attest the image; attach its SBOM, so that whatever becomes of that keeps nothing else back.
         4. Fail if something could not be removed, now that everything else is done: that has to be looked at.
+
+        What is no image may be attached to one, or be the list of what is: then that is kept whole.
         """
         subject, outcome = verdict.subject, verdict.outcome
         access = self._registries.access(subject.registry)
@@ -82,6 +86,8 @@ class ReferrerPublisher:
                 remains.append(await _removed(attesting.remove_type(VERDICT_TYPE)))
             if attests or outcome in self._settings.outcomes:
                 await self._attach(verdict, access, attesting, progress)
+        if outcome is Outcome.NOT_APPLICABLE:
+            await self._keep(subject, access, progress)
         self._warn(verdict, remains)
         standing = ", ".join(phrase for each in remains for phrase in each.standing)
         if standing:
@@ -90,6 +96,20 @@ class ReferrerPublisher:
 
     async def aclose(self) -> None:
         """The clients of registries belong to the daemon."""
+
+    async def _keep(self, found: Subject, access: RegistryAccess, progress: Progress) -> None:
+        async def attach(standing: Verdict) -> None:
+            await self.publish(standing, progress)
+
+        keeping = Keeping(
+            judgements=self._judgements,
+            own_writes=self._own_writes,
+            locks=self._locks,
+            outcomes={*self._settings.outcomes} - {Outcome.NOT_APPLICABLE},
+            verdict_type=VERDICT_TYPE,
+            attach=attach,
+        )
+        await keeping.keep(access, found)
 
     async def _attach(self, verdict: Verdict, access: RegistryAccess, attesting: Attesting, progress: Progress) -> None:
         subject, wanted = verdict.subject, verdict.outcome in self._settings.outcomes
