@@ -18,12 +18,14 @@ from watcher.model.publication import GONE
 from watcher.model.push import Push, Pushed
 from watcher.model.quarantine import Measure, Quarantine
 from watcher.model.reference import Host, RepositoryName, Tag
+from watcher.model.registry_kind import RegistryKind
 from watcher.model.verdict import Outcome, Subject, Verdict
 from watcher.pipeline.stored_pushes import StoredPushes
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.quarantine.publisher import QuarantinePublisher
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.registry.access import RegistryClients
+from watcher.registry.settings import RegistrySettings
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
@@ -125,14 +127,16 @@ async def at_once(_seconds: float) -> None:
 
 
 @asynccontextmanager
-async def quarantine_bench(folder: Path, switches: Switches | None = None) -> AsyncIterator[MemoryBench]:
+async def quarantine_bench(
+    folder: Path, switches: Switches | None = None, *, kind: RegistryKind = "distribution"
+) -> AsyncIterator[MemoryBench]:
     """It is a moment of a clock that stands still; what `put` holds, nobody was told of."""
     clock, path = HandClock(), folder / "watcher.db"
     async with (
         serve_registry(switches=switches) as registry,
         publisher_context(path) as context,
         opened_beside(path) as database,
-        RegistryClients.of([], sleep=at_once) as registries,
+        RegistryClients.of([RegistrySettings(host=registry.host, kind=kind)], sleep=at_once) as registries,
     ):
         backlog = SqliteBacklog(database, clock)
         yield MemoryBench(

@@ -1,6 +1,5 @@
 """What events said of pushes, for those who lead tags elsewhere: theirs may have hidden somebody's push."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from watcher.backlog.protocol import BacklogReader
@@ -23,12 +22,9 @@ class StoredPushes:
         job = await self._jobs.job(verdict_id)
         return None if job is None else PushedAs(tags=job.tags, received_at=job.received_at, occurred_at=job.occurred_at)
 
-    async def pushed_since(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Collection[Digest]:
-        """See `Pushes.pushed_since`."""
-        return {
-            Digest(each.digest)
-            for each in await self._jobs.events(limit=NEWEST)
-            if (each.registry, each.repository, each.tag) == (registry, repository, tag)
-            and each.digest
-            and each.received_at >= since
-        }
+    async def last_pushed(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Digest | None:
+        """See `Pushes.last_pushed`."""
+        for each in await self._jobs.events(limit=NEWEST):
+            if (each.registry, each.repository, each.tag) == (registry, repository, tag) and each.digest:
+                return Digest(each.digest) if each.received_at >= since else None
+        return None

@@ -248,8 +248,8 @@ class Pushes(Protocol):
         """How the image of a verdict was pushed; None where no event led to the verdict, or none is kept any more."""
         ...
 
-    async def pushed_since(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Collection[Digest]:
-        """What was pushed by a tag a moment ago, as far as the newest events say."""
+    async def last_pushed(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Digest | None:
+        """What was pushed last by a tag, if that was a moment ago and the newest events tell of it."""
         ...
 
 

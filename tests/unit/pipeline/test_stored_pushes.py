@@ -54,12 +54,14 @@ async def test_it_is_known_how_the_image_of_a_verdict_was_pushed(bench: Bench) -
 
 async def test_what_was_just_pushed_by_a_tag_is_known(bench: Bench) -> None:
     """By this tag of this repository, and not long ago."""
+    asked = PUSH.registry, PUSH.repository, Tag("latest")
+    assert await bench.pushes.last_pushed(*asked, bench.clock()) is None
     await bench.put(replace(PUSH, digest=LAYER))
-    bench.clock.advance(10)
     await bench.put(PUSH)
     await bench.put(replace(PUSH, tag=Tag("v1"), digest=LAYER))
     await bench.put(replace(PUSH, repository=RepositoryName("team/web"), digest=LAYER))
     await bench.put(replace(PUSH, digest=None))
-    asked = PUSH.registry, PUSH.repository, Tag("latest")
-    assert {*await bench.pushes.pushed_since(*asked, bench.clock() - timedelta(seconds=5))} == {IMAGE}
-    assert {*await bench.pushes.pushed_since(*asked, bench.clock() - timedelta(seconds=10))} == {IMAGE, LAYER}
+    assert await bench.pushes.last_pushed(*asked, bench.clock()) == IMAGE
+    bench.clock.advance(10)
+    assert await bench.pushes.last_pushed(*asked, bench.clock() - timedelta(seconds=5)) is None
+    assert await bench.pushes.last_pushed(*asked, bench.clock() - timedelta(seconds=10)) == IMAGE

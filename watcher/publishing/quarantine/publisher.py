@@ -222,10 +222,8 @@ class QuarantinePublisher:
         record = await self._context.quarantines.find(self.name, subject.registry, subject.repository, subject.digest)
         if record is None or record.state is QuarantineState.RELEASED or record.has(Measure.DELETE, StepState.DONE):
             return
-        if record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED):
-            ground = self._ground(record)
-            if await ground.driver.is_blocked(ground.image):
-                return
+        if record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED) and await self._ground(record).is_blocked():
+            return
         over = ended(record, by=WATCHER, reason="the image is gone")
         await self._context.quarantines.keep(replace(over, changed_at=self._context.clock()))
 

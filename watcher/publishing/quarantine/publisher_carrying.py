@@ -68,9 +68,9 @@ class Carrying:
             NotFoundError: the image is gone. Those of `Ground`.
         """
         asked, unsettled = self.settings.actions, None
-        if not _is_hidden(record) and await self.ground.leads(record.digest) is None:
+        if not self._is_hidden(record) and await self.ground.leads(record.digest) is None:
             raise NotFoundError(f"{record.name} is gone")
-        if Measure.MARK in asked and not (_is_hidden(record) and record.has(Measure.MARK, StepState.DONE)):
+        if Measure.MARK in asked and not (self._is_hidden(record) and record.has(Measure.MARK, StepState.DONE)):
             record = await self._step(record, Measure.MARK, self.ground.mark)
         for tag in self._movable(tags):
             try:
@@ -78,7 +78,7 @@ class Carrying:
             except UnsettledTagError as error:
                 unsettled = error
             except REFUSALS:
-                if not _is_hidden(record):
+                if not self._is_hidden(record):
                     raise
         if Measure.NATIVE in asked:
             record = await self._step(record, Measure.NATIVE, self.ground.block)
@@ -107,8 +107,8 @@ class Carrying:
             state = StepState.DONE if there == before.to else StepState.OVERTAKEN
             return await self._keep(record.with_move(replace(before, state=state, moved_at=now)))
         now = self.clock()
-        pushed = await self.pushes.pushed_since(record.registry, record.repository, tag, now - SETTLES)
-        if {*pushed} - {record.digest}:
+        pushed = await self.pushes.last_pushed(record.registry, record.repository, tag, now - SETTLES)
+        if pushed not in {None, record.digest}:
             raise UnsettledTagError(f"{record.name}: {tag} is just being pushed", retry_after_seconds=SETTLES.total_seconds())
         move = TagMove(tag=tag, to=await self._good(tag), state=StepState.INTENDED, asked_at=now)
         record = await self._keep(record.with_move(move))
@@ -147,6 +147,10 @@ class Carrying:
         if standing and decide(standing, self.settings.outcomes).condemned is None:
             raise DiscardedError(f"{place.name} is not condemned any more")
 
+    def _is_hidden(self, record: Quarantine) -> bool:
+        """Whether the registry was told to keep it back, so that its not being there says nothing."""
+        return self.ground.can_hide and record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED)
+
     async def _keep(self, record: Quarantine) -> Quarantine:
         await self.quarantines.keep(replace(record, changed_at=self.clock()))
         return record
@@ -155,11 +159,6 @@ class Carrying:
         if Measure.UNPUBLISH not in self.settings.actions:
             return ()
         return sorted(tag for tag in tags if re.fullmatch(self.settings.movable_tags, tag) and not is_marker(tag))
-
-
-def _is_hidden(record: Quarantine) -> bool:
-    """Whether the registry was told to keep it back, so that its not being there says nothing."""
-    return record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED)
 
 
 def settled(record: Quarantine) -> QuarantineState:

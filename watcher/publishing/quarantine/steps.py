@@ -9,7 +9,8 @@ from watcher.model.errors import AuthenticationError, PermanentError
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.quarantine import Step, StepState, TagMove, marker_tag
 from watcher.model.reference import Tag
-from watcher.publishing.quarantine.protocol import Condemned, QuarantineDriver
+from watcher.publishing.quarantine.capabilities import CAPABILITIES
+from watcher.publishing.quarantine.protocol import Blocks, Condemned, QuarantineDriver
 from watcher.registry.protocol import Manifests, RegistryAccess
 
 # A registry that says so to what we write is not asked to reconsider: tags are immutable there, or our account may not.
@@ -33,17 +34,29 @@ class Ground:
     def marker(self) -> Tag:
         return marker_tag(self.image.digest)
 
+    @property
+    def can_hide(self) -> bool:
+        """Whether what the registry itself does keeps the image from everybody, us included."""
+        return CAPABILITIES[self.access.kind].blocks is not Blocks.NOTHING
+
     async def block(self) -> Step:
         """What the registry itself can do, if it says afterwards that it is so."""
-        if not await self.driver.is_blocked(self.image):
-            ended = await _tried(self.driver.block(self.image))
-            if ended.state is not StepState.DONE:
-                return ended
+        try:
             if not await self.driver.is_blocked(self.image):
-                return Step(
-                    state=StepState.IMPOSSIBLE, detail=f"a registry of the kind {self.access.kind} can do nothing of its own"
-                )
+                await self.driver.block(self.image)
+                if not await self.driver.is_blocked(self.image):
+                    detail = f"a registry of the kind {self.access.kind} can do nothing of its own"
+                    return Step(state=StepState.IMPOSSIBLE, detail=detail)
+        except REFUSALS as error:
+            return Step(state=StepState.IMPOSSIBLE, detail=str(error))
         return Step(state=StepState.DONE)
+
+    async def is_blocked(self) -> bool:
+        """Whether the registry says so; what it says nothing of is not."""
+        try:
+            return await self.driver.is_blocked(self.image)
+        except PermanentError:
+            return False
 
     async def unblock(self) -> Step:
         ended = await _tried(self.driver.unblock(self.image))
@@ -57,9 +70,10 @@ class Ground:
 
     async def unmark(self) -> Step:
         """The marker is gone, unless somebody has led it elsewhere: then it is his."""
-        if await self.leads(self.marker) != self.image.digest or await self.driver.remove_tag(self.image.repository, self.marker):
+        if await self.leads(self.marker) != self.image.digest:
             return Step(state=StepState.UNDONE)
-        return Step(state=StepState.LEFT, detail="this registry takes no tag away without its image")
+        ended = await self._taken_away(self.marker)
+        return Step(state=StepState.UNDONE) if ended.state is StepState.DONE else replace(ended, state=StepState.LEFT)
 
     async def move(self, intended: TagMove) -> TagMove:
         """Lead a tag elsewhere that leads to the image, and look where it leads then."""
@@ -118,10 +132,16 @@ class Ground:
     async def _led(self, tag: Tag, to: Digest | None) -> Step:
         if to is not None:
             return await _tried(self._put(tag, to))
-        if await self.driver.remove_tag(self.image.repository, tag):
-            return Step(state=StepState.DONE)
-        detail = "it led to nothing good before, and this registry takes no tag away without its image"
-        return Step(state=StepState.IMPOSSIBLE, detail=detail)
+        ended = await self._taken_away(tag)
+        return ended if ended.state is StepState.DONE else replace(ended, detail=f"it led to nothing good before; {ended.detail}")
+
+    async def _taken_away(self, tag: Tag) -> Step:
+        try:
+            if await self.driver.remove_tag(self.image.repository, tag):
+                return Step(state=StepState.DONE)
+        except REFUSALS as error:
+            return Step(state=StepState.IMPOSSIBLE, detail=str(error))
+        return Step(state=StepState.IMPOSSIBLE, detail="this registry takes no tag away without its image, or our account may not")
 
     async def _put(self, tag: Tag, digest: Digest) -> None:
         """The very bytes, as what they were served."""
