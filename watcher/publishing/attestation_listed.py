@@ -12,7 +12,7 @@ from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedE
 from watcher.model.image import Manifest
 from watcher.model.reference import RepositoryName
 from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, read_bundle
-from watcher.publishing.dsse import MAX_ENVELOPE_BYTES, Envelope
+from watcher.publishing.dsse import Envelope
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer_index import Edit, ReferrerIndex, Said
 from watcher.publishing.signing_key import PublicKey
@@ -21,6 +21,8 @@ from watcher.registry.protocol import RegistryAccess
 
 # Kyverno refuses an image with more than fifty referrers; of what nobody can use no more than this is looked at.
 MOST_LISTED = 100
+# A summary of five hundred platforms is 70 KiB; in what is larger there is none of ours to look for.
+MAX_SUMMARY_BYTES = 1024 * 1024
 # An annotation of every attestation that we make, with the verdict's id.
 OUR_ATTESTATION = "io.registry-watcher.attestation"
 
@@ -115,7 +117,7 @@ class Listing:
         if self.key is None or len(bundle.layers) != 1:
             return False
         try:
-            raw = await self.access.manifests(self.repository).blob(bundle.layers[0], limit_bytes=MAX_ENVELOPE_BYTES)
+            raw = await self.access.manifests(self.repository).blob(bundle.layers[0], limit_bytes=MAX_SUMMARY_BYTES)
             return signed_summary(read_bundle(raw), self.key)
         except PermanentError:
             return False

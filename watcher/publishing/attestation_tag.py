@@ -19,10 +19,10 @@ from watcher.model.errors import (
     RegistryRefusedError,
     RetryableError,
 )
-from watcher.model.image import MAX_CONFIG_BYTES, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest
+from watcher.model.image import MAX_CONFIG_BYTES, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
 from watcher.model.reference import RepositoryName, Tag
-from watcher.publishing.attestation_listed import OUR_ATTESTATION, signed_summary
-from watcher.publishing.dsse import ENVELOPE_TYPE, MAX_ENVELOPE_BYTES, EnvelopeError, read_envelope
+from watcher.publishing.attestation_listed import MAX_SUMMARY_BYTES, OUR_ATTESTATION, signed_summary
+from watcher.publishing.dsse import ENVELOPE_TYPE, EnvelopeError, read_envelope
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.signing_key import PublicKey
 from watcher.publishing.statement import SUMMARY_TYPE
@@ -145,14 +145,18 @@ class AttestationTag:
         return {"mediaType": ENVELOPE_TYPE, "size": len(envelope), "digest": digest, "annotations": annotations}
 
     async def _put_config(self, layers: Sequence[tuple[Mapping[str, Any], str]]) -> bytes:
-        """The manifest of these layers, whose configuration is there: clients of images read it."""
+        """The manifest of these layers, whose configuration is there: clients of images read it.
+
+        Without layers it has none of an image, or it would be one that can run.
+        """
         rootfs = {"type": "layers", "diff_ids": [diff_id for _, diff_id in layers]}
         config = msgspec.json.encode({"architecture": "", "os": "", "config": {}, "rootfs": rootfs}, order="deterministic")
-        described = await self.access.uploads.put_blob(self.repository, config, media_type=OCI_CONFIG)
+        kind, config = (OCI_CONFIG, config) if layers else (OCI_EMPTY, b"{}")
+        described = await self.access.uploads.put_blob(self.repository, config, media_type=kind)
         manifest = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "config": {"mediaType": OCI_CONFIG, "size": described.size, "digest": described.digest},
+            "config": {"mediaType": kind, "size": described.size, "digest": described.digest},
             "layers": [layer for layer, _ in layers],
         }
         return msgspec.json.encode(manifest, order="deterministic")
@@ -169,7 +173,7 @@ class AttestationTag:
 
     async def _content(self, layer: Descriptor) -> bytes | None:
         try:
-            return await self.access.manifests(self.repository).blob(layer, limit_bytes=MAX_ENVELOPE_BYTES)
+            return await self.access.manifests(self.repository).blob(layer, limit_bytes=MAX_SUMMARY_BYTES)
         except PermanentError:
             return None
 

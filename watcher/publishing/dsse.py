@@ -17,6 +17,10 @@ ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 MAX_ENVELOPE_BYTES = 16 * 1024 * 1024
 
 
+# Checking one takes a moment, and whoever may push writes as many as he likes; more than a few have not been seen.
+MAX_SIGNATURES = 16
+
+
 class EnvelopeError(PermanentError):
     """The bytes are no envelope."""
 
@@ -32,9 +36,9 @@ class Envelope:
     signatures: tuple[bytes, ...]
 
     def signer(self, keys: Sequence[PublicKey]) -> PublicKey | None:
-        """The first of the keys that a signature is by; key ids are hints that anybody can write, and are not looked at."""
+        """The first of the keys that one of MAX_SIGNATURES is by. Key ids are hints that anybody can write, and are not read."""
         message = pae(self.payload_type, self.payload)
-        return next((key for key in keys if any(key.verifies(message, each) for each in self.signatures)), None)
+        return next((key for key in keys if any(key.verifies(message, each) for each in self.signatures[:MAX_SIGNATURES])), None)
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

@@ -60,7 +60,7 @@ class ReferrerPublisher:
     async def publish(self, verdict: Verdict, progress: Progress) -> None:
         """Have in the registry what follows from the verdict, and nothing that followed from an earlier one.
 
-        1. Remove what attests the image, unless this verdict does: whenever we end, nothing says of it that it passed.
+        1. Remove what attests the image, unless it is to be attested: whenever we end, nothing says of it that it passed.
         2. Attach the verdict, or remove the last one where nobody asked for this.
         3. Attest the image; attach its SBOM, so that whatever becomes of that keeps nothing else back.
         4. Fail if something could not be removed, now that everything else is done: that has to be looked at.
@@ -77,7 +77,7 @@ class ReferrerPublisher:
                 image=subject.digest,
                 key=self._key.public if self._key is not None else None,
             )
-            attests = self._key is not None and outcome.value in self._settings.attest
+            attests = await self._is_attestable(verdict)
             remains = list[Remains]()
             # Without a key a pass leaves an attestation of before as true as it was.
             if not attests and (self._key is not None or outcome is not Outcome.PASS):
@@ -85,7 +85,10 @@ class ReferrerPublisher:
             if outcome not in self._settings.outcomes:
                 remains.append(await _removed(attesting.remove_type(VERDICT_TYPE)))
             if attests or outcome in self._settings.outcomes:
-                await self._attach(verdict, access, attesting, progress)
+                await self._attach(verdict, access, attesting, progress, attests=attests)
+            if attests and not await self._is_attestable(verdict):
+                # We were stopped for so long that somebody else has told of the next verdict meanwhile.
+                remains.append(await _removed(attesting.remove()))
         if outcome is Outcome.NOT_APPLICABLE:
             await self._keep(subject, access, progress)
         self._warn(verdict, remains)
@@ -111,7 +114,20 @@ class ReferrerPublisher:
         )
         await keeping.keep(access, found)
 
-    async def _attach(self, verdict: Verdict, access: RegistryAccess, attesting: Attesting, progress: Progress) -> None:
+    async def _is_attestable(self, verdict: Verdict) -> bool:
+        """By what is true of the image now, in every environment that it was judged for, however late we hear of this verdict.
+
+        Whoever asks about the image knows of no environments.
+        """
+        if self._key is None:
+            return False
+        subject = verdict.subject
+        standing = await self._judgements.standing(subject.registry, subject.repository, subject.digest)
+        return all(each.outcome.value in self._settings.attest for each in [verdict, *standing])
+
+    async def _attach(
+        self, verdict: Verdict, access: RegistryAccess, attesting: Attesting, progress: Progress, *, attests: bool
+    ) -> None:
         subject, wanted = verdict.subject, verdict.outcome in self._settings.outcomes
         attaching = Attaching(
             access=access,
@@ -132,7 +148,7 @@ class ReferrerPublisher:
                 removed=attached.removed,
                 kept=attached.kept,
             )
-        if self._key is not None and verdict.outcome.value in self._settings.attest:
+        if self._key is not None and attests:
             attested = await attesting.attest(verdict, self._key, self._settings, attaching)
             log.info("attestation.published", image=subject.name, form=attested.form, outcome=verdict.outcome.value)
             self._warn(verdict, [attested.remains])

@@ -41,7 +41,8 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
     # Attest again whenever an image was judged again and is as it was (`reevaluate.every`), so that `timeVerified` is of that
     # moment and signatures are by the key of now. It costs a dozen requests an image, and a verdict is kept of each time.
     renew: bool = False
-    verifier: Annotated[str, msgspec.Meta(min_length=1)] = "urn:registry-watcher"  # who attests, as a URI
+    # Who attests, as a URI.
+    verifier: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:.+$")] = "urn:registry-watcher"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -52,7 +53,7 @@ def summary_bytes(verdict: Verdict, digests: Sequence[Digest], verifier: str) ->
     if verdict.outcome not in LEVELS:
         raise ValueError(f"{verdict.outcome.value} is never attested")
     place = f"{subject.registry}/{subject.repository}"
-    names = ",".join(f"{each.name}@{each.version}" for each in verdict.policies)
+    names = ",".join(f"{quote(each.name)}@{quote(each.version)}" for each in verdict.policies)
     policy: dict[str, Any] = {"uri": f"urn:registry-watcher:policies:{names}"}
     if is_digest(verdict.policy_revision):
         policy["digest"] = _digest_set(Digest(verdict.policy_revision))
