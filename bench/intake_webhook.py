@@ -31,6 +31,7 @@ from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
+from watcher.store.quarantines import StoredQuarantines
 from watcher.store.verdicts import StoredVerdicts
 
 SECRET = "bench-secret"
@@ -105,6 +106,7 @@ async def _serve_durable(ready: Callable[[str], None], path: Path) -> None:
             packages=StoredPackageIndex(durable.database),
             advisories=AdvisoryEnquiries(AdvisoryGatherer(path=path.with_name("none.db"), max_age_seconds=0)),
             publications=StoredFailedPublications(durable.database, utc_now),
+            quarantines=StoredQuarantines(durable.database),
             evaluator=no_evaluator,
             # A push is taken in without a word to its registry.
             registries=RegistryClients([RegistrySettings(host=HOST)], RegistryClient),

@@ -212,6 +212,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 packages=storage.packages,
                 advisories=AdvisoryEnquiries(advisories),
                 publications=storage.publications,
+                quarantines=storage.quarantines,
                 evaluator=lambda: evaluator,
                 registries=registries,
                 metrics=metrics,

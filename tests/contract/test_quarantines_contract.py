@@ -85,6 +85,18 @@ async def test_so_many_begin_as_may(bench: StoreBench) -> None:
     assert await found(bench, held) == replace(held, state=QuarantineState.INTENDED)
 
 
+async def test_those_that_are_not_over_are_counted(bench: StoreBench) -> None:
+    """By publisher and state; apart, those that pass and wait to be released."""
+    states = [*QuarantineState, QuarantineState.IN_FORCE]
+    for number, state in enumerate(states):
+        passing = MOMENT if number == len(states) - 1 else None
+        place = RepositoryName(f"team/app-{number}")
+        await bench.quarantines.keep(replace(RECORD, repository=place, state=state, passing_since=passing))
+    await bench.quarantines.keep(replace(RECORD, publisher="other", state=QuarantineState.HELD))
+    words = {each.value for each in QuarantineState} - {"released"} | {"passing"}
+    assert await bench.quarantines.counts() == {("block", word): 1 for word in words} | {("other", "held"): 1}
+
+
 async def judged(bench: StoreBench, number: int, digest: Digest, outcome: Outcome, *tags: str, place: Subject = SUBJECT) -> None:
     subject = replace(place, digest=digest, tags=tuple(Tag(tag) for tag in tags))
     said = a_verdict(id=f"v-{number}", subject=subject, outcome=outcome, tag=next(iter(subject.tags), None))

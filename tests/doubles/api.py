@@ -36,6 +36,7 @@ from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
+from watcher.store.quarantines import StoredQuarantines
 from watcher.store.verdicts import StoredVerdicts
 
 
@@ -98,6 +99,7 @@ async def running_api(
             packages=StoredPackageIndex(database),
             advisories=AdvisoryEnquiries(AdvisoryGatherer(path=directory / "advisories.db", max_age_seconds=86400, clock=clock)),
             publications=StoredFailedPublications(database, clock),
+            quarantines=StoredQuarantines(database),
             evaluator=lambda: evaluator,
             registries=registries,
             metrics=metrics,

@@ -39,6 +39,7 @@ def shown_once() -> Metrics:
     jobs = {(lane.value, state): 1 for lane in Lane for state in ("waiting", "leased", "dead")}
     metrics.show_backlog(jobs, {lane.value: 1.0 for lane in Lane})
     metrics.show_outbox({("sec", state): 1 for state in ("waiting", "leased", "failed")}, {"sec": 1.0})
+    metrics.show_quarantines({("sec", state): 1 for state in ("in-force", "passing", "held", "failed")})
     metrics.show_publisher("sec", held=False, last_published_at=datetime.now(UTC))
     metrics.show_source("main", connected=True, last_event_at=datetime.now(UTC), lag_seconds=1.0)
     metrics.count_sweep("catch-up", without_verdict=1, taken_in=1)

@@ -16,7 +16,7 @@ from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret
 from watcher.kit.seldom import Seldom
 from watcher.model.push import Push
-from watcher.publishing.protocol import Sboms, Standing
+from watcher.publishing.protocol import Quarantines, Sboms, Standing
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
 from watcher.store.protocol import FailedPublications, ImageReader, PackageIndex, VerdictStore
@@ -52,6 +52,7 @@ class ApiContext:
     packages: PackageIndex
     advisories: KnownVulnerabilities
     publications: FailedPublications
+    quarantines: Quarantines
     evaluator: Callable[[], Evaluator]
     registries: Registries
     metrics: Metrics

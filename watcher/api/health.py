@@ -70,6 +70,7 @@ async def metrics(request: web.Request) -> web.Response:
         async with asyncio.timeout(STORE_SECONDS):
             depth = await context.jobs.depth()
             publications, oldest = await context.publications.counts(), await context.publications.oldest()
+            quarantines = await context.quarantines.counts()
     except (RetryableError, TimeoutError):
         context.metrics.forget_store()
     else:
@@ -77,4 +78,5 @@ async def metrics(request: web.Request) -> web.Response:
         now = context.clock()
         waited = {name: (now - since).total_seconds() for name, since in oldest.items()}
         context.metrics.show_outbox(publications, waited)
+        context.metrics.show_quarantines(quarantines)
     return web.Response(body=context.metrics.exposition(), headers={"Content-Type": context.metrics.content_type})

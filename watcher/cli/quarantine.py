@@ -172,7 +172,7 @@ def _cells(settings: Settings, record: Quarantine) -> Sequence[str]:
         record.digest[:SHORTEST],
         f"{record.registry}/{record.repository}",
         f"{record.began_at:%Y-%m-%d %H:%M:%S}",
-        record.state.value,
+        record.state.value + (" (passing)" if record.passing_since is not None and record.state in OPEN else ""),
         record.publisher,
         "\n".join(done),
         _blocks(settings, record),

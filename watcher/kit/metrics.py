@@ -31,6 +31,7 @@ class Metrics:
     jobs: Counter = field(init=False)
     publications: Counter = field(init=False)
     outbox_publications: Gauge = field(init=False)
+    quarantines: Gauge = field(init=False)
     outbox_oldest_seconds: Gauge = field(init=False)
     publisher_last_published: Gauge = field(init=False)
     publisher_held: Gauge = field(init=False)
@@ -123,6 +124,12 @@ class Metrics:
             "watcher_publisher_held",
             "1 while a publisher tells nobody because it is not to: quiet hours, a digest, a budget that is used up.",
             ("publisher",),
+            registry=registry,
+        )
+        self.quarantines = Gauge(
+            "watcher_quarantines",
+            "Images that are kept from being pulled, by publisher and state.",
+            ("publisher", "state"),
             registry=registry,
         )
         self.registry_requests = Counter(
@@ -262,6 +269,12 @@ class Metrics:
         for (publisher, state), count in publications.items():
             self.outbox_publications.labels(publisher, state).set(count)
 
+    def show_quarantines(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Replace what was shown, as `show_backlog`."""
+        self.quarantines.clear()
+        for (publisher, state), count in counts.items():
+            self.quarantines.labels(publisher, state).set(count)
+
     def show_source(self, source: str, *, connected: bool, last_event_at: datetime | None, lag_seconds: float | None) -> None:
         """What is not known has no line."""
         self.source_connected.labels(source).set(int(connected))
@@ -280,6 +293,7 @@ class Metrics:
         """Show nothing rather than old numbers."""
         self.forget_outbox()
         self.forget_backlog()
+        self.quarantines.clear()
 
     def forget_outbox(self) -> None:
         self.outbox_publications.clear()

@@ -214,6 +214,10 @@ class Quarantines(Protocol):
         """Those of a registry, of a repository, of a digest or all, the newest first, whatever became of them."""
         ...
 
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many there are per (publisher, state) that are not over; in the state `passing` those that wait to be released."""
+        ...
+
 
 class Judgements(Protocol):
     """What is true now of the images of a repository."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, select, update
 
 from watcher.model.digest import Digest
 from watcher.model.quarantine import Measure, Quarantine, QuarantineState, Step, StepState, TagMove
@@ -59,6 +59,21 @@ class StoredQuarantines:
         """See `Quarantines.listed`."""
         asked = {"registry": registry, "repository": repository, "digest": digest}
         return await self._read(*(quarantine.c[name] == value for name, value in asked.items() if value is not None))
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """See `Quarantines.counts`."""
+        is_passing = and_(quarantine.c.passing_since.is_not(None), quarantine.c.state == QuarantineState.IN_FORCE.value)
+        state = case((is_passing, "passing"), else_=quarantine.c.state)
+        statement = (
+            select(quarantine.c.publisher, state, func.count())
+            .where(quarantine.c.state != QuarantineState.RELEASED.value)
+            .group_by(quarantine.c.publisher, state)
+        )
+
+        def run(connection: Connection) -> Mapping[tuple[str, str], int]:
+            return {(publisher, word): count for publisher, word, count in connection.execute(statement)}
+
+        return await self._database.read(run)
 
     async def _read(self, *conditions: ColumnElement[bool]) -> Sequence[Quarantine]:
         statement = select(quarantine).where(*conditions).order_by(quarantine.c.began_at.desc(), quarantine.c.id.desc())
