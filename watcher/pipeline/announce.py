@@ -13,6 +13,7 @@ import structlog
 
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.retry_after import pause_seconds
+from watcher.kit.seldom import Seldom
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.publication import Publication, Published, PublishFailed, PublishLater, Settled, Unwanted
 from watcher.model.reference import Host
@@ -57,6 +58,7 @@ class Announcer:
     destinations: Mapping[str, Destination]
     counted: Callable[[str, str], None]
     clock: Clock = utc_now
+    seldom: Seldom = field(default_factory=Seldom)
     outages: Outages[Place] = field(default_factory=lambda: Outages(kind="publisher", label=place_name))
     _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id
     _reading: SharedCalls[str, Verdict | None] = field(init=False)
@@ -179,9 +181,14 @@ class Announcer:
         if failed is not None:
             if failed != result:
                 self.counted(publication.publisher, _word(failed))
+            # Each is listed among the dead letters.
+            times = self.seldom.times(f"{publication.publisher} {publication.registry} {failed.reason}")
+            if not times:
+                return
             log.error(
                 "publication.failed",
                 publisher=publication.publisher,
+                times=times,
                 image=publication.subject,
                 verdict_id=publication.verdict_id,
                 reason=failed.reason,

@@ -6,7 +6,8 @@ from dataclasses import replace
 import structlog
 
 from watcher.kit.seldom import Seldom
-from watcher.model.errors import PermanentError
+from watcher.model.errors import AuthenticationError, PermanentError, RetryableError
+from watcher.model.image import Descriptor
 from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
@@ -27,6 +28,12 @@ log = structlog.get_logger(__name__)
 # By its own media type, as Trivy, Syft and ORAS attach one: those of others stand beside ours.
 SBOM_TYPES = (CYCLONEDX_JSON, SPDX_JSON)
 _GRANT = "Our account needs the permission to delete in the repository"
+
+
+class NotPermittedError(RetryableError):
+    """We may read there and not write. Once we may, it is made up for; until then the verdict is in the store alone."""
+
+    reason = "push-not-permitted"
 
 
 class StandingError(PermanentError):
@@ -85,7 +92,11 @@ class ReferrerPublisher:
             if outcome not in self._settings.outcomes:
                 remains.append(await _removed(attesting.remove_type(VERDICT_TYPE)))
             if attests or outcome in self._settings.outcomes:
-                await self._attach(verdict, access, attesting, progress, attests=attests)
+                image = await access.manifests(subject.repository).describe(subject.digest)
+                try:
+                    await self._attach(verdict, access, attesting, progress, image, attests=attests)
+                except AuthenticationError as error:
+                    raise self._not_permitted(subject, error) from error
             if attests and not await self._is_attestable(verdict):
                 # We were stopped for so long that somebody else has told of the next verdict meanwhile.
                 remains.append(await _removed(attesting.remove()))
@@ -125,15 +136,31 @@ class ReferrerPublisher:
         standing = await self._judgements.standing(subject.registry, subject.repository, subject.digest)
         return all(each.outcome.value in self._settings.attest for each in [verdict, *standing])
 
+    def _not_permitted(self, subject: Subject, error: AuthenticationError) -> NotPermittedError:
+        """We could read a moment ago. Said once in a while of each registry."""
+        missing = f"our account needs the permission to push to {subject.registry}/{subject.repository}"
+        if times := self._seldom.times(f"push {subject.registry}"):
+            log.warning(
+                "referrer.not-permitted", image=subject.name, times=times, detail=f"{missing}; verdicts are in the store alone"
+            )
+        return NotPermittedError(f"{missing} ({error!s:.300})", retry_after_seconds=error.retry_after_seconds)
+
     async def _attach(
-        self, verdict: Verdict, access: RegistryAccess, attesting: Attesting, progress: Progress, *, attests: bool
+        self,
+        verdict: Verdict,
+        access: RegistryAccess,
+        attesting: Attesting,
+        progress: Progress,
+        image: Descriptor,
+        *,
+        attests: bool,
     ) -> None:
         subject, wanted = verdict.subject, verdict.outcome in self._settings.outcomes
         attaching = Attaching(
             access=access,
             own_writes=self._own_writes,
             repository=subject.repository,
-            image=await access.manifests(subject.repository).describe(subject.digest),
+            image=image,
             progress=progress,
             tags=subject.tags,
             seldom=self._seldom,

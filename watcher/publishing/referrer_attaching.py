@@ -12,7 +12,7 @@ import structlog
 
 from watcher.kit.seldom import Seldom
 from watcher.model.digest import Digest, digest_of, is_digest
-from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedError, RetryableError
+from watcher.model.errors import NotFoundError, PermanentError, RetryableError
 from watcher.model.image import INDEX_TYPES, OCI_MANIFEST, Descriptor, Index, Manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.referrers_tag import subject_of
@@ -74,15 +74,6 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """How many were removed, kept since the registry does not delete, and are listed all the same."""
-
-    removed: int = 0
-    kept: int = 0
-    listed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
     """The artefact's digest, and how many of those before it were removed, and kept since the registry does not delete."""
 
@@ -125,28 +116,15 @@ class Attaching:
             await self.access.uploads.put_blob(self.repository, artifact.content, media_type=layer_type)
             await self.access.uploads.put_manifest(self.repository, digest, raw, OCI_MANIFEST)
         if await self._listed(digest):
-            earlier = [each for each in await self._in_api(artifact.earlier) if each != digest]
-            removal = await self._remove(artifact.earlier, earlier, listed=True)
+            earlier: Sequence[Digest] = [each for each in await self._in_api(artifact.earlier) if each != digest]
+            removed = await self._remove(artifact.earlier, earlier, listed=True)
         else:
             if await self._is_a_list():
                 raise ListOfReferrersError(f"{self._name}: is a list of referrers; its verdict is in the store alone")
             entry = listed_descriptor(raw, digest)
-            removal = await self._remove(artifact.earlier, await self._in_index(artifact.earlier, [entry]), listed=False)
-        return Attached(digest=digest, removed=removal.removed, kept=removal.kept)
-
-    async def detach(self, kind: Kind) -> Removal:
-        """After this returns no artefact of ours of this kind is listed, but for as many as the `Removal` says.
-
-        Raises: as `attach`.
-        """
-        in_api = await self._in_api(kind) if await self._has_api() else ()
-        try:
-            in_index = await self._in_index(kind, ())
-        except RegistryRefusedError:
-            in_index = ()  # something else has the tag, so that nobody can have listed anything there
-        removal = await self._remove(kind, in_api, listed=True)
-        unlisted = await self._remove(kind, [each for each in in_index if each not in in_api], listed=False)
-        return Removal(removed=removal.removed + unlisted.removed, kept=removal.kept + unlisted.kept, listed=removal.listed)
+            earlier = await self._in_index(artifact.earlier, entry)
+            removed = await self._remove(artifact.earlier, earlier, listed=False)
+        return Attached(digest=digest, removed=removed, kept=len(earlier) - removed)
 
     async def _is_there(self, digest: Digest) -> bool:
         try:
@@ -163,10 +141,6 @@ class Attaching:
                 return bool(listed)
         return False
 
-    async def _has_api(self) -> bool:
-        digest = self.image.digest
-        return await self.access.referrers.listed(self.repository, digest, digest) is not None
-
     async def _in_api(self, kind: Kind) -> Sequence[Digest]:
         """Those of a kind that the Referrers API lists."""
         of_type = [await self.access.referrers.list_referrers(self.repository, self.image.digest, each) for each in kind.types]
@@ -174,24 +148,23 @@ class Attaching:
             kind, [Said(each.digest, each.artifact_type, each.annotations) for listed in of_type for each in listed]
         )
 
-    async def _in_index(self, kind: Kind, entries: Sequence[Mapping[str, Any]]) -> Sequence[Digest]:
-        """Have `entries` in the index under the fallback tag, in place of ours of a kind.
+    async def _in_index(self, kind: Kind, new: Mapping[str, Any]) -> Sequence[Digest]:
+        """Have an entry in the index under the fallback tag, in place of ours of a kind.
 
         The digests of those that this or an earlier attempt took out of it.
         """
-        new = {each["digest"] for each in entries}
         replaced = dict.fromkeys(Digest(each) for each in self.progress.noted.split() if is_digest(each))
 
         async def decide(said: Sequence[Said]) -> Edit:
-            earlier = [each for each in await self._ours(kind, said) if each not in new]
+            earlier = [each for each in await self._ours(kind, said) if each != new["digest"]]
             if not replaced.keys() >= {*earlier}:
                 replaced.update(dict.fromkeys(earlier))
                 await self.progress.note(" ".join(tuple(replaced)[-MAX_NOTED:]))
-            return Edit(add=entries, drop=earlier)
+            return Edit(add=[new], drop=earlier)
 
         index = ReferrerIndex(access=self.access, own_writes=self.own_writes, repository=self.repository, image=self.image.digest)
         await index.edit(decide)
-        return [each for each in replaced if each not in new]
+        return [each for each in replaced if each != new["digest"]]
 
     async def _ours(self, kind: Kind, said: Sequence[Said]) -> Sequence[Digest]:
         """Those of a kind that are ours. Some registries leave annotations out."""
@@ -209,20 +182,20 @@ class Attaching:
         listed = [each.digest for each in manifest.content.manifests]
         return bool(self.tags and all(map(subject_of, self.tags))) or bool(await self.own_writes.claimed(listed))
 
-    async def _remove(self, kind: Kind, digests: Sequence[Digest], *, listed: bool) -> Removal:
-        """Of these that are of the kind. `listed`: the registry shows them as long as they are there, of which we tell."""
-        removed = [await self._removed(kind, each) for each in digests]
-        kept = len(removed) - sum(removed)
-        if kept and listed and (times := self.seldom.times(f"kept {self.access.kind}")):
+    async def _remove(self, kind: Kind, digests: Sequence[Digest], *, listed: bool) -> int:
+        """How many of these were of the kind, and are gone. `listed`: those that are kept are shown, of which we tell."""
+        removed = sum([await self._removed(kind, each) for each in digests])
+        kept = len(digests) - removed
+        if kept and listed and (times := self.seldom.times(f"kept {self.access.host}")):
             log.warning(
                 "referrer.not-removed",
-                image=self._name,
+                image=f"{self.access.host}/{self._name}",
                 kept=kept,
                 times=times,
                 detail="several verdicts are attached to the image, since the registry does not let us delete: "
                 "our account needs the permission to delete in the repository",
             )
-        return Removal(removed=sum(removed), kept=kept, listed=kept if listed else 0)
+        return removed
 
     async def _removed(self, kind: Kind, digest: Digest) -> bool:
         """Whether it is gone. A registry that does not delete keeps it, beside the new one or listed by nothing any more.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watcher.model.digest import Digest, digest_of, is_digest
-from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.errors import PermanentError, RegistryRefusedError, RetryableError
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.publishing.protocol import OwnWrites
@@ -33,6 +33,12 @@ class ReferrerLostError(RetryableError):
     """The fallback index is not as we want it after every round: others write it faster than we can read it back."""
 
     reason = "referrers-contended"
+
+
+class ListNotWritableError(PermanentError):
+    """The registry does not let us write the tag of the list: it cannot be moved, or is nobody's to write."""
+
+    reason = "referrers-not-writable"
 
 
 class TooManyReferrersError(PermanentError):
@@ -81,7 +87,8 @@ class ReferrerIndex:
         Whatever takes time is done between two looks at the same list, and the second is followed by the write.
 
         Raises:
-            ReferrerLostError, TooManyReferrersError. As `Referrers.read_fallback` and `Referrers.put_fallback`.
+            ReferrerLostError, TooManyReferrersError, ListNotWritableError
+            Those of `Referrers.read_fallback` and `Referrers.put_fallback`.
         """
         referrers, tag = self.access.referrers, fallback_tag(self.image)
         for attempt in range(ROUNDS):
@@ -106,6 +113,9 @@ class ReferrerIndex:
                 await referrers.put_fallback(self.repository, self.image, merged, seen=seen)
             except FallbackChangedError:
                 continue
+            except RegistryRefusedError as error:
+                advice = "where tags are immutable, `sha256-*` has to be exempt"
+                raise ListNotWritableError(f"{self._name}: its list of referrers cannot be written: {error}. {advice}") from error
         raise ReferrerLostError(f"{self._name}: its list of referrers was overwritten {ROUNDS} times")
 
     @property

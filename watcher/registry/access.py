@@ -74,6 +74,7 @@ class RegistryClients:
         """See `WritableRegistries.access`."""
         client = self._client(host)
         return RegistryAccess(
+            host=host,
             kind=client.settings.registry_kind,
             manifests=partial(self.images, host),
             uploads=RegistryUploads(client),

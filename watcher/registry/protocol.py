@@ -286,6 +286,7 @@ class OwnApi(Protocol):
 class RegistryAccess:
     """Everything that those who write to one registry ask of it."""
 
+    host: Host
     kind: RegistryKind
     manifests: Callable[[RepositoryName], Manifests]
     uploads: Uploads

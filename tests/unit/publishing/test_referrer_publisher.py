@@ -12,7 +12,7 @@ from tests.doubles.inventories import an_inventory
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import RetryableError
+from watcher.model.errors import AuthenticationError, RetryableError
 from watcher.model.image import EMPTY_DIGEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from watcher.model.inventory import Inventory
 from watcher.model.reference import RepositoryName
@@ -21,8 +21,9 @@ from watcher.model.sbom_types import OUR_MARK
 from watcher.model.verdict import Outcome, Verdict
 from watcher.model.verdict_json import VERDICT_TYPE
 from watcher.publishing.protocol import OwnWrites, Sbom
-from watcher.publishing.referrer import SBOM_TYPES, ReferrerPublisher
+from watcher.publishing.referrer import SBOM_TYPES, NotPermittedError, ReferrerPublisher
 from watcher.publishing.referrer_attaching import ListOfReferrersError
+from watcher.publishing.referrer_index import ListNotWritableError
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.registry.referrers import EMPTY_BLOB, build_artifact
 from watcher.sbom.contents import Contents
@@ -335,3 +336,27 @@ async def test_nothing_is_removed_that_an_index_only_calls_a_verdict(bench: Benc
     await bench.publisher.publish(bench.verdict(), Notes())
     assert victim["digest"] in bench.registry.content.existing(REPOSITORY).manifests
     assert victim["digest"] not in {each["digest"] for each in bench.fallback()}
+
+
+async def test_who_may_not_push_is_told_once_what_is_missing(bench: Bench) -> None:
+    """The verdict stays in the store and is attached as soon as we may. Who may not even read is told nothing of pushing."""
+    bench.registry.faults.add(Fault(method="POST", status=403, times=2))
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(NotPermittedError, match=f"permission to push to {bench.registry.host}/team/app"):
+                await bench.publisher.publish(bench.verdict(), Notes())
+    (line,) = (each for each in logs if each["event"] == "referrer.not-permitted")
+    assert "permission to push" in line["detail"]
+    await bench.publisher.publish(bench.verdict(), Notes())
+    assert len(bench.fallback()) == 1
+    bench.registry.faults.add(Fault(method="GET", path=".*/manifests/.*", status=403))
+    with pytest.raises(AuthenticationError):
+        await bench.publisher.publish(bench.verdict(), Notes())
+
+
+@pytest.mark.parametrize("switches", [Switches(immutable_tags=True)])
+async def test_a_list_under_a_tag_that_cannot_be_moved_is_said_to_be_one(bench: Bench) -> None:
+    """The first verdict is listed. What follows cannot be, and the reason says what would help."""
+    await bench.publisher.publish(bench.verdict(), Notes())
+    with pytest.raises(ListNotWritableError, match="has to be exempt"):
+        await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())

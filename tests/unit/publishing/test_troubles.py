@@ -9,6 +9,8 @@ from watcher.pipeline.outages import OUTAGES
 
 # Others may get through meanwhile: a topic that we may not write, a message that is too large, an image that others edit.
 OF_ONE_VERDICT = {"topic-refused", "message-too-large", "message-refused", "referrers-contended", "tickets-left", "more-to-tell"}
+# One repository may be written by us where another may not.
+OF_ONE_VERDICT |= {"push-not-permitted"}
 # The destination is well: it is we who wait.
 OF_ONE_VERDICT |= {"quarantine-held", "quarantine-passing", "tag-unsettled"}
 
