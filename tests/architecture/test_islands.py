@@ -61,6 +61,7 @@ SHARED: dict[str, dict[str, str]] = {
         "signing_key": "the keys to sign and to check with",
         "statement": "what is attested of an image, which those who check it read",
         "attestation": "how an image is attested in its registry, in either form, and how that ends",
+        "attestation_following": "which image is signed by something else, so that it has to be attested anew",
         "attestation_bundle": "one of these forms, which those who check it read",
         "attestation_tag": "the other",
         "attestation_listed": "what of ours is listed beside an image",

@@ -7,15 +7,20 @@ from typing import Any
 import pytest
 
 from tests.doubles.attesting import REPOSITORY, Stranger
+from tests.doubles.databases import opened_beside
 from tests.doubles.keys import KeyPair
 from tests.doubles.publishing import Notes
-from tests.doubles.verdicts import a_verdict
+from tests.doubles.routes import sending
+from tests.doubles.verdicts import MOMENT, a_verdict
+from watcher.kit.wakeup import Wakeup
 from watcher.model.image import OCI_INDEX
 from watcher.model.referrers_tag import fallback_tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.referrer import ReferrerPublisher
 from watcher.publishing.settings import ReferrerPublisherSettings
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry, Switches
 
@@ -59,3 +64,10 @@ class AttestingBench:
     def put_fallback(self, *entries: dict[str, Any]) -> None:
         raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}).encode()
         self.registry.content.writable(REPOSITORY).put_manifest(raw, OCI_INDEX, fallback_tag(IMAGE.digest))
+
+
+async def record(bench: AttestingBench, verdict: Verdict) -> None:
+    """As the daemon does before it tells of a verdict."""
+    async with opened_beside(bench.pair.private.parent / "w.db") as database:
+        recorded = StoredVerdicts(database, lambda: MOMENT, bell=Wakeup())
+        await recorded.record([Judged(verdict=verdict, inventory=None)], sending({}))

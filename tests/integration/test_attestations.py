@@ -171,3 +171,20 @@ def test_from_push_to_attestation_and_back(daemon: Daemon, tmp_path: Path, form:
     os.kill(running.process.pid, signal.SIGHUP)
     running.eventually(ends_with(1, "verdict"), what="an end of it")
     assert {each["digest"] for each in rows(running, "SELECT digest FROM job")} == {IMAGE.digest}
+
+
+@pytest.mark.parametrize("form", ["auto"])
+def test_a_signature_that_comes_after_the_push_is_not_hidden(daemon: Daemon, tmp_path: Path) -> None:
+    """As CI does it: push, then sign. The attestation follows each time, and there is one."""
+    registry, running = daemon
+    stranger = Stranger(host=registry.host)
+    skopeo_push(write_layout(tmp_path / "layout", IMAGE), f"{registry.host}/team/app:v1")
+
+    def counts(bundles: int, layers: int) -> Callable[[], bool]:
+        return lambda: asyncio.run(stranger.counts(IMAGE.digest)) == (bundles, layers)
+
+    running.eventually(counts(1, 0), what="a bundle")
+    asyncio.run(stranger.sign_legacy(IMAGE, "sig", {"signed": "by cosign 2"}))
+    running.eventually(counts(0, 1), what="a layer beside the signature")
+    asyncio.run(stranger.attach_bundle(IMAGE, {"mediaType": "signed by cosign 3"}, {}))
+    running.eventually(counts(2, 0), what="a bundle beside the bundle")

@@ -14,6 +14,7 @@ from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
 from watcher.model.verdict import Action, Outcome, Subject, Verdict
 from watcher.model.verdict_json import VERDICT_TYPE, verdict_bytes
 from watcher.publishing.attestation import Attesting, Remains
+from watcher.publishing.attestation_following import signed_by
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, signed
 from watcher.publishing.protocol import Progress, Sbom
@@ -72,7 +73,7 @@ class ReferrerPublisher:
         3. Attest the image; attach its SBOM, so that whatever becomes of that keeps nothing else back.
         4. Fail if something could not be removed, now that everything else is done: that has to be looked at.
 
-        What is no image may be attached to one, or be the list of what is: then that is kept whole.
+        What is no image may be attached to one, or be the list of what is: then that is kept whole. Or it may sign one.
         """
         subject, outcome = verdict.subject, verdict.outcome
         access = self._registries.access(subject.registry)
@@ -102,6 +103,7 @@ class ReferrerPublisher:
                 remains.append(await _removed(attesting.remove()))
         if outcome is Outcome.NOT_APPLICABLE:
             await self._keep(subject, access, progress)
+            await self._follow(subject, access, progress)
         self._warn(verdict, remains)
         standing = ", ".join(phrase for each in remains for phrase in each.standing)
         if standing:
@@ -124,6 +126,15 @@ class ReferrerPublisher:
             attach=attach,
         )
         await keeping.keep(access, found)
+
+    async def _follow(self, found: Subject, access: RegistryAccess, progress: Progress) -> None:
+        """What was pushed may sign an image that we attested in a form that now hides the signature: publish once more."""
+        if not self._settings.attest or self._settings.attestation_format != "auto":
+            return
+        for image in await signed_by(access, found):
+            standing = next(iter(await self._judgements.standing(found.registry, found.repository, image)), None)
+            if standing is not None and standing.outcome.value in self._settings.attest:
+                await self.publish(standing, progress)
 
     async def _is_attestable(self, verdict: Verdict) -> bool:
         """By what is true of the image now, in every environment that it was judged for, however late we hear of this verdict.

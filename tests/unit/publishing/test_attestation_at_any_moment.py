@@ -6,16 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.doubles.databases import opened_beside
 from tests.doubles.publishing import Notes
-from tests.doubles.referrer_bench import EVERYWHERE, FORMS, IMAGE, AttestingBench
-from tests.doubles.routes import sending
-from tests.doubles.verdicts import MOMENT
-from watcher.kit.wakeup import Wakeup
+from tests.doubles.referrer_bench import EVERYWHERE, FORMS, IMAGE, AttestingBench, record
 from watcher.model.errors import WatcherError
 from watcher.model.verdict import Outcome, Verdict
-from watcher.store.protocol import Judged
-from watcher.store.verdicts import StoredVerdicts
 from watcher.testing.faults import Fault
 from watcher.testing.registry import Switches
 
@@ -81,12 +75,6 @@ async def test_several_at_once_attest_once(attesting: AttestingBench, form: str)
     verdicts = [attesting.verdict(id=f"v-{number % 3}") for number in range(4)]
     await asyncio.gather(*(each.publish(said, Notes()) for each, said in zip(publishers, verdicts, strict=True)))
     assert sum(await attesting.stranger.counts(IMAGE.digest)) == 1
-
-
-async def record(bench: AttestingBench, verdict: Verdict) -> None:
-    async with opened_beside(bench.pair.private.parent / "w.db") as database:
-        recorded = StoredVerdicts(database, lambda: MOMENT, bell=Wakeup())
-        await recorded.record([Judged(verdict=verdict, inventory=None)], sending({}))
 
 
 @EVERYWHERE

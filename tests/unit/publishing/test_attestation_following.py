@@ -1,0 +1,57 @@
+"""The form of an attestation follows how others sign the image, whenever they do."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.doubles.attesting import BUNDLE
+from tests.doubles.publishing import Notes
+from tests.doubles.referrer_bench import EVERYWHERE, IMAGE, AttestingBench, record
+from watcher.model.digest import Digest
+from watcher.model.reference import Tag
+from watcher.model.verdict import Outcome, Verdict
+
+pytestmark = pytest.mark.enable_socket
+
+
+def heard_of(bench: AttestingBench, digest: str, *tags: str) -> Verdict:
+    """What the daemon says of something that is no image."""
+    verdict = bench.verdict(Outcome.NOT_APPLICABLE, id=f"of-{digest[7:19]}")
+    subject = replace(verdict.subject, digest=Digest(digest), tags=tuple(map(Tag, tags)))
+    return replace(verdict, subject=subject)
+
+
+@EVERYWHERE
+async def test_a_signature_that_comes_later_is_not_hidden(attesting: AttestingBench) -> None:
+    """Pushed, attested, and then signed: in the old form, and by a bundle."""
+    await record(attesting, passed := attesting.verdict())
+    await attesting.publisher.publish(passed, Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (1, 0)
+    signature = await attesting.stranger.sign_legacy(IMAGE, "sig", {"a": 1})
+    tag = f"{IMAGE.digest.replace(':', '-')}.sig"
+    await attesting.publisher.publish(heard_of(attesting, signature, tag), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 1)
+    bundle = await attesting.stranger.attach_bundle(IMAGE, {"mediaType": BUNDLE}, {})
+    await attesting.publisher.publish(heard_of(attesting, bundle), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (2, 0)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN])
+async def test_a_signature_makes_no_image_pass(attesting: AttestingBench, outcome: Outcome) -> None:
+    await record(attesting, attesting.verdict(outcome))
+    signature = await attesting.stranger.sign_legacy(IMAGE, "sig", {"a": 1})
+    tag = f"{IMAGE.digest.replace(':', '-')}.sig"
+    await attesting.publisher.publish(heard_of(attesting, signature, tag), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
+
+
+@pytest.mark.parametrize("changes", [{"attestation_format": "bundle"}, {"attest": ()}])
+async def test_where_the_form_is_written_down_nothing_follows(attesting: AttestingBench, changes: dict[str, Any]) -> None:
+    publisher = attesting.publishing(**changes)
+    await record(attesting, passed := attesting.verdict())
+    await publisher.publish(passed, Notes())
+    before = await attesting.stranger.counts(IMAGE.digest)
+    signature = await attesting.stranger.sign_legacy(IMAGE, "sig", {"a": 1})
+    await publisher.publish(heard_of(attesting, signature, f"{IMAGE.digest.replace(':', '-')}.sig"), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == before
