@@ -41,7 +41,7 @@ from watcher.pipeline.reevaluate import Reevaluation
 from watcher.pipeline.second_looks import second_looks
 from watcher.pipeline.stored_images import is_again
 from watcher.pipeline.stored_sboms import StoredSboms
-from watcher.publishers import destinations_of, open_publishers, routes_of
+from watcher.publishers import destinations_of, open_publishers, resume_quarantines, routes_of
 from watcher.publishing.protocol import Publisher
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
@@ -134,6 +134,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
         publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
         destinations = destinations_of(settings, publishers, storage.standing)
+        await resume_quarantines(settings, storage)
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         advisories = AdvisoryGatherer(

@@ -12,6 +12,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import PolicyError
 from watcher.model.publication import Window
+from watcher.model.quarantine import OPEN
 from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.destinations import Destination
 from watcher.pipeline.holding import Holding, QuietHours
@@ -24,6 +25,7 @@ from watcher.publishing.context import PublisherContext
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import Publisher
 from watcher.publishing.quarantine.catalog import build_driver
+from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.settings import AnyPublisherSettings
 from watcher.publishing.wanted import WEEKDAYS, MessagePublisherSettings, PeoplePublisherSettings
 from watcher.registry.protocol import WritableRegistries
@@ -59,6 +61,14 @@ async def open_publishers(
         for publisher in publishers.values():
             stack.push_async_callback(publisher.aclose)
         yield publishers
+
+
+async def resume_quarantines(settings: Settings, storage: Storage) -> None:
+    """What is not over is told of again: something else may be asked for now, in earnest or by another measure."""
+    earnest = {each.name for each in settings.publish if isinstance(each, QuarantinePublisherSettings) and not each.dry_run}
+    for record in await storage.quarantines.listed() if earnest else ():
+        if record.publisher in earnest and record.state in OPEN:
+            await storage.verdicts.told_again(record.registry, record.repository, record.digest, [record.publisher])
 
 
 def destinations_of(settings: Settings, publishers: Mapping[str, Publisher], marks: Marks) -> Mapping[str, Destination]:

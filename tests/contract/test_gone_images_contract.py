@@ -1,4 +1,4 @@
-"""What is true of every store when an image is gone, of which somebody keeps something."""
+"""What is true of every store when somebody is told once more of an image: that it is gone, or what he was told before."""
 
 from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import IMAGE, SUBJECT
@@ -60,4 +60,23 @@ async def test_of_what_was_never_judged_nobody_is_told(bench: StoreBench) -> Non
     await bench.record("v-1")
     assert await gone(bench, OTHER) == []
     await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, IMAGE, [])
+    assert await bench.due() == []
+
+
+async def test_whoever_does_something_else_from_now_on_is_told_again(bench: StoreBench) -> None:
+    """The verdict that stands, as if he had never been told; what he still is to be told stays as it is."""
+    await bench.record("v-1", "block", "log")
+    for each in await bench.outbox.due(99):
+        await bench.outbox.settle(each, Published())
+    place = SUBJECT.registry, SUBJECT.repository
+    await bench.verdicts.told_again(*place, IMAGE, ["block"])
+    again = await bench.take()
+    assert _row(again) == ("v-1", "block", "")
+    await bench.outbox.note(again, "half way")
+    await bench.verdicts.told_again(*place, IMAGE, ["block"])
+    assert await bench.due() == []
+    await bench.outbox.settle(again, Published())
+    assert await gone(bench, IMAGE, "block") == [("v-1", "block", GONE)]
+    await bench.verdicts.told_again(*place, IMAGE, ["block"])
+    await bench.verdicts.told_again(*place, OTHER, ["block"])
     assert await bench.due() == []

@@ -146,6 +146,27 @@ def test_what_fails_is_not_what_latest_leads_to(world: World) -> None:
     assert rows(world.daemon, STATES) == [{"state": "released"}]
 
 
+def test_what_a_dry_run_listed_follows_when_it_is_over(world: World) -> None:
+    """After a restart, without a push; what a person has excepted meanwhile does not."""
+    other = an_image(app="three", **{"root/.aws/credentials": f"[default]\naws_access_key_id = {KEY}\n"})
+    earnest = world.daemon.config
+    assert world.daemon.stop() == 0
+    world.daemon.config = earnest.replace("dry_run: false", "dry_run: true")
+    world.daemon.start()
+    world.push(LEAKING, "latest")
+    world.push(other, "main")
+    world.daemon.eventually(lambda: rows(world.daemon, STATES) == [{"state": "dry-run"}] * 2, what="the plans")
+    assert world.command("quarantine", "release", other.digest, "--reason", "known").returncode == 0
+    assert (world.leads("latest"), world.leads(MARKER)) == ("leaking", None)
+    assert world.daemon.stop() == 0
+    world.daemon.config = earnest
+    world.daemon.start()
+    world.daemon.eventually(lambda: world.leads(MARKER) == "leaking", what="the marker")
+    world.settled()
+    assert sorted(each["state"] for each in rows(world.daemon, STATES)) == ["in-force", "released"]
+    assert world.leads(marker_tag(other.digest)) is None
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["before-the-write", "after-the-write"])
 def test_a_daemon_that_is_killed_in_the_middle_goes_on(world: World, done: bool) -> None:
     """Kill -9 while it waits for the answer to a write: what is there afterwards is what was to be."""

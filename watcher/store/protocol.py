@@ -118,6 +118,13 @@ class VerdictStore(Protocol):
         """
         ...
 
+    async def told_again(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
+        """The publishers `told` are told the image's standing verdict once more, unless they still are to be.
+
+        For those who do something else about it from now on. After this returns that is on disk.
+        """
+        ...
+
     async def evaluations(
         self, registry: Host, repository: RepositoryName, digest: Digest, *, since: datetime, limit: int = 20
     ) -> Sequence[Evaluation]:

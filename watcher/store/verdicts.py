@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, update
 
 from watcher.kit.clock import Clock
 from watcher.kit.wakeup import Wakeup
@@ -113,6 +113,24 @@ class StoredVerdicts:
 
     async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
         """See `VerdictStore.gone`."""
+        # Whoever was told before, or just is, is told once more.
+        await self._tell_again(registry, repository, digest, told, {"progress": GONE})
+
+    async def told_again(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
+        """See `VerdictStore.told_again`."""
+        await self._tell_again(
+            registry, repository, digest, told, {"progress": ""}, publication.c.state.not_in(("waiting", "leased"))
+        )
+
+    async def _tell_again(
+        self,
+        registry: Host,
+        repository: RepositoryName,
+        digest: Digest,
+        told: Collection[str],
+        noted: Mapping[str, str],
+        *conditions: ColumnElement[bool],
+    ) -> None:
         now = self._clock()
         statement = newest_of(digest).where(verdict.c.registry == registry, verdict.c.repository == repository)
 
@@ -120,11 +138,9 @@ class StoredVerdicts:
             row = connection.execute(statement).one_or_none()
             if row is None or not told:
                 return
-            again = _publications(verdict_of(row), sorted(told), now)
-            insert_new(connection, publication, again)
-            # Whoever was told before, or just is, is told once more.
-            each = publication.c.verdict_id == row.verdict_id, publication.c.publisher.in_(told)
-            anew = {"progress": GONE, "lease_until": None, "outside": 0, "outside_seconds": 0.0}
+            insert_new(connection, publication, _publications(verdict_of(row), sorted(told), now))
+            each = publication.c.verdict_id == row.verdict_id, publication.c.publisher.in_(told), *conditions
+            anew = {**noted, "lease_until": None, "outside": 0, "outside_seconds": 0.0}
             connection.execute(update(publication).where(*each).values({**_WAITING, **anew, "due_at": now, "waits_since": now}))
 
         await self._database.write(run)
