@@ -5,7 +5,7 @@ whatever it says; and where one bundle is, they look at no signature of the old 
 attested, and an image that is signed in the old form is attested in that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from watcher.model.errors import PermanentError
 from watcher.model.image import INDEX_TYPES, MANIFEST_TYPES, MAX_INDEX_DEPTH, Index
 from watcher.model.moments import iso
 from watcher.model.reference import RepositoryName
+from watcher.model.registry_kind import RegistryKind
 from watcher.model.verdict import Verdict
 from watcher.publishing.attestation_bundle import BUNDLE_TYPE, bundle_annotations, bundle_bytes
 from watcher.publishing.attestation_listed import OUR_ATTESTATION, Left, Listed, Listing, TooManyListedError
@@ -31,6 +32,9 @@ from watcher.registry.protocol import RegistryAccess
 log = structlog.get_logger(__name__)
 
 Form = Literal["bundle", "legacy"]
+# They list every referrer and delete none by the specification: a bundle there could never be taken back, and what a tag leads to
+# can be replaced.
+UNDELETABLE: Collection[RegistryKind] = {"dockerhub"}
 # Kyverno refuses an image with more than fifty referrers: what cannot be removed must not pile up to that.
 MOST_BUNDLES = 40
 _GRANT = "If some are ours, our account needs the permission to delete in the repository"
@@ -125,7 +129,7 @@ class Attesting:
             return "legacy" if wanted == "legacy" else "bundle"
         if bundles.others:
             return "bundle"
-        if held.foreign:
+        if held.foreign or self.access.kind in UNDELETABLE:
             return "legacy"
         signature = legacy_tag(self.image, "sig")
         is_signed = signature is not None and await self.access.manifests(self.repository).head(signature) is not None

@@ -186,12 +186,16 @@ class ReferrerPublisher:
                 removed=attached.removed,
                 kept=attached.kept,
             )
-        if self._key is not None and attests:
-            attested = await attesting.attest(verdict, self._key, self._settings, attaching)
-            log.info("attestation.published", image=subject.name, form=attested.form, outcome=verdict.outcome.value)
-            self._warn(verdict, [attested.remains])
-        if wanted and self._settings.sbom is not None:
-            await self._attach_sbom(verdict, self._settings.sbom, attaching)
+        try:
+            if self._key is not None and attests:
+                attested = await attesting.attest(verdict, self._key, self._settings, attaching)
+                log.info("attestation.published", image=subject.name, form=attested.form, outcome=verdict.outcome.value)
+                self._warn(verdict, [attested.remains])
+        except PermanentError:
+            # An immutable tag, perhaps, or too many referrers: the SBOM has no part in it.
+            await self._attach_sbom(verdict, attaching)
+            raise
+        await self._attach_sbom(verdict, attaching)
 
     def _warn(self, verdict: Verdict, remains: Sequence[Remains]) -> None:
         """Once for each repository: what is missing there is missing for all its images."""
@@ -201,8 +205,10 @@ class ReferrerPublisher:
             self._warned.add(place)
             log.warning("attestation.not-removed", image=subject.name, outcome=verdict.outcome.value, left=left, detail=_GRANT)
 
-    async def _attach_sbom(self, verdict: Verdict, written_as: str, attaching: Attaching) -> None:
-        subject = verdict.subject
+    async def _attach_sbom(self, verdict: Verdict, attaching: Attaching) -> None:
+        subject, written_as = verdict.subject, self._settings.sbom
+        if written_as is None or verdict.outcome not in self._settings.outcomes:
+            return
         sbom = await self._sboms.written(subject.digest, f"{subject.registry}/{subject.repository}", written_as)
         if sbom is None:
             log.info("sbom.absent", image=subject.name, reason="not inspected: an index, or nobody could look at it")

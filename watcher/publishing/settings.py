@@ -36,7 +36,7 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
     attest: tuple[Literal["pass", "warn"], ...] = ()
     # `bundle`: a referrer, as cosign 3 and Kyverno's ImageValidatingPolicy read it. `legacy`: under the tag `sha256-HEX.att`, as
     # cosign 2, Kyverno's ClusterPolicy and policy-controller do. `auto`: legacy where others signed or attested the image in that
-    # way and nobody by a bundle, since one bundle hides all the rest from cosign.
+    # way and nobody by a bundle, since one bundle hides all the rest from cosign; and at Docker Hub, which deletes no bundle.
     attestation_format: Literal["auto", "bundle", "legacy"] = "auto"
     # Attest again whenever an image was judged again and is as it was (`reevaluate.every`), so that `timeVerified` is of that
     # moment and signatures are by the key of now. It costs a dozen requests an image, and a verdict is kept of each time.

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,10 +12,15 @@ from tests.doubles.keys import openssl_verifies
 from tests.doubles.publishing import Notes
 from tests.doubles.referrer_bench import ARM, EVERYWHERE, FORMS, IMAGE, INDEX, AttestingBench
 from watcher.model.digest import Digest
+from watcher.model.errors import RegistryRefusedError
 from watcher.model.image import EMPTY_DIGEST, OCI_CONFIG
 from watcher.model.verdict import Outcome
 from watcher.publishing.signing_key import public_key
+from watcher.registry.access import RegistryClients
+from watcher.registry.settings import RegistrySettings
+from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
+from watcher.testing.registry import Switches
 
 pytestmark = pytest.mark.enable_socket
 
@@ -97,6 +103,38 @@ async def test_what_is_signed_in_the_old_form_is_attested_in_that(attesting: Att
     config = json.loads(await attesting.stranger.blob(manifest["config"]["digest"]))
     assert config["rootfs"] == {"type": "layers", "diff_ids": [layer["digest"]]}
     assert (await attesting.stranger.statement(IMAGE.digest))["subject"][0]["digest"]["sha256"] in IMAGE.digest
+
+
+@pytest.mark.parametrize("switches", [Switches(referrers_api=True)])
+async def test_where_no_bundle_could_be_taken_back_there_is_none(attesting: AttestingBench) -> None:
+    """Docker Hub lists what it does not delete."""
+    async with RegistryClients.of([RegistrySettings(host=attesting.registry.host, kind="dockerhub")]) as registries:
+        attesting.context = replace(attesting.context, registries=registries)
+        attesting.publisher = attesting.publishing()
+        await attesting.publish()
+        assert await attesting.stranger.counts(IMAGE.digest) == (0, 1)
+        attesting.registry.faults.add(Fault(method="DELETE", status=405, times=99))
+        await attesting.publish(Outcome.FAIL)
+        assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
+
+
+async def test_what_is_attested_need_not_have_a_verdict_attached(attesting: AttestingBench) -> None:
+    """Enforcers ask for attestations, people for what failed."""
+    attesting.publisher = attesting.publishing(outcomes=(Outcome.FAIL,))
+    await attesting.publish()
+    assert (await attesting.stranger.counts(IMAGE.digest), await attesting.stranger.outcomes(IMAGE.digest)) == ((1, 0), [])
+    await attesting.publish(Outcome.FAIL)
+    assert (await attesting.stranger.counts(IMAGE.digest), await attesting.stranger.outcomes(IMAGE.digest)) == ((0, 0), ["fail"])
+
+
+@pytest.mark.parametrize("switches", [Switches(immutable_tags=True, referrers_api=True)])
+async def test_what_cannot_be_attested_keeps_nothing_else_back(attesting: AttestingBench) -> None:
+    """The tag of attestations is taken, and immutable: the verdict is attached, and the failure is said."""
+    await attesting.stranger.sign_legacy(IMAGE, "att", {"a": 1})
+    with pytest.raises(RegistryRefusedError):
+        await attesting.publish()
+    assert await attesting.stranger.outcomes(IMAGE.digest) == ["pass"]
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 1)
 
 
 @EVERYWHERE
