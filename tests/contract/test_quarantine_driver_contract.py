@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 from aiohttp import web
 
-from tests.doubles.quarantine_apis import APIS, DIGEST, QUAY_TOKEN, ApiDouble
+from tests.doubles.quarantine_apis import APIS, DIGEST, QUAY_TOKEN, AcrDouble, ApiDouble
 from tests.doubles.scripted_server import scripted_server
 from watcher.model.digest import Digest
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError
@@ -112,6 +112,17 @@ async def test_what_is_gone_is_not_blocked_and_can_be_released(bench: Bench) -> 
     """Whoever deleted it did more than we would."""
     assert not await bench.driver.is_blocked(GONE)
     await bench.driver.unblock(GONE)
+
+
+async def test_what_waits_for_a_verdict_is_let_through(bench: Bench) -> None:
+    """Where a registry shows nothing before; what somebody has decided stays decided, and nothing else is touched."""
+    api = bench.api
+    for state, after in (("Quarantined", "Passed"), ("Failed", "Failed"), ("Passed", "Passed")):
+        if isinstance(api, AcrDouble):
+            api.attributes["quarantineState"] = state
+        await bench.driver.admit(CONDEMNED)
+        assert not isinstance(api, AcrDouble) or api.attributes["quarantineState"] == after
+        assert not api.shown()
 
 
 async def test_a_tag_goes_and_the_others_stay(bench: Bench) -> None:

@@ -27,6 +27,7 @@ class KeepingBack:
         self.bench = bench
         self.refuses = False
         self.blocked = False
+        self.admitted: list[str] = []
 
     async def block(self, image: Condemned) -> None:
         if self.refuses:
@@ -43,6 +44,9 @@ class KeepingBack:
 
     async def is_blocked(self, image: Condemned) -> bool:
         return self.blocked
+
+    async def admit(self, image: Condemned) -> None:
+        self.admitted.append(image.reason)
 
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         return await self.bench.context.registries.access(self.bench.host).uploads.delete_tag(repository, tag)
@@ -106,3 +110,19 @@ async def test_a_registry_that_refuses_to_keep_it_back_is_said_to(bench: MemoryB
     assert await bench.steps() == {"native": "impossible", "mark": "done", "latest": "done"}
     assert (await bench.found()).steps[Measure.NATIVE].detail == "may not"
     assert (await bench.found()).state is QuarantineState.IN_FORCE
+
+
+async def test_what_waits_to_be_seen_is_let_through_when_it_passes(bench: MemoryBench) -> None:
+    """By who may do what the registry itself can, not in a dry run; what failed before has to have passed for a while."""
+    bench.put(GOOD, "v1")
+    passing = await bench.judged(GOOD.digest, Outcome.PASS, "v1")
+    for settings in ({"actions": (Measure.MARK,)}, {"actions": MEASURES, "dry_run": True}):
+        await bench.tell(passing, bench.publisher(**settings))
+    assert not driver(bench).admitted
+    publisher = bench.publisher(actions=MEASURES)
+    await bench.tell(passing, publisher)
+    assert driver(bench).admitted == ["the verdict is pass"]
+    await bench.tell(await bench.pushed_bad(BAD, "v2"), publisher)
+    with pytest.raises(RetryableError):
+        await bench.tell(await bench.judged(BAD.digest, Outcome.PASS, "v2"), publisher)
+    assert len(driver(bench).admitted) == 1

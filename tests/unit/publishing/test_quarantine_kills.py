@@ -42,6 +42,9 @@ class Blocking:
     async def is_blocked(self, image: Condemned) -> bool:
         return image.digest in self.kept_back
 
+    async def admit(self, image: Condemned) -> None:
+        """It shows what is pushed."""
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         return await self.bench.context.registries.access(self.bench.host).uploads.delete_tag(repository, tag)
 

@@ -6,6 +6,7 @@ Spec: ACR data plane API 2021-07-01, "Manifests - Update Attributes", "Manifests
 states as in Azure/acr docs/preview/quarantine. Permission: metadata/write on the repository; for states, role AcrQuarantineWriter.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -36,6 +37,12 @@ class AcrDriver:
         """See `QuarantineDriver.is_blocked`."""
         return (await self._attributes(image)).get("readEnabled") is False
 
+    async def admit(self, image: Condemned) -> None:
+        """See `QuarantineDriver.admit`. What was decided by somebody, to pass or to fail, stays so."""
+        state = (await self._attributes(image)).get("quarantineState")
+        if state and state not in {"Passed", "Failed"}:
+            await self._set(image, _stated("Passed", image))
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         """See `QuarantineDriver.remove_tag`. 405: the tag is locked."""
         scopes = (f"repository:{repository}:delete",)
@@ -48,8 +55,10 @@ class AcrDriver:
             return
         body: dict[str, Any] = {"readEnabled": readable}
         if now.get("quarantineState"):
-            details = {"state": state, "source": "registry-watcher", "reason": image.reason[:_MAX_DETAILS]}
-            body |= {"quarantineState": state, "quarantineDetails": msgspec.json.encode(details).decode()}
+            body |= _stated(state, image)
+        await self._set(image, body)
+
+    async def _set(self, image: Condemned, body: Mapping[str, Any]) -> None:
         scopes = (f"repository:{image.repository}:metadata_read", f"repository:{image.repository}:metadata_write")
         await self._api.call("PATCH", _manifest(image), body=body, scopes=scopes, accept={200, 202})
 
@@ -60,6 +69,11 @@ class AcrDriver:
         manifest = answer.document.get("manifest") if isinstance(answer.document, dict) else None
         attributes = manifest.get("changeableAttributes") if isinstance(manifest, dict) else None
         return attributes if isinstance(attributes, dict) else {}
+
+
+def _stated(state: str, image: Condemned) -> Mapping[str, Any]:
+    details = {"state": state, "source": "registry-watcher", "reason": image.reason[:_MAX_DETAILS]}
+    return {"quarantineState": state, "quarantineDetails": msgspec.json.encode(details).decode()}
 
 
 def _manifest(image: Condemned) -> str:

@@ -43,6 +43,9 @@ class ArtifactoryDriver:
         found = await self._paths(image)
         return bool(found) and found == await self._paths(image, marked=True)
 
+    async def admit(self, image: Condemned) -> None:
+        """Nothing is kept back."""
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         """See `QuarantineDriver.remove_tag`."""
         return await self._uploads.delete_tag(repository, tag)

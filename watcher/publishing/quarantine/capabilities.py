@@ -26,7 +26,8 @@ CAPABILITIES: Mapping[RegistryKind, Capability] = {
         native="lock the manifest against reading",
         blocks=Blocks.ALL_PULLS,
         permission="metadata/write on the repository (role AcrPush, or a token with metadata_write)",
-        note="`readEnabled: false`; where the quarantine policy is on, `Failed` as well, which takes AcrQuarantineWriter",
+        note="`readEnabled: false`; where the quarantine policy is on, its state as well, which takes AcrQuarantineWriter: "
+        "what passes is let through by it",
     ),
     "quay": Capability(
         native="label the manifest",

@@ -38,6 +38,9 @@ class HarborDriver:
         """See `QuarantineDriver.is_blocked`."""
         return bool(await self._labels(image))
 
+    async def admit(self, image: Condemned) -> None:
+        """Nothing is kept back."""
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         """See `QuarantineDriver.remove_tag`. Its registry API deletes by digest alone."""
         path = f"{_artifacts(repository)}/{tag}/tags/{tag}"

@@ -65,6 +65,10 @@ class QuarantineDriver(Protocol):
         """Whether the registry says that `block` is in force; false where there is nothing of the kind."""
         ...
 
+    async def admit(self, image: Condemned) -> None:
+        """Let through what the registry keeps back until somebody has looked at it; nothing where it keeps nothing back."""
+        ...
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         """Whether the tag is gone now, its manifest and other tags left as they are. False where that cannot be done."""
         ...

@@ -77,8 +77,11 @@ class QuarantinePublisher:
         decision = decide(verdicts, self._settings.outcomes)
         if decision.condemned is not None:
             await self._condemn(decision.condemned, record)
-        elif decision.cleared and record is not None:
-            await self._clear(verdicts[0], record)
+        elif decision.cleared:
+            if record is not None:
+                await self._clear(verdicts[0], record)
+            if Measure.NATIVE in self._settings.actions and not self._is_dry(subject):
+                await self._admit(verdicts[0])
 
     async def _condemn(self, verdict: Verdict, record: Quarantine | None) -> None:
         said, subject = fingerprint(verdict), verdict.subject
@@ -182,6 +185,12 @@ class QuarantinePublisher:
             log.error("quarantine.failed", **said, refused=refused)
         else:
             log.warning("quarantine.begun", **said, refused=refused or None)
+
+    async def _admit(self, verdict: Verdict) -> None:
+        """Some registries show nobody what was pushed before somebody has said that it may be seen."""
+        subject, access = verdict.subject, self._context.registries.access(verdict.subject.registry)
+        why = f"the verdict is {verdict.outcome.value}"
+        await self._context.driver(access).admit(Condemned(repository=subject.repository, digest=subject.digest, reason=why))
 
     async def _clear(self, verdict: Verdict, record: Quarantine) -> None:
         if record.state is QuarantineState.RELEASED:

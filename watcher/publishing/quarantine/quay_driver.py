@@ -33,6 +33,9 @@ class QuayDriver:
         """See `QuarantineDriver.is_blocked`."""
         return bool(await self._ids(image))
 
+    async def admit(self, image: Condemned) -> None:
+        """Nothing is kept back."""
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         """See `QuarantineDriver.remove_tag`. 400: the tag is immutable."""
         answer = await self._api.call("DELETE", f"/api/v1/repository/{repository}/tag/{tag}", accept={204, 400, 404})

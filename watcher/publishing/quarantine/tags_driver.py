@@ -22,6 +22,9 @@ class TagsDriver:
         del image
         return False
 
+    async def admit(self, image: Condemned) -> None:
+        """Nothing is kept back."""
+
     async def remove_tag(self, repository: RepositoryName, tag: Tag) -> bool:
         """See `QuarantineDriver.remove_tag`."""
         return await self._uploads.delete_tag(repository, tag)
