@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -15,6 +16,7 @@ from watcher.model.publication import Window
 from watcher.model.quarantine import OPEN
 from watcher.model.verdict import Outcome, Verdict
 from watcher.pipeline.destinations import Destination
+from watcher.pipeline.environments import environment_of
 from watcher.pipeline.holding import Holding, QuietHours
 from watcher.pipeline.protocol import Marks
 from watcher.pipeline.routing import Route
@@ -53,6 +55,7 @@ async def open_publishers(
             judgements=storage.judgements,
             pushes=StoredPushes(storage.jobs),
             driver=build_driver,
+            environment=partial(environment_of, settings.environments),
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,

@@ -59,6 +59,7 @@ async def publisher_context(
             judgements=StoredJudgements(opened),
             pushes=StoredPushes(SqliteBacklog(opened, lambda: MOMENT)),
             driver=build_driver,
+            environment=lambda _registry, _repository: None,
             session=session,
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,

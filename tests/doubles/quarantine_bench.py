@@ -139,7 +139,7 @@ async def quarantine_bench(
         RegistryClients.of([RegistrySettings(host=registry.host, kind=kind)], sleep=at_once) as registries,
     ):
         backlog = SqliteBacklog(database, clock)
-        yield MemoryBench(
+        bench = MemoryBench(
             context=replace(context, registries=registries, clock=clock, pushes=StoredPushes(backlog)),
             host=registry.host,
             put=lambda image, tag: put_image(registry, APP, image, tag),
@@ -148,3 +148,5 @@ async def quarantine_bench(
             clock=clock,
             registry=registry,
         )
+        bench.context = replace(bench.context, environment=lambda _registry, _repository: bench.environment)
+        yield bench

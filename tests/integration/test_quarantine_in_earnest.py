@@ -49,6 +49,7 @@ def an_image(**files: str) -> BuiltImage:
 
 CLEAN = an_image(app="one")
 LEAKING = an_image(app="two", **{"root/.aws/credentials": f"[default]\naws_access_key_id = {KEY}\n"})
+MENDED = an_image(app="three")
 MARKER = marker_tag(LEAKING.digest)
 
 
@@ -65,7 +66,7 @@ class World:
         """As a client that pulls is told."""
         command = ["skopeo", "inspect", "--tls-verify=false", "--raw", f"docker://{self.registry.host}/{APP}:{tag}"]
         done = subprocess.run(command, capture_output=True, check=False)
-        known = {image.raw: name for name, image in {"clean": CLEAN, "leaking": LEAKING}.items()}
+        known = {image.raw: name for name, image in {"clean": CLEAN, "leaking": LEAKING, "mended": MENDED}.items()}
         return known.get(done.stdout)
 
     def told(self) -> Counter[tuple[str, str | None]]:
@@ -184,6 +185,22 @@ def test_a_daemon_that_is_killed_in_the_middle_goes_on(world: World, done: bool)
     assert (world.leads("latest"), world.leads(MARKER)) == ("clean", "leaking")
     moved = rows(world.daemon, "SELECT tag, leads_to, state FROM quarantine_tag")
     assert moved == [{"tag": "latest", "leads_to": CLEAN.digest, "state": "done"}]
+
+
+def test_a_push_that_the_daemon_hides_gets_its_tag_back(world: World) -> None:
+    """While its write is on the way somebody pushes what is mended; what is pulled in the end is that."""
+    world.push(CLEAN, "latest")
+    world.settled()
+    world.relay.hold(f"PUT /v2/{APP}/manifests/latest", done=False)
+    world.push(LEAKING, "latest")
+    world.daemon.eventually(world.relay.held.is_set, what="the write")
+    world.push(MENDED, "latest")
+    world.daemon.eventually(lambda: world.events(MENDED, "latest") == 1, what="the event of the push")
+    world.relay.let_go()  # without an answer: it is written again, without a look
+    moved = "SELECT state FROM quarantine_tag"
+    world.daemon.eventually(lambda: rows(world.daemon, moved) == [{"state": "overtaken"}], what="giving it back")
+    world.settled()
+    assert (world.leads("latest"), world.leads(MARKER)) == ("mended", "leaking")
 
 
 async def test_a_push_in_the_very_moment_of_our_write_is_given_back(docker_registry: RunningRegistry, tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from watcher.model.moments import iso
 from watcher.model.quarantine import OPEN, Quarantine, QuarantineState, StepState
 from watcher.model.reference import parse_host, parse_repository
 from watcher.model.verdict import Outcome, Subject
+from watcher.pipeline.environments import environment_of
 from watcher.publishing.quarantine.capabilities import CAPABILITIES, blocked
 from watcher.publishing.quarantine.catalog import build_driver
-from watcher.publishing.quarantine.decision import decide, fingerprint
+from watcher.publishing.quarantine.decision import condemns, fingerprint, of_environment
 from watcher.publishing.quarantine.protocol import Condemned
 from watcher.publishing.quarantine.release import ended, release
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
@@ -111,8 +112,9 @@ async def _let_go(settings: Settings, storage: Storage, registries: RegistryClie
     async with storage.locks.lock(subject):
         record = await storage.quarantines.find(listed.publisher, listed.registry, listed.repository, listed.digest) or listed
         standing = await storage.judgements.standing(record.registry, record.repository, record.digest)
-        condemned = decide(standing, _outcomes(settings, record.publisher)).condemned
-        said = {"by": _who(), "reason": reason, "excused": fingerprint(condemned) if condemned is not None else ""}
+        verdict = of_environment(standing, environment_of(settings.environments, record.registry, record.repository))
+        condemned = verdict is not None and condemns(verdict, _outcomes(settings, record.publisher))
+        said = {"by": _who(), "reason": reason, "excused": fingerprint(verdict) if verdict is not None and condemned else ""}
         if record.state in {QuarantineState.DRY_RUN, QuarantineState.HELD}:
             over = replace(ended(record, **said), changed_at=utc_now())
             await storage.quarantines.keep(over)

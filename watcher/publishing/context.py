@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from watcher.kit.clock import Clock
+from watcher.model.reference import Host, RepositoryName
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import (
     Judgements,
@@ -26,7 +27,8 @@ from watcher.registry.protocol import RegistryAccess, WritableRegistries
 class PublisherContext:
     """`session` is for requests to anybody but a registry, and is closed by its owner.
 
-    `driver` gives what a registry can do to an image beside what the specification has.
+    `driver` gives what a registry can do to an image beside what the specification has, `environment` the one that a repository
+    belongs to.
     """
 
     registries: WritableRegistries
@@ -40,6 +42,7 @@ class PublisherContext:
     judgements: Judgements
     pushes: Pushes
     driver: Callable[[RegistryAccess], QuarantineDriver]
+    environment: Callable[[Host, RepositoryName], str | None]
     session: aiohttp.ClientSession
     links: Links
     clock: Clock

@@ -54,7 +54,8 @@ class StoredJudgements:
                 *(verdict.c[name] == value for name, value in here.items()),
                 verdict.c.outcome.in_([each.value for each in outcomes]),
             )
-            .order_by(last.desc(), verdict.c.id.desc())
+            # Where no verdict that named it is kept any more, it was long ago.
+            .order_by(func.coalesce(last, 0).desc(), verdict.c.id.desc())
             .limit(MOST_KNOWN)
         )
 

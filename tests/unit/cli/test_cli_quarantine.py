@@ -61,6 +61,7 @@ def kept(tmp_path: Path, registry: MemoryRegistry) -> Kept:
     path = tmp_path / "watcher.db"
     (tmp_path / "watcher.yaml").write_text(
         f'store: {{url: "sqlite:///{path}"}}\nregistries: [{{host: "{registry.host}"}}]\n'
+        f'environments: [{{name: production, images: ["{registry.host}/team/**"]}}]\n'
         "publish: [{name: block, type: quarantine, actions: [mark, unpublish], dry_run: false}]\n"
     )
 

@@ -163,13 +163,19 @@ async def test_what_could_not_be_decided_is_no_reason(bench: MemoryBench) -> Non
     assert (await bench.found()).reason == "damaged"
 
 
-async def test_one_environment_that_condemns_is_enough(bench: MemoryBench) -> None:
-    """A tag leads to one image for all of them."""
+async def test_what_is_asked_for_another_environment_is_only_a_question(bench: MemoryBench) -> None:
+    """CI may ask what an image would be elsewhere: no registry is changed for that, neither way."""
+    bench.environment = "strict"
+    asked = await bench.pushed_bad()
     bench.environment = "production"
-    await bench.pushed_bad()
-    bench.environment = "staging"
-    await bench.tell(await bench.judged(BAD.digest, Outcome.PASS, "latest"))
-    assert (await bench.found()).state is QuarantineState.IN_FORCE
+    await bench.tell(asked)
+    assert (await bench.context.quarantines.listed(), bench.writes()) == ([], 0)
+    await bench.tell(await bench.pushed_bad())
+    bench.environment = "lax"
+    asked = await bench.judged(BAD.digest, Outcome.PASS, "latest")
+    bench.environment = "production"
+    await bench.tell(asked)
+    assert (await bench.found()).passing_since is None
 
 
 async def test_an_immutable_tag_is_said_to_stay(tmp_path: Path) -> None:
@@ -204,7 +210,8 @@ async def test_a_registry_that_only_reads_is_no_success(bench: MemoryBench, stat
     verdict = await bench.pushed_bad()
     bench.registry.faults.add(Fault(method="PUT|DELETE", status=status, times=100))
     with capture_logs() as logs:
-        await bench.tell(verdict)
+        for _ in range(2):
+            await bench.tell(verdict)
     assert (await bench.found()).state is QuarantineState.FAILED
     assert await bench.steps() == {"mark": "impossible", "latest": "impossible"}
     assert [each["event"] for each in logs if each["log_level"] == "error"] == ["quarantine.failed"]

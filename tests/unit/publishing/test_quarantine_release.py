@@ -99,19 +99,6 @@ async def test_what_could_not_be_decided_releases_nothing(bench: MemoryBench, ou
     assert (await bench.found()).state is QuarantineState.IN_FORCE
 
 
-async def test_what_passes_in_one_environment_and_fails_in_another_stays(bench: MemoryBench) -> None:
-    """Until every one of them speaks for it."""
-    await in_quarantine(bench)
-    bench.environment = "staging"
-    await bench.tell(await passes(bench))
-    assert (await bench.found()).passing_since is None
-    bench.environment = None
-    passing = await passes(bench)
-    with pytest.raises(RetryableError):
-        await bench.tell(passing)
-    assert (await bench.found()).passing_since == bench.clock()
-
-
 async def test_tags_that_others_have_led_elsewhere_are_theirs(bench: MemoryBench) -> None:
     """A tag, and even the marker; one that leads nowhere comes back."""
     await in_quarantine(bench)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -12,22 +11,21 @@ GOOD = frozenset({Outcome.PASS, Outcome.WARN})
 MOST_CHARACTERS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """`condemned` is the verdict that condemns the image, None for none; `cleared`: every one of them speaks for it.
+def of_environment(verdicts: Sequence[Verdict], environment: str | None) -> Verdict | None:
+    """The one that counts of an image's newest verdicts: that of the environment it belongs to.
 
-    Neither: somebody could not look, which says nothing for the image and nothing against it.
+    Whoever submits an image for another environment asks what it would be there; no registry is changed for a question.
     """
-
-    condemned: Verdict | None = None
-    cleared: bool = False
+    return next((each for each in verdicts if each.subject.environment == environment), None)
 
 
-def decide(verdicts: Sequence[Verdict], condemning: Collection[Outcome]) -> Decision:
-    """By the newest verdict of every environment: one that condemns is enough, since a tag leads to one image for all of them."""
-    condemned = next((each for each in verdicts if each.outcome in condemning), None)
-    good = good_outcomes(condemning)
-    return Decision(condemned=condemned, cleared=bool(verdicts) and all(each.outcome in good for each in verdicts))
+def condemns(verdict: Verdict | None, condemning: Collection[Outcome]) -> bool:
+    return verdict is not None and verdict.outcome in condemning
+
+
+def clears(verdict: Verdict, condemning: Collection[Outcome]) -> bool:
+    """Whether it speaks for the image. That somebody could not look says nothing for it, and nothing against it."""
+    return verdict.outcome in good_outcomes(condemning)
 
 
 def good_outcomes(condemning: Collection[Outcome]) -> Collection[Outcome]:

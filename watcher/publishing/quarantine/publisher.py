@@ -19,7 +19,7 @@ from watcher.model.reference import Tag
 from watcher.model.verdict import Subject, Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
-from watcher.publishing.quarantine.decision import decide, fingerprint, reason_of
+from watcher.publishing.quarantine.decision import clears, condemns, fingerprint, of_environment, reason_of
 from watcher.publishing.quarantine.protocol import Condemned
 from watcher.publishing.quarantine.publisher_carrying import Carrying, DiscardedError, settled
 from watcher.publishing.quarantine.publisher_returning import Returning
@@ -59,29 +59,35 @@ class QuarantinePublisher:
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:
         """See `Publisher.publish`. The image of an index counts by itself only where a tag leads to it by itself."""
-        async with self._context.locks.lock(verdict.subject):
-            if progress.noted == GONE:
-                await self._gone(verdict.subject)
-            else:
-                await self._decide(verdict)
+        subject, is_gone = verdict.subject, progress.noted == GONE
+        if subject.environment != self._context.environment(subject.registry, subject.repository) and not is_gone:
+            return
+        # Most images pass, and nothing is recorded of them, nor to be done.
+        matters = is_gone or condemns(verdict, self._settings.outcomes) or self._admits(subject)
+        if matters or await self._known(subject) is not None:
+            async with self._context.locks.lock(subject):
+                await (self._gone(subject) if is_gone else self._decide(verdict))
         if not self._settings.dry_run:
             await self._returning.return_pushed(verdict)
 
     async def aclose(self) -> None:
         """The clients of registries belong to the daemon."""
 
+    async def _known(self, subject: Subject) -> Quarantine | None:
+        return await self._context.quarantines.find(self.name, subject.registry, subject.repository, subject.digest)
+
     async def _decide(self, told: Verdict) -> None:
-        subject, quarantines = told.subject, self._context.quarantines
-        record = await quarantines.find(self.name, subject.registry, subject.repository, subject.digest)
-        verdicts = await self._context.judgements.standing(subject.registry, subject.repository, subject.digest) or [told]
-        decision = decide(verdicts, self._settings.outcomes)
-        if decision.condemned is not None:
-            await self._condemn(decision.condemned, record)
-        elif decision.cleared:
+        subject = told.subject
+        record = await self._known(subject)
+        standing = await self._context.judgements.standing(subject.registry, subject.repository, subject.digest)
+        verdict = of_environment(standing, subject.environment) or told
+        if condemns(verdict, self._settings.outcomes):
+            await self._condemn(verdict, record)
+        elif clears(verdict, self._settings.outcomes):
             if record is not None:
-                await self._clear(verdicts[0], record)
-            if Measure.NATIVE in self._settings.actions and not self._is_dry(subject):
-                await self._admit(verdicts[0])
+                await self._clear(verdict, record)
+            if self._admits(subject):
+                await self._admit(verdict)
 
     async def _condemn(self, verdict: Verdict, record: Quarantine | None) -> None:
         said, subject = fingerprint(verdict), verdict.subject
@@ -103,11 +109,12 @@ class QuarantinePublisher:
             clock=self._context.clock,
             condemned=verdict,
         )
+        was = record.state
         try:
             if self._is_dry(subject):
                 await self._plan(carrying, record, tags)
             else:
-                await self._carry_out(carrying, await self._begun(record), tags)
+                await self._carry_out(carrying, await self._begun(record), tags, was=was)
         except DiscardedError as error:
             log.info("quarantine.discarded", image=subject.name, publisher=self.name, detail=str(error))
         except NotFoundError:
@@ -165,14 +172,15 @@ class QuarantinePublisher:
             retry_after_seconds=max((first + HOUR - now).total_seconds(), 1.0),
         )
 
-    async def _carry_out(self, carrying: Carrying, record: Quarantine, tags: Collection[Tag]) -> None:
-        before = record.state
-        record = await carrying.carry_out(record, tags)
-        state = settled(record)
-        if state is before:
+    async def _carry_out(self, carrying: Carrying, record: Quarantine, tags: Collection[Tag], *, was: QuarantineState) -> None:
+        """What it comes to is said when it was not so before."""
+        begun = await carrying.carry_out(record, tags)
+        state = settled(begun)
+        if state is not record.state:
+            await self._context.quarantines.keep(replace(begun, state=state, changed_at=self._context.clock()))
+        if state is was:
             return
-        record = replace(record, state=state, changed_at=self._context.clock())
-        await self._context.quarantines.keep(record)
+        record = begun
         refused = [each.detail for each in record.all_steps() if each.state is StepState.IMPOSSIBLE]
         said = {
             "image": record.name,
@@ -185,6 +193,9 @@ class QuarantinePublisher:
             log.error("quarantine.failed", **said, refused=refused)
         else:
             log.warning("quarantine.begun", **said, refused=refused or None)
+
+    def _admits(self, subject: Subject) -> bool:
+        return Measure.NATIVE in self._settings.actions and not self._is_dry(subject)
 
     async def _admit(self, verdict: Verdict) -> None:
         """Some registries show nobody what was pushed before somebody has said that it may be seen."""
@@ -228,7 +239,7 @@ class QuarantinePublisher:
 
     async def _gone(self, subject: Subject) -> None:
         """The image is not there any more: for good, or because the registry keeps it back, or because we have deleted it."""
-        record = await self._context.quarantines.find(self.name, subject.registry, subject.repository, subject.digest)
+        record = await self._known(subject)
         if record is None or record.state is QuarantineState.RELEASED or record.has(Measure.DELETE, StepState.DONE):
             return
         if record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED) and await self._ground(record).is_blocked():

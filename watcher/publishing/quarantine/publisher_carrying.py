@@ -12,7 +12,7 @@ from watcher.model.quarantine import OPEN, Measure, Quarantine, QuarantineState,
 from watcher.model.reference import Tag
 from watcher.model.verdict import Verdict
 from watcher.publishing.protocol import Judgements, Pushes, Quarantines
-from watcher.publishing.quarantine.decision import decide, good_outcomes
+from watcher.publishing.quarantine.decision import condemns, good_outcomes, of_environment
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.quarantine.steps import REFUSALS, Ground
 
@@ -136,15 +136,16 @@ class Carrying:
         place = self.condemned.subject
         for child in await self.ground.children():
             verdicts = await self.judgements.standing(place.registry, place.repository, child)
-            if decide(verdicts, self.settings.outcomes).condemned is None:
+            if not condemns(of_environment(verdicts, place.environment), self.settings.outcomes):
                 return f"its image {child} is not condemned"
         return ""
 
     async def _still(self) -> None:
         """Raises DiscardedError when it is condemned no more."""
         place = self.condemned.subject
-        standing = await self.judgements.standing(place.registry, place.repository, place.digest)
-        if standing and decide(standing, self.settings.outcomes).condemned is None:
+        verdicts = await self.judgements.standing(place.registry, place.repository, place.digest)
+        standing = of_environment(verdicts, place.environment)
+        if standing is not None and not condemns(standing, self.settings.outcomes):
             raise DiscardedError(f"{place.name} is not condemned any more")
 
     def _is_hidden(self, record: Quarantine) -> bool:
