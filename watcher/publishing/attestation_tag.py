@@ -21,7 +21,7 @@ from watcher.model.errors import (
 )
 from watcher.model.image import MAX_CONFIG_BYTES, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
 from watcher.model.reference import RepositoryName, Tag
-from watcher.publishing.attestation_listed import MAX_SUMMARY_BYTES, OUR_ATTESTATION, signed_summary
+from watcher.publishing.attestation_listed import MAX_SUMMARY_BYTES, OUR_ATTESTATION, TooManyListedError, signed_summary
 from watcher.publishing.dsse import ENVELOPE_TYPE, EnvelopeError, read_envelope
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.signing_key import PublicKey
@@ -51,13 +51,15 @@ def legacy_tag(image: Digest, ending: str) -> Tag | None:
 class Held:
     """What the tag leads to. `foreign` are the layers of others as they stand there, with their diff ids.
 
-    `ours` are the digests of our own. `other`: it leads to something that keeps no attestations.
+    `ours` are the digests of our own. `other`: it leads to something that keeps no attestations. `unread`: so many layers of others
+    are there that one of ours may be among them.
     """
 
     digest: Digest | None = None
     foreign: Sequence[tuple[Mapping[str, Any], str]] = ()
     ours: Sequence[Digest] = ()
     other: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ class AttestationTag:
                 ours.append(descriptor.digest)
                 continue
             foreign.append((layer, diff_id))
-        return Held(digest=fetched.digest, foreign=foreign, ours=ours)
+        return Held(digest=fetched.digest, foreign=foreign, ours=ours, unread=len(foreign) > MOST_LOOKED_AT)
 
     async def write(self, envelope: bytes | None, mark: str = "") -> bool:
         """After this returns the envelope is the one attestation of ours there, None for none; those of others are as they were.
@@ -110,6 +112,7 @@ class AttestationTag:
 
         Raises:
             AttestationsContendedError: others undo it again and again.
+            TooManyListedError: it is as wanted as far as is known; one that bears no mark may be left.
             RegistryRefusedError: the tag is immutable, or something else has it.
         """
         mine = await self._put_layer(envelope, mark) if envelope is not None else None
@@ -118,6 +121,8 @@ class AttestationTag:
             await asyncio.sleep(attempt * ROUND_SECONDS)
             held = await self.read()
             if [*held.ours] == ([mine["digest"]] if mine is not None else []):
+                if mine is None and held.unread and self.key is not None:
+                    raise TooManyListedError(f"{self._name}: more than {MOST_LOOKED_AT} attestations, not all of which are read")
                 return clean
             if mine is None and not held.foreign and held.digest is not None:
                 clean = await self.access.uploads.delete_manifest(self.repository, held.digest)

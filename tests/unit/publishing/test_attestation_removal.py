@@ -200,6 +200,18 @@ async def test_a_verdict_that_nobody_asked_for_takes_the_last_one_away(attesting
     assert await gone(attesting.stranger)
 
 
+async def test_more_layers_than_anybody_reads_are_a_failure(attesting: AttestingBench) -> None:
+    """One that we signed may be behind them, put there to be overlooked; ours that bear our mark are gone all the same."""
+    await attesting.publishing(attestation_format="legacy").publish(attesting.verdict(), Notes())
+    (ours,) = await attesting.stranger.att(IMAGE.digest)
+    envelope = msgspec.json.decode(await attesting.stranger.blob(ours["digest"]))
+    await attesting.publish(Outcome.FAIL)
+    await attesting.stranger.sign_legacy(IMAGE, "att", *({"foreign": number} for number in range(101)), {**envelope, "a": 1})
+    with pytest.raises(StandingError, match="too-many-referrers"):
+        await attesting.publish(Outcome.FAIL)
+    assert await attesting.stranger.outcomes(IMAGE.digest) == ["fail"]
+
+
 async def test_of_what_was_never_attested_nothing_is_written(attesting: AttestingBench) -> None:
     """A signature that was pushed is looked at, and that is all."""
     await attesting.publish(Outcome.NOT_APPLICABLE)
