@@ -56,7 +56,7 @@ def list_(output: str, limit: int, *, everything: bool) -> None:
         rows,
         output=output,
         as_json=partial(_json, settings),
-        headings=("DIGEST", "image", "since", "state", "by", "done", "blocks", "reason"),
+        headings=("DIGEST", "image", "since", "state", "by", "actions", "blocks", "reason"),
         as_cells=partial(_cells, settings),
         nothing="Nothing is in quarantine.",
     )
@@ -176,7 +176,7 @@ def _cells(settings: Settings, record: Quarantine) -> Sequence[str]:
         f"{record.began_at:%Y-%m-%d %H:%M:%S}",
         record.state.value + (" (passing)" if record.passing_since is not None and record.state in OPEN else ""),
         record.publisher,
-        "\n".join(done),
+        ", ".join(done),
         _blocks(settings, record),
         reason,
     )

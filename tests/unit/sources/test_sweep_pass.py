@@ -11,6 +11,7 @@ from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
 from watcher.model.errors import RegistryUnavailableError, RetryableError
+from watcher.model.quarantine import marker_tag
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
@@ -92,6 +93,23 @@ async def test_a_tag_that_no_verdict_names_is_news(bench: Bench) -> None:
     bench.verdicts[APP] = {digest: {Tag("v1")}}
     await bench.sweep()
     assert bench.found == [(APP, "latest", digest)]
+
+
+async def test_a_marker_is_no_name_of_what_it_marks(bench: Bench) -> None:
+    """An image that is judged is known without it; under the marker of another, and without a verdict, it is news as any."""
+    judged, other = image("judged"), image("other")
+    for tag in ("v1", marker_tag(judged.digest)):
+        put_image(bench.registry, APP, judged, tag)
+    bench.verdicts[APP] = {judged.digest: {Tag("v1")}}
+    report = await bench.sweep()
+    assert (bench.found, report.lost_tags) == ([], 0)
+    put_image(bench.registry, APP, other, marker_tag(other.digest))
+    put_image(bench.registry, APP, judged, marker_tag(image("third").digest))
+    await bench.sweep()
+    assert {*bench.found} == {
+        (APP, marker_tag(other.digest), other.digest),
+        (APP, marker_tag(image("third").digest), judged.digest),
+    }
 
 
 async def test_what_lost_a_tag_is_looked_at_again(bench: Bench) -> None:
