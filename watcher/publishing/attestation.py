@@ -98,7 +98,7 @@ class Attesting:
         )
         attached = await attaching.attach(artifact)
         before = [each for each in bundles.ours if each != attached.digest]
-        left = await self._listing.remove(Listed(ours=before, gone=bundles.gone)) if before or bundles.gone else Left()
+        left = await self._listing.remove(Listed(ours=before, gone=bundles.gone))
         if tag is not None and held.ours:
             await tag.write(None)
         return Attested(form="bundle", remains=_remains(left))
@@ -112,7 +112,9 @@ class Attesting:
         standing, hidden = [*left.standing], [*left.hidden]
         if self._tag is not None:
             try:
-                if not await self._tag.write(None):
+                # Most images have none, and some registries count what is fetched.
+                is_there = await self.access.manifests(self.repository).head(self._tag.tag) is not None
+                if is_there and not await self._tag.write(None):
                     hidden.append(f"what was under {self._tag.tag}")
             except PermanentError as error:
                 # It cannot be read, or the tag is immutable.

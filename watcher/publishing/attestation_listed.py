@@ -79,6 +79,8 @@ class Listing:
         2. Take them out of the fallback index.
         3. Delete those that were refused, and look at what is left.
         """
+        if not listed.ours and not listed.gone:
+            return Left()
         left = {each for each in listed.ours if not await self.access.uploads.delete_manifest(self.repository, each)}
         await self._unlist({*listed.ours, *listed.gone})
         left = {each for each in left if not await self.access.uploads.delete_manifest(self.repository, each)}
