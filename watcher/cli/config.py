@@ -7,7 +7,9 @@ import click
 
 from watcher import settings as configuration
 from watcher.cli.options import config_option, required_settings
+from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError
+from watcher.publishing.notation import notary
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import signing_key
 from watcher.sources.binding import EventSourceSettings
@@ -25,8 +27,8 @@ def check() -> None:
     """Read the configuration and say what is wrong with it. Needs no network, and of all secrets only keys to sign with."""
     path, settings = required_settings()
     for publisher in settings.publish:
-        if isinstance(publisher, ReferrerPublisherSettings) and publisher.sign_with is not None:
-            _check_key(path, publisher.name, publisher.sign_with, publisher.sign_with_password)
+        if isinstance(publisher, ReferrerPublisherSettings):
+            _check_keys(path, publisher)
     click.echo(
         f"{path}: good: {len(settings.registries)} registries, {len(settings.sources)} sources, {len(settings.publish)} publishers"
     )
@@ -40,12 +42,17 @@ def check() -> None:
         click.echo(f"  {publisher.name}: {publisher.__struct_config__.tag}, told of {outcomes}")
 
 
-def _check_key(path: Path, publisher: str, reference: str, password: str | None) -> None:
+def _check_keys(path: Path, publisher: ReferrerPublisherSettings) -> None:
     """Raises ConfigurationError, as `run` would."""
+    what = "sign_with"
     try:
-        signing_key(reference, password)
+        if publisher.sign_with is not None:
+            signing_key(publisher.sign_with, publisher.sign_with_password)
+        what = "notation"
+        if publisher.notation is not None and (soon := notary(publisher.notation, utc_now()).warning_at(utc_now())):
+            click.echo(f"{path}: publisher {publisher.name}: {what}: {soon}", err=True)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: publisher {publisher}: sign_with: {error}") from error
+        raise ConfigurationError(f"{path}: publisher {publisher.name}: {what}: {error}") from error
 
 
 @config.command()

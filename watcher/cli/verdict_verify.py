@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from watcher.cli.options import config_option, optional_settings
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.units import seconds
-from watcher.model.errors import NotFoundError
+from watcher.model.errors import ConfigurationError, NotFoundError
 from watcher.model.moments import iso
 from watcher.model.reference import Reference, parse_reference
 from watcher.publishing.attestation_checking import Asked, Checked, Image, check, decided, everything
-from watcher.publishing.signing_key import public_key
+from watcher.publishing.notation_trust import Trusted, trusted
+from watcher.publishing.signing_key import PublicKey, public_key
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import parse_local
 from watcher.reports.table import printable
@@ -36,13 +38,13 @@ EXIT_UNVERIFIED = 3
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A public key, as PEM. Several: whichever has signed.",
+    help="A public key as PEM, or a certificate that Notary Project signatures are by or lead to. Several: whichever has signed.",
 )
 @click.option("--max-age", metavar="DURATION", help="What was said longer ago does not count: 24h, 7d.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @config_option
 def verify(image: str, paths: tuple[Path, ...], max_age: str | None, output: str) -> None:
-    """Check what is attached to an image with public keys, and exit as `watcher scan` would.
+    """Check what is attached to an image with public keys and certificates, and exit as `watcher scan` would.
 
     Of what a key has signed about this very image the newest counts. 3 when nothing does. Needs no daemon and no store; the
     configuration only for the credentials of the registry.
@@ -50,17 +52,18 @@ def verify(image: str, paths: tuple[Path, ...], max_age: str | None, output: str
     if parse_local(image) is not None:
         raise click.UsageError(f"{image}: only images of a registry have something attached")
     configure_logging(level="error", stream=sys.stderr)
-    keys = {public_key(path): path for path in paths}
-    asked = Asked(keys=tuple(keys), now=utc_now(), max_age_seconds=_seconds(max_age))
+    keys, certificates = _read(paths)
+    named_by: Mapping[PublicKey | Trusted, Path] = dict[PublicKey | Trusted, Path]([*keys.items(), *certificates.items()])
+    asked = Asked(keys=tuple(keys), trusted=tuple(certificates), now=utc_now(), max_age_seconds=_seconds(max_age))
     named, checked = asyncio.run(_checked(parse_reference(image), asked, optional_settings()))
     outcome = decided(checked)
     if output == "json":
-        found = [_as_json(each, str(keys[each.key]) if each.key is not None else None) for each in checked]
+        found = [_as_json(each, str(named_by[each.key]) if each.key is not None else None) for each in checked]
         said = {"image": image, "digest": named.digest, "outcome": outcome.value if outcome else None, "found": found}
         click.echo(json.dumps(said))
     else:
         for each in checked:
-            click.echo(_line(each, str(keys[each.key]) if each.key is not None else ""))
+            click.echo(_line(each, str(named_by[each.key]) if each.key is not None else ""))
         result = f"verified as {outcome.value}" if outcome else "nothing verified"
         click.echo(f"{named.registry}/{named.repository}@{named.digest}: {result}")
     click.get_current_context().exit(EXIT_CODES.get(outcome, 0) if outcome else EXIT_UNVERIFIED)
@@ -74,6 +77,20 @@ async def _checked(reference: Reference, asked: Asked, settings: Settings) -> tu
             raise NotFoundError(f"{reference}: the registry has no such image")
         image = Image(registry=reference.registry, repository=reference.repository, digest=digest)
         return image, [check(each, image, asked) async for each in everything(registries.access(reference.registry), image)]
+
+
+def _read(paths: Sequence[Path]) -> tuple[Mapping[PublicKey, Path], Mapping[Trusted, Path]]:
+    """What each can check: a key on P-256 everything. Raises ConfigurationError for what can check nothing."""
+    keys, certificates = dict[PublicKey, Path](), dict[Trusted, Path]()
+    for path in paths:
+        with suppress(ConfigurationError):
+            certificates[trusted(path)] = path
+        try:
+            keys[public_key(path)] = path
+        except ConfigurationError:
+            if path not in certificates.values():
+                raise
+    return keys, certificates
 
 
 def _seconds(max_age: str | None) -> float | None:

@@ -7,7 +7,7 @@ attested, and an image that is signed in the old form is attested in that.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -22,12 +22,16 @@ from watcher.publishing.attestation_bundle import BUNDLE_TYPE, bundle_annotation
 from watcher.publishing.attestation_listed import OUR_ATTESTATION, Left, Listed, Listing, TooManyListedError
 from watcher.publishing.attestation_tag import AttestationTag, Held, legacy_tag
 from watcher.publishing.dsse import signed
+from watcher.publishing.notation import Notary
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer_attaching import Artifact, Attaching
 from watcher.publishing.settings import ReferrerPublisherSettings
 from watcher.publishing.signing_key import PublicKey, SigningKey
 from watcher.publishing.statement import PAYLOAD_TYPE, SUMMARY_TYPE, summary_bytes
 from watcher.registry.protocol import RegistryAccess
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +42,12 @@ UNDELETABLE: Collection[RegistryKind] = {"dockerhub"}
 # Kyverno refuses an image with more than fifty referrers: what cannot be removed must not pile up to that.
 MOST_BUNDLES = 40
 _GRANT = "If some are ours, our account needs the permission to delete in the repository"
+
+
+class NotRemovableError(PermanentError):
+    """What would be put there could not be taken back."""
+
+    reason = "not-removable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +68,14 @@ class Attested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attesting:
-    """Of one image, whose referrers and tags the caller has locked. `key` tells what is ours besides our marks."""
+    """Of one image, whose referrers and tags the caller has locked. `key` and `notary` tell what is ours besides our marks."""
 
     access: RegistryAccess
     own_writes: OwnWrites
     repository: RepositoryName
     image: Digest
     key: PublicKey | None = None
+    notary: "PublicKeyTypes | None" = None
 
     async def attest(
         self, verdict: Verdict, key: SigningKey, settings: ReferrerPublisherSettings, attaching: Attaching
@@ -102,6 +113,25 @@ class Attesting:
         if tag is not None and held.ours:
             await tag.write(None)
         return Attested(form="bundle", remains=_remains(left))
+
+    async def sign(self, verdict: Verdict, notary: Notary, attaching: Attaching) -> Remains:
+        """After this returns the image is signed once by us, as Notary Project says, but for what remains of before.
+
+        Raises: as `Notary.sign`. NotRemovableError.
+        """
+        if self.access.kind in UNDELETABLE and not notary.expires:
+            what = (
+                f"{self._name}: is not signed: its registry deletes no signature, and would list it whatever becomes of the image"
+            )
+            raise NotRemovableError(f"{what}; with `notation.expires_after` it expires at least")
+        return _remains(await notary.sign(verdict, attaching, self._listing))
+
+    async def unsign(self) -> Remains:
+        """After this returns the image has no signature of ours, but for what remains.
+
+        Raises: as `remove`.
+        """
+        return _remains(await self._listing.remove(await self._listing.signatures()))
 
     async def remove(self) -> Remains:
         """After this returns nothing attests the image in our name, in either form, but for what remains.
@@ -156,7 +186,14 @@ class Attesting:
 
     @property
     def _listing(self) -> Listing:
-        return Listing(access=self.access, own_writes=self.own_writes, repository=self.repository, image=self.image, key=self.key)
+        return Listing(
+            access=self.access,
+            own_writes=self.own_writes,
+            repository=self.repository,
+            image=self.image,
+            key=self.key,
+            notary=self.notary,
+        )
 
     @property
     def _tag(self) -> AttestationTag | None:

@@ -21,12 +21,15 @@ from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, read_bundle
 from watcher.publishing.attestation_listed import MOST_LISTED
 from watcher.publishing.attestation_tag import legacy_tag
 from watcher.publishing.dsse import ENVELOPE_TYPE, MAX_ENVELOPE_BYTES, Envelope, read_envelope
+from watcher.publishing.notation_envelope import NOTATION_TYPE, SignatureError, read_signature
+from watcher.publishing.notation_trust import Trusted, problem_of
 from watcher.publishing.signing_key import PublicKey
 from watcher.publishing.statement import LEVELS, PASSED, PAYLOAD_TYPE, SUMMARY_TYPE, read_summary
 from watcher.registry.protocol import RegistryAccess
 
 # Clocks differ; what is dated further ahead than this was dated to seem young.
 AHEAD_SECONDS = 300.0
+_FORMS = {VERDICT_TYPE: "verdict", NOTATION_TYPE: "notation"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +43,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """By whom it must be signed, and how old it may be."""
+    """By whom it must be signed, and how old it may be. `trusted` is for signatures of Notary Project."""
 
     keys: Sequence[PublicKey]
+    trusted: Sequence[Trusted] = ()
     now: datetime
     max_age_seconds: float | None = None
 
@@ -51,7 +55,7 @@ class Asked:
 class Checked:
     """One thing that was found. `problem` is why it does not count, empty where it does; the rest is what a key has signed.
 
-    `form` is `bundle`, `legacy` or `verdict`; `digest` is the artefact's, or the layer's under the tag.
+    `form` is `bundle`, `legacy`, `notation` or `verdict`; `digest` is the artefact's, or the layer's under the tag.
     """
 
     form: str
@@ -60,7 +64,7 @@ class Checked:
     outcome: Outcome | None = None
     said_at: datetime | None = None
     verifier: str = ""
-    key: PublicKey | None = None
+    key: PublicKey | Trusted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,9 @@ class Found:
 
 
 async def everything(access: RegistryAccess, image: Image) -> AsyncIterator[Found]:
-    """Bundles and verdicts that are attached to the image, and the layers under its tag of attestations; MOST_LISTED of each.
+    """Bundles, signatures and verdicts that are attached to the image, and the layers under its tag of attestations.
+
+    MOST_LISTED of each.
 
     Raises: RetryableError, InvalidManifestError.
     """
@@ -84,9 +90,9 @@ async def everything(access: RegistryAccess, image: Image) -> AsyncIterator[Foun
         listed = await access.referrers.list_referrers(image.repository, image.digest)
     except RegistryRefusedError:
         listed = ()  # something else has the tag of the list: nothing can be found by it
-    wanted = (BUNDLE_PREFIX, VERDICT_TYPE)
+    wanted = (BUNDLE_PREFIX, NOTATION_TYPE, VERDICT_TYPE)
     for entry in [each for each in listed if not each.artifact_type or each.artifact_type.startswith(wanted)][:MOST_LISTED]:
-        form = "verdict" if entry.artifact_type == VERDICT_TYPE else "bundle"
+        form = _FORMS.get(entry.artifact_type or "", "bundle")
         try:
             content = (await manifests.manifest(entry.digest)).content
         except PermanentError as error:
@@ -94,11 +100,11 @@ async def everything(access: RegistryAccess, image: Image) -> AsyncIterator[Foun
             continue
         if not isinstance(content, Manifest) or not content.kind.startswith(wanted):
             continue
-        form = "verdict" if content.kind == VERDICT_TYPE else "bundle"
+        form = _FORMS.get(content.kind, "bundle")
         if content.subject != image.digest or len(content.layers) != 1:
             yield Found(form=form, digest=entry.digest, problem="attached to another image")
             continue
-        is_signed = form == "bundle" or content.layers[0].media_type == ENVELOPE_TYPE
+        is_signed = form != "verdict" or content.layers[0].media_type == ENVELOPE_TYPE
         yield await _layer(access, image, form, entry.digest, content.layers[0], is_signed=is_signed)
     tag = legacy_tag(image.digest, "att")
     try:
@@ -115,6 +121,8 @@ def check(found: Found, image: Image, asked: Asked) -> Checked:
         return Checked(form=found.form, digest=found.digest, problem=found.problem)
     if not found.is_signed:
         return Checked(form=found.form, digest=found.digest, problem="not signed")
+    if found.form == "notation":
+        return _signature(found.digest, found.content, image, asked)
     try:
         envelope = read_bundle(found.content) if found.form == "bundle" else read_envelope(found.content)
         key = envelope.signer(asked.keys)
@@ -182,6 +190,21 @@ def _verdict(envelope: Envelope, image: Image) -> _Said:
     if about != (image.registry, image.repository, image.digest):
         return _Said(problem="about another image")
     return _Said(outcome=outcome, said_at=moment_of(said.evaluated_at))
+
+
+def _signature(digest: Digest, content: bytes, image: Image, asked: Asked) -> Checked:
+    """It says of which image it is, and nothing else: whoever signs only what may run has said that it may."""
+    try:
+        signature = read_signature(content)
+    except SignatureError as error:
+        return Checked(form="notation", digest=digest, problem=str(error))
+    signer = next((each for each in asked.trusted if each.has_signed(signature)), None)
+    if signer is None:
+        return Checked(form="notation", digest=digest, problem="signed by none of the keys given")
+    about = "" if signature.target.digest == image.digest else "about another image"
+    problem = about or problem_of(signature, asked.now) or _wrong_age(signature.said_at, asked)
+    outcome = Outcome.PASS if not about else None
+    return Checked(form="notation", digest=digest, problem=problem, outcome=outcome, said_at=signature.said_at, key=signer)
 
 
 def _wrong_age(said_at: datetime | None, asked: Asked) -> str:

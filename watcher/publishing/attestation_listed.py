@@ -6,6 +6,7 @@ Spec: OCI distribution-spec v1.1 "Listing Referrers", "Referrers Tag Schema".
 import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedError
@@ -13,11 +14,15 @@ from watcher.model.image import Manifest
 from watcher.model.reference import RepositoryName
 from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, read_bundle
 from watcher.publishing.dsse import Envelope
+from watcher.publishing.notation_envelope import NOTATION_TYPE, read_signature
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer_index import Edit, ReferrerIndex, Said
 from watcher.publishing.signing_key import PublicKey
 from watcher.publishing.statement import SUMMARY_TYPE, StatementError, read_summary
 from watcher.registry.protocol import RegistryAccess
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 # Kyverno refuses an image with more than fifty referrers; of what nobody can use no more than this is looked at.
 MOST_LISTED = 100
@@ -25,6 +30,8 @@ MOST_LISTED = 100
 MAX_SUMMARY_BYTES = 1024 * 1024
 # An annotation of every attestation that we make, with the verdict's id.
 OUR_ATTESTATION = "io.registry-watcher.attestation"
+# What others attach to images as well.
+_OF_MANY = (BUNDLE_PREFIX, NOTATION_TYPE)
 
 
 class TooManyListedError(PermanentError):
@@ -52,13 +59,17 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Of one image, whose referrers the caller has locked. What `key` has signed is ours whatever is written beside it."""
+    """Of one image, whose referrers the caller has locked. What `key` has signed is ours whatever is written beside it.
+
+    `notary` is the key of such signatures of Notary Project.
+    """
 
     access: RegistryAccess
     own_writes: OwnWrites
     repository: RepositoryName
     image: Digest
     key: PublicKey | None = None
+    notary: "PublicKeyTypes | None" = None
 
     async def bundles(self) -> Listed:
         """Sigstore bundles of any version.
@@ -67,6 +78,10 @@ class Listing:
         them out to keep what we would remove.
         """
         return await self._found(BUNDLE_PREFIX)
+
+    async def signatures(self) -> Listed:
+        """Signatures of Notary Project; ours are known as bundles are."""
+        return await self._found(NOTATION_TYPE)
 
     async def of_type(self, artifact_type: str) -> Listed:
         """Artefacts of a type that is nobody's but ours."""
@@ -90,7 +105,7 @@ class Listing:
         return Left(listed=sorted(still), unlisted=sorted(left - still))
 
     async def _found(self, prefix: str) -> Listed:
-        ours, gone, others = list[Digest](), list[Digest](), 0
+        ours, gone, others, is_ours_alone = list[Digest](), list[Digest](), 0, prefix not in _OF_MANY
         entries = [each for each in await self._entries() if not each.type or each.type.startswith(prefix)]
         if len(entries) > MOST_LISTED:
             raise TooManyListedError(f"{self._name}: has {len(entries)} referrers; more than {MOST_LISTED} are not looked at")
@@ -99,7 +114,7 @@ class Listing:
             try:
                 found = (await self.access.manifests(self.repository).manifest(entry.digest)).content
             except NotFoundError:
-                if entry.digest in claimed or OUR_ATTESTATION in entry.annotations or prefix == entry.type:
+                if entry.digest in claimed or OUR_ATTESTATION in entry.annotations or (is_ours_alone and prefix == entry.type):
                     gone.append(entry.digest)
                 continue
             except PermanentError:
@@ -107,20 +122,23 @@ class Listing:
                 continue
             if not isinstance(found, Manifest) or found.subject != self.image or not found.kind.startswith(prefix):
                 continue  # an index can call anything an artefact of this image
-            if prefix != BUNDLE_PREFIX or entry.digest in claimed or await self._is_ours(found):
+            if is_ours_alone or entry.digest in claimed or await self._is_ours(found):
                 ours.append(entry.digest)
             else:
                 others += 1
         return Listed(ours=ours, gone=gone, others=others)
 
-    async def _is_ours(self, bundle: Manifest) -> bool:
-        if OUR_ATTESTATION in bundle.annotations:
+    async def _is_ours(self, found: Manifest) -> bool:
+        if OUR_ATTESTATION in found.annotations:
             return True
-        if self.key is None or len(bundle.layers) != 1:
+        is_signature = found.kind == NOTATION_TYPE
+        if (self.notary if is_signature else self.key) is None or len(found.layers) != 1:
             return False
         try:
-            raw = await self.access.manifests(self.repository).blob(bundle.layers[0], limit_bytes=MAX_SUMMARY_BYTES)
-            return signed_summary(read_bundle(raw), self.key)
+            raw = await self.access.manifests(self.repository).blob(found.layers[0], limit_bytes=MAX_SUMMARY_BYTES)
+            if is_signature:
+                return self.notary is not None and read_signature(raw).is_by(self.notary)
+            return self.key is not None and signed_summary(read_bundle(raw), self.key)
         except PermanentError:
             return False
 

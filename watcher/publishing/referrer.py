@@ -17,6 +17,7 @@ from watcher.publishing.attestation import Attesting, Remains
 from watcher.publishing.attestation_following import signed_by
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.dsse import ENVELOPE_TYPE, signed
+from watcher.publishing.notation import CertificateExpiredError, notary
 from watcher.publishing.protocol import Progress, Sbom
 from watcher.publishing.referrer_attaching import TOLD_SECONDS, Artifact, Attaching
 from watcher.publishing.referrer_keeping import Keeping
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # By its own media type, as Trivy, Syft and ORAS attach one: those of others stand beside ours.
 SBOM_TYPES = (CYCLONEDX_JSON, SPDX_JSON)
+# Who renews certificates reads the log in the morning.
+WARNED_SECONDS = 86400.0
 _GRANT = "Our account needs the permission to delete in the repository"
 
 
@@ -50,10 +53,13 @@ class ReferrerPublisher:
     """
 
     def __init__(self, settings: ReferrerPublisherSettings, context: PublisherContext) -> None:
-        """Raises ConfigurationError when the key to sign with cannot be read, or is of another kind."""
+        """Raises ConfigurationError when a key or the certificates to sign with cannot be read, or are not what is wanted."""
         self.name = settings.name
         self._settings = settings
         self._key = signing_key(settings.sign_with, settings.sign_with_password) if settings.sign_with is not None else None
+        self._clock = context.clock
+        self._notary = notary(settings.notation, self._clock()) if settings.notation is not None else None
+        self._seldom_warned = Seldom(every_seconds=WARNED_SECONDS)
         self._registries = context.registries
         self._own_writes = context.own_writes
         self._locks = context.locks
@@ -64,14 +70,15 @@ class ReferrerPublisher:
 
     async def open(self) -> None:
         """Whether we may write is a matter of each repository, so that it shows with the first verdict of one."""
+        self._warn_of_expiry()
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:
         """Have in the registry what follows from the verdict, and nothing that followed from an earlier one.
 
         1. Remove what attests the image, unless it is to be attested: whenever we end, nothing says of it that it passed.
         2. Attach the verdict, or remove the last one where nobody asked for this.
-        3. Attest the image; attach its SBOM, so that whatever becomes of that keeps nothing else back.
-        4. Fail if something could not be removed, now that everything else is done: that has to be looked at.
+        3. Attest the image, and sign it; attach its SBOM, so that whatever becomes of that keeps nothing else back.
+        4. Fail if something could not be removed or signed, now that everything else is done: that has to be looked at.
 
         What is no image may be attached to one, or be the list of what is: then that is kept whole. Or it may sign one.
         """
@@ -84,11 +91,13 @@ class ReferrerPublisher:
                 repository=subject.repository,
                 image=subject.digest,
                 key=self._key.public if self._key is not None else None,
+                notary=self._notary.public if self._notary is not None else None,
             )
             attests = await self._is_attestable(verdict)
             remains = list[Remains]()
             # Without a key a pass leaves an attestation of before as true as it was.
-            if not attests and (self._key is not None or outcome is not Outcome.PASS):
+            if not attests and (self._has_key or outcome is not Outcome.PASS):
+                remains.append(await _removed(attesting.unsign()))
                 remains.append(await _removed(attesting.remove()))
             if outcome not in self._settings.outcomes:
                 remains.append(await _removed(attesting.remove_type(VERDICT_TYPE)))
@@ -100,6 +109,7 @@ class ReferrerPublisher:
                     raise self._not_permitted(subject, error) from error
             if attests and not await self._is_attestable(verdict):
                 # We were stopped for so long that somebody else has told of the next verdict meanwhile.
+                remains.append(await _removed(attesting.unsign()))
                 remains.append(await _removed(attesting.remove()))
         if outcome is Outcome.NOT_APPLICABLE:
             await self._keep(subject, access, progress)
@@ -109,6 +119,8 @@ class ReferrerPublisher:
         if standing:
             what = f"{subject.name} is {outcome.value}, and what says otherwise is attached to it still: {standing:.500}"
             raise StandingError(f"{what}. {_GRANT}; then `watcher dead-letters replay`")
+        if attests and (problem := self._expired):
+            raise CertificateExpiredError(f"{subject.name}: is not signed: {problem}. Renew it, then `watcher dead-letters replay`")
 
     async def aclose(self) -> None:
         """The clients of registries belong to the daemon."""
@@ -129,7 +141,7 @@ class ReferrerPublisher:
 
     async def _follow(self, found: Subject, access: RegistryAccess, progress: Progress) -> None:
         """What was pushed may sign an image that we attested in a form that now hides the signature: publish once more."""
-        if not self._settings.attest or self._settings.attestation_format != "auto":
+        if self._key is None or not self._settings.attest or self._settings.attestation_format != "auto":
             return
         for image in await signed_by(access, found):
             standing = next(iter(await self._judgements.standing(found.registry, found.repository, image)), None)
@@ -141,11 +153,24 @@ class ReferrerPublisher:
 
         Whoever asks about the image knows of no environments.
         """
-        if self._key is None:
+        if not self._has_key:
             return False
         subject = verdict.subject
         standing = await self._judgements.standing(subject.registry, subject.repository, subject.digest)
         return all(each.outcome.value in self._settings.attest for each in [verdict, *standing])
+
+    @property
+    def _has_key(self) -> bool:
+        return self._key is not None or self._notary is not None
+
+    @property
+    def _expired(self) -> str:
+        return self._notary.problem_at(self._clock()) if self._notary is not None else ""
+
+    def _warn_of_expiry(self) -> None:
+        warning = self._notary.warning_at(self._clock()) if self._notary is not None else ""
+        if warning and self._seldom_warned.times("expires"):
+            log.warning("notation.expires-soon", publisher=self.name, detail=warning)
 
     def _not_permitted(self, subject: Subject, error: AuthenticationError) -> NotPermittedError:
         """We could read a moment ago. Said once in a while of each registry."""
@@ -191,6 +216,11 @@ class ReferrerPublisher:
                 attested = await attesting.attest(verdict, self._key, self._settings, attaching)
                 log.info("attestation.published", image=subject.name, form=attested.form, outcome=verdict.outcome.value)
                 self._warn(verdict, [attested.remains])
+            if self._notary is not None and attests and not self._expired:
+                remains = await attesting.sign(verdict, self._notary, attaching)
+                log.info("signature.published", image=subject.name, outcome=verdict.outcome.value)
+                self._warn(verdict, [remains])
+                self._warn_of_expiry()
         except PermanentError:
             # An immutable tag, perhaps, or too many referrers: the SBOM has no part in it.
             await self._attach_sbom(verdict, attaching)

@@ -56,7 +56,8 @@ class Artifact:
     """What is attached: one layer, of the artefact's own type unless `layer_type` is another.
 
     It takes the place of earlier ones of the types `replaces`. Where others attach such artefacts too, those that are ours bear the
-    annotation `mark`. `recurs`: an earlier publication may have put the same bytes, which are then not put again.
+    annotation `mark`. `recurs`: an earlier publication may have put the same bytes, which are then not put again. `by_config`: the
+    type is said by that of the configuration.
     """
 
     type: str
@@ -66,6 +67,7 @@ class Artifact:
     mark: str = ""
     recurs: bool = False
     layer_type: str = ""
+    by_config: bool = False
 
     @property
     def earlier(self) -> Kind:
@@ -108,7 +110,7 @@ class Attaching:
         """
         layer_type = artifact.layer_type or artifact.type
         layer = Descriptor(media_type=layer_type, digest=digest_of(artifact.content), size=len(artifact.content))
-        raw = build_artifact(self.image, artifact.type, [layer], artifact.annotations)
+        raw = build_artifact(self.image, artifact.type, [layer], artifact.annotations, by_config=artifact.by_config)
         digest = digest_of(raw)
         await self.own_writes.claim([digest])
         if not (artifact.recurs and await self._is_there(digest)):
@@ -204,8 +206,9 @@ class Attaching:
         """
         try:
             found = (await self.access.manifests(self.repository).manifest(digest)).content
-            is_attached = isinstance(found, Manifest) and found.subject == self.image.digest
-            if not is_attached or not kind.has(found.artifact_type, found.annotations):
+            if not isinstance(found, Manifest) or found.subject != self.image.digest:
+                return False
+            if not kind.has(found.kind, found.annotations):
                 return False
             return await self.access.uploads.delete_manifest(self.repository, digest)
         except NotFoundError:

@@ -10,6 +10,7 @@ from watcher.model.verdict import Outcome
 from watcher.publishing.commit_status_settings import GithubStatusSettings, GitlabStatusSettings
 from watcher.publishing.eventbridge_settings import EventBridgePublisherSettings
 from watcher.publishing.mqtt_settings import MqttPublisherSettings
+from watcher.publishing.notation_settings import NotationSettings
 from watcher.publishing.notify_settings import NotifyPublisherSettings
 from watcher.publishing.pubsub_settings import PubsubPublisherSettings
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
@@ -38,6 +39,8 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
     # cosign 2, Kyverno's ClusterPolicy and policy-controller do. `auto`: legacy where others signed or attested the image in that
     # way and nobody by a bundle, since one bundle hides all the rest from cosign; and at Docker Hub, which deletes no bundle.
     attestation_format: Literal["auto", "bundle", "legacy"] = "auto"
+    # Images that are attested are signed as well, as `notation verify`, Ratify and Kyverno's `type: Notary` read it.
+    notation: NotationSettings | None = None
     # Attest again whenever an image was judged again and is as it was (`reevaluate.every`), so that `timeVerified` is of that
     # moment and signatures are by the key of now. It costs a dozen requests an image, and a verdict is kept of each time.
     renew: bool = False
@@ -46,10 +49,14 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.attest and self.sign_with is None:
-            raise ValueError("attest needs a key: sign_with")
+        if self.attest and self.sign_with is None and self.notation is None:
+            raise ValueError("attest needs a key: sign_with, or notation")
+        if self.notation is not None and not self.attest:
+            raise ValueError("notation signs what `attest` lists, which is nothing")
         if self.sign_with_password is not None and self.sign_with is None:
             raise ValueError("sign_with_password is of no use without sign_with")
+        if self.notation is not None and self.notation.expires_after is not None and not self.renew:
+            raise ValueError("notation.expires_after needs `renew: true`: what is not judged anew would not be signed anew either")
         if self.renew and not self.attest:
             raise ValueError("renew is about what `attest` lists, which is nothing")
 

@@ -14,6 +14,7 @@ from watcher.model.errors import ConfigurationError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _WANTED = "an ECDSA key on P-256 or an Ed25519 key is wanted"
 
@@ -79,27 +80,37 @@ def signing_key(reference: str, password: str | None = None) -> SigningKey:
     Raises:
         ConfigurationError: it cannot be read, the password is wrong or missing, or it is a key of another kind.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = private_key(reference, password, _WANTED)
+    if isinstance(key, Ed25519PrivateKey) or (isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)):
+        return SigningKey(key)
+    raise ConfigurationError(f"{reference}: a key of another kind; {_WANTED}")
+
+
+def private_key(reference: str, password: str | None, wanted: str) -> "PrivateKeyTypes":
+    """A key of any kind, in PEM; errors end with what is `wanted`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or the password is wrong or missing.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     pem = resolve(reference).reveal()
     if "SIGSTORE PRIVATE KEY" in pem:
-        raise ConfigurationError(f"{reference}: a key in cosign's own format; {_WANTED}, as openssl writes it: PKCS#8 or SEC1")
+        raise ConfigurationError(f"{reference}: a key in cosign's own format; {wanted}, as openssl writes it: PKCS#8 or SEC1")
     opened_by = resolve(password).reveal().encode() if password is not None else None
     try:
-        key = load_pem_private_key(pem.encode(), opened_by)
+        return load_pem_private_key(pem.encode(), opened_by)
     except TypeError:
         what = "the key has a password, and none is given" if opened_by is None else "the key has no password, and one is given"
         raise ConfigurationError(f"{reference}: {what}") from None
     except (ValueError, UnsupportedAlgorithm):
         # What cryptography says of it may quote it.
         wrong = "is no private key in PEM" + ("" if opened_by is None else ", or has another password")
-        raise ConfigurationError(f"{reference}: {wrong}; {_WANTED}") from None
-    if isinstance(key, Ed25519PrivateKey) or (isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)):
-        return SigningKey(key)
-    raise ConfigurationError(f"{reference}: a key of another kind; {_WANTED}")
+        raise ConfigurationError(f"{reference}: {wrong}; {wanted}") from None
 
 
 def public_key(path: Path) -> PublicKey:

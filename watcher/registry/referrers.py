@@ -57,22 +57,32 @@ class FallbackChangedError(RetryableError):
     reason = "referrers-changed"
 
 
-def build_artifact(subject: Descriptor, artifact_type: str, layers: Sequence[Descriptor], annotations: Mapping[str, str]) -> bytes:
+def build_artifact(
+    subject: Descriptor,
+    artifact_type: str,
+    layers: Sequence[Descriptor],
+    annotations: Mapping[str, str],
+    *,
+    by_config: bool = False,
+) -> bytes:
     """The manifest of an artefact attached to `subject`, as canonical JSON: same arguments, same digest.
 
-    `subject` must say media type and size as the registry serves it. Without layers the empty blob is the only one.
+    `subject` must say media type and size as the registry serves it. Without layers the empty blob is the only one. `by_config`:
+    the type of the configuration alone says the artefact's, as before there was an artifactType.
 
     Spec: OCI image-spec v1.1 "Guidelines for Artifact Usage".
     """
+    config = _described(EMPTY_DESCRIPTOR) | ({"mediaType": artifact_type} if by_config else {})
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "artifactType": artifact_type,
-        "config": _described(EMPTY_DESCRIPTOR),
+        "config": config,
         "layers": [_described(layer) for layer in layers or (EMPTY_DESCRIPTOR,)],
         "subject": _described(subject),
         "annotations": dict(annotations),
     }
+    if not by_config:
+        manifest["artifactType"] = artifact_type
     return msgspec.json.encode(manifest, order="deterministic")
 
 
