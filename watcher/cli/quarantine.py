@@ -119,6 +119,9 @@ async def _let_go(settings: Settings, storage: Storage, registries: RegistryClie
             over = replace(ended(record, **said), changed_at=utc_now())
             await storage.quarantines.keep(over)
             return over
+        if any(each.name == record.publisher for each in settings.publish):
+            # Should we be cut off, the daemon goes on with it.
+            await storage.verdicts.told_again(record.registry, record.repository, record.digest, [record.publisher])
         access = registries.access(record.registry)
         image = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
         ground = Ground(access=access, driver=build_driver(access), image=image, clock=utc_now)

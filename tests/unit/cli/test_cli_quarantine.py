@@ -12,10 +12,12 @@ from tests.doubles.databases import open_database
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import FINDING, MOMENT, SUBJECT, a_verdict
 from tests.unit.cli.conftest import Run
+from watcher.kit.clock import utc_now
 from watcher.model.quarantine import Measure, Quarantine, QuarantineState, Step, StepState, TagMove, marker_tag
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.quarantine.decision import fingerprint
+from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
 from watcher.store.quarantines import StoredQuarantines
 from watcher.store.verdicts import StoredVerdicts
@@ -127,6 +129,18 @@ def test_an_image_is_let_go(watcher: Run, kept: Kept, record: Quarantine, regist
     assert (over.state, over.ended_reason, bool(over.ended_by)) == (QuarantineState.RELEASED, "a test key", True)
     assert over.excused == fingerprint(condemning())
     assert watcher("quarantine", "list").out == "Nothing is in quarantine.\n"
+
+
+def test_a_daemon_goes_on_where_the_command_is_cut_off(watcher: Run, kept: Kept, record: Quarantine, tmp_path: Path) -> None:
+    """It is to tell the publisher once more; one that is not configured any more is told nothing."""
+
+    async def due() -> list[tuple[str, str]]:
+        async with open_database(tmp_path / "watcher.db") as database:
+            return [(each.verdict_id, each.publisher) for each in await StoredOutbox(database, utc_now).due(9)]
+
+    kept(record, replace(record, publisher="former"))
+    assert watcher("quarantine", "release", BAD.digest, "--reason", "mine").code == 0
+    assert asyncio.run(due()) == [("v-1", "block")]
 
 
 def test_what_was_changed_since_is_left_and_said(watcher: Run, kept: Kept, record: Quarantine, registry: MemoryRegistry) -> None:

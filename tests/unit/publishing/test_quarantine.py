@@ -203,6 +203,15 @@ async def test_a_registry_that_takes_no_tag_away_is_said_to_keep_it(tmp_path: Pa
         assert "takes no tag away" in move.detail
 
 
+async def test_where_an_image_would_go_with_its_tag_none_is_taken_away(tmp_path: Path) -> None:
+    """It is not even asked for: at GitHub a tag goes with its version alone."""
+    async with quarantine_bench(tmp_path, kind="ghcr") as bench:
+        await bench.tell(await bench.pushed_bad())
+        assert bench.tags == {"latest": BAD.digest, MARKER: BAD.digest}
+        assert "takes no tag away" in (await bench.found()).tags[0].detail
+        assert bench.registry.requests["DELETE manifests"] == 0
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 409, 412])
 async def test_a_registry_that_only_reads_is_no_success(bench: MemoryBench, status: int) -> None:
     """Nothing could be done: that is recorded with the reasons, and nothing is half done."""

@@ -136,6 +136,9 @@ class Ground:
         return ended if ended.state is StepState.DONE else replace(ended, detail=f"it led to nothing good before; {ended.detail}")
 
     async def _taken_away(self, tag: Tag) -> Step:
+        if not CAPABILITIES[self.access.kind].deletes_tags:
+            # It is not tried either: what is asked to go by a tag might be the image.
+            return Step(state=StepState.IMPOSSIBLE, detail="a registry of this kind takes no tag away without its image")
         try:
             if await self.driver.remove_tag(self.image.repository, tag):
                 return Step(state=StepState.DONE)
