@@ -33,7 +33,7 @@ FORMS = pytest.mark.parametrize("form", ["bundle", "legacy"])
 
 @dataclass(slots=True, kw_only=True)
 class AttestingBench:
-    """`publisher` attests what passes; `publishing` makes others on the same store."""
+    """`publisher` attests what passes; `publishing` makes others on the same store. The images are of no environment."""
 
     registry: MemoryRegistry
     context: PublisherContext
@@ -55,7 +55,9 @@ class AttestingBench:
 
     def verdict(self, outcome: Outcome = Outcome.PASS, image: BuiltImage = IMAGE, **changes: Any) -> Verdict:
         verdict = a_verdict(outcome=outcome, findings=(), **changes)
-        subject = replace(verdict.subject, registry=self.registry.host, repository=REPOSITORY, digest=image.digest)
+        subject = replace(
+            verdict.subject, registry=self.registry.host, repository=REPOSITORY, digest=image.digest, environment=None
+        )
         return replace(verdict, subject=subject)
 
     async def publish(self, outcome: Outcome = Outcome.PASS, image: BuiltImage = IMAGE, **changes: Any) -> None:

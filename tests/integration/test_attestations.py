@@ -68,7 +68,7 @@ class Attested:
         settings: dict[str, Any] = {"sign_with": self.pair.reference, "attest": ("pass",)} | changes
         publisher = ReferrerPublisher(ReferrerPublisherSettings(**settings), self.context)
         verdict = a_verdict(outcome=outcome, findings=())
-        subject = replace(verdict.subject, registry=self.registry.host, repository=APP, digest=image.digest)
+        subject = replace(verdict.subject, registry=self.registry.host, repository=APP, digest=image.digest, environment=None)
         await publisher.publish(replace(verdict, subject=subject), Notes())
 
 

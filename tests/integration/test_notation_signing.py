@@ -65,7 +65,7 @@ async def publish(
         await push_image(RegistryUploads(client), APP, image, Tag("v1"))
     async with publisher_context(folder / "w.db") as context:
         verdict = a_verdict(outcome=outcome, findings=(), evaluated_at=utc_now())
-        subject = replace(verdict.subject, registry=registry.host, repository=APP, digest=image.digest)
+        subject = replace(verdict.subject, registry=registry.host, repository=APP, digest=image.digest, environment=None)
         publisher = ReferrerPublisher(settings, replace(context, clock=utc_now))
         await publisher.publish(replace(verdict, subject=subject), Notes())
 

@@ -65,6 +65,7 @@ class ReferrerPublisher:
         self._locks = context.locks
         self._sboms = context.sboms
         self._judgements = context.judgements
+        self._environment = context.environment
         self._seldom = Seldom(every_seconds=TOLD_SECONDS)
         self._warned: set[tuple[Host, RepositoryName]] = set()
 
@@ -82,9 +83,11 @@ class ReferrerPublisher:
 
         What is no image may be attached to one, or be the list of what is: then that is kept whole. Or it may sign one.
         """
-        subject, outcome = verdict.subject, verdict.outcome
+        subject = verdict.subject
         access = self._registries.access(subject.registry)
         async with self._locks.lock(subject):
+            verdict = await self._now(verdict)
+            outcome = verdict.outcome
             attesting = Attesting(
                 access=access,
                 own_writes=self._own_writes,
@@ -95,8 +98,9 @@ class ReferrerPublisher:
             )
             attests = await self._is_attestable(verdict)
             remains = list[Remains]()
-            # Without a key a pass leaves an attestation of before as true as it was.
-            if not attests and (self._has_key or outcome is not Outcome.PASS):
+            # Without a key, or by a question, a pass leaves an attestation of before as true as it was.
+            as_true = outcome is Outcome.PASS or outcome.value in self._settings.attest
+            if not attests and not (as_true and not (self._has_key and self._is_home(verdict))):
                 remains.append(await _removed(attesting.unsign()))
                 remains.append(await _removed(attesting.remove()))
             if outcome not in self._settings.outcomes:
@@ -144,20 +148,28 @@ class ReferrerPublisher:
         if self._key is None or not self._settings.attest or self._settings.attestation_format != "auto":
             return
         for image in await signed_by(access, found):
-            standing = next(iter(await self._judgements.standing(found.registry, found.repository, image)), None)
-            if standing is not None and standing.outcome.value in self._settings.attest:
-                await self.publish(standing, progress)
+            standing = await self._judgements.standing(found.registry, found.repository, image)
+            if any(each.outcome.value in self._settings.attest for each in standing):
+                await self.publish(standing[0], progress)
+
+    async def _now(self, told: Verdict) -> Verdict:
+        """What is true of the image now, however late we hear of it: the newest verdict of the environment it belongs to.
+
+        Whoever submits it for another environment asks what it would be there; where that is all that is known, it is given.
+        """
+        subject = told.subject
+        standing = await self._judgements.standing(subject.registry, subject.repository, subject.digest)
+        return next(filter(self._is_home, standing), told)
+
+    def _is_home(self, verdict: Verdict) -> bool:
+        subject = verdict.subject
+        return subject.environment == self._environment(subject.registry, subject.repository)
 
     async def _is_attestable(self, verdict: Verdict) -> bool:
-        """By what is true of the image now, in every environment that it was judged for, however late we hear of this verdict.
-
-        Whoever asks about the image knows of no environments.
-        """
-        if not self._has_key:
+        """Whether it is now: an answer to a question approves nothing."""
+        if not self._has_key or not self._is_home(verdict):
             return False
-        subject = verdict.subject
-        standing = await self._judgements.standing(subject.registry, subject.repository, subject.digest)
-        return all(each.outcome.value in self._settings.attest for each in [verdict, *standing])
+        return {verdict.outcome.value, (await self._now(verdict)).outcome.value} <= {*self._settings.attest}
 
     @property
     def _has_key(self) -> bool:

@@ -89,17 +89,41 @@ async def test_a_pass_that_is_told_late_attests_nothing(attesting: AttestingBenc
     assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
 
 
-async def test_a_pass_for_another_environment_is_not_enough(attesting: AttestingBench) -> None:
-    """Whoever may ask for an evaluation could else have an image approved by the rules of a laxer one."""
-    failed, passed = attesting.verdict(Outcome.FAIL, id="v-1"), attesting.verdict(id="v-2")
-    passed = replace(passed, subject=replace(passed.subject, environment="staging"))
-    for verdict in (failed, passed):
-        await record(attesting, verdict)
-        await attesting.publisher.publish(verdict, Notes())
+async def elsewhere(bench: AttestingBench, outcome: Outcome, verdict_id: str) -> Verdict:
+    """What the image would be in another environment, as somebody asked."""
+    verdict = bench.verdict(outcome, id=verdict_id)
+    verdict = replace(verdict, subject=replace(verdict.subject, environment="staging"))
+    await record(bench, verdict)
+    return verdict
+
+
+async def test_a_question_approves_nothing(attesting: AttestingBench) -> None:
+    """Whoever may have an image evaluated could else have it approved by the rules of a laxer environment."""
+    await attesting.publisher.publish(await elsewhere(attesting, Outcome.PASS, "v-1"), Notes())
     assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
-    await record(attesting, better := attesting.verdict(id="v-3"))
-    await attesting.publisher.publish(better, Notes())
+    await record(attesting, failed := attesting.verdict(Outcome.FAIL, id="v-2"))
+    await attesting.publisher.publish(failed, Notes())
+    await attesting.publisher.publish(await elsewhere(attesting, Outcome.PASS, "v-3"), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
+    assert await attesting.stranger.outcomes(IMAGE.digest) == ["fail"]
+
+
+async def test_a_question_takes_nothing_back(attesting: AttestingBench) -> None:
+    """Of an image that passes where it belongs."""
+    await record(attesting, passed := attesting.verdict(id="v-1"))
+    await attesting.publisher.publish(passed, Notes())
+    await attesting.publisher.publish(await elsewhere(attesting, Outcome.FAIL, "v-2"), Notes())
     assert await attesting.stranger.counts(IMAGE.digest) == (1, 0)
+    assert await attesting.stranger.outcomes(IMAGE.digest) == ["pass"]
+
+
+async def test_where_nothing_else_is_known_a_failure_counts(attesting: AttestingBench) -> None:
+    """The environment has another name now: what passed by the old one stays attested, and what fails does not."""
+    await attesting.publish()
+    await attesting.publisher.publish(await elsewhere(attesting, Outcome.PASS, "v-2"), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (1, 0)
+    await attesting.publisher.publish(await elsewhere(attesting, Outcome.FAIL, "v-3"), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
 
 
 @pytest.mark.parametrize("switches", [Switches(referrers_api=True)])
