@@ -24,11 +24,11 @@ class ChainError(ValueError):
 
 def read_chain(pem: bytes) -> Sequence["Certificate"]:
     """Raises ChainError where there is none."""
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
     try:
         return load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, InvalidVersion):
         raise ChainError("no certificates in PEM") from None
 
 
@@ -42,16 +42,15 @@ def check_chain(chain: Sequence["Certificate"]) -> None:
 
     Raises ChainError.
     """
-    leaf, *above = chain
-    _check_leaf(leaf)
-    for place, (certificate, issuer) in enumerate(zip(chain, above, strict=False)):
-        if _is_by(certificate, certificate):
-            raise ChainError(f"{name_of(certificate)}: is by itself, and others follow it")
-        if not _is_by(certificate, issuer):
-            raise ChainError(f"{name_of(certificate)}: is not by the next, {name_of(issuer)}; the one to sign with comes first")
-        _check_authority(issuer, below=place)
-    if not _is_by(chain[-1], chain[-1]):
-        raise ChainError(f"{name_of(chain[-1])}: is the last one and no root; the whole chain is wanted")
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        _check(chain)
+    except ChainError:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # Much of a certificate is read only when it is asked about.
+        raise ChainError(f"a certificate that cannot be read: {error!s:.200}") from error
 
 
 def problem_at(chain: Sequence["Certificate"], moment: datetime) -> str:
@@ -62,6 +61,19 @@ def problem_at(chain: Sequence["Certificate"], moment: datetime) -> str:
         if moment < each.not_valid_before_utc:
             return f"{name_of(each)}: is valid from {iso(each.not_valid_before_utc)} on"
     return ""
+
+
+def _check(chain: Sequence["Certificate"]) -> None:
+    leaf, *above = chain
+    _check_leaf(leaf)
+    for place, (certificate, issuer) in enumerate(zip(chain, above, strict=False)):
+        if _is_by(certificate, certificate):
+            raise ChainError(f"{name_of(certificate)}: is by itself, and others follow it")
+        if not _is_by(certificate, issuer):
+            raise ChainError(f"{name_of(certificate)}: is not by the next, {name_of(issuer)}; the one to sign with comes first")
+        _check_authority(issuer, below=place)
+    if not _is_by(chain[-1], chain[-1]):
+        raise ChainError(f"{name_of(chain[-1])}: is the last one and no root; the whole chain is wanted")
 
 
 def _check_leaf(leaf: "Certificate") -> None:

@@ -107,7 +107,7 @@ def thumbprints(chain: Sequence["Certificate"]) -> str:
 def read_signature(raw: bytes) -> Signature:
     """Raises SignatureError for anything else than a JWS of Notary Project."""
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_der_x509_certificate
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
     try:
         found = msgspec.json.decode(raw, type=_Jws)
@@ -120,7 +120,7 @@ def read_signature(raw: bytes) -> Signature:
         chain[0].public_key()
         if not is_digest(target.digest):
             raise SignatureError("about no digest")
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InvalidVersion) as error:
         raise SignatureError(f"no Notary Project signature: {error!s:.200}") from error
     return Signature(
         target=Descriptor(media_type=target.media_type, digest=Digest(target.digest), size=target.size),

@@ -72,4 +72,7 @@ def problem_of(signature: Signature, now: datetime) -> str:
         return "makes demands that are not known here"
     if signature.expires_at is not None and now >= signature.expires_at:
         return "has expired"
-    return problem_at(signature.chain, now)
+    try:
+        return problem_at(signature.chain, now)
+    except (ValueError, TypeError):
+        return "its certificates cannot be read"
