@@ -124,7 +124,8 @@ class ReferrerPublisher:
             what = f"{subject.name} is {outcome.value}, and what says otherwise is attached to it still: {standing:.500}"
             raise StandingError(f"{what}. {_GRANT}; then `watcher dead-letters replay`")
         if attests and (problem := self._expired):
-            raise CertificateExpiredError(f"{subject.name}: is not signed: {problem}. Renew it, then `watcher dead-letters replay`")
+            advice = "Renew it and restart the watcher, then `watcher dead-letters replay`"
+            raise CertificateExpiredError(f"{subject.name}: is not signed: {problem}. {advice}")
 
     async def aclose(self) -> None:
         """The clients of registries belong to the daemon."""
