@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -88,32 +87,3 @@ async def test_what_the_page_makes_signs_what_passes(
     assert await asyncio.to_thread(openssl_accepts, envelope, tmp_path, root)
     await publish(docker_registry, typed, tmp_path, Outcome.FAIL, image)
     assert await stranger.referrers(image.digest, SIGNATURE) == []
-
-
-@pytest.mark.skipif(shutil.which("notation") is None, reason="notation is not on this machine")
-async def test_notation_verifies_it(docker_registry: RunningRegistry, typed: ReferrerPublisherSettings, tmp_path: Path) -> None:
-    """By the policy of the page, as it stands there; what it signs itself stays when ours goes."""
-    found = shutil.which("notation") or ""
-    (tmp_path / "policy.json").write_text(BLOCKS["json"])
-
-    def notation(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return run(
-            found, *arguments, folder=tmp_path, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path / "config"), PATH="/usr/bin"
-        )
-
-    for command in (
-        "cert add --type ca --store verdicts root.crt",
-        "policy import policy.json",
-        "cert generate-test --default other",
-    ):
-        assert notation(*command.split()).returncode == 0
-    image = f"{docker_registry.host}/{APP}@{INDEX.digest}"
-    await publish(docker_registry, typed, tmp_path, Outcome.PASS, INDEX)
-    verified = await asyncio.to_thread(notation, "verify", "--insecure-registry", image)
-    assert "Successfully verified signature" in verified.stdout, verified.stderr
-    signed = await asyncio.to_thread(notation, "sign", "--insecure-registry", image)
-    assert signed.returncode == 0, signed.stderr
-    await publish(docker_registry, typed, tmp_path, Outcome.FAIL, INDEX)
-    refused = await asyncio.to_thread(notation, "verify", "--insecure-registry", image)
-    assert (refused.returncode, "signature verification failed" in refused.stderr) == (1, True)
-    assert len(await Stranger(host=docker_registry.host).referrers(INDEX.digest, SIGNATURE)) == 1

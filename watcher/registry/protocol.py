@@ -222,10 +222,8 @@ class Referrers(Protocol):
     ) -> Sequence[Descriptor]:
         """Every artefact attached to `subject`, from the API or the fallback tag, of one type when that is given.
 
-        A descriptor without an artifactType may be of any type (older clients left it out) and is always returned.
-
-        Raises:
-            InvalidManifestError: an entry is malformed. Those of `read_fallback`.
+        A descriptor without an artifactType may be of any type (older clients left it out) and is always returned. Entries that are
+        no descriptors are left out. Raises as `read_fallback`.
         """
         ...
 

@@ -129,9 +129,8 @@ class RegistryReferrers:
         if not entries:
             # An API that is there but empty may stand beside a fallback tag from before it was.
             entries = list((await self.read_fallback(repository, subject)).entries)
-        index = parse_manifest(msgspec.json.encode({"mediaType": OCI_INDEX, "manifests": entries}), OCI_INDEX)
-        assert isinstance(index, Index)
-        return tuple(entry for entry in index.manifests if not artifact_type or entry.artifact_type in {None, "", artifact_type})
+        descriptors = [found for found in map(_descriptor, entries) if found is not None]
+        return tuple(each for each in descriptors if not artifact_type or each.artifact_type in {None, "", artifact_type})
 
     async def read_fallback(self, repository: RepositoryName, subject: Digest) -> Fallback:
         """See `Referrers.read_fallback`."""
@@ -218,6 +217,15 @@ def next_link(header: str | None) -> str | None:
         if re.search(r';\s*rel\s*=\s*"?next"?\s*(;|$)', parameters, re.IGNORECASE):
             return str(target)
     return None
+
+
+def _descriptor(entry: Mapping[str, Any]) -> Descriptor | None:
+    """None of an entry that is none. Whoever may push could otherwise keep everybody from reading the rest of the list."""
+    try:
+        index = parse_manifest(msgspec.json.encode({"mediaType": OCI_INDEX, "manifests": [entry]}), OCI_INDEX)
+    except InvalidManifestError:
+        return None
+    return index.manifests[0] if isinstance(index, Index) else None
 
 
 def _entries(body: bytes, content_type: str) -> list[Mapping[str, Any]] | None:

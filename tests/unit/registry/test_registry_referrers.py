@@ -223,6 +223,18 @@ async def test_a_tag_that_is_being_rewritten(registry: MemoryRegistry, connect: 
     assert await RegistryReferrers(connect(registry)).read_fallback(APP, IMAGE.digest) == Fallback()
 
 
+async def test_an_entry_that_is_none_hides_no_other(registry: MemoryRegistry, connect: Connect) -> None:
+    """Whoever may push can write anything into a list."""
+    put_image(registry, APP, IMAGE)
+    client = connect(registry)
+    listed = listed_descriptor(artifact(), await attach(client))
+    body = {"mediaType": OCI_INDEX, "manifests": [{}, {"digest": 7, "size": "x"}, {**listed, "digest": "sha256:short"}, listed]}
+    headers = {"Content-Type": OCI_INDEX}
+    registry.faults.add(Fault(path=".*/manifests/sha256-.*", status=200, body=json.dumps(body).encode(), headers=headers))
+    (found,) = await RegistryReferrers(client).list_referrers(APP, IMAGE.digest)
+    assert found.digest == listed["digest"]
+
+
 async def test_a_concurrent_edit(connect: Connect) -> None:
     """Where conditions are honoured, the slower of two writers is told."""
     async with serve_registry(switches=Switches(conditional_put=True)) as registry:
