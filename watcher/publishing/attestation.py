@@ -13,16 +13,17 @@ import structlog
 
 from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError
-from watcher.model.image import INDEX_TYPES, MANIFEST_TYPES, MAX_INDEX_DEPTH, Index
+from watcher.model.image import INDEX_TYPES, MANIFEST_TYPES, MAX_INDEX_DEPTH, Index, Manifest
 from watcher.model.moments import iso
 from watcher.model.reference import RepositoryName
 from watcher.model.registry_kind import RegistryKind
 from watcher.model.verdict import Verdict
-from watcher.publishing.attestation_bundle import BUNDLE_TYPE, bundle_annotations, bundle_bytes
+from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, BUNDLE_TYPE, bundle_annotations, bundle_bytes
 from watcher.publishing.attestation_listed import OUR_ATTESTATION, Left, Listed, Listing, TooManyListedError
 from watcher.publishing.attestation_tag import AttestationTag, Held, legacy_tag
 from watcher.publishing.dsse import signed
 from watcher.publishing.notation import Notary
+from watcher.publishing.notation_envelope import NOTATION_TYPE
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer_attaching import Artifact, Attaching
 from watcher.publishing.settings import ReferrerPublisherSettings
@@ -150,6 +151,10 @@ class Attesting:
                 # It cannot be read, or the tag is immutable.
                 standing.append(f"an attestation under {self._tag.tag}, perhaps ({error.reason})")
         return Remains(standing=standing, hidden=hidden)
+
+    async def is_ours(self, artefact: Manifest) -> bool:
+        """Whether it attests in our name, or signs: by our mark or by our key."""
+        return artefact.kind.startswith((BUNDLE_PREFIX, NOTATION_TYPE)) and await self._listing.is_ours(artefact)
 
     async def remove_type(self, artifact_type: str) -> Remains:
         """After this returns no artefact of a type that is only ours is attached, but for what remains."""

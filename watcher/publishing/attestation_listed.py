@@ -122,13 +122,14 @@ class Listing:
                 continue
             if not isinstance(found, Manifest) or found.subject != self.image or not found.kind.startswith(prefix):
                 continue  # an index can call anything an artefact of this image
-            if is_ours_alone or entry.digest in claimed or await self._is_ours(found):
+            if is_ours_alone or entry.digest in claimed or await self.is_ours(found):
                 ours.append(entry.digest)
             else:
                 others += 1
         return Listed(ours=ours, gone=gone, others=others)
 
-    async def _is_ours(self, found: Manifest) -> bool:
+    async def is_ours(self, found: Manifest) -> bool:
+        """Whether it bears our mark, or our key has signed it."""
         if OUR_ATTESTATION in found.annotations:
             return True
         is_signature = found.kind == NOTATION_TYPE

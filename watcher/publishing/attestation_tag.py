@@ -132,7 +132,9 @@ class AttestationTag:
                 raise RegistryRefusedError(f"{self._name} is no list of attestations; it is left alone")
             layers = [*held.foreign, *([(mine, str(mine["digest"]))] if mine is not None else [])]
             raw = await self._put_config(layers)
-            await self.own_writes.claim([digest_of(raw)], under=self.tag if held.foreign else None)
+            # Anything else in it may run, and who put it there would be rid of its verdict: that is judged like any image.
+            if all(layer["mediaType"] == ENVELOPE_TYPE for layer, _ in held.foreign):
+                await self.own_writes.claim([digest_of(raw)], under=self.tag if held.foreign else None)
             if await self.access.manifests(self.repository).head(self.tag) != held.digest:
                 continue
             await self.access.uploads.put_manifest(self.repository, self.tag, raw, OCI_MANIFEST)

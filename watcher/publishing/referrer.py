@@ -7,7 +7,7 @@ import structlog
 
 from watcher.kit.seldom import Seldom
 from watcher.model.errors import AuthenticationError, PermanentError, RetryableError
-from watcher.model.image import Descriptor
+from watcher.model.image import Descriptor, Manifest
 from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.sbom_types import CYCLONEDX_JSON, OUR_MARK, SPDX_JSON
@@ -88,14 +88,7 @@ class ReferrerPublisher:
         async with self._locks.lock(subject):
             verdict = await self._now(verdict)
             outcome = verdict.outcome
-            attesting = Attesting(
-                access=access,
-                own_writes=self._own_writes,
-                repository=subject.repository,
-                image=subject.digest,
-                key=self._key.public if self._key is not None else None,
-                notary=self._notary.public if self._notary is not None else None,
-            )
+            attesting = self._attesting(access, subject)
             attests = await self._is_attestable(verdict)
             remains = list[Remains]()
             # Without a key, or by a question, a pass leaves an attestation of before as true as it was.
@@ -134,6 +127,10 @@ class ReferrerPublisher:
         async def attach(standing: Verdict) -> None:
             await self.publish(standing, progress)
 
+        async def is_false(artefact: Manifest, standing: Verdict) -> bool:
+            attests = standing.outcome.value in self._settings.attest
+            return not attests and await self._attesting(access, standing.subject).is_ours(artefact)
+
         keeping = Keeping(
             judgements=self._judgements,
             own_writes=self._own_writes,
@@ -141,8 +138,19 @@ class ReferrerPublisher:
             outcomes={*self._settings.outcomes} - {Outcome.NOT_APPLICABLE},
             verdict_type=VERDICT_TYPE,
             attach=attach,
+            is_false=is_false,
         )
         await keeping.keep(access, found)
+
+    def _attesting(self, access: RegistryAccess, image: Subject) -> Attesting:
+        return Attesting(
+            access=access,
+            own_writes=self._own_writes,
+            repository=image.repository,
+            image=image.digest,
+            key=self._key.public if self._key is not None else None,
+            notary=self._notary.public if self._notary is not None else None,
+        )
 
     async def _follow(self, found: Subject, access: RegistryAccess, progress: Progress) -> None:
         """What was pushed may sign an image that we attested in a form that now hides the signature: publish once more."""

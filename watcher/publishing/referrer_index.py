@@ -16,6 +16,7 @@ from typing import Any
 
 from watcher.model.digest import Digest, digest_of, is_digest
 from watcher.model.errors import PermanentError, RegistryRefusedError, RetryableError
+from watcher.model.image import Manifest
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.publishing.protocol import OwnWrites
@@ -90,7 +91,7 @@ class ReferrerIndex:
             ReferrerLostError, TooManyReferrersError, ListNotWritableError
             Those of `Referrers.read_fallback` and `Referrers.put_fallback`.
         """
-        referrers, tag = self.access.referrers, fallback_tag(self.image)
+        referrers, tag, harmless = self.access.referrers, fallback_tag(self.image), set[Digest]()
         for attempt in range(ROUNDS):
             await asyncio.sleep(attempt * ROUND_SECONDS)
             seen = await referrers.read_fallback(self.repository, self.image)
@@ -103,7 +104,8 @@ class ReferrerIndex:
             if edit.add and len(entries) > max(MOST_REFERRERS, len(seen.entries)):
                 raise TooManyReferrersError(f"{self._name}: has {len(seen.entries)} referrers; with one more nobody verifies any")
             merged = index_of(entries)
-            await self.own_writes.claim([digest_of(merged)], under=tag)
+            if await self._cannot_run(entries, harmless):
+                await self.own_writes.claim([digest_of(merged)], under=tag)
             if await referrers.read_fallback(self.repository, self.image) != seen:
                 continue
             if not entries and seen.digest is not None and await self.access.uploads.delete_manifest(self.repository, seen.digest):
@@ -117,6 +119,29 @@ class ReferrerIndex:
                 advice = "where tags are immutable, `sha256-*` has to be exempt"
                 raise ListNotWritableError(f"{self._name}: its list of referrers cannot be written: {error}. {advice}") from error
         raise ReferrerLostError(f"{self._name}: its list of referrers was overwritten {ROUNDS} times")
+
+    async def _cannot_run(self, entries: Sequence[Mapping[str, Any]], harmless: set[Digest]) -> bool:
+        """Whether nothing in a list that we are about to write can run: what its entries say of that are claims.
+
+        Else it is judged like any other index. Somebody may have given an image this tag, who would be rid of its verdict when we
+        write a list over it that starts no work. `harmless` are those that were looked at.
+        """
+        digests = [str(each.get("digest", "")) for each in entries]
+        if len(digests) > MOST_REFERRERS or not all(map(is_digest, digests)):
+            return False
+        claimed = await self.own_writes.claimed([Digest(each) for each in digests])
+        harmless.update(digest for digest, tag in claimed.items() if tag is None)
+        unknown = [Digest(each) for each in digests if each not in harmless]
+        looked_at = await asyncio.gather(*map(self._is_bare, unknown))
+        harmless.update(each for each, is_bare in zip(unknown, looked_at, strict=True) if is_bare)
+        return all(looked_at)
+
+    async def _is_bare(self, digest: Digest) -> bool:
+        try:
+            content = (await self.access.manifests(self.repository).manifest(digest)).content
+        except PermanentError:
+            return False
+        return isinstance(content, Manifest) and content.is_bare_artifact
 
     @property
     def _name(self) -> str:

@@ -30,7 +30,7 @@ MOST_BYTES = 64 * 1024
 class Keeping:
     """Of images whose verdicts are attached: those with one of `outcomes`, as artefacts of the type `verdict_type`.
 
-    `attach` does that once more.
+    `attach` does that once more. `is_false` tells of an artefact whether it says in our name what the image's verdict does not.
     """
 
     judgements: Judgements
@@ -39,9 +39,10 @@ class Keeping:
     outcomes: Collection[Outcome]
     verdict_type: str
     attach: Callable[[Verdict], Awaitable[None]]
+    is_false: Callable[[Manifest, Verdict], Awaitable[bool]]
 
     async def keep(self, access: RegistryAccess, found: Subject) -> None:
-        """`found` is what was pushed. Nothing is done where the registry lists referrers itself.
+        """`found` is what was pushed. Where the registry lists referrers itself, nothing is done but for what is ours.
 
         Raises: as `Publisher.publish`.
         """
@@ -53,13 +54,18 @@ class Keeping:
             standing = next(iter(await self.judgements.standing(found.registry, found.repository, image)), None)
             if standing is None or standing.outcome not in self.outcomes:
                 continue
+            if isinstance(manifest.content, Manifest) and await self.is_false(manifest.content, standing):
+                # Somebody pushed again what we said of the image once.
+                log.info("referrer.replaced", image=standing.subject.name, referrer=found.digest)
+                await self.attach(standing)
+                continue
             if await access.referrers.listed(found.repository, image, found.digest) is not None:
                 return
             index = ReferrerIndex(access=access, own_writes=self.own_writes, repository=found.repository, image=image)
             if isinstance(manifest.content, Manifest):
                 await self._list(index, replace(found, digest=image), manifest)
-            verdicts = [each.digest for each in await index.listed() if each.type == self.verdict_type]
-            if not await self.own_writes.claimed(verdicts):
+            # Where another verdict is listed somebody replaced ours, another watcher perhaps, and would again.
+            if not any(each.type == self.verdict_type for each in await index.listed()):
                 log.info("referrer.restored", image=standing.subject.name, referrer="ours")
                 await self.attach(standing)
 

@@ -1,14 +1,16 @@
 """The form of an attestation follows how others sign the image, whenever they do."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.doubles.attesting import BUNDLE
+from tests.doubles.attesting import BUNDLE, REPOSITORY
 from tests.doubles.publishing import Notes
 from tests.doubles.referrer_bench import EVERYWHERE, IMAGE, AttestingBench, record
-from watcher.model.digest import Digest
+from watcher.model.digest import Digest, digest_of
+from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome, Verdict
 
@@ -55,3 +57,18 @@ async def test_where_the_form_is_written_down_nothing_follows(attesting: Attesti
     signature = await attesting.stranger.sign_legacy(IMAGE, "sig", {"a": 1})
     await publisher.publish(heard_of(attesting, signature, f"{IMAGE.digest.replace(':', '-')}.sig"), Notes())
     assert await attesting.stranger.counts(IMAGE.digest) == before
+
+
+@EVERYWHERE
+async def test_a_pass_of_before_that_somebody_pushes_again_is_removed(attesting: AttestingBench) -> None:
+    """What our key has signed, in another manifest and without our mark: it is no entry that its client has lost."""
+    await attesting.publish()
+    (entry,) = await attesting.stranger.referrers(IMAGE.digest, BUNDLE)
+    held = attesting.registry.content.existing(REPOSITORY)
+    said = held.manifests[entry["digest"]].body
+    await record(attesting, attesting.verdict(Outcome.FAIL, id="failed"))
+    await attesting.publish(Outcome.FAIL, id="failed")
+    raw = json.dumps({**said, "annotations": {"somebody": "else"}}).encode()
+    replayed = held.put_manifest(raw, OCI_MANIFEST, digest_of(raw)).digest
+    await attesting.publisher.publish(heard_of(attesting, replayed), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)

@@ -145,3 +145,13 @@ async def test_a_registry_with_the_api_keeps_its_lists_itself(bench: Bench) -> N
     await bench.attach_ours()
     await bench.hear_of(SIGNATURE)
     assert TAG not in bench.registry.content.existing(APP).tags
+
+
+async def test_who_replaced_our_verdict_is_not_fought_with(bench: Bench) -> None:
+    """Another watcher would do the same, and the two of them would never end."""
+    await bench.attach_ours()
+    theirs = attached(IMAGE, VERDICT_TYPE, b"{}")
+    put_image(bench.registry, APP, theirs)
+    entry = {"mediaType": theirs.media_type, "digest": theirs.digest, "size": len(theirs.raw), "artifactType": VERDICT_TYPE}
+    await bench.hear_of(bench.put_list(entry), TAG)
+    assert bench.entries() == [entry]
