@@ -137,9 +137,13 @@ class Attesting:
     async def remove(self) -> Remains:
         """After this returns nothing attests the image in our name, in either form, but for what remains.
 
-        Raises: RetryableError, where it has to be tried again. TooManyListedError.
+        Raises: RetryableError, where it has to be tried again.
         """
-        left = _remains(await self._listing.remove(await self._listing.bundles()))
+        try:
+            left = _remains(await self._listing.remove(await self._listing.bundles()))
+        except PermanentError as error:
+            # Too many are listed, perhaps: the tag has no part in it.
+            left = Remains(standing=[f"a Sigstore bundle, perhaps ({error.reason}: {error!s:.200})"])
         standing, hidden = [*left.standing], [*left.hidden]
         if self._tag is not None:
             try:

@@ -5,6 +5,7 @@ Spec: sigstore/cosign BUNDLE_SPEC.md; sigstore/protobuf-specs `Bundle`, as proto
 
 import msgspec
 
+from watcher.model.foreign_json import read_shaped
 from watcher.publishing.dsse import Envelope, EnvelopeError, read_envelope
 from watcher.publishing.signing_key import PublicKey
 
@@ -36,7 +37,7 @@ def bundle_annotations(predicate_type: str, created: str) -> dict[str, str]:
 def read_bundle(raw: bytes) -> Envelope:
     """The envelope in a bundle. Raises EnvelopeError where there is none: it may hold a signature of another kind."""
     try:
-        return read_envelope(bytes(msgspec.json.decode(raw, type=_Bundle).envelope))
+        return read_envelope(bytes(read_shaped(raw, _Bundle).envelope))
     except ValueError as error:
         raise EnvelopeError(f"no Sigstore bundle: {error!s:.200}") from error
 

@@ -12,6 +12,7 @@ import msgspec
 
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedError
+from watcher.model.foreign_json import read_shaped
 from watcher.model.image import Descriptor, Manifest
 from watcher.model.moments import moment_of
 from watcher.model.reference import Host, RepositoryName
@@ -182,7 +183,7 @@ def _verdict(envelope: Envelope, image: Image) -> _Said:
     if envelope.payload_type != VERDICT_TYPE:
         return _Said(problem=f"a payload of type {envelope.payload_type!r:.100}, not {VERDICT_TYPE}")
     try:
-        said = msgspec.json.decode(envelope.payload, type=_Verdict)
+        said = read_shaped(envelope.payload, _Verdict)
         outcome = Outcome(said.outcome)
     except ValueError as error:
         return _Said(problem=f"no verdict: {error!s:.200}")

@@ -19,6 +19,7 @@ from watcher.model.errors import (
     RegistryRefusedError,
     RetryableError,
 )
+from watcher.model.foreign_json import read_shaped
 from watcher.model.image import MAX_CONFIG_BYTES, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.publishing.attestation_listed import MAX_SUMMARY_BYTES, OUR_ATTESTATION, TooManyListedError, signed_summary
@@ -173,7 +174,7 @@ class AttestationTag:
         digests = [each.digest for each in manifest.layers]
         try:
             raw = await self.access.manifests(self.repository).blob(manifest.config, limit_bytes=MAX_CONFIG_BYTES)
-            said = msgspec.json.decode(raw, type=_Config).rootfs.diff_ids
+            said = read_shaped(raw, _Config).rootfs.diff_ids
         except (PermanentError, ValueError):
             return digests
         return said if len(said) == len(digests) and all(map(is_digest, said)) else digests

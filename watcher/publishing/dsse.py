@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from watcher.model.errors import PermanentError
+from watcher.model.foreign_json import read_shaped
 from watcher.publishing.signing_key import PublicKey, SigningKey
 
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
@@ -56,7 +57,7 @@ def signed(payload: bytes, payload_type: str, key: SigningKey) -> bytes:
 def read_envelope(raw: bytes) -> Envelope:
     """Raises EnvelopeError for anything else."""
     try:
-        found = msgspec.json.decode(raw, type=_Envelope)
+        found = read_shaped(raw, _Envelope)
         return Envelope(
             payload_type=found.payload_type,
             payload=_decoded(found.payload),

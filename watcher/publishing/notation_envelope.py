@@ -14,6 +14,7 @@ import msgspec
 
 from watcher.model.digest import Digest, is_digest
 from watcher.model.errors import PermanentError
+from watcher.model.foreign_json import read_shaped
 from watcher.model.image import Descriptor
 from watcher.model.moments import iso, moment_of
 from watcher.publishing.notation_algorithm import algorithm_of, sign, verifies
@@ -110,9 +111,9 @@ def read_signature(raw: bytes) -> Signature:
     from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
     try:
-        found = msgspec.json.decode(raw, type=_Jws)
-        protected = msgspec.json.decode(_decoded(found.protected), type=_Protected)
-        target = msgspec.json.decode(_decoded(found.payload), type=_Payload).target
+        found = read_shaped(raw, _Jws)
+        protected = read_shaped(_decoded(found.protected), _Protected)
+        target = read_shaped(_decoded(found.payload), _Payload).target
         if not 1 <= len(found.header.x5c) <= MOST_CERTIFICATES:
             raise SignatureError(f"a signature with {len(found.header.x5c)} certificates")
         chain = [load_der_x509_certificate(b64decode(each, validate=True)) for each in found.header.x5c]

@@ -103,7 +103,16 @@ class ReferrerPublisher:
                 try:
                     await self._attach(verdict, access, attesting, progress, image, attests=attests)
                 except AuthenticationError as error:
+                    self._warn(verdict, remains)
                     raise self._not_permitted(subject, error) from error
+                except RetryableError:
+                    self._warn(verdict, remains)
+                    raise
+                except PermanentError as error:
+                    self._warn(verdict, remains)
+                    if standing := _standing(remains):
+                        raise _still(verdict, standing, f"; besides, {error.reason}: {error!s:.300}") from error
+                    raise
             if attests and not await self._is_attestable(verdict):
                 # We were stopped for so long that somebody else has told of the next verdict meanwhile.
                 remains.append(await _removed(attesting.unsign()))
@@ -112,10 +121,8 @@ class ReferrerPublisher:
             await self._keep(subject, access, progress)
             await self._follow(subject, access, progress)
         self._warn(verdict, remains)
-        standing = ", ".join(phrase for each in remains for phrase in each.standing)
-        if standing:
-            what = f"{subject.name} is {outcome.value}, and what says otherwise is attached to it still: {standing:.500}"
-            raise StandingError(f"{what}. {_GRANT}; then `watcher dead-letters replay`")
+        if standing := _standing(remains):
+            raise _still(verdict, standing)
         if attests and (problem := self._expired):
             advice = "Renew it and restart the watcher, then `watcher dead-letters replay`"
             raise CertificateExpiredError(f"{subject.name}: is not signed: {problem}. {advice}")
@@ -274,6 +281,15 @@ async def _removed(removing: Awaitable[Remains]) -> Remains:
         return await removing
     except PermanentError as error:
         return Remains(standing=[f"something, perhaps ({error.reason}: {error!s:.200})"])
+
+
+def _standing(remains: Sequence[Remains]) -> str:
+    return ", ".join(phrase for each in remains for phrase in each.standing)
+
+
+def _still(verdict: Verdict, standing: str, besides: str = "") -> StandingError:
+    what = f"{verdict.subject.name} is {verdict.outcome.value}, and what says otherwise is attached to it still: {standing:.500}"
+    return StandingError(f"{what}. {_GRANT}; then `watcher dead-letters replay`{besides}")
 
 
 def annotations(verdict: Verdict) -> dict[str, str]:

@@ -97,7 +97,7 @@ def _is_limit(headers: CIMultiDictProxy[str], content: bytes) -> bool:
 def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content) if content else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from watcher.model.digest import Digest, is_digest
 from watcher.model.errors import PermanentError
+from watcher.model.foreign_json import read_shaped
 from watcher.model.moments import iso, moment_of
 from watcher.model.verdict import Outcome, Verdict
 from watcher.model.verdict_json import canonical_json
@@ -78,7 +79,7 @@ def summary_bytes(verdict: Verdict, digests: Sequence[Digest], verifier: str) ->
 def read_summary(payload: bytes) -> Summary:
     """Raises StatementError for anything else than a statement of in-toto with a summary as its predicate."""
     try:
-        found = msgspec.json.decode(payload, type=_Statement)
+        found = read_shaped(payload, _Statement)
     except ValueError as error:
         raise StatementError(f"no in-toto statement of a verification: {error!s:.200}") from error
     if found.kind != STATEMENT_TYPE:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.doubles.attaching import attached
 from tests.doubles.attesting import BUNDLE
 from tests.doubles.keys import KeyPair, ed, p256
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.referrer_bench import ARM, IMAGE, INDEX, AttestingBench
+from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Outcome
 from watcher.publishing.dsse import signed
@@ -152,6 +154,23 @@ def test_what_is_about_something_else_does_not_count(
         assert problem in ended.out
     elsewhere = watcher("verdict", "verify", f"{registry.host}/prod/app:v1", "--key", pair.public)
     assert (elsewhere.code, f"about '{registry.host}/team/app', not {registry.host}/prod/app" in elsewhere.out) == (3, True)
+
+
+def test_a_bundle_that_nests_deep_is_refused_beside_the_others(
+    watcher: Any, watched: Callable[[Does], None], registry: MemoryRegistry, pair: KeyPair
+) -> None:
+    """Whoever may push attaches what he likes, and ends nothing by it."""
+
+    async def junk(bench: AttestingBench) -> None:
+        bundle = attached(IMAGE, BUNDLE, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+        put_image(registry, RepositoryName("team/app"), bundle)
+        entry = {"mediaType": OCI_MANIFEST, "digest": bundle.digest, "size": len(bundle.raw), "artifactType": BUNDLE}
+        await bench.publish()
+        bench.put_fallback(entry, *await bench.stranger.referrers(IMAGE.digest))
+
+    watched(junk)
+    ended = watcher("verdict", "verify", f"{registry.host}/team/app:v1", "--key", pair.public)
+    assert (ended.code, "nested too deep" in ended.out, "verified as pass" in ended.out) == (0, True, True)
 
 
 def test_an_index_is_verified_by_its_own_digest(
