@@ -22,6 +22,7 @@ from watcher.kit.telemetry import configure_logging
 from watcher.model.push import Push
 from watcher.model.reference import Host
 from watcher.pipeline.intake import DurableIntake
+from watcher.registry.probe_artefacts import DIGESTS
 from watcher.sources.protocol import Accepted, Intake, Source
 from watcher.store.own_writes import OwnWriteStore
 
@@ -76,7 +77,7 @@ async def open_durable(path: Path) -> AsyncIterator[Durable]:
         intake = DurableIntake(
             dialects={"main": DIALECTS["distribution"]},
             backlog=backlog,
-            own_writes=OwnWriteStore(database, utc_now, alone=True),
+            own_writes=OwnWriteStore(database, utc_now, alone=True, constant=DIGESTS),
             clock=utc_now,
             counted=metrics.count_event,
         )

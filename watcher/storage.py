@@ -24,6 +24,7 @@ from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantines, SubjectLocks, TagHistory, Tickets
+from watcher.registry.probe_artefacts import DIGESTS
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
@@ -181,7 +182,8 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         bases=StoredBases(database),
         first_seen=StoredFirstSeen(database),
         standing=StoredStanding(database),
-        own_writes=OwnWriteStore(database, clock, alone=alone),
+        # Of the commands beside the daemon only `doctor` puts what is ours, and that is always the same.
+        own_writes=OwnWriteStore(database, clock, alone=alone, constant=DIGESTS),
         tags=StoredTagHistory(database),
         locks=StoredSubjectLocks(database, clock),
         labels=StoredLabels(database),

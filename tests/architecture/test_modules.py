@@ -117,3 +117,10 @@ def test_reading_a_configuration_loads_nothing_that_a_part_of_it_needs() -> None
     program = f"import sys, watcher.settings; print(*[name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == []
+
+
+def test_only_publishers_claim_what_they_write() -> None:
+    """A daemon alone on its store asks its memory whose a digest is: what a command claimed beside it would not be there."""
+    claiming = {relative(path) for path in MODULES if "own_writes.claim(" in path.read_text()}
+    assert claiming
+    assert {path for path in claiming if not path.startswith("watcher/publishing/")} == set()

@@ -51,6 +51,16 @@ async def test_whoever_is_alone_remembers_what_was_claimed_before(tmp_path: Path
         assert set(await alone.claimed([IMAGE, OTHER, TOP])) == {IMAGE, OTHER}
 
 
+async def test_what_is_always_ours_need_not_be_claimed(tmp_path: Path) -> None:
+    """What others write for us, the same each time, is known to whoever is alone; what is claimed besides is still found."""
+    async with open_database(tmp_path / "watcher.db") as database:
+        for alone in (True, False):
+            ours = OwnWriteStore(database, HandClock(), alone=alone, constant=[OTHER])
+            assert set(await ours.claimed([OTHER, TOP])) == {OTHER}
+            await ours.claim([IMAGE])
+            assert set(await ours.claimed([IMAGE, OTHER, TOP])) == {IMAGE, OTHER}
+
+
 async def test_one_editor_per_subject(bench: StoreBench) -> None:
     """Whoever holds a subject is alone with it; another subject is not held up; nothing is left behind."""
     order: list[str] = []

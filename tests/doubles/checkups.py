@@ -1,6 +1,6 @@
 """A checkup of a registry in memory, for tests that ask what it says."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,9 @@ V1 = Tag("v1")
 
 @dataclass
 class Asked:
-    """A checkup's steps by their names, and what was claimed before it was put."""
+    """A checkup's steps by their names."""
 
     steps: Mapping[str, Found]
-    claimed: set[Digest]
 
     def result(self, name: str) -> str:
         return self.steps[name].result.value
@@ -38,16 +37,11 @@ async def look(
     must_write: bool = True,
     **settings: Any,
 ) -> Asked:
-    claimed: set[Digest] = set()
-
-    async def claim(digests: Collection[Digest]) -> None:
-        claimed.update(digests)
-
     host = registry if isinstance(registry, str) else registry.host
     scheme = "https" if isinstance(registry, str) else registry.url.partition(":")[0]
     given = msgspec.convert({"host": host, "scheme": scheme, **settings}, RegistrySettings)
-    checkup = await probe(given, wanted or Wanted(), Extent(must_write=must_write, write=write, claim=claim))
-    return Asked(steps={step.name: step.found for step in checkup.steps}, claimed=claimed)
+    checkup = await probe(given, wanted or Wanted(), Extent(must_write=must_write, write=write))
+    return Asked(steps={step.name: step.found for step in checkup.steps})
 
 
 def image(registry: MemoryRegistry, repository: RepositoryName = APP, tag: str = "v1") -> Digest:

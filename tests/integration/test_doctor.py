@@ -16,8 +16,7 @@ from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
 from tests.doubles.token_service import SERVICE, token_service
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.access import RegistryClients
-from watcher.registry.client import RegistryClient
-from watcher.registry.probe_write import Writing
+from watcher.registry.probe_artefacts import DIGESTS
 from watcher.registry.settings import PasswordAuth, RegistrySettings
 from watcher.storage import opened
 from watcher.store.settings import StoreSettings
@@ -133,6 +132,4 @@ async def test_beside_a_daemon(docker_registry: RunningRegistry, tmp_path: Path)
     assert steps["server"]["detail"] == "the daemon runs, and is ready"
     assert steps["store"]["result"] == steps["delete"]["result"] == "ok"
     async with opened(StoreSettings(url=f"sqlite:///{tmp_path}/watcher.db")) as storage:
-        async with RegistryClient(RegistrySettings(host=docker_registry.host)) as client:
-            digests = Writing(client, APP).digests
-        assert set(await storage.own_writes.claimed(digests)) == set(digests)
+        assert set(await storage.own_writes.claimed(DIGESTS)) == DIGESTS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from watcher.cli.doctor_areas import Area
+from watcher.cli.doctor_areas import Area, looked_at
 from watcher.cli.doctor_output import Report
 from watcher.cli.doctor_own import own_areas
 from watcher.cli.doctor_publishers import publisher_areas, scratch
@@ -51,6 +51,6 @@ async def _show_all(settings: Settings, folder: Path, registries: Sequence[Area]
 async def _show(areas: Sequence[Area], report: Report) -> None:
     """All at once, each shown in its turn."""
     async with asyncio.TaskGroup() as group:
-        looking = [(area, group.create_task(area.look(), name=f"doctor-{area.kind}-{area.name}")) for area in areas]
+        looking = [(area, group.create_task(looked_at(area), name=f"doctor-{area.kind}-{area.name}")) for area in areas]
         for area, task in looking:
             report.show(area, await task)

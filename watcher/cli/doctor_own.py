@@ -26,6 +26,8 @@ from watcher.storage import opened
 from watcher.store.protocol import SubjectFilter
 
 ANSWER_SECONDS = 5.0
+# What is down is named with a sentence each: some KiB. Whoever says more is somebody else.
+ANSWER_BYTES = 256 * 1024
 UPDATE = "watcher advisories update"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  addresses that are listened on, as they are reached
 
@@ -61,15 +63,28 @@ async def _server(server: ServerSettings) -> Found:
         # Its certificate is for the name that others use.
         async with (
             asyncio.timeout(ANSWER_SECONDS),
-            aiohttp.ClientSession() as session,
-            session.get(f"{url}/readyz", ssl=False) as answer,
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            # Whoever leads elsewhere is no watcher, and could lead anywhere.
+            session.get(f"{url}/readyz", ssl=False, allow_redirects=False) as answer,
         ):
-            document = msgspec.json.decode(await answer.read())
+            if answer.status not in {200, 503}:
+                return _taken(server)
+            document = msgspec.json.decode(await _read(answer))
     except aiohttp.ClientConnectorError:
         return _free(server)
-    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError):
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):  # what is no JSON among them
         return _taken(server)
     return _ready(document, server)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """Raises ValueError for more than a daemon of ours says."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > ANSWER_BYTES:
+            raise ValueError
+    return bytes(body)
 
 
 def _ready(document: object, server: ServerSettings) -> Found:
@@ -79,12 +94,17 @@ def _ready(document: object, server: ServerSettings) -> Found:
     if status == "ready":
         return Found(detail="the daemon runs, and is ready")
     if status == "degraded" and isinstance(down, dict):
-        parts = ", ".join(f"{name}: {why}" for name, why in down.items())
+        parts = ", ".join(f"{name}: {_text(why)}" for name, why in down.items())
         return Found(detail=f"the daemon runs without {parts}", result=Result.WARNING, advice="its log says why")
     if document.get("title") == "Not ready":
-        unready = f"the daemon runs, and is not ready: {document.get('detail', '')}"
+        unready = f"the daemon runs, and is not ready: {_text(document.get('detail'))}"
         return Found(detail=unready, result=Result.FAILED, advice="its log says why")
     return _taken(server)
+
+
+def _text(said: object) -> str:
+    """What somebody says on our port who may be anybody: a sentence of a daemon of ours is text, and short."""
+    return said[:500] if isinstance(said, str) else ""
 
 
 def _taken(server: ServerSettings) -> Found:

@@ -1,7 +1,7 @@
 """`watcher doctor`: which registries are looked at, and with what."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +18,7 @@ from watcher.registry.probe import Extent, probe
 from watcher.registry.probe_choice import Wanted
 from watcher.registry.settings import RegistrySettings, parse_mirror
 from watcher.settings import Settings
-from watcher.storage import Storage, opened
+from watcher.storage import opened
 from watcher.store.protocol import SubjectFilter
 
 NOTHING_NAMED = Wanted()
@@ -77,16 +77,10 @@ def registry_areas(settings: Settings, registries: Sequence[Registry], *, write:
 
 
 async def _checked(settings: Settings, registry: Registry, *, must_write: bool, write: bool) -> Checkup:
-    async with _stored(settings, write=write) as storage:
-
-        async def claim(digests: Collection[Digest]) -> None:
-            if storage is not None:
-                await storage.own_writes.claim(digests)
-
-        wanted = registry.wanted
-        if wanted.repository is None and storage is not None:
-            wanted = Wanted(known=await _known(storage, registry.settings.registry))
-        checkup = await probe(registry.settings, wanted, Extent(must_write=must_write, write=write, claim=claim))
+    wanted = registry.wanted
+    if wanted.repository is None:
+        wanted = Wanted(known=await _known(settings, registry.settings.registry))
+    checkup = await probe(registry.settings, wanted, Extent(must_write=must_write, write=write))
     quarantines = [each for each in settings.publish if isinstance(each, QuarantinePublisherSettings)]
     checkup.note("block", blocks(registry.settings, quarantines))
     return checkup
@@ -115,21 +109,13 @@ def blocks(settings: RegistrySettings, configured: Sequence[QuarantinePublisherS
     return Found(detail=detail)
 
 
-@asynccontextmanager
-async def _stored(settings: Settings, *, write: bool) -> AsyncIterator[Storage | None]:
-    """The store where there is one that can be read; whether it is as it should be is asked elsewhere."""
-    async with AsyncExitStack() as stack:
-        storage = None
-        # Before the first `run` there is none.
-        with suppress(WatcherError):
-            storage = await stack.enter_async_context(opened(settings.store, read_only=not write))
-        yield storage
-
-
-async def _known(storage: Storage, host: Host) -> tuple[RepositoryName, Tag | Digest] | None:
-    """The image of the newest verdict there."""
-    found = await storage.images.newest(SubjectFilter(registry=host), limit=1)
-    return (found[0].subject.repository, found[0].subject.digest) if found else None
+async def _known(settings: Settings, host: Host) -> tuple[RepositoryName, Tag | Digest] | None:
+    """The image of the newest verdict there, where there is a store that can be read: before the first `run` there is none."""
+    with suppress(WatcherError):
+        async with opened(settings.store) as storage:
+            found = await storage.images.newest(SubjectFilter(registry=host), limit=1)
+        return (found[0].subject.repository, found[0].subject.digest) if found else None
+    return None
 
 
 def _is_host(text: str, configured: Mapping[Host, RegistrySettings]) -> bool:

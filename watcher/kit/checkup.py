@@ -1,9 +1,11 @@
 """Looking a thing over step by step: each within a time, and none whose ground has given way."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from watcher.model.errors import WatcherError
 
@@ -37,13 +39,21 @@ class Step:
     found: Found
 
 
+def unexpected(error: Exception) -> Found:
+    """What comes of a mistake of ours: of which type it is, and where. Its text may quote what nobody may read."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    detail = f"could not be finished: {type(error).__name__} in {place}"
+    return Found(detail=detail, result=Result.FAILED, advice="a mistake of ours: report it, with this line and the version")
+
+
 Look = Callable[[], Awaitable[Found]]
 Advise = Callable[[str, WatcherError], str]
 """`advise(step, error)`: what to do when that step failed with that, empty where it is not known."""
 
 
 class Checkup:
-    """The steps taken so far, in order; one that raises an error of ours has failed with it."""
+    """The steps taken so far, in order. Whatever one raises, it has failed with that, and the others are taken."""
 
     def __init__(self, *, advise: Advise = lambda _step, _error: "", limit_seconds: float = STEP_SECONDS) -> None:
         self.steps: list[Step] = []
@@ -63,6 +73,8 @@ class Checkup:
             found = Found(detail=late, result=Result.FAILED, advice="see whether a firewall drops the packets, or try again")
         except WatcherError as error:
             found = Found(detail=str(error), result=Result.FAILED, advice=self._advise(name, error))
+        except Exception as error:  # noqa: BLE001  the boundary of one step
+            found = unexpected(error)
         return self.note(name, found)
 
     def note(self, name: str, found: Found) -> Result:

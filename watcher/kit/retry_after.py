@@ -31,7 +31,7 @@ def asked_seconds(status: int, headers: Mapping[str, str], now: datetime) -> flo
 
     `headers` ignore case. A moment is held against the answer's own `Date`, where it has one: whose clock is wrong does not matter.
     """
-    sent_at = _moment(headers.get("Date") or "") or now
+    sent_at = moment_of(headers.get("Date") or "") or now
     for name in (*WISHES, *(LIMITS if status == 429 else ())):
         found = retry_after_seconds(headers.get(name), sent_at)
         if found is not None:
@@ -47,11 +47,12 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         if number >= MILLISECONDS_FROM:
             number /= 1000
         return pause_seconds(number - now.timestamp() if number >= UNIX_TIMES_FROM else number)
-    moment = _moment(text)
+    moment = moment_of(text)
     return None if moment is None else pause_seconds((moment - now).total_seconds())
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """An HTTP date, in UTC where it names no zone; None when unreadable."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):

@@ -21,12 +21,12 @@ from watcher.model.errors import (
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.registry_kind import RegistryKind
 from watcher.registry.challenges import Challenge
-from watcher.registry.client import RegistryClient, Response
+from watcher.registry.client import RegistryClient, Response, Sleep
 from watcher.registry.probe_choice import Wanted, choose
 from watcher.registry.probe_connection import connect, ping, pinged, resolve, told_time
 from watcher.registry.probe_permissions import LIST, LOG_IN, PULL, PUSH, needed
 from watcher.registry.probe_pull import Pulling
-from watcher.registry.probe_write import Claim, Writing, begin_upload
+from watcher.registry.probe_write import Writing, begin_upload
 from watcher.registry.protocol import CatalogUnavailableError
 from watcher.registry.settings import RegistrySettings
 
@@ -37,17 +37,21 @@ PULLS = ("head", "get", "blob", "referrers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How far to go. `must_write`: something is configured that writes there. `write`: leave an artefact there for a moment.
-
-    `claim` hears of what is put before it is.
-    """
+    """How far to go. `must_write`: something is configured that writes there. `write`: leave an artefact there for a moment."""
 
     must_write: bool = False
     write: bool = False
-    claim: Claim
 
 
-async def probe(settings: RegistrySettings, wanted: Wanted, extent: Extent) -> Checkup:
+async def _impatient(wait_seconds: float) -> None:
+    """Raises ThrottledError instead of waiting longer than the next line is waited for."""
+    if wait_seconds > MOST_WAIT_SECONDS:
+        wish = f"the registry wants to be left alone for {wait_seconds:.0f} s"
+        raise ThrottledError(wish, retry_after_seconds=wait_seconds)
+    await asyncio.sleep(wait_seconds)
+
+
+async def probe(settings: RegistrySettings, wanted: Wanted, extent: Extent, *, sleep: Sleep = _impatient) -> Checkup:
     """One line for every step; nothing is raised."""
     kind = settings.registry_kind
     checkup = Checkup(advise=lambda step, error: advice_for(kind, step, error))
@@ -56,7 +60,7 @@ async def probe(settings: RegistrySettings, wanted: Wanted, extent: Extent) -> C
     opened: list[RegistryClient] = []
 
     async def configured() -> Found:
-        opened.append(RegistryClient(quick, sleep=_impatient))
+        opened.append(RegistryClient(quick, sleep=sleep))
         return Found(detail=f"{settings.base_url}, as {kind}")
 
     if await checkup.step("settings", configured) is Result.FAILED:
@@ -84,10 +88,10 @@ class _Probe:
         await step("dns", lambda: resolve(client))
         await step("connect", lambda: connect(client), after=["dns"])
         await step("ping", self._ping, after=["connect"])
-        if self._answer is None:
+        if (answer := self._answer) is None:
             self._checkup.note("clock", Found(detail="needs ping", result=Result.SKIPPED))
         else:
-            self._checkup.note("clock", told_time(client, self._answer))
+            await step("clock", lambda: told_time(client, answer))
         await step("credentials", self._credentials)
         await step("login", self._log_in, after=["ping", "credentials"])
         await step("image", self._choose, after=["login"])
@@ -120,7 +124,6 @@ class _Probe:
             self._checkup.note("attach", Found(detail="needs push", result=Result.SKIPPED))
             return
         writing = Writing(self._client, repository)
-        await self._extent.claim(writing.digests)
         await step("attach", writing.attach)
         await step("tags", writing.move, after=["attach"])
         if writing.put:
@@ -183,14 +186,6 @@ class _Probe:
             return Found(detail=f"may not, and need not: nothing that is configured writes there ({error})")
         self._may_push = True
         return found
-
-
-async def _impatient(wait_seconds: float) -> None:
-    """Raises ThrottledError instead of waiting longer than the next line is waited for."""
-    if wait_seconds > MOST_WAIT_SECONDS:
-        wish = f"the registry wants to be left alone for {wait_seconds:.0f} s"
-        raise ThrottledError(wish, retry_after_seconds=wait_seconds)
-    await asyncio.sleep(wait_seconds)
 
 
 def advice_for(kind: RegistryKind, step: str, error: WatcherError) -> str:

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from watcher.kit.checkup import Found, Result
+from watcher.kit.retry_after import moment_of
 from watcher.model.errors import RegistryRefusedError, RegistryUnavailableError
 from watcher.registry.answers import RETRIED_STATUSES, refusal
 from watcher.registry.challenges import Challenge
@@ -97,13 +98,12 @@ def pinged(client: RegistryClient, response: Response, challenges: Sequence[Chal
     return Found(detail=f"/v2/ asks for a token of {realm.authority}{realm.path}" + (f" for {service}" if service else ""))
 
 
-def told_time(client: RegistryClient, response: Response) -> Found:
+async def told_time(client: RegistryClient, response: Response) -> Found:
     """Its clock against ours."""
-    try:
-        theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
+    theirs = moment_of(response.headers.get("Date", ""))
+    if theirs is None:
         return Found(detail="it does not say what time it is", result=Result.SKIPPED)
-    ahead = (theirs.replace(tzinfo=theirs.tzinfo or UTC) - client.clock()).total_seconds()
+    ahead = (theirs - client.clock()).total_seconds()
     if abs(ahead) <= MOST_SKEW_SECONDS:
         return Found(detail="its clock and ours agree")
     side = "ahead of" if ahead > 0 else "behind"
@@ -137,8 +137,9 @@ def _plain(host: str, port: int | None) -> Found:
 
 
 def _trusted(tls: ssl.SSLObject, now: datetime) -> Found:
-    certificate = tls.getpeercert() or {}
-    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    ends = ends_at(tls.getpeercert() or {})
+    if ends is None:
+        return Found(detail=f"{tls.version()}, a certificate that does not say until when", result=Result.WARNING)
     detail = f"{tls.version()}, certificate until {ends:%Y-%m-%d}"
     if ends - now > EXPIRES_SOON:
         return Found(detail=detail)
@@ -162,8 +163,6 @@ async def _untrusted(client: RegistryClient, why: str) -> Found:
 
 
 async def _issuer(client: RegistryClient) -> str:
-    from cryptography import x509
-
     blind = ssl.create_default_context()
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # to look at it; nothing is sent
     url = client.base_url
@@ -173,7 +172,24 @@ async def _issuer(client: RegistryClient) -> str:
         return ""
     shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
+    return f"; issued by {issuer}" if (issuer := issuer_of(shown or b"")) else ""
+
+
+def issuer_of(certificate: bytes) -> str:
+    """Who issued what anybody may have made, in DER; nothing where that cannot be read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    with warnings.catch_warnings(action="ignore"):  # of what is odd in it, and can be read
+        try:
+            return x509.load_der_x509_certificate(certificate).issuer.rfc4514_string()[:200]
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+            return ""
+
+
+def ends_at(certificate: Mapping[str, object]) -> datetime | None:
+    """When a certificate ends, as the ssl module tells it; None where it does not say so."""
     try:
-        return f"; issued by {x509.load_der_x509_certificate(shown).issuer.rfc4514_string()[:200]}"
-    except ValueError:
-        return ""
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))), UTC)
+    except (ValueError, OverflowError, OSError):  # the last two where the platform counts no further
+        return None

@@ -1,5 +1,6 @@
 """Whether one image of a registry can be read, as the watcher reads it. A part of `probe`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from watcher.registry.referrers import RegistryReferrers
 PIECE_BYTES = 16
 # Below this share of what a registry grants in its window, a scan of a few images uses up the rest.
 FEW_LEFT = 0.1
+_DIGITS = re.compile(r"[0-9]{1,15}")
 
 
 @dataclass(slots=True)
@@ -154,9 +156,15 @@ def _differing(head: Mapping[str, str], got: Response) -> list[str]:
 def _rate_limit(headers: Mapping[str, str]) -> tuple[str, bool]:
     """What is left of a limit, in words, and whether that is little. Docker Hub writes `98;w=21600`."""
     left, most = (headers.get(f"RateLimit-{name}", "").partition(";") for name in ("Remaining", "Limit"))
-    if not left[0].strip().isdigit() or not most[0].strip().isdigit():
+    remaining, limit = _number(left[0]), _number(most[0])
+    if remaining is None or limit is None:
         return "", False
-    remaining, limit = int(left[0]), int(most[0])
-    window = most[2].strip().removeprefix("w=")
-    per = f" in {int(window) / 3600:g} h" if window.isdigit() else ""
+    window = _number(most[2].strip().removeprefix("w="))
+    per = "" if window is None else f" in {window / 3600:g} h"
     return f"; rate limit: {remaining} of {limit} left{per}", remaining < limit * FEW_LEFT
+
+
+def _number(text: str) -> int | None:
+    """None of what no counter says: `isdigit` alone takes the digits of every script, and `int` no more than some thousands."""
+    found = _DIGITS.fullmatch(text.strip())
+    return None if found is None else int(found[0])

@@ -4,10 +4,6 @@ What is put is the same each time, so that what a registry does not delete is th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any
-
-import msgspec
 
 from watcher.kit.checkup import Found, Result
 from watcher.model.digest import Digest, digest_of
@@ -17,22 +13,18 @@ from watcher.model.errors import (
     RegistryRefusedError,
     WatcherError,
 )
-from watcher.model.image import EMPTY_DIGEST, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor
+from watcher.model.image import OCI_INDEX, OCI_MANIFEST
 from watcher.model.reference import RepositoryName
-from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient, Response, challenges_of
+from watcher.registry.probe_artefacts import ARTIFACT, EMPTY_BLOB, INDEX, OTHER_INDEX, SUBJECT, TAG
 from watcher.registry.probe_permissions import DELETE, needed
 from watcher.registry.redirects import Hop, next_hop
-from watcher.registry.referrers import EMPTY_BLOB, RegistryReferrers, build_artifact, listed_descriptor
+from watcher.registry.referrers import RegistryReferrers
 from watcher.registry.uploads import RegistryUploads
 
-ARTIFACT_TYPE = "application/vnd.registry-watcher.doctor.v1+json"
 # Some registries list a referrer a moment after it was put.
 LOOK_SECONDS = (0.0, 0.2, 0.5, 1.0)
-
-Claim = Callable[[Collection[Digest]], Awaitable[None]]
-"""`await claim(digests)` before they are put, so that their events start no work."""
 
 
 async def begin_upload(client: RegistryClient, repository: RepositoryName) -> Found:
@@ -60,25 +52,13 @@ class Writing:
         self.client = client
         self.repository = repository
         self.put: list[Digest] = []
-        self._subject = _encoded({"mediaType": OCI_MANIFEST, "artifactType": ARTIFACT_TYPE, "config": _EMPTY, "layers": [_EMPTY]})
-        described = Descriptor(media_type=OCI_MANIFEST, digest=digest_of(self._subject), size=len(self._subject))
-        self._artifact = build_artifact(described, ARTIFACT_TYPE, [], {})
-        entries = [listed_descriptor(raw, digest_of(raw)) for raw in (self._artifact, self._subject)]
-        self._index, self._other_index = (
-            _encoded({"mediaType": OCI_INDEX, "manifests": listed}) for listed in (entries[:1], entries)
-        )
         self._uploads, self._referrers = RegistryUploads(client), RegistryReferrers(client)
-
-    @property
-    def digests(self) -> Sequence[Digest]:
-        """Everything that may be put."""
-        return [digest_of(raw) for raw in (self._subject, self._artifact, self._index, self._other_index)]
 
     async def attach(self) -> Found:
         """Put an artefact, and read back by which way it is found."""
         await self._uploads.put_blob(self.repository, EMPTY_BLOB)
-        subject, artifact = digest_of(self._subject), digest_of(self._artifact)
-        for raw in (self._subject, self._artifact):
+        subject, artifact = digest_of(SUBJECT), digest_of(ARTIFACT)
+        for raw in (SUBJECT, ARTIFACT):
             self.put.insert(0, digest_of(raw))
             answer = await self._uploads.put_manifest(self.repository, digest_of(raw), raw, OCI_MANIFEST)
         listed = None
@@ -89,7 +69,7 @@ class Writing:
                 break
         if listed:
             return Found(detail="an artefact was attached, and the Referrers API lists it")
-        await self._tag(self._index)
+        await self._tag(INDEX)
         seen = await self._referrers.read_fallback(self.repository, subject)
         if not any(entry.get("digest") == artifact for entry in seen.entries):
             raise RegistryRefusedError(f"{self.client.registry}/{self.repository}: what was tagged is not what the tag leads to")
@@ -102,10 +82,10 @@ class Writing:
 
     async def move(self) -> Found:
         """Whether a tag can be led to something else, which referrers without an API and quarantine need."""
-        if digest_of(self._index) not in self.put:
-            await self._tag(self._index)
+        if digest_of(INDEX) not in self.put:
+            await self._tag(INDEX)
         try:
-            await self._tag(self._other_index)
+            await self._tag(OTHER_INDEX)
         except (PermanentError, AuthenticationError) as error:
             return Found(
                 detail=f"tags are immutable, as it seems: {error}",
@@ -116,8 +96,7 @@ class Writing:
 
     async def delete(self) -> Found:
         """Take everything away again, the tag first."""
-        tag = fallback_tag(digest_of(self._subject))
-        deletes_tags = await self._uploads.delete_tag(self.repository, tag)
+        deletes_tags = await self._uploads.delete_tag(self.repository, TAG)
         kept: list[Digest] = []
         why: WatcherError | None = None
         for digest in self.put:
@@ -136,7 +115,7 @@ class Writing:
         digest = digest_of(index)
         self.put.insert(0, digest)
         try:
-            await self._uploads.put_manifest(self.repository, fallback_tag(digest_of(self._subject)), index, OCI_INDEX)
+            await self._uploads.put_manifest(self.repository, TAG, index, OCI_INDEX)
         except (PermanentError, AuthenticationError):
             self.put.remove(digest)
             raise
@@ -147,15 +126,8 @@ class Writing:
         _require_allowed(self.client, answer, f"DELETE /v2/{self.repository}/manifests/…")
 
 
-_EMPTY = {"mediaType": OCI_EMPTY, "digest": EMPTY_DIGEST, "size": len(EMPTY_BLOB)}
-
-
 def _require_allowed(client: RegistryClient, answer: Response, what: str) -> None:
     """Raises AuthenticationError for 401, with the word for it that challenges have: `insufficient_scope`, mostly."""
     if answer.status == 401:
         words = [each.parameters["error"][:40] for each in challenges_of(answer) if each.parameters.get("error")]
         raise AuthenticationError(f"{what}: {client.registry} answered 401{', ' if words else ''}{', '.join(words)}")
-
-
-def _encoded(manifest: dict[str, Any]) -> bytes:
-    return msgspec.json.encode({"schemaVersion": 2, **manifest}, order="deterministic")

@@ -3,8 +3,9 @@
 Permission: sqs:GetQueueAttributes, which reading the queue does not need.
 """
 
-import json
 from typing import Any
+
+import msgspec
 
 from watcher.kit.aws_trouble import Asked, translated
 from watcher.kit.checkup import Found, Result
@@ -40,12 +41,21 @@ async def look(settings: SqsSourceSettings) -> Found:
             return Found(detail=str(error), result=Result.FAILED, advice=advice)
         raise
     waiting, held = (attributes.get(f"ApproximateNumberOfMessages{name}", "?") for name in ("", "NotVisible"))
-    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
+    redrive = redrive_of(attributes.get("RedrivePolicy", "{}"))
     detail = f"{waiting} messages wait, {held} are being read"
     if not redrive:
         advice = "give the queue a redrive policy: what can never be taken in comes again until it is too old"
         return Found(detail=f"{detail}; no dead letters", result=Result.WARNING, advice=advice)
     return Found(detail=f"{detail}; dead letters after {redrive.get('maxReceiveCount', '?')} receipts")
+
+
+def redrive_of(text: str) -> dict[str, Any]:
+    """What becomes of what is never taken in; nothing where it cannot be read."""
+    try:
+        policy = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return policy if isinstance(policy, dict) else {}
 
 
 def _attributes(settings: SqsSourceSettings) -> dict[str, str]:

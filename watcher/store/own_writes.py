@@ -19,13 +19,17 @@ KEPT = timedelta(days=30)
 class OwnWriteStore:
     """`OwnWrites` of watcher/publishing/protocol.py.
 
-    `alone` says that nobody else claims in this database: what is remembered is then all there is.
+    `alone` says that nobody else claims in this database: what is remembered is then all there is. `constant` are ours whether
+    anybody claimed them or not.
     """
 
-    def __init__(self, database: Transactions, clock: Clock, *, alone: bool = False) -> None:
+    def __init__(
+        self, database: Transactions, clock: Clock, *, alone: bool = False, constant: Collection[Digest] = frozenset()
+    ) -> None:
         self._database = database
         self._clock = clock
         self._alone = alone
+        self._constant = frozenset(constant)
         # The first 64 bits of every digest that may be ours: an event of somebody else's push, which nearly every event is, then
         # costs no question to the database. A million of them take 70 MB.
         self._hints: set[int] = set()
@@ -51,9 +55,10 @@ class OwnWriteStore:
         """See `OwnWrites.claimed`."""
         if self._alone and not self._hints_read:
             await self._read_hints()
-        asked = sorted(digest for digest in digests if not self._alone or _hint(digest) in self._hints)
+        ours: dict[Digest, Tag | None] = dict.fromkeys(self._constant.intersection(digests))
+        asked = sorted(each for each in digests if each not in ours and (not self._alone or _hint(each) in self._hints))
         if not asked:
-            return {}
+            return ours
 
         def read(connection: Connection) -> Mapping[Digest, Tag | None]:
             rows = select(own_write.c.digest, own_write.c.tag)
@@ -63,7 +68,7 @@ class OwnWriteStore:
                 for digest, tag in connection.execute(rows.where(own_write.c.digest.in_(part)))
             }
 
-        return await self._database.read(read)
+        return {**await self._database.read(read), **ours}
 
     async def _read_hints(self) -> None:
         def read(connection: Connection) -> set[int]:

@@ -12,7 +12,11 @@ import yaml
 
 from tests.doubles.databases import open_database
 from tests.unit.cli.conftest import Run
+from watcher.cli.doctor_areas import Area, looked_at
+from watcher.cli.doctor_output import Report
+from watcher.kit.checkup import Checkup, Found
 from watcher.model.reference import RepositoryName
+from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry
 from watcher.testing.tokens import Access
@@ -84,6 +88,49 @@ def test_a_port_that_somebody_else_has(watcher: Run, registry: MemoryRegistry, b
     assert steps[f"127.0.0.1:{port}", "server"]["detail"] == f"something else listens on port {port}"
     assert "server.port" in steps[f"127.0.0.1:{port}", "server"]["advice"]
     assert busy.getsockname()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {}, b"[" * 200_000),
+        (200, {}, b'"\xff"'),
+        (200, {}, b'{"status": "ready"}' + b" " * 300_000),
+        (200, {"Content-Encoding": "gzip"}, b"no gzip"),
+        (307, {"Location": "/v2/"}, b'{"status": "ready"}'),
+    ],
+)
+def test_a_port_that_says_anything(
+    watcher: Run, registry: MemoryRegistry, status: int, headers: Mapping[str, str], body: bytes
+) -> None:
+    """What is deep, endless, no text or a redirect is not a daemon, and is followed nowhere."""
+    registry.faults.add(Fault(path="/readyz", status=status, headers=headers, body=body))
+    port = int(str(registry.host).rpartition(":")[2])
+    steps = looked(watcher, port, code=1)
+    assert steps[f"127.0.0.1:{port}", "server"]["detail"] == f"something else listens on port {port}"
+    assert [each.path for each in registry.seen] == ["/readyz"]
+
+
+async def test_a_mistake_of_ours_takes_no_other_area_along(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor what is raised between two steps."""
+
+    async def mistaken() -> Checkup:
+        raise KeyError("hush-hush")
+
+    async def well() -> Checkup:
+        checkup = Checkup()
+        checkup.note("all", Found(detail="well"))
+        return checkup
+
+    report = Report(as_json=True)
+    areas = [Area(kind="registry", name=name, look=look) for name, look in (("bad", mistaken), ("good", well))]
+    for area in areas:
+        report.show(area, await looked_at(area))
+    shown = capsys.readouterr().out
+    found = [json.loads(line) for line in shown.splitlines()]
+    assert [(each["name"], each["result"]) for each in found] == [("bad", "failed"), ("good", "ok")]
+    assert "KeyError" in found[0]["detail"]
+    assert "hush-hush" not in shown
 
 
 def test_policies_that_do_not_compile(watcher: Run, unused_tcp_port: int, tmp_path: Path) -> None:
