@@ -77,6 +77,7 @@ SHARED: dict[str, dict[str, str]] = {
         "protocol": "what every driver implements",
         "tags_driver": "what the specification lets everybody do to tags, which drivers begin with",
         "capabilities": "what quarantine can block where, which whoever lists it says",
+        "pushed": "whose a tag is by the events of pushes, which whoever leads one anywhere asks",
         "settings": "what is to be done, which the publisher and its parts read",
         "decision": "what verdicts come to, by which the publisher begins and what a person releases is known again",
         "steps": "what is done to a registry and taken back, by the publisher and by hand",

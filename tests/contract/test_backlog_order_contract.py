@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,32 @@ async def test_what_a_sweep_finds_is_written_down_when_it_is_work(bench: Backlog
     assert await found(A, "v1") == (Fate.ACCEPTED, "")
     await bench.put(decision=Ignored(reason="published-by-us"), delivery_key=None)
     assert [row.tag for row in await bench.backlog.events(limit=9)] == ["v1", "v2", "v1"]
+
+
+async def test_pushes_by_a_tag_are_found_among_all_events(bench: BacklogBench) -> None:
+    """Since a moment; what joined a job is one, what only a sweep found is marked as such, and a question or a look is none."""
+    for number in range(40):
+        bench.clock.advance(1)
+        await bench.put(A, f"v{number}")
+    since = bench.clock() + timedelta(seconds=1)
+    await bench.put(B, "latest")
+    bench.clock.advance(1)
+    await bench.put(B, "v1")
+    await bench.put(B, "latest", lane=Lane.CI, job_id="asked", environment="lax")
+    await bench.put(A, "latest", lane=Lane.REEVALUATE, environment="strict")
+    bench.clock.advance(1)
+    await bench.put(B, "latest")
+    bench.clock.advance(60)
+    await bench.put(C, "latest", delivery_key=None, lane=Lane.SWEEP)
+
+    async def found(seconds: float) -> list[tuple[str, bool]]:
+        moment = since + timedelta(seconds=seconds)
+        return [(each.digest, each.is_heard) for each in await bench.backlog.pushes(HOST, APP, Tag("latest"), moment)]
+
+    assert await found(-60) == [(C, False), (B, True), (B, True)]
+    assert await found(0) == [(C, False), (B, True)]
+    assert await found(10) == [(C, False)]
+    assert await found(100) == []
 
 
 async def test_one_batch_decides_as_many_would(bench: BacklogBench) -> None:

@@ -85,12 +85,19 @@ class QuarantineBench:
             self.put(image, tag)
         return await self.judged(image.digest, Outcome.FAIL, *(tags or ("latest",)), **changes)
 
-    async def pushed(self, digest: Digest, tag: str, outcome: Outcome = Outcome.PASS) -> Verdict:
-        """The event of a push by a tag that leads elsewhere by now, and the verdict it led to."""
+    async def pushed(self, digest: Digest, tag: str, outcome: Outcome = Outcome.PASS, *tags: str) -> Verdict:
+        """The event of a push by a tag that leads elsewhere by now, and the verdict it led to; `tags` lead to it still."""
+        return await self.judged(digest, outcome, *tags, id=await self.heard(digest, tag))
+
+    async def heard(self, digest: Digest, tag: str, lane: Lane = Lane.PUSH) -> str:
+        """The event of a push by a tag, or what a sweep found. The id of its job."""
+        self._count += 1
         push = Push(registry=self.host, repository=APP, tag=Tag(tag), digest=digest, occurred_at=self.clock())
-        arrival = Arrival(source="main", decision=Pushed(push=push), delivery_key=f"{tag}@{digest}", received_at=self.clock())
-        (receipt,) = await self.backlog.put([replace(arrival, lane=Lane.PUSH)])
-        return await self.judged(digest, outcome, id=receipt.job_id)
+        key = None if lane is Lane.SWEEP else str(self._count)
+        arrival = Arrival(source="main", decision=Pushed(push=push), delivery_key=key, received_at=self.clock(), lane=lane)
+        (receipt,) = await self.backlog.put([arrival])
+        assert receipt.job_id is not None
+        return receipt.job_id
 
     async def tell(self, verdict: Verdict, publisher: QuarantinePublisher | None = None, noted: str = "") -> None:
         await (publisher or self.publisher()).publish(verdict, Notes(noted))

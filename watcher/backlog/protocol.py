@@ -226,6 +226,20 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushRow:
+    """One event of a push by a tag. `occurred_at` is None where its event says nothing of it, or has joined another's job.
+
+    `is_heard` is false of what only a sweep found. `digest` is '' where the event names none.
+    """
+
+    digest: str
+    received_at: datetime
+    occurred_at: datetime | None
+    job_id: str | None
+    is_heard: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
     """How much waits, per (lane, state), and since when per lane, in seconds."""
 
@@ -264,6 +278,13 @@ class BacklogReader(Protocol):
         self, registry: Host, repository: RepositoryName, tag: Tag | None, digest: Digest | None
     ) -> EventRow | None:
         """The newest that named this digest or this tag, among those still kept."""
+        ...
+
+    async def pushes(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Sequence[PushRow]:
+        """What was pushed by the tag and heard of since, newest first, among the events still kept; the newest 200 at most.
+
+        Questions of CI, and looks at what may have been deleted, are no pushes.
+        """
         ...
 
     async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:

@@ -22,12 +22,14 @@ from watcher.backlog.protocol import (
     Job,
     JobRow,
     Lane,
+    PushRow,
     Receipt,
     Retry,
     Settlement,
 )
 from watcher.backlog.sqlite_clock import set_events_right, set_right
 from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, LONGEST_WAIT_SECONDS, subject_key, take_in
+from watcher.backlog.sqlite_pushes import pushes_of
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.sqlite import Database
@@ -241,6 +243,14 @@ class SqliteBacklog:
         rows = await self._rows(_NAMING, registry, repository, tag, digest, 1)
         return _event_row(rows[0]) if rows else None
 
+    async def pushes(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Sequence[PushRow]:
+        """What was pushed by the tag since; see `BacklogReader.pushes`."""
+
+        def run(connection: Connection) -> Sequence[sqlite3.Row]:
+            return pushes_of(raw_connection(connection), registry, repository, tag, since.timestamp())
+
+        return [_push_row(row) for row in await self._database.read(run)]
+
     async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:
         """Newest first, older than the job `before_id`."""
         rows = await self._rows(_DEAD, before_id, before_id, limit)
@@ -347,6 +357,16 @@ def _job(row: sqlite3.Row) -> Job:
 
 def _event_row(row: sqlite3.Row) -> EventRow:
     return EventRow(**{**dict(row), "received_at": _time(row["received_at"])})
+
+
+def _push_row(row: sqlite3.Row) -> PushRow:
+    return PushRow(
+        digest=row["digest"],
+        received_at=_time(row["received_at"]),
+        occurred_at=_said(row["occurred_at"]),
+        job_id=row["job_id"],
+        is_heard=bool(row["is_heard"]),
+    )
 
 
 def _job_row(row: sqlite3.Row) -> JobRow:

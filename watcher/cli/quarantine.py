@@ -19,6 +19,7 @@ from watcher.model.quarantine import OPEN, Quarantine, QuarantineState, StepStat
 from watcher.model.reference import parse_host, parse_repository
 from watcher.model.verdict import Outcome, Subject
 from watcher.pipeline.environments import environment_of
+from watcher.pipeline.stored_pushes import StoredPushes
 from watcher.publishing.quarantine.capabilities import CAPABILITIES, blocked
 from watcher.publishing.quarantine.catalog import build_driver
 from watcher.publishing.quarantine.decision import condemns, fingerprint, of_environment
@@ -125,7 +126,7 @@ async def _let_go(settings: Settings, storage: Storage, registries: RegistryClie
         access = registries.access(record.registry)
         image = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
         ground = Ground(access=access, driver=build_driver(access), image=image, clock=utc_now)
-        return await release(record, ground, storage.quarantines, utc_now, **said)
+        return await release(record, ground, storage.quarantines, StoredPushes(storage.jobs), utc_now, **said)
 
 
 def _outcomes(settings: Settings, publisher: str) -> Collection[Outcome]:

@@ -1,14 +1,12 @@
 """What events said of pushes, for those who lead tags elsewhere: theirs may have hidden somebody's push."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from watcher.backlog.protocol import BacklogReader
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.publishing.protocol import PushedAs
-
-# Of the newest events so many are looked at: what was pushed seconds ago is among them wherever that matters.
-NEWEST = 200
+from watcher.publishing.protocol import PushedAs, TagPush
 
 
 class StoredPushes:
@@ -22,9 +20,16 @@ class StoredPushes:
         job = await self._jobs.job(verdict_id)
         return None if job is None else PushedAs(tags=job.tags, received_at=job.received_at, occurred_at=job.occurred_at)
 
-    async def last_pushed(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Digest | None:
-        """See `Pushes.last_pushed`."""
-        for each in await self._jobs.events(limit=NEWEST):
-            if (each.registry, each.repository, each.tag) == (registry, repository, tag) and each.digest:
-                return Digest(each.digest) if each.received_at >= since else None
-        return None
+    async def pushes(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Sequence[TagPush]:
+        """See `Pushes.pushes`. Events may come in another order than what they tell of."""
+        found = [
+            TagPush(
+                digest=Digest(each.digest) if each.digest else None,
+                received_at=each.received_at,
+                occurred_at=each.occurred_at,
+                verdict_id=each.job_id,
+                is_heard=each.is_heard,
+            )
+            for each in await self._jobs.pushes(registry, repository, tag, since)
+        ]
+        return sorted(found, key=lambda each: each.at, reverse=True)

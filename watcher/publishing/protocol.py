@@ -245,6 +245,25 @@ class PushedAs:
     occurred_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagPush:
+    """One push by a tag. `verdict_id` is of the verdict that it leads to, or has led to.
+
+    `digest` is None where the event names none. What only a sweep found is not `is_heard`: the tag leads there, since whenever.
+    """
+
+    digest: Digest | None
+    received_at: datetime
+    occurred_at: datetime | None = None
+    verdict_id: str | None = None
+    is_heard: bool = True
+
+    @property
+    def at(self) -> datetime:
+        """As the registry says, else when we heard of it."""
+        return self.occurred_at or self.received_at
+
+
 class Pushes(Protocol):
     """What events said, whatever the registry says since."""
 
@@ -252,8 +271,11 @@ class Pushes(Protocol):
         """How the image of a verdict was pushed; None where no event led to the verdict, or none is kept any more."""
         ...
 
-    async def last_pushed(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Digest | None:
-        """What was pushed last by a tag, if that was a moment ago and the newest events tell of it."""
+    async def pushes(self, registry: Host, repository: RepositoryName, tag: Tag, since: datetime) -> Sequence[TagPush]:
+        """What was pushed by a tag, and heard of since, the last first. Ours are among them.
+
+        Events are kept for eight days.
+        """
         ...
 
 

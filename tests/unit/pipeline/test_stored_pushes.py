@@ -12,6 +12,7 @@ from tests.doubles.hand_clock import HandClock
 from tests.doubles.verdicts import IMAGE, LAYER, SUBJECT
 from watcher.backlog.protocol import Arrival, Lane
 from watcher.backlog.sqlite import SqliteBacklog
+from watcher.model.digest import Digest
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import RepositoryName, Tag
 from watcher.pipeline.stored_pushes import StoredPushes
@@ -52,16 +53,22 @@ async def test_it_is_known_how_the_image_of_a_verdict_was_pushed(bench: Bench) -
     assert await bench.pushes.pushed_as("another") is None
 
 
-async def test_what_was_just_pushed_by_a_tag_is_known(bench: Bench) -> None:
-    """By this tag of this repository, and not long ago."""
-    asked = PUSH.registry, PUSH.repository, Tag("latest")
-    assert await bench.pushes.last_pushed(*asked, bench.clock()) is None
-    await bench.put(replace(PUSH, digest=LAYER))
-    await bench.put(PUSH)
+async def test_what_was_pushed_by_a_tag_is_known(bench: Bench) -> None:
+    """By this tag of this repository since a moment, the last first by when it occurred; what names no digest is there, too."""
+    place, latest = (PUSH.registry, PUSH.repository), Tag("latest")
+
+    async def known(seconds: float = 0) -> list[Digest | None]:
+        return [each.digest for each in await bench.pushes.pushes(*place, latest, bench.clock() - timedelta(seconds=seconds))]
+
+    assert await known() == []
+    late = await bench.put(replace(PUSH, digest=LAYER, occurred_at=bench.clock() - timedelta(seconds=3)))
+    await bench.put(replace(PUSH, occurred_at=bench.clock() - timedelta(seconds=5)))
     await bench.put(replace(PUSH, tag=Tag("v1"), digest=LAYER))
     await bench.put(replace(PUSH, repository=RepositoryName("team/web"), digest=LAYER))
-    await bench.put(replace(PUSH, digest=None))
-    assert await bench.pushes.last_pushed(*asked, bench.clock()) == IMAGE
+    assert await known() == [LAYER, IMAGE]
+    (newest, _) = await bench.pushes.pushes(*place, latest, bench.clock())
+    assert (newest.verdict_id, newest.at, newest.is_heard) == (late, bench.clock() - timedelta(seconds=3), True)
     bench.clock.advance(10)
-    assert await bench.pushes.last_pushed(*asked, bench.clock() - timedelta(seconds=5)) is None
-    assert await bench.pushes.last_pushed(*asked, bench.clock() - timedelta(seconds=10)) == IMAGE
+    await bench.put(replace(PUSH, digest=None))
+    assert await known(5) == [None]
+    assert await known(10) == [None, LAYER, IMAGE]

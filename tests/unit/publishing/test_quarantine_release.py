@@ -53,7 +53,7 @@ async def released_by_hand(bench: MemoryBench) -> None:
     image = Condemned(repository=APP, digest=BAD.digest, reason="")
     ground = Ground(access=access, driver=context.driver(access), image=image, clock=bench.clock)
     excused = fingerprint(condemned)
-    await release(record, ground, context.quarantines, bench.clock, by="me", reason="mine", excused=excused)
+    await release(record, ground, context.quarantines, context.pushes, bench.clock, by="me", reason="mine", excused=excused)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PASS, Outcome.WARN])

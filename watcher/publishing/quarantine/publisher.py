@@ -67,7 +67,7 @@ class QuarantinePublisher:
         if matters or await self._known(subject) is not None:
             async with self._context.locks.lock(subject):
                 await (self._gone(subject) if is_gone else self._decide(verdict))
-        if not self._settings.dry_run:
+        if not self._is_dry(subject):
             await self._returning.return_pushed(verdict)
 
     async def aclose(self) -> None:
@@ -233,7 +233,8 @@ class QuarantinePublisher:
 
     async def _release(self, record: Quarantine, *, by: str, reason: str, excused: str = "") -> None:
         ground, context = self._ground(record), self._context
-        over = await release(record, ground, context.quarantines, context.clock, by=by, reason=reason, excused=excused)
+        said = {"by": by, "reason": reason, "excused": excused}
+        over = await release(record, ground, context.quarantines, context.pushes, context.clock, **said)
         left = [each.detail for each in over.all_steps() if each.state is StepState.LEFT]
         log.info("quarantine.released", image=over.name, publisher=self.name, by=by, detail=reason, left=left or None)
 

@@ -107,8 +107,8 @@ class Carrying:
             state = StepState.DONE if there == before.to else StepState.OVERTAKEN
             return await self._keep(record.with_move(replace(before, state=state, moved_at=now)))
         now = self.clock()
-        pushed = await self.pushes.last_pushed(record.registry, record.repository, tag, now - SETTLES)
-        if pushed not in {None, record.digest}:
+        pushed = await self.pushes.pushes(record.registry, record.repository, tag, now - SETTLES)
+        if next((each.digest for each in pushed if each.digest and each.is_heard), record.digest) != record.digest:
             raise UnsettledTagError(f"{record.name}: {tag} is just being pushed", retry_after_seconds=SETTLES.total_seconds())
         move = TagMove(tag=tag, to=await self._good(tag), state=StepState.INTENDED, asked_at=now)
         record = await self._keep(record.with_move(move))

@@ -4,25 +4,21 @@ Registries compare nothing when a tag is written: a push that falls between our 
 of that push tells of it, and so the verdict of what was pushed.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import structlog
 
 from watcher.model.errors import NotFoundError
-from watcher.model.quarantine import Quarantine, TagMove
-from watcher.model.verdict import Subject, Verdict
+from watcher.model.quarantine import Quarantine, StepState, TagMove
+from watcher.model.verdict import Verdict
 from watcher.publishing.context import PublisherContext
-from watcher.publishing.protocol import PushedAs
+from watcher.publishing.protocol import PushedAs, TagPush
 from watcher.publishing.quarantine.protocol import Condemned
+from watcher.publishing.quarantine.pushed import DOUBT, is_last, overtaking
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.quarantine.steps import Ground
 
 log = structlog.get_logger(__name__)
-
-# Clocks of registries differ from ours, and events take their time.
-DOUBT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +31,10 @@ class Returning:
     async def return_pushed(self, verdict: Verdict) -> None:
         """Lead the tags to the image of the verdict that it was pushed by while we moved them, and that nobody has moved since.
 
-        One that fails gets no tag back. Raises as `Ground`.
+        One that fails gets no tag back. A tag by which it was pushed after we had moved it is ours no more, though it may come to
+        lead to where we led it. Raises as `Ground`.
         """
         subject = verdict.subject
-        if verdict.outcome in self.settings.outcomes:
-            return
         listed = await self.context.quarantines.listed(registry=subject.registry, repository=subject.repository)
         mine = [each for each in listed if each.publisher == self.settings.name and each.digest != subject.digest]
         records = [each for each in mine if each.perhaps_moved()]
@@ -47,31 +42,52 @@ class Returning:
         if pushed is None:
             return
         for record in records:
-            if any(self._hidden(record, subject, pushed)):
-                await self._give_back(record, subject, pushed)
+            if any(each.tag in pushed.tags for each in record.perhaps_moved()):
+                await self._look(record, verdict, pushed)
 
-    async def _give_back(self, record: Quarantine, subject: Subject, pushed: PushedAs) -> None:
-        context = self.context
+    async def _look(self, record: Quarantine, verdict: Verdict, pushed: PushedAs) -> None:
+        context, subject = self.context, verdict.subject
         async with context.locks.lock(replace(subject, digest=record.digest)):
             now = await context.quarantines.find(record.publisher, record.registry, record.repository, record.digest)
-            access = context.registries.access(record.registry)
-            condemned = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
-            ground = Ground(access=access, driver=context.driver(access), image=condemned, clock=context.clock)
-            for move in [*self._hidden(now, subject, pushed)] if now is not None else ():
-                try:
-                    given = await ground.give_back(move, subject.digest)
-                except NotFoundError:
+            for move in now.perhaps_moved() if now is not None else ():
+                if now is None or move.tag not in pushed.tags:
                     continue
-                if given is None:
-                    continue
-                now = (now or record).with_move(given)
-                await context.quarantines.keep(replace(now, changed_at=context.clock()))
-                log.warning("quarantine.gave_back", image=subject.name, tag=move.tag, publisher=record.publisher)
+                changed = await self._given_back(now, move, verdict, pushed)
+                if changed is not None:
+                    now = now.with_move(changed)
+                    await context.quarantines.keep(replace(now, changed_at=context.clock()))
 
-    def _hidden(self, record: Quarantine, subject: Subject, pushed: PushedAs) -> Iterator[TagMove]:
-        """The moves that may have hidden the push; one that is not known to be over lasts until now."""
+    async def _given_back(self, record: Quarantine, move: TagMove, verdict: Verdict, pushed: PushedAs) -> TagMove | None:
+        """What becomes of the move; None where nothing does."""
+        place, since = verdict.subject, max(move.asked_at, pushed.received_at) - DOUBT
+        if not self._hides(move, pushed) or move.to == place.digest:
+            others = await self.context.pushes.pushes(place.registry, place.repository, move.tag, since)
+            other = overtaking(move, record.digest, others)
+            if other is None:
+                return None
+            detail = f"{other.digest or 'something'} was pushed by it since"
+            return replace(move, state=StepState.OVERTAKEN, detail=detail)
+        if verdict.outcome in self.settings.outcomes:
+            return None
+        since = min(move.asked_at, pushed.received_at, pushed.occurred_at or pushed.received_at) - DOUBT
+        others = await self.context.pushes.pushes(place.registry, place.repository, move.tag, since)
+        its = TagPush(digest=place.digest, received_at=pushed.received_at, occurred_at=pushed.occurred_at, verdict_id=verdict.id)
+        if not is_last(move, record.digest, its, others):
+            return None
+        try:
+            given = await self._ground(record).give_back(move, place.digest)
+        except NotFoundError:
+            return None
+        if given is not None:
+            log.warning("quarantine.gave_back", image=place.name, tag=move.tag, publisher=record.publisher)
+        return given
+
+    def _ground(self, record: Quarantine) -> Ground:
+        access = self.context.registries.access(record.registry)
+        condemned = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
+        return Ground(access=access, driver=self.context.driver(access), image=condemned, clock=self.context.clock)
+
+    def _hides(self, move: TagMove, pushed: PushedAs) -> bool:
+        """Whether it may have hidden the push; one that is not known to be over lasts until now."""
         when = pushed.occurred_at or pushed.received_at
-        for move in record.perhaps_moved():
-            began, until = move.asked_at - DOUBT, (move.moved_at or self.context.clock()) + DOUBT
-            if move.tag in pushed.tags and move.to != subject.digest and began <= when <= until:
-                yield move
+        return move.asked_at - DOUBT <= when <= (move.moved_at or self.context.clock()) + DOUBT

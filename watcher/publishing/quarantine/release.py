@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from watcher.kit.clock import Clock
 from watcher.model.quarantine import Measure, Quarantine, QuarantineState, StepState
-from watcher.publishing.protocol import Quarantines
+from watcher.publishing.protocol import Pushes, Quarantines
+from watcher.publishing.quarantine.pushed import DOUBT, overtaking
 from watcher.publishing.quarantine.steps import Ground
 
 # What was about to be done may have been done.
@@ -12,7 +13,15 @@ PERHAPS = (StepState.DONE, StepState.INTENDED)
 
 
 async def release(
-    record: Quarantine, ground: Ground, quarantines: Quarantines, clock: Clock, *, by: str, reason: str, excused: str = ""
+    record: Quarantine,
+    ground: Ground,
+    quarantines: Quarantines,
+    pushes: Pushes,
+    clock: Clock,
+    *,
+    by: str,
+    reason: str,
+    excused: str = "",
 ) -> Quarantine:
     """The image can be pulled as before: by what the registry itself did first, then by its tags, then without its marker.
 
@@ -28,7 +37,10 @@ async def release(
         record = await keep(record.with_step(Measure.NATIVE, await ground.unblock()))
     for move in record.tags:
         if move.state in PERHAPS:
-            record = await keep(record.with_move(await ground.move_back(move)))
+            pushed = await pushes.pushes(record.registry, record.repository, move.tag, move.asked_at - DOUBT)
+            other = overtaking(move, record.digest, pushed)
+            objection = f"{other.digest or 'something'} was pushed by it since" if other is not None else ""
+            record = await keep(record.with_move(await ground.move_back(move, objection=objection)))
     if record.has(Measure.MARK, *PERHAPS):
         record = await keep(record.with_step(Measure.MARK, await ground.unmark()))
     return await keep(replace(record, state=QuarantineState.RELEASED))

@@ -91,13 +91,15 @@ class Ground:
             return replace(moved, state=StepState.IMPOSSIBLE, detail="was led elsewhere, and leads to the image all the same")
         return replace(moved, state=StepState.OVERTAKEN, detail=_elsewhere(there))
 
-    async def move_back(self, move: TagMove) -> TagMove:
-        """Lead a tag to the image again, if it still leads to where it was led, or nowhere."""
+    async def move_back(self, move: TagMove, *, objection: str = "") -> TagMove:
+        """Lead a tag to the image again, if it still leads to where it was led, or nowhere, and nothing is against it."""
         there = await self.leads(move.tag)
         if there == self.image.digest:
             return replace(move, state=StepState.UNDONE, detail="")
         if there not in {move.to, None}:
             return replace(move, state=StepState.LEFT, detail=_elsewhere(there))
+        if objection:
+            return replace(move, state=StepState.LEFT, detail=objection)
         ended = await _tried(self._put(move.tag, self.image.digest))
         if ended.state is not StepState.DONE:
             return replace(move, state=StepState.LEFT, detail=ended.detail)
