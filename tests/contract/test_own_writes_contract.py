@@ -34,6 +34,17 @@ async def test_what_was_claimed_is_known_as_ours(bench: StoreBench) -> None:
     assert set(await bench.own_writes.claimed([IMAGE, OTHER, BOTTOM])) == {OTHER}
 
 
+async def test_what_we_removed_is_somebody_else_s_when_it_comes_again(bench: StoreBench) -> None:
+    """Until we put it there again ourselves; and it is known that it was ours."""
+    await bench.own_writes.claim([IMAGE, OTHER])
+    await bench.own_writes.forget([IMAGE, TOP])
+    assert set(await bench.own_writes.claimed([IMAGE, OTHER, TOP])) == {OTHER}
+    assert [await bench.own_writes.forgotten(each) for each in (IMAGE, OTHER, TOP)] == [True, False, False]
+    await bench.own_writes.claim([IMAGE])
+    assert set(await bench.own_writes.claimed([IMAGE])) == {IMAGE}
+    assert not await bench.own_writes.forgotten(IMAGE)
+
+
 async def test_what_somebody_else_claims_is_known_at_once(bench: StoreBench) -> None:
     """A command that runs beside the daemon sees what the daemon writes meanwhile."""
     assert set(await bench.others_writes.claimed([IMAGE])) == set()

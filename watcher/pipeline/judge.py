@@ -205,6 +205,8 @@ class Judge:
             await self.verdicts.gone(job.push.registry, job.push.repository, job.push.digest, keepers)
         if job.lane is Lane.CI or await self.backlog.deleted(job):
             return Done(result="gone")
+        if job.push.digest is not None and await self.own_writes.forgotten(job.push.digest):
+            return Done(result="gone")
         if job.push.digest is None:
             return Dead(reason=error.reason, detail=str(error))
         known = await self._tags_of(job)(job.push.digest)

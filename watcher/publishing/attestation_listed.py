@@ -99,6 +99,7 @@ class Listing:
         left = {each for each in listed.ours if not await self.access.uploads.delete_manifest(self.repository, each)}
         await self._unlist({*listed.ours, *listed.gone})
         left = {each for each in left if not await self.access.uploads.delete_manifest(self.repository, each)}
+        await self.own_writes.forget([each for each in listed.ours if each not in left])
         if not left:
             return Left()
         still = left & {each.digest for each in await self._entries()}

@@ -128,6 +128,7 @@ class AttestationTag:
             if mine is None and not held.foreign and held.digest is not None:
                 clean = await self.access.uploads.delete_manifest(self.repository, held.digest)
                 if clean:
+                    await self.own_writes.forget([held.digest])
                     continue
             if held.other:
                 raise RegistryRefusedError(f"{self._name} is no list of attestations; it is left alone")
@@ -139,6 +140,8 @@ class AttestationTag:
             if await self.access.manifests(self.repository).head(self.tag) != held.digest:
                 continue
             await self.access.uploads.put_manifest(self.repository, self.tag, raw, OCI_MANIFEST)
+            if held.digest is not None:
+                await self.own_writes.forget([held.digest])
         raise AttestationsContendedError(f"{self._name} was overwritten {ROUNDS} times")
 
     async def _put_layer(self, envelope: bytes, mark: str) -> Mapping[str, Any]:

@@ -93,8 +93,16 @@ class OwnWrites(Protocol):
         """
         ...
 
+    async def forget(self, digests: Collection[Digest]) -> None:
+        """Record that we have removed them: whoever puts the same there from now on is somebody else."""
+        ...
+
     async def claimed(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
         """Those of `digests` that are ours: by which tag, None for any."""
+        ...
+
+    async def forgotten(self, digest: Digest) -> bool:
+        """Whether it was ours and we have removed it, so that its not being there is no news."""
         ...
 
 

@@ -160,12 +160,18 @@ class ReferrerPublisher:
         )
 
     async def _follow(self, found: Subject, access: RegistryAccess, progress: Progress) -> None:
-        """What was pushed may sign an image that we attested in a form that now hides the signature: publish once more."""
-        if self._key is None or not self._settings.attest or self._settings.attestation_format != "auto":
+        """What was pushed may sign an image: publish once more what is true of that.
+
+        It may be signed in a form that ours now hides; or attested in our name, by the tag of before it failed.
+        """
+        if not self._has_key or not self._settings.attest:
             return
+        is_legacy = any(tag.endswith(".att") for tag in found.tags)
         for image in await signed_by(access, found):
             standing = await self._judgements.standing(found.registry, found.repository, image)
-            if any(each.outcome.value in self._settings.attest for each in standing):
+            attests = any(each.outcome.value in self._settings.attest for each in standing)
+            is_image = bool(standing) and standing[0].outcome is not Outcome.NOT_APPLICABLE
+            if is_image and (self._settings.attestation_format == "auto" if attests else is_legacy):
                 await self.publish(standing[0], progress)
 
     async def _now(self, told: Verdict) -> Verdict:

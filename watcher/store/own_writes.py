@@ -39,7 +39,7 @@ class OwnWriteStore:
         """See `OwnWrites.claim`."""
         self._hints.update(map(_hint, digests))
         now = self._clock()
-        said = {"claimed_at": now, "tag": under or ""}
+        said = {"claimed_at": now, "tag": under or "", "is_gone": False}
         rows = [{"digest": digest, **said} for digest in sorted(digests)]
 
         def write(connection: Connection) -> None:
@@ -51,6 +51,22 @@ class OwnWriteStore:
 
         await self._database.write(write)
 
+    async def forget(self, digests: Collection[Digest]) -> None:
+        """See `OwnWrites.forget`."""
+        rows = sorted(digests)
+
+        def write(connection: Connection) -> None:
+            for part in parts(rows):
+                connection.execute(update(own_write).where(own_write.c.digest.in_(part)).values(is_gone=True))
+
+        if rows:
+            await self._database.write(write)
+
+    async def forgotten(self, digest: Digest) -> bool:
+        """See `OwnWrites.forgotten`."""
+        row = select(own_write.c.is_gone).where(own_write.c.digest == digest)
+        return bool(await self._database.read(lambda connection: connection.execute(row).scalar_one_or_none()))
+
     async def claimed(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
         """See `OwnWrites.claimed`."""
         if self._alone and not self._hints_read:
@@ -61,7 +77,7 @@ class OwnWriteStore:
             return ours
 
         def read(connection: Connection) -> Mapping[Digest, Tag | None]:
-            rows = select(own_write.c.digest, own_write.c.tag)
+            rows = select(own_write.c.digest, own_write.c.tag).where(~own_write.c.is_gone)
             return {
                 Digest(digest): Tag(tag) if tag else None
                 for part in parts(asked)

@@ -222,13 +222,15 @@ publication = Table(
     Index("ix_publication_failed", "id", sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'")),
 )
 
-# Digests that we wrote into registries ourselves, recorded before they were put. With a `tag`, ours under that alone.
+# Digests that we wrote into registries ourselves, recorded before they were put. With a `tag`, ours under that alone. `is_gone`: we
+# removed it.
 own_write = Table(
     "own_write",
     metadata,
     Column("digest", String(140), primary_key=True),
     Column("claimed_at", UtcTime, nullable=False),
     Column("tag", String(128), nullable=False, server_default=""),
+    Column("is_gone", Boolean, nullable=False, server_default=false()),
     Index("ix_own_write_claimed", "claimed_at"),
 )
 

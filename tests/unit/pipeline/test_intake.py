@@ -33,6 +33,12 @@ class Claims:
     async def claim(self, digests: Collection[Digest], *, under: Tag | None = None) -> None:
         return
 
+    async def forget(self, digests: Collection[Digest]) -> None:
+        return
+
+    async def forgotten(self, digest: Digest) -> bool:
+        return False
+
     async def claimed(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
         self.asked += 1
         return {digest: tag for digest, tag in CLAIMED.items() if digest in digests}

@@ -1,6 +1,7 @@
 """Lists of referrers are pushed like images: with ours in them, with others', and with what no list should have."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,12 @@ async def test_a_list_that_we_wrote_is_no_work_under_its_tag(bench: JudgeBench) 
     bench.registry.content.writable(REPOSITORY).tags[Tag("latest")] = digest
     assert await bench.settled(digest, tag="latest") == Done(result="pass", absorbed=(planted.digest,))
     assert bench.inspector.seen == [planted.digest]
+
+
+async def test_what_we_removed_before_we_heard_of_it_is_no_news(bench: JudgeBench) -> None:
+    """The event of our own push, late: nobody is told of something that nobody can look at."""
+    await bench.own_writes.claim([OURS.digest])
+    await bench.own_writes.forget([OURS.digest])
+    job = replace(await bench.job(OURS.digest, tag=None), attempt=9)
+    assert await bench.judge.judge(job) == Done(result="gone")
+    assert not bench.recorded

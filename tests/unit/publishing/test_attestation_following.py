@@ -8,7 +8,7 @@ import pytest
 
 from tests.doubles.attesting import BUNDLE, REPOSITORY
 from tests.doubles.publishing import Notes
-from tests.doubles.referrer_bench import EVERYWHERE, IMAGE, AttestingBench, record
+from tests.doubles.referrer_bench import EVERYWHERE, FORMS, IMAGE, AttestingBench, record
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import Tag
@@ -71,4 +71,23 @@ async def test_a_pass_of_before_that_somebody_pushes_again_is_removed(attesting:
     raw = json.dumps({**said, "annotations": {"somebody": "else"}}).encode()
     replayed = held.put_manifest(raw, OCI_MANIFEST, digest_of(raw)).digest
     await attesting.publisher.publish(heard_of(attesting, replayed), Notes())
+    assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
+
+
+@FORMS
+@EVERYWHERE
+async def test_the_very_bytes_of_before_are_not_taken_for_ours(attesting: AttestingBench, form: str) -> None:
+    """Their event starts work again, and by it they are removed."""
+    attesting.publisher = attesting.publishing(attestation_format=form)
+    await attesting.publish()
+    held = attesting.registry.content.existing(REPOSITORY)
+    tag = f"{IMAGE.digest.replace(':', '-')}.att"
+    listed = await attesting.stranger.referrers(IMAGE.digest, BUNDLE)
+    attested = held.manifests[Digest(listed[0]["digest"]) if listed else held.tags[Tag(tag)]]
+    assert await attesting.context.own_writes.claimed([attested.digest])
+    await record(attesting, attesting.verdict(Outcome.FAIL, id="failed"))
+    await attesting.publish(Outcome.FAIL, id="failed")
+    assert not await attesting.context.own_writes.claimed([attested.digest])
+    held.put_manifest(attested.raw, OCI_MANIFEST, attested.digest if listed else tag)
+    await attesting.publisher.publish(heard_of(attesting, attested.digest, *([] if listed else [tag])), Notes())
     assert await attesting.stranger.counts(IMAGE.digest) == (0, 0)
