@@ -87,7 +87,7 @@ class Attesting:
         """
         statement = summary_bytes(verdict, await self._subjects(self.image), settings.verifier)
         envelope = signed(statement, PAYLOAD_TYPE, key)
-        bundles, tag = await self._listing.bundles(), self._tag
+        bundles, tag = (await self._listing.bundles()).whole(), self._tag
         held = await tag.read() if tag is not None else Held()
         form = await self._form(settings.attestation_format, bundles, held)
         if form == "legacy" and tag is not None:
@@ -142,7 +142,7 @@ class Attesting:
         try:
             left = _remains(await self._listing.remove(await self._listing.bundles()))
         except PermanentError as error:
-            # Too many are listed, perhaps: the tag has no part in it.
+            # Nobody can say what is listed, perhaps: the tag has no part in it.
             left = Remains(standing=[f"a Sigstore bundle, perhaps ({error.reason}: {error!s:.200})"])
         standing, hidden = [*left.standing], [*left.hidden]
         if self._tag is not None:
@@ -217,4 +217,5 @@ class Attesting:
 
 
 def _remains(left: Left) -> Remains:
-    return Remains(standing=[*left.listed], hidden=[*left.unlisted])
+    unseen = [f"more, perhaps ({TooManyListedError.reason}: {left.unseen:.200})"] if left.unseen else []
+    return Remains(standing=[*left.listed, *unseen], hidden=[*left.unlisted])

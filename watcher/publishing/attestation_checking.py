@@ -26,7 +26,7 @@ from watcher.publishing.notation_envelope import NOTATION_TYPE, SignatureError, 
 from watcher.publishing.notation_trust import Trusted, problem_of
 from watcher.publishing.signing_key import PublicKey
 from watcher.publishing.statement import LEVELS, PASSED, PAYLOAD_TYPE, SUMMARY_TYPE, read_summary
-from watcher.registry.protocol import RegistryAccess
+from watcher.registry.protocol import OddListError, RegistryAccess
 
 # Clocks differ; what is dated further ahead than this was dated to seem young.
 AHEAD_SECONDS = 300.0
@@ -84,13 +84,15 @@ async def everything(access: RegistryAccess, image: Image) -> AsyncIterator[Foun
 
     MOST_LISTED of each.
 
-    Raises: RetryableError, InvalidManifestError.
+    Raises: RetryableError, InvalidManifestError. ListIncompleteError, OddListError: something else may be attached.
     """
     manifests = access.manifests(image.repository)
     try:
         listed = await access.referrers.list_referrers(image.repository, image.digest)
+    except OddListError:
+        raise  # others may find something by it that we do not
     except RegistryRefusedError:
-        listed = ()  # something else has the tag of the list: nothing can be found by it
+        listed = ()  # the image itself has the tag of the list: nothing can be found by it
     wanted = (BUNDLE_PREFIX, NOTATION_TYPE, VERDICT_TYPE)
     for entry in [each for each in listed if not each.artifact_type or each.artifact_type.startswith(wanted)][:MOST_LISTED]:
         form = _FORMS.get(entry.artifact_type or "", "bundle")

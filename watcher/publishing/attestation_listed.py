@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError, RegistryRefusedError
-from watcher.model.image import Manifest
+from watcher.model.image import Descriptor, Manifest
 from watcher.model.reference import RepositoryName
-from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, read_bundle
+from watcher.publishing.attestation_bundle import BUNDLE_PREFIX, BUNDLE_TYPE, read_bundle
 from watcher.publishing.dsse import Envelope
 from watcher.publishing.notation_envelope import NOTATION_TYPE, read_signature
 from watcher.publishing.protocol import OwnWrites
 from watcher.publishing.referrer_index import Edit, ReferrerIndex, Said
 from watcher.publishing.signing_key import PublicKey
 from watcher.publishing.statement import SUMMARY_TYPE, StatementError, read_summary
-from watcher.registry.protocol import RegistryAccess
+from watcher.registry.protocol import ListIncompleteError, OddListError, RegistryAccess
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -42,19 +42,33 @@ class TooManyListedError(PermanentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """By digest; `gone` are entries of ours whose manifest is there no more, `others` what is not ours."""
+    """By digest; `gone` are entries of ours whose manifest is there no more, `others` what is not ours.
+
+    `unseen`: why there may be more of ours, empty where there is not.
+    """
 
     ours: Sequence[Digest] = ()
     gone: Sequence[Digest] = ()
     others: int = 0
+    unseen: str = ""
+
+    def whole(self) -> "Listed":
+        """Itself. Raises TooManyListedError where there may be more."""
+        if self.unseen:
+            raise TooManyListedError(self.unseen)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What the registry does not let us delete: still listed, so that everybody finds it, or by its digest alone."""
+    """What the registry does not let us delete: still listed, so that everybody finds it, or by its digest alone.
+
+    `unseen` as of what was to be removed.
+    """
 
     listed: Sequence[Digest] = ()
     unlisted: Sequence[Digest] = ()
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +91,15 @@ class Listing:
         Ours bear our mark or were claimed or are signed by our key: marks go by what the manifest says, and who may push can leave
         them out to keep what we would remove.
         """
-        return await self._found(BUNDLE_PREFIX)
+        return await self._found(BUNDLE_PREFIX, BUNDLE_TYPE)
 
     async def signatures(self) -> Listed:
         """Signatures of Notary Project; ours are known as bundles are."""
-        return await self._found(NOTATION_TYPE)
+        return await self._found(NOTATION_TYPE, NOTATION_TYPE)
 
     async def of_type(self, artifact_type: str) -> Listed:
         """Artefacts of a type that is nobody's but ours."""
-        return await self._found(artifact_type)
+        return await self._found(artifact_type, artifact_type)
 
     async def remove(self, listed: Listed) -> Left:
         """After this returns none of them is listed, but for those given back as `listed`.
@@ -95,23 +109,27 @@ class Listing:
         3. Delete those that were refused, and look at what is left.
         """
         if not listed.ours and not listed.gone:
-            return Left()
+            return Left(unseen=listed.unseen)
         left = {each for each in listed.ours if not await self.access.uploads.delete_manifest(self.repository, each)}
         await self._unlist({*listed.ours, *listed.gone})
         left = {each for each in left if not await self.access.uploads.delete_manifest(self.repository, each)}
         await self.own_writes.forget([each for each in listed.ours if each not in left])
         if not left:
-            return Left()
-        still = left & {each.digest for each in await self._entries()}
-        return Left(listed=sorted(still), unlisted=sorted(left - still))
+            return Left(unseen=listed.unseen)
+        entries, unseen = await self._entries()
+        still = left if unseen else left & {each.digest for each in entries}
+        return Left(listed=sorted(still), unlisted=sorted(left - still), unseen=listed.unseen)
 
-    async def _found(self, prefix: str) -> Listed:
+    async def _found(self, prefix: str, artifact_type: str) -> Listed:
+        """Those whose type begins so; where they are too many to be read, the registry is asked for those of one type as well."""
         ours, gone, others, is_ours_alone = list[Digest](), list[Digest](), 0, prefix not in _OF_MANY
-        entries = [each for each in await self._entries() if not each.type or each.type.startswith(prefix)]
+        listed, unseen = await self._entries(artifact_type)
+        entries = [each for each in listed if not each.type or each.type.startswith(prefix)]
         if len(entries) > MOST_LISTED:
-            raise TooManyListedError(f"{self._name}: has {len(entries)} referrers; more than {MOST_LISTED} are not looked at")
+            unseen = f"{self._name}: has {len(entries)} referrers; more than {MOST_LISTED} are not looked at"
         claimed = {*await self.own_writes.claimed([each.digest for each in entries])}
-        for entry in entries:
+        # Ours before those of others, who would be in the way.
+        for entry in sorted(entries, key=lambda each: each.digest not in claimed)[:MOST_LISTED]:
             try:
                 found = (await self.access.manifests(self.repository).manifest(entry.digest)).content
             except NotFoundError:
@@ -127,7 +145,7 @@ class Listing:
                 ours.append(entry.digest)
             else:
                 others += 1
-        return Listed(ours=ours, gone=gone, others=others)
+        return Listed(ours=ours, gone=gone, others=others, unseen=unseen)
 
     async def is_ours(self, found: Manifest) -> bool:
         """Whether it bears our mark, or our key has signed it."""
@@ -144,17 +162,33 @@ class Listing:
         except PermanentError:
             return False
 
-    async def _entries(self) -> Sequence[Said]:
-        """What the API lists and what the fallback index does: which of the two is read is for each reader to decide."""
-        referrers = self.access.referrers
-        has_api = await referrers.listed(self.repository, self.image, self.image) is not None
-        in_api = await referrers.list_referrers(self.repository, self.image) if has_api else ()
-        entries = {each.digest: Said(each.digest, each.artifact_type, each.annotations) for each in in_api}
+    async def _entries(self, artifact_type: str = "") -> tuple[Sequence[Said], str]:
+        """What the API lists and what the fallback index does: which of the two is read is for each reader to decide.
+
+        And why that is not all, empty where it is. Then it has those of one type besides, where the API knows them.
+        """
+        referrers, unseen = self.access.referrers, ""
+        in_api: Sequence[Descriptor] = ()
         try:
-            in_index = await self._index.listed()
+            if await referrers.listed(self.repository, self.image, self.image) is not None:
+                in_api = await referrers.list_referrers(self.repository, self.image)
+        except ListIncompleteError as error:
+            in_api, unseen = [*error.found, *await self._of_type(artifact_type)], str(error)
+        except OddListError:
+            raise
         except RegistryRefusedError:
-            in_index = ()  # something else has the fallback tag, so that nobody finds anything by it
-        return tuple(({each.digest: each for each in in_index} | entries).values())
+            pass  # the image itself has the fallback tag, and the API lists nothing
+        entries = {each.digest: Said(each.digest, each.artifact_type, each.annotations) for each in in_api}
+        in_index = await self._index.found()
+        return tuple(({each.digest: each for each in in_index} | entries).values()), unseen
+
+    async def _of_type(self, artifact_type: str) -> Sequence[Descriptor]:
+        try:
+            return await self.access.referrers.list_referrers(self.repository, self.image, artifact_type or None)
+        except ListIncompleteError as error:
+            return error.found
+        except RegistryRefusedError:
+            return ()
 
     async def _unlist(self, digests: Collection[Digest]) -> None:
         """Take them out of the fallback index. Raises as `ReferrerIndex.edit`."""

@@ -74,7 +74,7 @@ class Notary:
 
         Raises: as `Attaching.attach`. TooManyListedError.
         """
-        listed = await listing.signatures()
+        listed = (await listing.signatures()).whole()
         if len(listed.ours) + listed.others >= MOST_SIGNATURES:
             kept = listed.others + len((await listing.remove(listed)).listed)
             if kept >= MOST_SIGNATURES:

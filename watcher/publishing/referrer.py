@@ -290,7 +290,7 @@ async def _removed(removing: Awaitable[Remains]) -> Remains:
 
 
 def _standing(remains: Sequence[Remains]) -> str:
-    return ", ".join(phrase for each in remains for phrase in each.standing)
+    return ", ".join(dict.fromkeys(phrase for each in remains for phrase in each.standing))
 
 
 def _still(verdict: Verdict, standing: str, besides: str = "") -> StandingError:

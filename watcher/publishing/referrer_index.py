@@ -20,7 +20,7 @@ from watcher.model.image import Manifest
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.publishing.protocol import OwnWrites
-from watcher.registry.protocol import Fallback, RegistryAccess
+from watcher.registry.protocol import Fallback, OddListError, RegistryAccess
 from watcher.registry.referrers import FallbackChangedError, index_of, merge_entries
 
 # Another client may write between our two looks, or between our write and the next look; eight rounds outlast any that behaves.
@@ -81,6 +81,20 @@ class ReferrerIndex:
     async def listed(self) -> Sequence[Said]:
         """What it lists now. Raises as `Referrers.read_fallback`."""
         return _said(await self.access.referrers.read_fallback(self.repository, self.image))
+
+    async def found(self) -> Sequence[Said]:
+        """What anybody may find listed, though it be no list that could be edited; nothing where the image itself has the tag.
+
+        Raises: as `Referrers.read_fallback`. OddListError: nobody can say.
+        """
+        try:
+            return await self.listed()
+        except OddListError as error:
+            if error.entries is None:
+                raise
+            return _said(Fallback(entries=tuple(error.entries)))
+        except RegistryRefusedError:
+            return ()
 
     async def edit(self, decide: Decide) -> None:
         """After this returns the list is as `decide` wants it, and every other entry as it was.

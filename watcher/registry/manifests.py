@@ -20,6 +20,7 @@ from watcher.registry.blobs import pour_blob
 from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, RegistryClient, Response
 from watcher.registry.mirrors import Mirror, Mirrors
+from watcher.registry.protocol import ListIncompleteError
 from watcher.registry.referrers import RegistryReferrers
 
 NO_MIRRORS = Mirrors()
@@ -95,6 +96,9 @@ class RegistryImages:
         """See `ImageSource.referrers`. No mirror is asked: what is attached changes."""
         try:
             return await RegistryReferrers(self.client).list_referrers(self.repository, digest)
+        except ListIncompleteError as error:
+            # Nobody attaches so much but to be in the way, and an image is inspected all the same.
+            return error.found
         except RegistryRefusedError:
             # Something else has the fallback tag, so that nobody can have attached anything by it.
             return ()

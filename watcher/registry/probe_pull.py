@@ -14,6 +14,7 @@ from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, RegistryClient, Response
 from watcher.registry.manifests import RegistryImages
+from watcher.registry.protocol import ListIncompleteError
 from watcher.registry.referrers import RegistryReferrers
 
 # Enough of a layer to see that bytes come, and from where.
@@ -98,8 +99,11 @@ class Pulling:
             "GET", f"referrers/{digest}", headers={"Accept": OCI_INDEX}, accept=accepted, limit_bytes=MAX_MANIFEST_BYTES
         )
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        listed = await RegistryReferrers(self.client).list_referrers(self.repository, digest)
-        count = f"{len(listed)} attached" if listed else "nothing attached"
+        try:
+            listed = await RegistryReferrers(self.client).list_referrers(self.repository, digest)
+            count = f"{len(listed)} attached" if listed else "nothing attached"
+        except ListIncompleteError as error:
+            count = f"more than {len(error.found)} attached"
         if answer.status == 200 and kind == OCI_INDEX:
             return Found(detail=f"Referrers API; {count}")
         says = f"200, but {kind or 'of no type'}" if answer.status == 200 else str(answer.status)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from watcher.model.digest import Digest
-from watcher.model.errors import PermanentError
+from watcher.model.errors import PermanentError, RegistryRefusedError
 from watcher.model.image import Descriptor, FetchedManifest
 from watcher.model.reference import Host, Reference, RepositoryName, Tag
 from watcher.model.registry_kind import RegistryKind
@@ -203,6 +203,29 @@ class Fallback:
     digest: Digest | None = None
 
 
+class OddListError(RegistryRefusedError):
+    """What is there cannot be edited as a list of referrers, and others may read it as one all the same.
+
+    `entries` are what any of them could find in it, of whatever type where that is not said plainly. None: nobody can say.
+    """
+
+    reason = "referrers-odd"
+
+    def __init__(self, message: str, *, entries: Sequence[Mapping[str, Any]] | None) -> None:
+        super().__init__(message)
+        self.entries = entries
+
+
+class ListIncompleteError(PermanentError):
+    """More is attached to the image than we ask for, or the rest cannot be read; `found` is what was."""
+
+    reason = "too-many-referrers"
+
+    def __init__(self, message: str, *, found: Sequence[Descriptor]) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 class Referrers(Protocol):
     """Artefacts attached to the images of one registry: the Referrers API, and the tag that stands in for it.
 
@@ -213,6 +236,8 @@ class Referrers(Protocol):
         """Whether the Referrers API lists `digest` under `subject`: the only proof that the API works. None where there is none.
 
         Raises:
+            ListIncompleteError: it may be in the part of the list that was not read.
+            OddListError: nobody can say what is listed.
             ThrottledError, RegistryUnavailableError, AuthenticationError
         """
         ...
@@ -223,7 +248,11 @@ class Referrers(Protocol):
         """Every artefact attached to `subject`, from the API or the fallback tag, of one type when that is given.
 
         A descriptor without an artifactType may be of any type (older clients left it out) and is always returned. Entries that are
-        no descriptors are left out. Raises as `read_fallback`.
+        no descriptors are left out. Of a list that programs read differently it is all that any of them finds.
+
+        Raises:
+            ListIncompleteError: there are more, or the rest cannot be read. It has what was found.
+            Those of `read_fallback`; OddListError where nobody can say what is listed.
         """
         ...
 
@@ -231,8 +260,8 @@ class Referrers(Protocol):
         """What the fallback tag holds now; empty when it does not exist.
 
         Raises:
-            RegistryRefusedError: something else than a list of referrers has that tag, the image itself perhaps. It must be left
-                alone.
+            RegistryRefusedError: the image itself has that tag. It must be left alone.
+            OddListError: something else than a list of referrers does, in which others may find some all the same. Likewise.
             RegistryUnavailableError: among others while another client is writing the tag; retried already.
             ThrottledError, AuthenticationError
         """

@@ -8,18 +8,13 @@ Spec: OCI distribution-spec v1.1 "Listing Referrers", "Pushing Manifests with Su
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import (
-    InvalidManifestError,
-    NotFoundError,
-    RegistryRefusedError,
-    RetryableError,
-    TooLargeError,
-)
+from watcher.model.errors import NotFoundError, RegistryRefusedError, RetryableError, TooLargeError
 from watcher.model.image import (
     EMPTY_DIGEST,
     MAX_MANIFEST_BYTES,
@@ -27,16 +22,14 @@ from watcher.model.image import (
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
-    Index,
 )
-from watcher.model.image_json import parse_manifest
-from watcher.model.one_reading import MANIFEST, read_value
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
-from watcher.registry.client import ACCEPT, RegistryClient
-from watcher.registry.protocol import Fallback, PutManifest
+from watcher.registry.client import ACCEPT, RegistryClient, Response
+from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError, PutManifest
 from watcher.registry.redirects import Hop, next_hop
+from watcher.registry.referrers_reading import any_entries, descriptor_of, plain_entries
 from watcher.registry.uploads import put_answer
 
 EMPTY_BLOB = b"{}"
@@ -118,19 +111,36 @@ class RegistryReferrers:
 
     async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
         """See `Referrers.listed`."""
-        entries = await self._api(repository, subject, None)
-        return None if entries is None else any(entry.get("digest") == digest for entry in entries)
+        pages = await self._api(repository, subject, None)
+        if pages is None:
+            return None
+        if any(entry.get("digest") == digest for entry in pages.entries):
+            return True
+        if pages.problem:
+            raise ListIncompleteError(pages.problem, found=_descriptors(pages.entries))
+        return False
 
     async def list_referrers(
         self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
     ) -> tuple[Descriptor, ...]:
         """See `Referrers.list_referrers`."""
-        entries = await self._api(repository, subject, artifact_type)
+        pages = await self._api(repository, subject, artifact_type)
+        entries: Sequence[Mapping[str, Any]] = pages.entries if pages is not None else ()
         if not entries:
             # An API that is there but empty may stand beside a fallback tag from before it was.
-            entries = list((await self.read_fallback(repository, subject)).entries)
-        descriptors = [found for found in map(_descriptor, entries) if found is not None]
-        return tuple(each for each in descriptors if not artifact_type or each.artifact_type in {None, "", artifact_type})
+            entries = await self._in_fallback(repository, subject)
+        found = _descriptors(entries, artifact_type)
+        if pages is not None and pages.problem:
+            raise ListIncompleteError(pages.problem, found=found)
+        return found
+
+    async def _in_fallback(self, repository: RepositoryName, subject: Digest) -> Sequence[Mapping[str, Any]]:
+        try:
+            return (await self.read_fallback(repository, subject)).entries
+        except OddListError as error:
+            if error.entries is None:
+                raise
+            return error.entries
 
     async def read_fallback(self, repository: RepositoryName, subject: Digest) -> Fallback:
         """See `Referrers.read_fallback`."""
@@ -146,14 +156,16 @@ class RegistryReferrers:
         except NotFoundError:
             return Fallback()
         except TooLargeError as error:
-            raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is too large to be edited") from error
+            what = f"{self._client.registry}/{repository}:{tag} is too large to be edited"
+            raise OddListError(what, entries=None) from error
         # We made up the name of this tag, and a registry may know something else by it: its own form of the subject's digest, or
         # whatever it gives for what it does not know.
         claimed = response.headers.get("Docker-Content-Digest", "")
-        entries = _entries(response.body, response.headers.get("Content-Type", ""))
+        is_itself = subject in {claimed, digest_as(response.body, subject)}
+        entries = plain_entries(response.body, response.headers.get("Content-Type", ""))
         if entries is None:
             found = "not an image index"
-        elif subject in {claimed, digest_as(response.body, subject)}:
+        elif is_itself:
             found = "the image itself: this registry takes the tag for the digest"
         elif is_digest(claimed) and digest_as(response.body, Digest(claimed)) != claimed:
             found = f"other bytes than those of {claimed}, as the registry calls it"
@@ -161,7 +173,10 @@ class RegistryReferrers:
             found = "an image for several platforms, not a list of referrers"
         else:
             return Fallback(entries=tuple(entries), etag=response.headers.get("ETag"), digest=digest_of(response.body))
-        raise RegistryRefusedError(f"{self._client.registry}/{repository}:{tag} is {found}; it is left alone")
+        what = f"{self._client.registry}/{repository}:{tag} is {found}; it is left alone"
+        if is_itself:
+            raise RegistryRefusedError(what)
+        raise OddListError(what, entries=any_entries(response.body))
 
     async def put_fallback(self, repository: RepositoryName, subject: Digest, raw: bytes, *, seen: Fallback) -> PutManifest:
         """See `Referrers.put_fallback`."""
@@ -178,13 +193,13 @@ class RegistryReferrers:
             raise FallbackChangedError(f"{self._client.registry}/{repository}:{fallback_tag(subject)} was changed meanwhile")
         return put_answer(response, raw, fallback_tag(subject))
 
-    async def _api(self, repository: RepositoryName, subject: Digest, artifact_type: str | None) -> list[Mapping[str, Any]] | None:
-        """Every page of the Referrers API; None where there is none, or what answers is not it."""
+    async def _api(self, repository: RepositoryName, subject: Digest, artifact_type: str | None) -> "_Pages | None":
+        """MAX_PAGES of the Referrers API; None where there is none, or what answers is not it."""
         path = f"/v2/{repository}/referrers/{subject}"
         url = self._client.base_url.joinpath(path.lstrip("/"))
         if artifact_type:
             url = url.with_query({"artifactType": artifact_type})
-        hop, entries = Hop(url=url, authorized=True), list[Mapping[str, Any]]()
+        hop, pages = Hop(url=url, authorized=True), _Pages()
         for page in range(MAX_PAGES):
             response = await self._client.request(
                 "GET",
@@ -195,20 +210,45 @@ class RegistryReferrers:
                 # 401 in spite of what we have shown: asked for no better, we are told only that there is nothing here.
                 accept=frozenset({200, 400, 401, 404, 405, 406}),
             )
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            found = (
-                _entries(response.body, response.headers.get("Content-Type", ""))
-                if response.status == 200 and media_type == OCI_INDEX
-                else None
-            )
+            found = self._page(response)
             if found is None:
-                return None if page == 0 else entries
-            entries += found
+                if page == 0:
+                    return None
+                pages.problem = f"{self._client.registry}{path}: page {page + 1} of the list cannot be read"
+                return pages
+            pages.entries += found
             following = next_link(response.headers.get("Link"))
             if following is None:
-                break
+                return pages
             hop = next_hop(Hop(url=response.url, authorized=True), following, self._client.guard)
-        return entries
+        pages.problem = f"{self._client.registry}{path}: {len(pages.entries)} artefacts are attached, and more than we ask for"
+        return pages
+
+    def _page(self, response: Response) -> list[Mapping[str, Any]] | None:
+        """None of what is none. What programs read differently is taken for all that any of them finds in it."""
+        content_type = response.headers.get("Content-Type", "")
+        if response.status != 200 or content_type.partition(";")[0].strip() != OCI_INDEX:
+            return None
+        entries = plain_entries(response.body, content_type)
+        if entries is not None:
+            return entries
+        found = any_entries(response.body)
+        if found is None:
+            raise OddListError(f"{self._client.registry}{response.url.path}: nests too deep to be read", entries=None)
+        return found or None
+
+
+@dataclass(slots=True)
+class _Pages:
+    """`problem`: why these are not all."""
+
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
+    problem: str = ""
+
+
+def _descriptors(entries: Sequence[Mapping[str, Any]], artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+    found = [each for each in map(descriptor_of, entries) if each is not None]
+    return tuple(each for each in found if not artifact_type or each.artifact_type in {None, "", artifact_type})
 
 
 def next_link(header: str | None) -> str | None:
@@ -217,29 +257,6 @@ def next_link(header: str | None) -> str | None:
         if re.search(r';\s*rel\s*=\s*"?next"?\s*(;|$)', parameters, re.IGNORECASE):
             return str(target)
     return None
-
-
-def _descriptor(entry: Mapping[str, Any]) -> Descriptor | None:
-    """None of an entry that is none. Whoever may push could otherwise keep everybody from reading the rest of the list."""
-    try:
-        index = parse_manifest(msgspec.json.encode({"mediaType": OCI_INDEX, "manifests": [entry]}), OCI_INDEX)
-    except InvalidManifestError:
-        return None
-    return index.manifests[0] if isinstance(index, Index) else None
-
-
-def _entries(body: bytes, content_type: str) -> list[Mapping[str, Any]] | None:
-    """The descriptors of an OCI index as they stand in its JSON; None when it is none, or one that programs read differently."""
-    try:
-        index = read_value(body, "index of referrers", MANIFEST)
-    except InvalidManifestError:
-        return None
-    if not isinstance(index, dict) or index.get("mediaType", content_type.partition(";")[0].strip()) != OCI_INDEX:
-        return None
-    manifests = index.get("manifests") or []
-    if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
-        return None
-    return manifests
 
 
 def _described(descriptor: Descriptor) -> dict[str, Any]:

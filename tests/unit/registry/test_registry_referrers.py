@@ -15,7 +15,8 @@ from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.client import RegistryClient
-from watcher.registry.protocol import Fallback
+from watcher.registry.manifests import RegistryImages
+from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError
 from watcher.registry.referrers import (
     EMPTY_BLOB,
     EMPTY_DESCRIPTOR,
@@ -27,6 +28,7 @@ from watcher.registry.referrers import (
     merge_entries,
     next_link,
 )
+from watcher.registry.referrers_reading import any_entries, plain_entries
 from watcher.registry.uploads import RegistryUploads
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index, build_layer, put_image
@@ -233,6 +235,51 @@ async def test_an_entry_that_is_none_hides_no_other(registry: MemoryRegistry, co
     registry.faults.add(Fault(path=".*/manifests/sha256-.*", status=200, body=json.dumps(body).encode(), headers=headers))
     (found,) = await RegistryReferrers(client).list_referrers(APP, IMAGE.digest)
     assert found.digest == listed["digest"]
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_a_list_that_is_read_in_part(registry: MemoryRegistry, connect: Connect, status: int) -> None:
+    """Neither one that never ends nor one that ends too early is a list; who inspects the image takes what there is."""
+    put_image(registry, APP, IMAGE)
+    client = connect(registry)
+    listed = listed_descriptor(artifact(), await attach(client))
+    page = {"Content-Type": OCI_INDEX, "Link": f'</v2/{APP}/referrers/more>; rel="next"'}
+    body = index_of([listed])
+    registry.faults.add(Fault(path=".*/referrers/sha256:.*", status=200, headers=page, body=body, times=99))
+    registry.faults.add(Fault(path=".*/referrers/more", status=status, headers=page, body=body, times=99))
+    with pytest.raises(ListIncompleteError) as failed:
+        await RegistryReferrers(client).list_referrers(APP, IMAGE.digest)
+    assert {each.digest for each in failed.value.found} == {listed["digest"]}
+    with pytest.raises(ListIncompleteError):
+        await RegistryReferrers(client).listed(APP, IMAGE.digest, IMAGE.digest)
+    assert await RegistryReferrers(client).listed(APP, IMAGE.digest, listed["digest"])
+    assert {each.digest for each in await RegistryImages(client, APP).referrers(IMAGE.digest)} == {listed["digest"]}
+
+
+async def test_an_api_whose_list_programs_read_differently(registry: MemoryRegistry, connect: Connect) -> None:
+    """It is one all the same, as what is attached can have texts that a registry passes on; too deep, and nobody can say."""
+    put_image(registry, APP, IMAGE)
+    client = connect(registry)
+    listed = listed_descriptor(artifact(), await attach(client))
+    odd = index_of([listed, {**listed, "annotations": {"a": "?"}}]).replace(b'"?"', b'"\\ud800"')
+    registry.faults.add(Fault(path=".*/referrers/.*", status=200, headers={"Content-Type": OCI_INDEX}, body=odd))
+    (found,) = await RegistryReferrers(client).list_referrers(APP, IMAGE.digest, TYPE)
+    assert (found.digest, found.artifact_type) == (listed["digest"], TYPE)
+    deep = b'{"manifests":[],"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    registry.faults.add(Fault(path=".*/referrers/.*", status=200, headers={"Content-Type": OCI_INDEX}, body=deep))
+    with pytest.raises(OddListError):
+        await RegistryReferrers(client).listed(APP, IMAGE.digest, listed["digest"])
+
+
+@given(st.binary(max_size=100), st.binary(max_size=100))
+def test_any_bytes_around_a_list(before: bytes, after: bytes) -> None:
+    """Nothing but errors of ours, and no digest is lost that a program finds."""
+    entry = {"digest": IMAGE.digest, "artifactType": TYPE}
+    body = json.dumps({"manifests": [entry]}).encode()
+    assert any_entries(before) in ([], None) or b"sha256" in before
+    assert [each["digest"] for each in any_entries(b" \n" + body + after) or ()] == [IMAGE.digest]
+    for raw in (before, body + after, before + body):
+        assert plain_entries(raw, OCI_INDEX) is None or json.loads(raw) is not None
 
 
 async def test_a_concurrent_edit(connect: Connect) -> None:
