@@ -14,7 +14,7 @@ from watcher.kit.units import seconds
 from watcher.model.errors import PolicyError
 from watcher.model.publication import Window
 from watcher.model.quarantine import OPEN
-from watcher.model.verdict import Outcome, Verdict
+from watcher.model.verdict import Outcome, Subject, Verdict
 from watcher.pipeline.destinations import Destination
 from watcher.pipeline.environments import environment_of
 from watcher.pipeline.holding import Holding, QuietHours
@@ -71,7 +71,13 @@ async def resume_quarantines(settings: Settings, storage: Storage) -> None:
     earnest = {each.name for each in settings.publish if isinstance(each, QuarantinePublisherSettings) and not each.dry_run}
     for record in await storage.quarantines.listed() if earnest else ():
         if record.publisher in earnest and record.state in OPEN:
-            await storage.verdicts.told_again(record.registry, record.repository, record.digest, [record.publisher])
+            subject = Subject(
+                registry=record.registry,
+                repository=record.repository,
+                digest=record.digest,
+                environment=environment_of(settings.environments, record.registry, record.repository),
+            )
+            await storage.verdicts.told_again(subject, [record.publisher])
 
 
 def destinations_of(settings: Settings, publishers: Mapping[str, Publisher], marks: Marks) -> Mapping[str, Destination]:

@@ -1,10 +1,14 @@
 """What is true of every store when somebody is told once more of an image: that it is gone, or what he was told before."""
 
+from dataclasses import replace
+
+from tests.doubles.routes import nobody
 from tests.doubles.store_bench import StoreBench
-from tests.doubles.verdicts import IMAGE, SUBJECT
+from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.publication import GONE, Publication, Published
 from watcher.model.verdict import Outcome
+from watcher.store.protocol import Judged
 
 OTHER = Digest("sha256:" + "d" * 64)
 
@@ -68,15 +72,25 @@ async def test_whoever_does_something_else_from_now_on_is_told_again(bench: Stor
     await bench.record("v-1", "block", "log")
     for each in await bench.outbox.due(99):
         await bench.outbox.settle(each, Published())
-    place = SUBJECT.registry, SUBJECT.repository
-    await bench.verdicts.told_again(*place, IMAGE, ["block"])
+    await bench.verdicts.told_again(SUBJECT, ["block"])
     again = await bench.take()
     assert _row(again) == ("v-1", "block", "")
     await bench.outbox.note(again, "half way")
-    await bench.verdicts.told_again(*place, IMAGE, ["block"])
+    await bench.verdicts.told_again(SUBJECT, ["block"])
     assert await bench.due() == []
     await bench.outbox.settle(again, Published())
     assert await gone(bench, IMAGE, "block") == [("v-1", "block", GONE)]
-    await bench.verdicts.told_again(*place, IMAGE, ["block"])
-    await bench.verdicts.told_again(*place, OTHER, ["block"])
+    await bench.verdicts.told_again(SUBJECT, ["block"])
+    await bench.verdicts.told_again(replace(SUBJECT, digest=OTHER), ["block"])
     assert await bench.due() == []
+
+
+async def test_what_was_asked_for_another_environment_is_not_told_instead(bench: StoreBench) -> None:
+    """However new it is: whoever is told again is told the verdict of the environment he means."""
+    await bench.record("v-1")
+    elsewhere = replace(SUBJECT, environment="another")
+    await bench.verdicts.told_again(elsewhere, ["block"])
+    assert await bench.due() == []
+    await bench.verdicts.record([Judged(verdict=a_verdict(id="v-2", subject=elsewhere))], nobody)
+    await bench.verdicts.told_again(SUBJECT, ["block"])
+    assert _row(await bench.take()) == ("v-1", "block", "")

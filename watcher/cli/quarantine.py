@@ -13,7 +13,7 @@ import msgspec
 from watcher.cli.listing import listing_options, show_rows
 from watcher.cli.options import config_option, required_settings
 from watcher.kit.clock import utc_now
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
 from watcher.model.quarantine import OPEN, Quarantine, QuarantineState, StepState
 from watcher.model.reference import parse_host, parse_repository
@@ -24,13 +24,20 @@ from watcher.publishing.quarantine.capabilities import CAPABILITIES, blocked
 from watcher.publishing.quarantine.catalog import build_driver
 from watcher.publishing.quarantine.decision import condemns, fingerprint, of_environment
 from watcher.publishing.quarantine.protocol import Condemned
-from watcher.publishing.quarantine.release import ended, release
+from watcher.publishing.quarantine.release import PERHAPS, ended, release
 from watcher.publishing.quarantine.settings import QuarantinePublisherSettings
 from watcher.publishing.quarantine.steps import Ground
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
 from watcher.settings import Settings
 from watcher.storage import Storage, opened
+
+
+class NotTakenBackError(RetryableError):
+    """Something that was done to an image could not be taken back now."""
+
+    reason = "not-taken-back"
+
 
 # `sha256:` and twelve digits, as lists show it.
 SHORTEST = 19
@@ -73,10 +80,11 @@ def list_(output: str, limit: int, *, everything: bool) -> None:
 def release_(digest: str, reason: str, registry: str | None, repository: str | None, output: str) -> None:
     """Let an image be pulled again, also beside a running daemon. Twelve digits of DIGEST are enough.
 
-    It stays so until something else is found in it.
+    It stays so until something else is found in it. Exits with 3 when something could not be taken back now.
     """
     _, settings = required_settings()
-    for record in asyncio.run(_released(settings, digest, registry, repository, reason)):
+    over, troubles = asyncio.run(_released(settings, digest, registry, repository, reason))
+    for record in over:
         if output == "json":
             click.echo(msgspec.json.encode(_json(settings, record)))
             continue
@@ -87,12 +95,14 @@ def release_(digest: str, reason: str, registry: str | None, repository: str | N
         for measure, step in record.steps.items():
             if step.state is StepState.LEFT:
                 click.echo(f"{record.name}: {measure.value} was left: {step.detail}", err=True)
+    if troubles:
+        raise NotTakenBackError("\n".join(troubles))
 
 
 async def _released(
     settings: Settings, digest: str, registry: str | None, repository: str | None, reason: str
-) -> Sequence[Quarantine]:
-    """Raises ConfigurationError when it is not known which one is meant."""
+) -> tuple[Sequence[Quarantine], Sequence[str]]:
+    """Those that are over, and what was not taken back of others. Raises ConfigurationError when it is not known which is meant."""
     if not reason.strip():
         raise ConfigurationError("--reason is empty: say why")
     async with opened(settings.store, read_only=False) as storage, RegistryClients.of(settings.registries) as registries:
@@ -105,7 +115,19 @@ async def _released(
             raise ConfigurationError(f"{digest[:80]} is not in quarantine: `watcher quarantine list` shows what is")
         if len(places) > 1:
             raise ConfigurationError(f"{digest[:80]} may be any of {', '.join(places)}: say which by --registry and --repository")
-        return [await _let_go(settings, storage, registries, each, reason) for each in found]
+        over, troubles = [], []
+        for each in found:
+            try:
+                over.append(await _let_go(settings, storage, registries, each, reason))
+            except RetryableError as error:
+                now = await storage.quarantines.find(each.publisher, each.registry, each.repository, each.digest) or each
+                troubles.append(f"{each.name}: not released from {each.publisher} yet, {_not_taken_back(now)} as before: {error}")
+        return over, troubles
+
+
+def _not_taken_back(record: Quarantine) -> str:
+    measures = [name.value for name, step in record.steps.items() if step.state in PERHAPS]
+    return ", ".join([*measures, *(f"the tag {each.tag}" for each in record.tags if each.state in PERHAPS)]) or "nothing"
 
 
 async def _let_go(settings: Settings, storage: Storage, registries: RegistryClients, listed: Quarantine, reason: str) -> Quarantine:
@@ -113,20 +135,22 @@ async def _let_go(settings: Settings, storage: Storage, registries: RegistryClie
     async with storage.locks.lock(subject):
         record = await storage.quarantines.find(listed.publisher, listed.registry, listed.repository, listed.digest) or listed
         standing = await storage.judgements.standing(record.registry, record.repository, record.digest)
-        verdict = of_environment(standing, environment_of(settings.environments, record.registry, record.repository))
+        environment = environment_of(settings.environments, record.registry, record.repository)
+        verdict = of_environment(standing, environment)
         condemned = verdict is not None and condemns(verdict, _outcomes(settings, record.publisher))
-        said = {"by": _who(), "reason": reason, "excused": fingerprint(verdict) if verdict is not None and condemned else ""}
+        by, excused = _who(), fingerprint(verdict) if verdict is not None and condemned else ""
         if record.state in {QuarantineState.DRY_RUN, QuarantineState.HELD}:
-            over = replace(ended(record, **said), changed_at=utc_now())
+            over = replace(ended(record, by=by, reason=reason, excused=excused), changed_at=utc_now())
             await storage.quarantines.keep(over)
             return over
         if any(each.name == record.publisher for each in settings.publish):
             # Should we be cut off, the daemon goes on with it.
-            await storage.verdicts.told_again(record.registry, record.repository, record.digest, [record.publisher])
+            await storage.verdicts.told_again(replace(subject, environment=environment), [record.publisher])
         access = registries.access(record.registry)
         image = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
         ground = Ground(access=access, driver=build_driver(access), image=image, clock=utc_now)
-        return await release(record, ground, storage.quarantines, StoredPushes(storage.jobs), utc_now, **said)
+        pushes = StoredPushes(storage.jobs)
+        return await release(record, ground, storage.quarantines, pushes, utc_now, by=by, reason=reason, excused=excused)
 
 
 def _outcomes(settings: Settings, publisher: str) -> Collection[Outcome]:

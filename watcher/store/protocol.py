@@ -118,8 +118,8 @@ class VerdictStore(Protocol):
         """
         ...
 
-    async def told_again(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
-        """The publishers `told` are told the image's standing verdict once more, unless they still are to be.
+    async def told_again(self, subject: Subject, told: Collection[str]) -> None:
+        """The publishers `told` are told the subject's standing verdict once more, unless they still are to be.
 
         For those who do something else about it from now on. After this returns that is on disk.
         """

@@ -114,28 +114,25 @@ class StoredVerdicts:
     async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
         """See `VerdictStore.gone`."""
         # Whoever was told before, or just is, is told once more.
-        await self._tell_again(registry, repository, digest, told, {"progress": GONE})
+        newest = newest_of(digest).where(verdict.c.registry == registry, verdict.c.repository == repository)
+        await self._tell_again(newest, told, {"progress": GONE})
 
-    async def told_again(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
+    async def told_again(self, subject: Subject, told: Collection[str]) -> None:
         """See `VerdictStore.told_again`."""
-        await self._tell_again(
-            registry, repository, digest, told, {"progress": ""}, publication.c.state.not_in(("waiting", "leased"))
-        )
+        newest = newest_of(subject.digest).where(*same_subject(subject))
+        await self._tell_again(newest, told, {"progress": ""}, publication.c.state.not_in(("waiting", "leased")))
 
     async def _tell_again(
         self,
-        registry: Host,
-        repository: RepositoryName,
-        digest: Digest,
+        newest: Select[Any],
         told: Collection[str],
         noted: Mapping[str, str],
         *conditions: ColumnElement[bool],
     ) -> None:
         now = self._clock()
-        statement = newest_of(digest).where(verdict.c.registry == registry, verdict.c.repository == repository)
 
         def run(connection: Connection) -> None:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(newest).one_or_none()
             if row is None or not told:
                 return
             insert_new(connection, publication, _publications(verdict_of(row), sorted(told), now))
