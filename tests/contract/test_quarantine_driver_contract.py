@@ -171,3 +171,21 @@ def test_the_table_says_what_can_be_done() -> None:
     """Of every kind; that something native can be, where there is a driver for it, and nowhere else."""
     assert {*CAPABILITIES} == {*get_args(RegistryKind)}
     assert {kind for kind, capability in CAPABILITIES.items() if capability.native} == {*DRIVERS}
+
+
+@pytest.mark.parametrize("bench", ["acr"], indirect=True)
+async def test_a_state_that_another_scanner_has_set_stays(bench: Bench) -> None:
+    """Ours is the lock alone then; and a state that somebody has changed after us is his."""
+    api = bench.api
+    assert isinstance(api, AcrDouble)
+    for details in ('{"source": "scanner"}', "[" * 9000, None):
+        api.attributes |= {"quarantineState": "Failed", "quarantineDetails": details}
+        await bench.driver.block(CONDEMNED)
+        assert (api.attributes["readEnabled"], api.attributes["quarantineDetails"]) == (False, details)
+        await bench.driver.unblock(CONDEMNED)
+        assert (api.attributes["readEnabled"], api.attributes["quarantineState"]) == (True, "Failed")
+    api.attributes |= {"quarantineState": "Passed"}
+    await bench.driver.block(CONDEMNED)
+    api.attributes |= {"readEnabled": True}
+    await bench.driver.unblock(CONDEMNED)
+    assert api.attributes["quarantineState"] == "Passed"

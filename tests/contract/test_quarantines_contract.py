@@ -132,3 +132,24 @@ async def test_what_a_tag_led_to_and_is_good_is_known(bench: StoreBench) -> None
     assert await known_good(bench, environment="staging") == []
     await judged(bench, 5, THIRD, Outcome.UNKNOWN, "v2")
     assert await known_good(bench) == [OTHER]
+
+
+async def test_what_an_image_was_condemned_for_by_a_tag_is_known(bench: StoreBench) -> None:
+    """And what without it: of one environment, the newest first."""
+    for number, outcome, tags in (
+        (1, Outcome.FAIL, ["latest", "v1"]),
+        (2, Outcome.FAIL, ["later", "v1"]),
+        (3, Outcome.PASS, ["latest"]),
+        (4, Outcome.FAIL, ["latest"]),
+        (5, Outcome.FAIL, []),
+    ):
+        await judged(bench, number, IMAGE, outcome, *tags)
+    await judged(bench, 6, IMAGE, Outcome.FAIL, "latest", place=replace(SUBJECT, environment="staging"))
+    await judged(bench, 7, OTHER, Outcome.FAIL, "latest")
+
+    async def known(*, named: bool) -> list[str]:
+        asked = replace(SUBJECT, digest=IMAGE), [Outcome.FAIL], Tag("latest")
+        return [each.id for each in await bench.judgements.judged_by(*asked, named=named)]
+
+    assert await known(named=True) == ["v-4", "v-1"]
+    assert await known(named=False) == ["v-5", "v-2"]

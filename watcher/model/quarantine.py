@@ -53,7 +53,7 @@ class StepState(StrEnum):
     INTENDED = "intended"  # about to be done, and perhaps done
     DONE = "done"
     IMPOSSIBLE = "impossible"  # the registry refuses
-    OVERTAKEN = "overtaken"  # somebody else has moved the tag
+    OVERTAKEN = "overtaken"  # somebody else has moved the tag, or had blocked the image before
     UNDONE = "undone"
     LEFT = "left"  # was not taken back
 

@@ -243,6 +243,13 @@ class Judgements(Protocol):
         """
         ...
 
+    async def judged_by(self, subject: Subject, outcomes: Collection[Outcome], tag: Tag, *, named: bool) -> Sequence[Verdict]:
+        """The verdicts of an image that are one of `outcomes`, and name this tag; where not `named`, those that do not.
+
+        The newest first, ten at most.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushedAs:

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Column, ColumnElement, Connection, func, literal, select
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Outcome, Verdict
-from watcher.store.rows import image_id_of, standing_rows, verdict_of
+from watcher.model.verdict import Outcome, Subject, Verdict
+from watcher.store.rows import image_id_of, same_subject, standing_rows, verdict_of, verdict_rows
 from watcher.store.statements import Transactions
 from watcher.store.tables import image, reference, verdict
 
@@ -40,7 +40,7 @@ class StoredJudgements:
             .where(
                 named.c.image_id == verdict.c.image_id,
                 *(named.c[name] == value for name, value in here.items()),
-                (literal(" ") + named.c.tags + " ").contains(f" {tag} ", autoescape=True),
+                _names(named.c.tags, tag),
             )
             .correlate(verdict)
             .scalar_subquery()
@@ -63,3 +63,18 @@ class StoredJudgements:
             return [Digest(digest) for digest in connection.execute(statement).scalars()]
 
         return await self._database.read(run)
+
+    async def judged_by(self, subject: Subject, outcomes: Collection[Outcome], tag: Tag, *, named: bool) -> Sequence[Verdict]:
+        """See `Judgements.judged_by`."""
+        names = _names(verdict.c.tags, tag)
+        statement = (
+            verdict_rows()
+            .where(*same_subject(subject), verdict.c.outcome.in_([each.value for each in outcomes]), names if named else ~names)
+            .order_by(verdict.c.id.desc())
+            .limit(MOST_KNOWN)
+        )
+        return await self._database.read(lambda connection: [verdict_of(row) for row in connection.execute(statement)])
+
+
+def _names(tags: Column[str], tag: Tag) -> ColumnElement[bool]:
+    return (literal(" ") + tags + " ").contains(f" {tag} ", autoescape=True)

@@ -21,6 +21,7 @@ from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
 from watcher.store.quarantines import StoredQuarantines
 from watcher.store.verdicts import StoredVerdicts
+from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry
 
@@ -181,3 +182,27 @@ def test_it_must_be_clear_which_one_is_meant(watcher: Run, kept: Kept, record: Q
     assert watcher("quarantine", "release", BAD.digest, "--reason", " ").code == 2
     one = watcher("quarantine", "release", BAD.digest, "--reason", "mine", "--repository", "team/app", "--registry", registry.host)
     assert one.code == 0
+
+
+def test_what_is_not_taken_back_now_is_no_success(
+    watcher: Run, kept: Kept, record: Quarantine, registry: MemoryRegistry, tmp_path: Path
+) -> None:
+    """It is said what is as before, and why; the daemon, or the next call, goes on."""
+    kept(record)
+    registry.faults.add(Fault(method="PUT", path=".*/latest", status=401, times=100))
+    refused = watcher("quarantine", "release", BAD.digest, "--reason", "mine")
+    assert (refused.code, refused.out) == (3, "")
+    assert "not released from block yet, the tag latest as before: " in refused.err
+    now = found(tmp_path / "watcher.db", record)
+    assert now is not None
+    assert (now.state, now.ended_reason) == (QuarantineState.RELEASING, "mine")
+    registry.faults.clear()
+    assert watcher("quarantine", "release", BAD.digest, "--reason", "mine").code == 0
+    assert registry.content.existing(APP).tags == {"latest": BAD.digest, "v2": BAD.digest}
+
+
+def test_what_is_held_is_listed(watcher: Run, kept: Kept, record: Quarantine) -> None:
+    """However long nobody was told of it any more."""
+    kept(replace(record, state=QuarantineState.HELD, steps={}, tags=()))
+    (shown,) = [json.loads(line) for line in watcher("quarantine", "list", "-o", "json").out.splitlines()]
+    assert shown["state"] == "held"

@@ -240,3 +240,6 @@ class Failing:
 
     async def known_good(self, *_: Any) -> list[Any]:
         return []
+
+    async def judged_by(self, *_: Any, **__: Any) -> list[Any]:
+        return []

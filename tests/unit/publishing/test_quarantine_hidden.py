@@ -94,6 +94,7 @@ async def test_what_is_kept_back_is_given_out_before_all_else(bench: MemoryBench
     await bench.known_good()
     publisher = bench.publisher(actions=MEASURES)
     await bench.tell(await bench.pushed_bad(BAD, "latest", "v2"), publisher)
+    await bench.judged(BAD.digest, Outcome.FAIL, "v2")
     passing = await bench.judged(BAD.digest, Outcome.PASS, "v2")
     with pytest.raises(RetryableError):
         await bench.tell(passing, publisher)
@@ -126,3 +127,35 @@ async def test_what_waits_to_be_seen_is_let_through_when_it_passes(bench: Memory
     with pytest.raises(RetryableError):
         await bench.tell(await bench.judged(BAD.digest, Outcome.PASS, "v2"), publisher)
     assert len(driver(bench).admitted) == 1
+
+
+async def test_what_others_have_blocked_stays_blocked(bench: MemoryBench) -> None:
+    """An operator's lock is not ours to take back; when he opens it and the image still fails, we close it ourselves."""
+    await bench.known_good()
+    verdict = await bench.pushed_bad(BAD, "latest", "v2")
+    driver(bench).blocked = True
+    await bench.tell(verdict, bench.publisher(actions=MEASURES))
+    assert await bench.steps() == {"native": "overtaken", "mark": "done", "latest": "done"}
+    assert "by somebody else" in (await bench.found()).steps[Measure.NATIVE].detail
+    await bench.judged(BAD.digest, Outcome.FAIL, "v2")
+    passing = await bench.judged(BAD.digest, Outcome.PASS, "v2")
+    with pytest.raises(RetryableError):
+        await bench.tell(passing, bench.publisher(actions=MEASURES))
+    bench.clock.advance(600)
+    await bench.tell(passing, bench.publisher(actions=MEASURES))
+    assert ((await bench.found()).state, driver(bench).blocked) == (QuarantineState.RELEASED, True)
+    for locked, state in ((True, "overtaken"), (False, "done")):
+        driver(bench).blocked = locked
+        failing = await bench.judged(BAD.digest, Outcome.FAIL, "latest", "v2")
+        await bench.tell(failing, bench.publisher(actions=MEASURES))
+        assert ((await bench.steps())["native"], driver(bench).blocked) == (state, True)
+
+
+async def test_what_others_keep_back_is_in_force(bench: MemoryBench) -> None:
+    """Though nothing else can be done about an image that nobody may read, and it is not taken for gone."""
+    verdict = await bench.pushed_bad(BAD, "latest", "v2")
+    await driver(bench).block(Condemned(repository=verdict.subject.repository, digest=BAD.digest, reason=""))
+    await bench.tell(verdict, bench.publisher(actions=MEASURES))
+    await bench.gone(verdict)
+    assert (await bench.found()).state is QuarantineState.IN_FORCE
+    assert (await bench.steps())["native"] == "overtaken"

@@ -94,6 +94,7 @@ async def ends(folder: Path, begins: Ending | None, ending: Ending, death: Death
     async with opened(folder) as (bench, driver):
         if begins is not None:
             await begins(bench, bench.publisher(actions=MEASURES))
+            await bench.judged(BAD.digest, Outcome.FAIL, "v2")
             await bench.judged(BAD.digest, Outcome.PASS, "v2")
         mortal = interposed(bench.context, before=death, after=death)
         try:
@@ -139,6 +140,7 @@ async def test_what_was_cut_off_and_passes_leaves_nothing_behind(tmp_path: Path)
                 await quarantined(bench, bench.publisher(mortal, actions=MEASURES))
             except KilledError:
                 pass
+            await bench.judged(BAD.digest, Outcome.FAIL, "v2")
             await bench.judged(BAD.digest, Outcome.PASS, "v2")
             await passed(bench, bench.publisher(actions=MEASURES))
             return death.points, (bench.tags, {*driver.kept_back})

@@ -27,6 +27,7 @@ async def in_quarantine(bench: MemoryBench) -> Verdict:
     verdict = await bench.pushed_bad(BAD, "latest", "v2")
     await bench.tell(verdict)
     assert bench.tags["latest"] == GOOD.digest
+    await bench.judged(BAD.digest, Outcome.FAIL, "v2")
     return verdict
 
 

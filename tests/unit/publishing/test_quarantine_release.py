@@ -9,7 +9,7 @@ import pytest
 
 from tests.doubles.quarantine_bench import APP, BAD, FIXED, GOOD, MemoryBench, quarantine_bench
 from tests.doubles.verdicts import FINDING
-from watcher.model.errors import RetryableError
+from watcher.model.errors import AuthenticationError, RetryableError
 from watcher.model.quarantine import QuarantineState, marker_tag
 from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.quarantine.decision import fingerprint
@@ -37,6 +37,8 @@ async def in_quarantine(bench: MemoryBench) -> Verdict:
     verdict = await bench.pushed_bad(BAD, "latest", "v2")
     await bench.tell(verdict)
     assert bench.tags == IN_QUARANTINE
+    # What lost a tag is judged without it where rules read tags, and sooner or later elsewhere.
+    await bench.judged(BAD.digest, Outcome.FAIL, "v2")
     return verdict
 
 
@@ -117,6 +119,7 @@ async def test_a_tag_that_was_taken_away_comes_back(bench: MemoryBench) -> None:
     """Where nothing good was known."""
     await bench.tell(await bench.pushed_bad(BAD, "latest", "v2"))
     assert "latest" not in bench.tags
+    await passes(bench, Outcome.FAIL)
     passing = await passes(bench)
     with pytest.raises(RetryableError):
         await bench.tell(passing)
@@ -151,6 +154,7 @@ async def test_a_registry_that_is_down_is_waited_for(bench: MemoryBench) -> None
     bench.registry.faults.clear()
     await bench.tell(verdict)
     assert bench.tags == IN_QUARANTINE
+    await passes(bench, Outcome.FAIL)
     passing = await passes(bench)
     with pytest.raises(RetryableError):
         await bench.tell(passing)
@@ -278,3 +282,75 @@ async def test_a_push_of_another_time_gets_nothing_back(bench: MemoryBench) -> N
     for each in (earlier, by_another):
         await bench.tell(each)
         assert bench.tags["latest"] == GOOD.digest
+
+
+async def test_a_tag_by_which_it_failed_does_not_come_back_by_itself(bench: MemoryBench) -> None:
+    """Else it would fail by it again and again, and be deployed each time; it comes back by hand, or when it passes by it."""
+    await bench.known_good()
+    by_tag = replace(FINDING, rule="team/no-latest")
+    bench.put(BAD, "v2")
+    for findings in ((by_tag,), (FINDING, by_tag)):
+        bench.put(BAD, "latest")
+        await bench.tell(await bench.judged(BAD.digest, Outcome.FAIL, "latest", "v2", findings=findings))
+        if FINDING in findings:
+            # What it is condemned for without the tag says nothing for the tag.
+            await bench.tell(await bench.judged(BAD.digest, Outcome.FAIL, "v2", findings=(FINDING,)))
+        passing = await passes(bench)
+        with pytest.raises(RetryableError):
+            await bench.tell(passing)
+        bench.clock.advance(600)
+        await bench.tell(passing)
+        record = await bench.found()
+        assert (record.state, bench.tags) == (QuarantineState.RELEASED, {"latest": GOOD.digest, "v2": BAD.digest})
+        assert await bench.steps() == {"mark": "undone", "latest": "left"}
+        assert "because of this tag" in record.tags[0].detail
+
+
+async def test_what_passes_by_its_tag_gets_it_back(bench: MemoryBench) -> None:
+    """Whatever it was condemned for: it was judged as what the tag leads to. So does what a person releases."""
+    await bench.known_good()
+    await bench.tell(await bench.pushed_bad(BAD, "latest", "v2"))
+    passing = await bench.judged(BAD.digest, Outcome.PASS, "latest", "v2")
+    with pytest.raises(RetryableError):
+        await bench.tell(passing)
+    bench.clock.advance(600)
+    await bench.tell(passing)
+    assert bench.tags == AS_BEFORE
+    await bench.known_good()
+    await bench.tell(await bench.pushed_bad(BAD, "latest", "v2"))
+    await released_by_hand(bench)
+    assert bench.tags == AS_BEFORE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_account_that_may_not_for_a_moment_is_waited_for(bench: MemoryBench, status: int) -> None:
+    """A password that is being changed leaves no tag behind; one tag that is refused keeps back no other."""
+    await bench.known_good()
+    await bench.tell(await bench.pushed_bad(BAD, "latest", "main", "v2"))
+    await bench.judged(BAD.digest, Outcome.FAIL, "v2")
+    passing = await passes(bench)
+    with pytest.raises(RetryableError):
+        await bench.tell(passing)
+    bench.clock.advance(600)
+    bench.registry.faults.add(Fault(method="PUT", path=".*/latest", status=status, times=100))
+    with pytest.raises(AuthenticationError):
+        await bench.tell(passing)
+    assert (bench.tags["latest"], bench.tags["main"]) == (GOOD.digest, BAD.digest)
+    assert (await bench.found()).state is QuarantineState.RELEASING
+    bench.registry.faults.clear()
+    await bench.tell(passing)
+    assert bench.tags == AS_BEFORE | {"main": BAD.digest}
+    assert (await bench.found()).state is QuarantineState.RELEASED
+
+
+async def test_a_tag_that_has_become_immutable_is_left(bench: MemoryBench) -> None:
+    """A registry that refuses for good is not asked for a week."""
+    await in_quarantine(bench)
+    passing = await passes(bench)
+    with pytest.raises(RetryableError):
+        await bench.tell(passing)
+    bench.clock.advance(600)
+    bench.registry.faults.add(Fault(method="PUT", path=".*/latest", status=409, times=100))
+    await bench.tell(passing)
+    assert await bench.steps() == {"mark": "undone", "latest": "left"}
+    assert (await bench.found()).state is QuarantineState.RELEASED

@@ -43,6 +43,9 @@ class Known:
     async def known_good(self, *_: object) -> Sequence[Digest]:
         raise NotImplementedError
 
+    async def judged_by(self, *_: object, **__: object) -> Sequence[Verdict]:
+        raise NotImplementedError
+
 
 class Bench:
     def __init__(self, registry: MemoryRegistry, publisher: ReferrerPublisher, known: Known) -> None:

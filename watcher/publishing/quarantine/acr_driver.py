@@ -17,6 +17,7 @@ from watcher.registry.protocol import RegistryAccess
 
 # As much of the reason as fits well into what Azure keeps for details.
 _MAX_DETAILS = 500
+SOURCE = "registry-watcher"
 
 
 class AcrDriver:
@@ -26,12 +27,23 @@ class AcrDriver:
         self._api = access.api
 
     async def block(self, image: Condemned) -> None:
-        """See `QuarantineDriver.block`."""
-        await self._lock(image, readable=False, state="Failed")
+        """See `QuarantineDriver.block`. What another scanner has failed already stays its matter."""
+        now = await self._attributes(image)
+        if now.get("readEnabled") is False:
+            return
+        body: dict[str, Any] = {"readEnabled": False}
+        if now.get("quarantineState") not in {None, "", "Failed"}:
+            body |= _stated("Failed", image)
+        await self._set(image, body)
 
     async def unblock(self, image: Condemned) -> None:
-        """See `QuarantineDriver.unblock`."""
-        await self._lock(image, readable=True, state="Passed")
+        """See `QuarantineDriver.unblock`. A state is changed only where it is the one that we have set."""
+        now = await self._attributes(image)
+        body: dict[str, Any] = {"readEnabled": True} if now.get("readEnabled") is False else {}
+        if now.get("quarantineState") == "Failed" and _is_ours(now.get("quarantineDetails")):
+            body |= _stated("Passed", image)
+        if body:
+            await self._set(image, body)
 
     async def is_blocked(self, image: Condemned) -> bool:
         """See `QuarantineDriver.is_blocked`."""
@@ -49,15 +61,6 @@ class AcrDriver:
         answer = await self._api.call("DELETE", f"/acr/v1/{repository}/_tags/{tag}", scopes=scopes, accept={200, 202, 404, 405})
         return answer.status != 405
 
-    async def _lock(self, image: Condemned, *, readable: bool, state: str) -> None:
-        now = await self._attributes(image)
-        if now.get("readEnabled", readable) is readable and (now or readable):
-            return
-        body: dict[str, Any] = {"readEnabled": readable}
-        if now.get("quarantineState"):
-            body |= _stated(state, image)
-        await self._set(image, body)
-
     async def _set(self, image: Condemned, body: Mapping[str, Any]) -> None:
         scopes = (f"repository:{image.repository}:metadata_read", f"repository:{image.repository}:metadata_write")
         await self._api.call("PATCH", _manifest(image), body=body, scopes=scopes, accept={200, 202})
@@ -72,8 +75,17 @@ class AcrDriver:
 
 
 def _stated(state: str, image: Condemned) -> Mapping[str, Any]:
-    details = {"state": state, "source": "registry-watcher", "reason": image.reason[:_MAX_DETAILS]}
+    details = {"state": state, "source": SOURCE, "reason": image.reason[:_MAX_DETAILS]}
     return {"quarantineState": state, "quarantineDetails": msgspec.json.encode(details).decode()}
+
+
+def _is_ours(details: Any) -> bool:
+    """Whether the details of a state, a JSON text in which scanners say what they like, are of ours."""
+    try:
+        said = msgspec.json.decode(details) if isinstance(details, str) else details
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("source") == SOURCE
 
 
 def _manifest(image: Condemned) -> str:

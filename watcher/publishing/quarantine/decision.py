@@ -32,6 +32,22 @@ def good_outcomes(condemning: Collection[Outcome]) -> Collection[Outcome]:
     return GOOD.difference(condemning)
 
 
+def is_by_tag(with_tag: Sequence[Verdict], without: Sequence[Verdict]) -> bool:
+    """Whether an image that is condemned may be so because of a tag; both are the verdicts that condemn it, the newest first.
+
+    It is not where everything that was found in it by the tag was found without it as well. Where nothing is known of it without
+    the tag, it may be.
+    """
+    if not with_tag:
+        return not without
+    found = {each for verdict in without for each in _found(verdict)}
+    return not without or not _found(with_tag[0]) <= found
+
+
+def _found(verdict: Verdict) -> frozenset[tuple[str, str, str]]:
+    return frozenset((each.rule, each.key, each.platform or "") for each in verdict.decisive())
+
+
 def reason_of(verdict: Verdict) -> str:
     """As a sentence."""
     decisive = verdict.decisive()

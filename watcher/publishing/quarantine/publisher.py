@@ -19,7 +19,7 @@ from watcher.model.reference import Tag
 from watcher.model.verdict import Subject, Verdict
 from watcher.publishing.context import PublisherContext
 from watcher.publishing.protocol import Progress
-from watcher.publishing.quarantine.decision import clears, condemns, fingerprint, of_environment, reason_of
+from watcher.publishing.quarantine.decision import clears, condemns, fingerprint, is_by_tag, of_environment, reason_of
 from watcher.publishing.quarantine.protocol import Condemned
 from watcher.publishing.quarantine.publisher_carrying import Carrying, DiscardedError, settled
 from watcher.publishing.quarantine.publisher_returning import Returning
@@ -218,7 +218,19 @@ class QuarantinePublisher:
             return
         if record.state is not QuarantineState.RELEASING:
             await self._wait(record)
-        await self._release(record, by=by, reason=reason)
+        # Who releases it by hand knows what he does.
+        kept_away = await self._by_tags(verdict, record) if by == WATCHER else ()
+        await self._release(record, by=by, reason=reason, kept_away=kept_away)
+
+    async def _by_tags(self, clearing: Verdict, record: Quarantine) -> Collection[Tag]:
+        """The tags that it may be condemned for: led back to it, it would be condemned again, and be deployed each time."""
+        judged_by, outcomes = self._context.judgements.judged_by, self._settings.outcomes
+        found = []
+        for tag in sorted({each.tag for each in record.perhaps_moved()} - {*clearing.subject.tags}):
+            with_tag = await judged_by(clearing.subject, outcomes, tag, named=True)
+            if is_by_tag(with_tag, await judged_by(clearing.subject, outcomes, tag, named=False)):
+                found.append(tag)
+        return found
 
     async def _wait(self, record: Quarantine) -> None:
         """Raises NotLongEnoughError."""
@@ -231,10 +243,21 @@ class QuarantinePublisher:
             waits = f"{record.name} has passed, and is released at {until:%H:%M:%S}"
             raise NotLongEnoughError(waits, retry_after_seconds=(until - now).total_seconds())
 
-    async def _release(self, record: Quarantine, *, by: str, reason: str, excused: str = "") -> None:
+    async def _release(
+        self, record: Quarantine, *, by: str, reason: str, excused: str = "", kept_away: Collection[Tag] = ()
+    ) -> None:
         ground, context = self._ground(record), self._context
-        said = {"by": by, "reason": reason, "excused": excused}
-        over = await release(record, ground, context.quarantines, context.pushes, context.clock, **said)
+        over = await release(
+            record,
+            ground,
+            context.quarantines,
+            context.pushes,
+            context.clock,
+            by=by,
+            reason=reason,
+            excused=excused,
+            kept_away=kept_away,
+        )
         left = [each.detail for each in over.all_steps() if each.state is StepState.LEFT]
         log.info("quarantine.released", image=over.name, publisher=self.name, by=by, detail=reason, left=left or None)
 
@@ -243,7 +266,8 @@ class QuarantinePublisher:
         record = await self._known(subject)
         if record is None or record.state is QuarantineState.RELEASED or record.has(Measure.DELETE, StepState.DONE):
             return
-        if record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED) and await self._ground(record).is_blocked():
+        may_be_hidden = record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED, StepState.OVERTAKEN)
+        if may_be_hidden and await self._ground(record).is_blocked():
             return
         over = ended(record, by=WATCHER, reason="the image is gone")
         await self._context.quarantines.keep(replace(over, changed_at=self._context.clock()))

@@ -18,6 +18,7 @@ from watcher.publishing.quarantine.steps import REFUSALS, Ground
 
 # Of a tag that was pushed a moment ago it is not certain yet where it leads: events and registries are late by so much.
 SETTLES = timedelta(seconds=5)
+THEIRS = "was blocked before, by somebody else, and stays so"
 
 
 class UnsettledTagError(RetryableError):
@@ -68,6 +69,8 @@ class Carrying:
             NotFoundError: the image is gone. Those of `Ground`.
         """
         asked, unsettled = self.settings.actions, None
+        if Measure.NATIVE in asked:
+            record = await self._blocked_before(record)
         if not self._is_hidden(record) and await self.ground.leads(record.digest) is None:
             raise NotFoundError(f"{record.name} is gone")
         if Measure.MARK in asked and not (self._is_hidden(record) and record.has(Measure.MARK, StepState.DONE)):
@@ -80,7 +83,7 @@ class Carrying:
             except REFUSALS:
                 if not self._is_hidden(record):
                     raise
-        if Measure.NATIVE in asked:
+        if Measure.NATIVE in asked and not record.has(Measure.NATIVE, StepState.OVERTAKEN):
             record = await self._step(record, Measure.NATIVE, self.ground.block)
         if unsettled is not None:
             raise unsettled
@@ -95,6 +98,18 @@ class Carrying:
             record = await self._keep(record.with_step(measure, Step(state=StepState.INTENDED)))
         ended = await act()
         return record if ended == record.steps.get(measure) else await self._keep(record.with_step(measure, ended))
+
+    async def _blocked_before(self, record: Quarantine) -> Quarantine:
+        """Note that somebody else has blocked it, before we do or have begun to: that is not ours to take back."""
+        if record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED):
+            return record
+        if await self.ground.is_blocked_by_others():
+            theirs = Step(state=StepState.OVERTAKEN, detail=THEIRS)
+            is_known = record.steps.get(Measure.NATIVE) == theirs
+            return record if is_known else await self._keep(record.with_step(Measure.NATIVE, theirs))
+        if record.has(Measure.NATIVE, StepState.OVERTAKEN):
+            return await self._keep(record.with_step(Measure.NATIVE, Step(state=StepState.PLANNED)))
+        return record
 
     async def _unpublish(self, record: Quarantine, tag: Tag) -> Quarantine:
         await self._still()
@@ -150,7 +165,7 @@ class Carrying:
 
     def _is_hidden(self, record: Quarantine) -> bool:
         """Whether the registry was told to keep it back, so that its not being there says nothing."""
-        return self.ground.can_hide and record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED)
+        return self.ground.can_hide and record.has(Measure.NATIVE, StepState.DONE, StepState.INTENDED, StepState.OVERTAKEN)
 
     async def _keep(self, record: Quarantine) -> Quarantine:
         await self.quarantines.keep(replace(record, changed_at=self.clock()))
@@ -165,4 +180,5 @@ class Carrying:
 def settled(record: Quarantine) -> QuarantineState:
     """How it stands when everything was tried: failed where nothing of it could be done."""
     states = {each.state for each in record.all_steps()}
-    return QuarantineState.FAILED if StepState.IMPOSSIBLE in states and StepState.DONE not in states else QuarantineState.IN_FORCE
+    is_blocked = StepState.DONE in states or record.has(Measure.NATIVE, StepState.OVERTAKEN)
+    return QuarantineState.FAILED if StepState.IMPOSSIBLE in states and not is_blocked else QuarantineState.IN_FORCE

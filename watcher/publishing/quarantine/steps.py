@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from watcher.kit.clock import Clock
 from watcher.model.digest import Digest
-from watcher.model.errors import AuthenticationError, PermanentError
+from watcher.model.errors import AuthenticationError, PermanentError, WatcherError
 from watcher.model.image import FetchedManifest, Index
 from watcher.model.quarantine import Step, StepState, TagMove, marker_tag
 from watcher.model.reference import Tag
@@ -14,7 +14,10 @@ from watcher.publishing.quarantine.protocol import Blocks, Condemned, Quarantine
 from watcher.registry.protocol import Manifests, RegistryAccess
 
 # A registry that says so to what we write is not asked to reconsider: tags are immutable there, or our account may not.
-REFUSALS = (PermanentError, AuthenticationError)
+Refusals = tuple[type[WatcherError], ...]
+REFUSALS: Refusals = (PermanentError, AuthenticationError)
+# What is to be taken back is not left for a password that is just being changed.
+REFUSALS_TO_RELEASE: Refusals = (PermanentError,)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,21 +61,31 @@ class Ground:
         except PermanentError:
             return False
 
+    async def is_blocked_by_others(self) -> bool:
+        """Before we have begun to: whether the registry says so already."""
+        try:
+            return await self.driver.is_blocked(self.image)
+        except REFUSALS:
+            return False
+
     async def unblock(self) -> Step:
-        ended = await _tried(self.driver.unblock(self.image))
+        ended = await _tried(self.driver.unblock(self.image), REFUSALS_TO_RELEASE)
         return Step(state=StepState.UNDONE) if ended.state is StepState.DONE else replace(ended, state=StepState.LEFT)
 
     async def mark(self) -> Step:
         """The marker leads to the image."""
-        if await self.leads(self.marker) != self.image.digest:
-            return await _tried(self._put(self.marker, self.image.digest))
-        return Step(state=StepState.DONE)
+        try:
+            if await self.leads(self.marker) == self.image.digest:
+                return Step(state=StepState.DONE)
+        except PermanentError as error:  # somebody keeps it back
+            return Step(state=StepState.IMPOSSIBLE, detail=str(error))
+        return await _tried(self._put(self.marker, self.image.digest))
 
     async def unmark(self) -> Step:
         """The marker is gone, unless somebody has led it elsewhere: then it is his."""
         if await self.leads(self.marker) != self.image.digest:
             return Step(state=StepState.UNDONE)
-        ended = await self._taken_away(self.marker)
+        ended = await self._taken_away(self.marker, REFUSALS_TO_RELEASE)
         return Step(state=StepState.UNDONE) if ended.state is StepState.DONE else replace(ended, state=StepState.LEFT)
 
     async def move(self, intended: TagMove) -> TagMove:
@@ -92,7 +105,10 @@ class Ground:
         return replace(moved, state=StepState.OVERTAKEN, detail=_elsewhere(there))
 
     async def move_back(self, move: TagMove, *, objection: str = "") -> TagMove:
-        """Lead a tag to the image again, if it still leads to where it was led, or nowhere, and nothing is against it."""
+        """Lead a tag to the image again, if it still leads to where it was led, or nowhere, and nothing is against it.
+
+        Raises AuthenticationError, as all that takes back.
+        """
         there = await self.leads(move.tag)
         if there == self.image.digest:
             return replace(move, state=StepState.UNDONE, detail="")
@@ -100,7 +116,7 @@ class Ground:
             return replace(move, state=StepState.LEFT, detail=_elsewhere(there))
         if objection:
             return replace(move, state=StepState.LEFT, detail=objection)
-        ended = await _tried(self._put(move.tag, self.image.digest))
+        ended = await _tried(self._put(move.tag, self.image.digest), REFUSALS_TO_RELEASE)
         if ended.state is not StepState.DONE:
             return replace(move, state=StepState.LEFT, detail=ended.detail)
         return replace(move, state=StepState.UNDONE, detail="")
@@ -137,14 +153,14 @@ class Ground:
         ended = await self._taken_away(tag)
         return ended if ended.state is StepState.DONE else replace(ended, detail=f"it led to nothing good before; {ended.detail}")
 
-    async def _taken_away(self, tag: Tag) -> Step:
+    async def _taken_away(self, tag: Tag, refusals: Refusals = REFUSALS) -> Step:
         if not CAPABILITIES[self.access.kind].deletes_tags:
             # It is not tried either: what is asked to go by a tag might be the image.
             return Step(state=StepState.IMPOSSIBLE, detail="a registry of this kind takes no tag away without its image")
         try:
             if await self.driver.remove_tag(self.image.repository, tag):
                 return Step(state=StepState.DONE)
-        except REFUSALS as error:
+        except refusals as error:
             return Step(state=StepState.IMPOSSIBLE, detail=str(error))
         return Step(state=StepState.IMPOSSIBLE, detail="this registry takes no tag away without its image, or our account may not")
 
@@ -165,9 +181,9 @@ def _elsewhere(there: Digest | None) -> str:
     return f"leads to {there} by now" if there is not None else "leads nowhere by now"
 
 
-async def _tried(act: Awaitable[object]) -> Step:
+async def _tried(act: Awaitable[object], refusals: Refusals = REFUSALS) -> Step:
     try:
         await act
-    except REFUSALS as error:
+    except refusals as error:
         return Step(state=StepState.IMPOSSIBLE, detail=str(error))
     return Step(state=StepState.DONE)
