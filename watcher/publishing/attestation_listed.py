@@ -180,6 +180,9 @@ class Listing:
             pass  # the image itself has the fallback tag, and the API lists nothing
         entries = {each.digest: Said(each.digest, each.artifact_type, each.annotations) for each in in_api}
         in_index = await self._index.found()
+        # Whoever may push can call ours something else in an index, and cosign looks at entries whatever they are called.
+        claimed = {*await self.own_writes.claimed([each.digest for each in in_index])}
+        in_index = [Said(each.digest, None, each.annotations) if each.digest in claimed else each for each in in_index]
         return tuple(({each.digest: each for each in in_index} | entries).values()), unseen
 
     async def _of_type(self, artifact_type: str) -> Sequence[Descriptor]:

@@ -143,6 +143,14 @@ async def test_a_list_that_is_none_to_some(attesting: AttestingBench, manifests:
     assert bundles(attesting) == 0
 
 
+async def test_an_entry_that_calls_ours_something_else(attesting: AttestingBench) -> None:
+    """Readers fetch what is listed, whatever its entry calls it."""
+    await attesting.publish()
+    attesting.put_fallback(*({**each, "artifactType": "x/y"} for each in await attesting.stranger.referrers(IMAGE.digest)))
+    await attesting.publish(Outcome.FAIL)
+    assert bundles(attesting) == 0
+
+
 async def test_what_cannot_be_deleted_stands_in_a_list_that_cannot_be_edited(attesting: AttestingBench) -> None:
     await attesting.publish()
     attesting.publisher = attesting.publishing(outcomes=(Outcome.PASS,))
