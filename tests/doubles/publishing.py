@@ -40,11 +40,16 @@ from watcher.store.verdicts import StoredVerdicts
 async def publisher_context(
     database: Path, sboms: Sboms | None = None, *, labels: Mapping[str, str] | None = None
 ) -> AsyncIterator[PublisherContext]:
-    """Any registry can be reached, and it is MOMENT. The file `database` is made; `sboms` are those of what it holds, or others.
+    """Any registry can be reached, without waiting between attempts, and it is MOMENT.
 
+    The file `database` is made; `sboms` are those of what it holds, or others.
     With `labels` it holds the image of `a_verdict`, which has them.
     """
-    async with open_database(database) as opened, RegistryClients.of([]) as registries, aiohttp.ClientSession() as session:
+    async with (
+        open_database(database) as opened,
+        RegistryClients.of([], sleep=_at_once) as registries,
+        aiohttp.ClientSession() as session,
+    ):
         if labels is not None:
             await record_labels(opened, a_verdict(), labels)
         yield PublisherContext(
@@ -64,6 +69,10 @@ async def publisher_context(
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,
         )
+
+
+async def _at_once(_seconds: float) -> None:
+    """Whoever asks a registry again asks it now."""
 
 
 async def record_labels(database: Database, verdict: Verdict, labels: Mapping[str, str]) -> None:

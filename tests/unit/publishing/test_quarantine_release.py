@@ -306,6 +306,19 @@ async def test_a_tag_by_which_it_failed_does_not_come_back_by_itself(bench: Memo
         assert "because of this tag" in record.tags[0].detail
 
 
+@pytest.mark.parametrize("changed", ["policy_revision", "data_revision"])
+async def test_what_passes_by_other_policies_or_data_gets_its_tag_back(bench: MemoryBench, changed: str) -> None:
+    """It was not the tag that made the difference; nobody has to have judged it without."""
+    await bench.known_good()
+    await bench.tell(await bench.pushed_bad(BAD, "latest", "v2"))
+    passing = await bench.judged(BAD.digest, Outcome.PASS, "v2", **{changed: "another"})
+    with pytest.raises(RetryableError):
+        await bench.tell(passing)
+    bench.clock.advance(600)
+    await bench.tell(passing)
+    assert bench.tags == AS_BEFORE
+
+
 async def test_what_passes_by_its_tag_gets_it_back(bench: MemoryBench) -> None:
     """Whatever it was condemned for: it was judged as what the tag leads to. So does what a person releases."""
     await bench.known_good()

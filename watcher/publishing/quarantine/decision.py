@@ -32,16 +32,22 @@ def good_outcomes(condemning: Collection[Outcome]) -> Collection[Outcome]:
     return GOOD.difference(condemning)
 
 
-def is_by_tag(with_tag: Sequence[Verdict], without: Sequence[Verdict]) -> bool:
-    """Whether an image that is condemned may be so because of a tag; both are the verdicts that condemn it, the newest first.
+def is_by_tag(with_tag: Sequence[Verdict], without: Sequence[Verdict], clearing: Verdict) -> bool:
+    """Whether an image was condemned because of a tag, perhaps; the first two are the verdicts that did, the newest first.
 
-    It is not where everything that was found in it by the tag was found without it as well. Where nothing is known of it without
-    the tag, it may be.
+    It was not where everything that was found in it by the tag was found without it as well; and where it is cleared by other
+    policies, data or facts, it is these that made the difference. Where nothing is known of it without the tag, it may have been.
     """
     if not with_tag:
         return not without
+    if _grounds(with_tag[0]) != _grounds(clearing):
+        return False
     found = {each for verdict in without for each in _found(verdict)}
     return not without or not _found(with_tag[0]) <= found
+
+
+def _grounds(verdict: Verdict) -> tuple[str, str, str]:
+    return verdict.policy_revision, verdict.data_revision, verdict.facts_revision
 
 
 def _found(verdict: Verdict) -> frozenset[tuple[str, str, str]]:

@@ -228,7 +228,7 @@ class QuarantinePublisher:
         found = []
         for tag in sorted({each.tag for each in record.perhaps_moved()} - {*clearing.subject.tags}):
             with_tag = await judged_by(clearing.subject, outcomes, tag, named=True)
-            if is_by_tag(with_tag, await judged_by(clearing.subject, outcomes, tag, named=False)):
+            if is_by_tag(with_tag, await judged_by(clearing.subject, outcomes, tag, named=False), clearing):
                 found.append(tag)
         return found
 
