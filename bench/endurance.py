@@ -26,9 +26,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.doubles.children import children
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon
+from tests.doubles.daemon import Receiver, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry, start_docker_registry
-from tests.doubles.hooks import rows
+from tests.doubles.hooks import rows, told_at
 from tests.doubles.pushing import MANIFESTS
 from watcher.model.digest import Digest
 from watcher.testing.images import BuiltImage, build_image, build_layer
@@ -282,8 +282,7 @@ def _everything(folder: Path, disk: Path) -> Iterator[Endurance]:
     port, receiver = free_port(), Receiver()
     registry = start_docker_registry(
         folder / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
         ignore_noise=True,
     )
     config = (

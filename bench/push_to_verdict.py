@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon, eventually
+from tests.doubles.daemon import RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry, start_docker_registry
+from tests.doubles.hooks import told_at
 from tests.doubles.pushing import attached_verdict, get_manifest, skopeo_push, write_layout
 from watcher.testing.images import BuiltImage, build_image, build_layer
 from watcher.testing.ports import free_port
@@ -29,8 +30,7 @@ def main() -> None:
         path, port = Path(folder), free_port()
         registry = start_docker_registry(
             path / "registry",
-            notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-            notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+            **told_at(port),
         )
         config = (
             f'registries: [{{host: "{registry.host}"}}]\n'

@@ -12,6 +12,14 @@ from watcher.testing.images import BuiltImage
 HEADERS = {"Authorization": f"Bearer {HOOK_SECRET}", "Content-Type": "application/vnd.docker.distribution.events.v1+json"}
 
 
+def told_at(port: int) -> dict[str, Any]:
+    """What `start_docker_registry` is given so that it tells the daemon on this port."""
+    return {
+        "notify_url": f"http://127.0.0.1:{port}/hooks/distribution",
+        "notify_headers": {"Authorization": f"Bearer {HOOK_SECRET}"},
+    }
+
+
 def push_event(host: str, repository: str, image: BuiltImage, tag: str = "v1") -> dict[str, Any]:
     """One event as docker-registry writes it."""
     return {

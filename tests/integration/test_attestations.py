@@ -15,9 +15,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.doubles.attesting import Stranger
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon
+from tests.doubles.daemon import RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
-from tests.doubles.hooks import rows
+from tests.doubles.hooks import rows, told_at
 from tests.doubles.keys import KeyPair, p256
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.pushing import skopeo_push, write_layout
@@ -130,8 +130,7 @@ def daemon(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path
     port, pair = free_port(), p256(tmp_path)
     registry = start_docker_registry(
         tmp_path / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
     )
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "own.yaml").write_text(POLICY.replace("WRONG", "false"))

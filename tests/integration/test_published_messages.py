@@ -9,8 +9,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon
+from tests.doubles.daemon import RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
+from tests.doubles.hooks import told_at
 from tests.doubles.mosquitto import Mosquitto, start_mosquitto
 from tests.doubles.moto import REGION, MotoQueue, isolate_identity, shared_moto
 from tests.doubles.mqtt_reader import Reader
@@ -72,8 +73,7 @@ def world(
     port = free_port()
     registry = start_docker_registry(
         tmp_path / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
     )
     broker, moto, pubsub = start_mosquitto(tmp_path / "broker"), shared_moto(), PubsubServer()
     pubsub.start()

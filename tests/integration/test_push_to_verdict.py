@@ -21,6 +21,7 @@ from tests.doubles.attaching import attached
 from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon, eventually
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hooks import rows as stored
+from tests.doubles.hooks import told_at
 from tests.doubles.pushing import attached_sbom, attached_verdict, get_manifest, put_referrer, skopeo_push, write_layout
 from watcher.model.digest import Digest
 from watcher.model.verdict import INSPECTED
@@ -54,8 +55,7 @@ def world(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path)
     port = free_port()
     registry = start_docker_registry(
         tmp_path / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
     )
     receiver = Receiver()
     config = (

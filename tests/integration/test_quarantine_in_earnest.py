@@ -17,7 +17,7 @@ from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon
 from tests.doubles.databases import opened_beside
 from tests.doubles.docker_registry import RunningRegistry
 from tests.doubles.hand_clock import HandClock
-from tests.doubles.hooks import rows
+from tests.doubles.hooks import rows, told_at
 from tests.doubles.interposed import interposed
 from tests.doubles.publishing import publisher_context
 from tests.doubles.pushing import skopeo_push, write_layout
@@ -99,8 +99,7 @@ def world(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path)
     port = free_port()
     registry = start_docker_registry(
         tmp_path / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
         ignore_noise=True,
     )
     relay, receiver = Relay(registry.port), Receiver()

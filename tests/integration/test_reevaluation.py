@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.doubles.advisory_data import at, encoded, osv, until
-from tests.doubles.daemon import HOOK_SECRET, Receiver, RunningDaemon
+from tests.doubles.daemon import Receiver, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
+from tests.doubles.hooks import told_at
 from tests.doubles.pushing import skopeo_push, write_layout
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer
 from watcher.testing.ports import free_port
@@ -89,8 +90,7 @@ def world(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path)
     port = free_port()
     registry = start_docker_registry(
         tmp_path / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
     )
     receiver = Receiver()
     config = (

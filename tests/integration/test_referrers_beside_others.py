@@ -11,9 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.doubles.attaching import attached
-from tests.doubles.daemon import HOOK_SECRET, RunningDaemon
+from tests.doubles.daemon import RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry
-from tests.doubles.hooks import rows
+from tests.doubles.hooks import rows, told_at
 from tests.doubles.pushing import get_manifest, skopeo_push, write_layout
 from watcher.model.digest import Digest, digest_of
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST
@@ -96,8 +96,7 @@ def world(start_docker_registry: Callable[..., RunningRegistry], tmp_path: Path)
     port = free_port()
     registry = start_docker_registry(
         tmp_path / "registry",
-        notify_url=f"http://127.0.0.1:{port}/hooks/distribution",
-        notify_headers={"Authorization": f"Bearer {HOOK_SECRET}"},
+        **told_at(port),
     )
     config = (
         f'registries: [{{host: "{registry.host}"}}]\n'
