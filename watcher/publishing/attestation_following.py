@@ -3,17 +3,16 @@
 Whoever signs an image does so once it is pushed, and by then we may have attested it.
 """
 
-import re
 from collections.abc import Collection
 
 from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError
 from watcher.model.image import Manifest
+from watcher.model.reference import Tag
+from watcher.model.referrers_tag import subject_of
 from watcher.model.verdict import Subject
 from watcher.publishing.attestation_bundle import BUNDLE_PREFIX
 from watcher.registry.protocol import RegistryAccess
-
-_LEGACY = re.compile(r"sha256-([0-9a-f]{64})\.(?:sig|att)")
 
 
 async def signed_by(access: RegistryAccess, found: Subject) -> Collection[Digest]:
@@ -21,8 +20,8 @@ async def signed_by(access: RegistryAccess, found: Subject) -> Collection[Digest
 
     Raises: RetryableError.
     """
-    tagged = [Digest(f"sha256:{matched[1]}") for matched in map(_LEGACY.fullmatch, found.tags) if matched]
-    if tagged:
+    named = [subject_of(Tag(stem)) for stem, _, ending in (tag.rpartition(".") for tag in found.tags) if ending in {"sig", "att"}]
+    if tagged := [image for image in named if image is not None]:
         return tagged
     try:
         content = (await access.manifests(found.repository).manifest(found.digest)).content

@@ -170,14 +170,13 @@ class Listing:
         referrers, unseen = self.access.referrers, ""
         in_api: Sequence[Descriptor] = ()
         try:
-            if await referrers.listed(self.repository, self.image, self.image) is not None:
-                in_api = await referrers.list_referrers(self.repository, self.image)
+            in_api = await referrers.in_api(self.repository, self.image) or ()
         except ListIncompleteError as error:
             in_api, unseen = [*error.found, *await self._of_type(artifact_type)], str(error)
         except OddListError:
             raise
         except RegistryRefusedError:
-            pass  # the image itself has the fallback tag, and the API lists nothing
+            pass  # no API that is known here
         entries = {each.digest: Said(each.digest, each.artifact_type, each.annotations) for each in in_api}
         in_index = await self._index.found()
         # Whoever may push can call ours something else in an index, and cosign looks at entries whatever they are called.

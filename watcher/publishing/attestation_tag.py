@@ -22,6 +22,7 @@ from watcher.model.errors import (
 from watcher.model.foreign_json import read_shaped
 from watcher.model.image import MAX_CONFIG_BYTES, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
 from watcher.model.reference import RepositoryName, Tag
+from watcher.model.referrers_tag import fallback_tag
 from watcher.publishing.attestation_listed import MAX_SUMMARY_BYTES, OUR_ATTESTATION, TooManyListedError, signed_summary
 from watcher.publishing.dsse import ENVELOPE_TYPE, EnvelopeError, read_envelope
 from watcher.publishing.protocol import OwnWrites
@@ -44,8 +45,7 @@ class AttestationsContendedError(RetryableError):
 
 def legacy_tag(image: Digest, ending: str) -> Tag | None:
     """`sha256-HEX.att` or `.sig`; None for a digest of another algorithm, which would be too long for a tag."""
-    algorithm, _, encoded = image.partition(":")
-    return Tag(f"{algorithm}-{encoded}.{ending}") if algorithm == "sha256" else None
+    return Tag(f"{fallback_tag(image)}.{ending}") if image.startswith("sha256:") else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,8 @@ What is heard of is neither an image nor ours: an artefact that was attached to 
 Spec: OCI distribution-spec v1.1 "Referrers Tag Schema".
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -19,6 +18,7 @@ from watcher.model.verdict import Outcome, Subject, Verdict
 from watcher.publishing.protocol import Judgements, OwnWrites, SubjectLocks
 from watcher.publishing.referrer_index import Edit, ReferrerIndex, Said
 from watcher.registry.protocol import RegistryAccess
+from watcher.registry.referrers import listed_descriptor
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class Keeping:
             return
 
         async def decide(_: Sequence[Said]) -> Edit:
-            return Edit(add=[_entry(artefact)])
+            return Edit(add=[listed_descriptor(artefact.raw, artefact.digest)])
 
         if artefact.digest not in {each.digest for each in await index.listed()}:
             async with self.locks.lock(image):
@@ -89,11 +89,3 @@ def _images(manifest: FetchedManifest, found: Subject) -> Collection[Digest]:
         return [image for image in map(subject_of, found.tags) if image is not None]
     attached_to = manifest.content.subject if manifest.content.is_bare_artifact else None
     return [] if attached_to is None else [attached_to]
-
-
-def _entry(artefact: FetchedManifest) -> Mapping[str, Any]:
-    """As it stands in a list. Spec: "the value of the artifactType", or else of the configuration's type, "and annotations"."""
-    assert isinstance(artefact.content, Manifest)
-    entry = {"mediaType": artefact.media_type, "digest": artefact.digest, "size": len(artefact.raw)}
-    kind = artefact.content.artifact_type or artefact.content.config.media_type
-    return {**entry, "artifactType": kind, **({"annotations": a} if (a := dict(artefact.content.annotations)) else {})}

@@ -242,6 +242,10 @@ class Referrers(Protocol):
         """
         ...
 
+    async def in_api(self, repository: RepositoryName, subject: Digest) -> Sequence[Descriptor] | None:
+        """Every artefact that the Referrers API lists under `subject`; None where there is none. Raises as `list_referrers`."""
+        ...
+
     async def list_referrers(
         self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
     ) -> Sequence[Descriptor]:

@@ -80,9 +80,12 @@ def build_artifact(
 
 
 def listed_descriptor(manifest: bytes, digest: Digest) -> dict[str, Any]:
-    """How an artefact's manifest appears in an index of referrers: with its artifactType and a copy of all annotations."""
+    """How an artefact's manifest appears in an index of referrers: with its artifactType and a copy of all annotations.
+
+    It is one that `parse_manifest` has read. What does not say its media type is OCI's, where it may be left out.
+    """
     body = msgspec.json.decode(manifest)
-    entry: dict[str, Any] = {"mediaType": body["mediaType"], "digest": digest, "size": len(manifest)}
+    entry: dict[str, Any] = {"mediaType": body.get("mediaType") or OCI_MANIFEST, "digest": digest, "size": len(manifest)}
     entry["artifactType"] = body.get("artifactType") or body["config"]["mediaType"]
     if body.get("annotations"):
         entry["annotations"] = body["annotations"]
@@ -133,6 +136,13 @@ class RegistryReferrers:
         if pages is not None and pages.problem:
             raise ListIncompleteError(pages.problem, found=found)
         return found
+
+    async def in_api(self, repository: RepositoryName, subject: Digest) -> Sequence[Descriptor] | None:
+        """See `Referrers.in_api`."""
+        pages = await self._api(repository, subject, None)
+        if pages is not None and pages.problem:
+            raise ListIncompleteError(pages.problem, found=_descriptors(pages.entries))
+        return None if pages is None else _descriptors(pages.entries)
 
     async def _in_fallback(self, repository: RepositoryName, subject: Digest) -> Sequence[Mapping[str, Any]]:
         try:

@@ -55,6 +55,9 @@ class Watched:
     async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
         return await self.referrers.listed(repository, subject, digest)
 
+    async def in_api(self, repository: RepositoryName, subject: Digest) -> Sequence[Descriptor] | None:
+        return await self.referrers.in_api(repository, subject)
+
     async def list_referrers(
         self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
     ) -> Sequence[Descriptor]:
