@@ -10,7 +10,7 @@ from typing import Self
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference, RepositoryName
-from watcher.registry.client import OnResponse, RegistryClient, Sleep
+from watcher.registry.client import RegistryClient
 from watcher.registry.listing_catalog import build_listing
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.mirrors import Mirror, Mirrors
@@ -19,6 +19,7 @@ from watcher.registry.protocol import Listing, RegistryAccess
 from watcher.registry.referrers import RegistryReferrers
 from watcher.registry.settings import RegistrySettings, parse_mirror
 from watcher.registry.uploads import RegistryUploads
+from watcher.registry.wire import OnResponse, Sleep
 
 
 class RegistryClients:

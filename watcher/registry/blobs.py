@@ -30,12 +30,14 @@ from watcher.model.errors import (
 from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName
 from watcher.registry.answers import MAX_ERROR_BYTES, refusal
+from watcher.registry.blob_connection import BlobConnection
 from watcher.registry.challenges import scope
-from watcher.registry.client import CONNECT_SECONDS, USER_AGENT, RegistryClient
+from watcher.registry.client import RegistryClient
 from watcher.registry.introduction import HIDING_STATUSES
 from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
-from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, dial, run_transfer
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
+from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, next_hop
+from watcher.registry.wire import USER_AGENT
 
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ async def pour_blob(
         try:
             authorization = await mirror.client.authorization(scopes)
             if not origins:
-                await mirror.client.pace.turn()
+                await mirror.client.wire.pace.turn()
         except WatcherError as error:
             mirror.failed(error)
             continue
@@ -75,7 +77,7 @@ async def pour_blob(
         authorization = await client.authorization(scopes)
         if not origins:
             # The rate limit is waited for here: a thread that only waits is a thread wasted.
-            await client.pace.turn()
+            await client.wire.pace.turn()
     except RetryableError:
         # With a mirror to ask there is perhaps no need for it; else it is asked for again, by its 401.
         if not origins:
@@ -164,7 +166,7 @@ class BlobTransfer:
             except (OSError, http.client.HTTPException, _CutError, RegistryUnavailableError) as error:
                 stop.check()  # a socket that was shut down under us looks like a cut
                 if not isinstance(error, WatcherError):
-                    self.loop.call_soon_threadsafe(origin.client.unheard)
+                    self.loop.call_soon_threadsafe(origin.client.wire.unheard)
                 failures = 1 if self.position > begun else failures + 1
                 if failures >= MAX_FAILURES:
                     if isinstance(error, WatcherError):
@@ -183,17 +185,17 @@ class BlobTransfer:
         """
         client = origin.client
         if self.requests:
-            self._on_loop(client.pace.turn(), stop)
+            self._on_loop(client.wire.pace.turn(), stop)
         self.requests += 1
         hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
         while True:
-            connection = _Connection(hop.url, client.guard, client.tls_of(hop.url), stop, client.timeout_seconds)
+            connection = BlobConnection(hop.url, client.guard, client.wire.tls_of(hop.url), stop, client.wire.timeout_seconds)
             response: http.client.HTTPResponse | None = None
             try:
                 connection.request("GET", hop.url.raw_path_qs, headers=self._headers(hop, origin.authorization))
                 response = connection.getresponse()
                 headers = CIMultiDict(response.headers.items())
-                self.loop.call_soon_threadsafe(client.heard, response.status, headers)
+                self.loop.call_soon_threadsafe(client.wire.heard, response.status, headers)
                 location = response.headers.get("Location")
                 if response.status in {200, 206}:
                     self._copy(response, self._skip(response), stop, sink, update)
@@ -287,36 +289,6 @@ class BlobTransfer:
             asking.cancel()
             raise
         return asking.result()
-
-
-class _Connection(http.client.HTTPConnection):
-    """http.client over a socket that we dialled: to a checked address, and stoppable while it waits."""
-
-    def __init__(self, url: URL, guard: Guard, tls: ssl.SSLContext, stop: Stop, timeout_seconds: float) -> None:
-        super().__init__(url.raw_host or "", url.port)
-        self._url, self._guard, self._tls, self._stop, self._seconds = url, guard, tls, stop, timeout_seconds
-        if url.scheme == "https":
-            self.default_port = http.client.HTTPS_PORT
-
-    def connect(self) -> None:
-        failure: OSError = ConnectionError("no address")
-        for family, address in self._guard.resolve(self.host, self.port):
-            try:
-                sock = dial(family, address, self._stop, min(CONNECT_SECONDS, self._seconds))
-                break
-            except OSError as error:
-                failure = error
-        else:
-            raise failure
-        self.sock = sock
-        sock.settimeout(self._seconds)
-        if self._url.scheme == "https":
-            # Set first, so that a handshake that hangs can be shut down as well.
-            self.sock = self._tls.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
-            self._stop.guard(self.sock)
-            self.sock.do_handshake()
-        else:
-            self._stop.guard(sock)
 
 
 def _error_body(response: http.client.HTTPResponse) -> bytes:

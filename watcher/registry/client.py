@@ -1,29 +1,20 @@
-"""Requests to one registry: authentication, redirects, retries and limits. The only asynchronous HTTP towards registries.
+"""Requests to one registry: authentication, redirects and retries. The only asynchronous HTTP towards registries.
 
 Everything here is small (manifests, tokens, referrers, our own uploads) and read whole; layers go through `blobs`.
 """
 
 import asyncio
-import io
-import socket
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 import tenacity
-from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from watcher.kit.clock import Clock, utc_now
-from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import resolve
-from watcher.kit.units import seconds
-from watcher.kit.version import VERSION
 from watcher.model.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -34,45 +25,24 @@ from watcher.model.errors import (
     ThrottledError,
 )
 from watcher.model.image import ACCEPTED_TYPES
-from watcher.model.reference import Host
-from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal
+from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, refusal
 from watcher.registry.auth import Authorizer
-from watcher.registry.bodies import read_body
 from watcher.registry.challenges import Challenge, parse_challenges
 from watcher.registry.credentials import CredentialProvider, CredentialSource
 from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.introduction import Introduction
-from watcher.registry.pace import LONGEST_WAIT_SECONDS, Pace
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Guard, Hop, next_hop
+from watcher.registry.pace import LONGEST_WAIT_SECONDS
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, next_hop
 from watcher.registry.settings import RegistrySettings
-from watcher.registry.tls import own_context, server_context
+from watcher.registry.wire import OnResponse, Response, Sleep, Wire
 
-USER_AGENT = f"registry-watcher/{VERSION}"
 # Of requests for manifests. One header, so that a registry that converts them never has a reason to.
 ACCEPT = ", ".join(ACCEPTED_TYPES)
 MAX_TOKEN_BYTES = 1024 * 1024
 # Five tries over about four seconds ride out a restart; whatever lasts longer is for the backlog, not for a waiting worker.
 ATTEMPTS = 5
-# More at once only queue up in the registry; layers have their own connections.
-CONNECTIONS = 16
-CONNECT_SECONDS = 10.0
-PIECEWISE_BYTES = 1024 * 1024
-
-Sleep = Callable[[float], Awaitable[None]]
-OnResponse = Callable[[Host, int], None]
-"""`on_response(registry, status)`, once per answer, redirects and refusals included; status 0 is a request without one."""
 
 _backoff = tenacity.wait_exponential_jitter(multiplier=0.25, max=3.0, jitter=0.1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """An answer read whole. `url` is where it finally came from, `headers` ignore case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    url: URL
 
 
 class RegistryClient:
@@ -91,20 +61,15 @@ class RegistryClient:
         self.settings = settings
         self.registry = settings.registry
         self.base_url = settings.base_url
-        self.timeout_seconds = seconds(settings.timeout)
-        self.guard = Guard(own=self.base_url, private_redirects=settings.private_redirects)
+        self.wire = Wire(settings, on_response=on_response, clock=clock, sleep=sleep)
+        self.guard = self.wire.guard
         if settings.api_token is not None:
             resolve(settings.api_token)
-        self._tls = server_context(settings)
-        self._own_tls = self._tls if settings.client_cert is None else own_context(settings)
-        self.pace = Pace(settings.requests_per_second, sleep=sleep)
         self.clock = clock
-        self._on_response = on_response
         self._sleep = sleep
         provider = CredentialProvider(self.registry, build_credentials(settings, self._fetch_token), clock=monotonic)
         self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
         self._introduction = Introduction(self._authorizer, self._ping, clock=monotonic)
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,9 +78,7 @@ class RegistryClient:
         await self.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self.wire.close()
 
     async def as_stranger(self, path: str) -> tuple[Response, Sequence[Challenge]]:
         """GET a path without credentials, once: the answer whatever it is, and what its 401 asks for. Raises as `request`."""
@@ -179,27 +142,10 @@ class RegistryClient:
     async def better(self, status: int, www_authenticate: list[str], scopes: frozenset[str], sent: str | None) -> str | None:
         """A new header after an answer that was received elsewhere; None when it stands. Raises as `request` does."""
         challenges = parse_challenges(www_authenticate)
-        async with asyncio.timeout(self.timeout_seconds):
+        async with asyncio.timeout(self.wire.timeout_seconds):
             if status == 401 and challenges:
                 return await self._authorizer.answer(challenges, scopes, sent)
             return await self._introduction.header(status, scopes, sent)
-
-    def heard(self, status: int, headers: Mapping[str, str]) -> None:
-        """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
-        if self._on_response is not None:
-            self._on_response(self.registry, status)
-        pause_seconds = asked_seconds(status, headers, self.clock())
-        if is_throttle(status, pause_seconds):
-            self.pace.refused(pause_seconds)
-
-    def unheard(self) -> None:
-        """Tell the metrics about a request that was not answered."""
-        if self._on_response is not None:
-            self._on_response(self.registry, 0)
-
-    def tls_of(self, url: URL) -> ssl.SSLContext:
-        """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
-        return self._own_tls if url.raw_host == self.base_url.raw_host else self._tls
 
     async def _authorized(
         self,
@@ -261,7 +207,7 @@ class RegistryClient:
             sent = dict(headers)
             if hop.authorized and authorization:
                 sent["Authorization"] = authorization
-            response = await self._send(method, hop.url, sent, data, limit_bytes)
+            response = await self.wire.send(method, hop.url, sent, data, limit_bytes)
             location = response.headers.get("Location")
             if response.status not in REDIRECT_STATUSES or location is None:
                 return response
@@ -270,81 +216,15 @@ class RegistryClient:
             hop = next_hop(hop, location, self.guard)
         raise ForbiddenAddressError(f"{self.registry}: more than {MAX_REDIRECTS} redirects")
 
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        data: bytes | Mapping[str, str] | None,
-        limit_bytes: int,
-    ) -> Response:
-        """Exactly one request, with aiohttp's exceptions turned into ours."""
-        await self.pace.turn()
-        what = f"{method} {url.authority}{url.path}"
-        # aiohttp sends a file in pieces and lets the loop breathe; plain bytes above a megabyte it only warns about.
-        body_sent = io.BytesIO(data) if isinstance(data, bytes) and len(data) > PIECEWISE_BYTES else data
-        try:
-            async with (
-                asyncio.timeout(self.timeout_seconds),
-                self._open().request(
-                    method, url, headers=headers, data=body_sent, allow_redirects=False, ssl=self.tls_of(url)
-                ) as response,
-            ):
-                self.heard(response.status, response.headers)
-                failed = response.status >= 400
-                body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
-                return Response(status=response.status, headers=response.headers, body=body, url=url)
-        except TimeoutError as error:
-            self.unheard()
-            raise RegistryUnavailableError(f"{what}: no answer within {self.timeout_seconds:g} s") from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            self.unheard()
-            raise RegistryUnavailableError(f"{what}: its certificate is not trusted; see ca_file") from error
-        except (aiohttp.InvalidURL, ValueError) as error:
-            raise RegistryRefusedError(f"{self.registry}: led to a URL that cannot be requested") from error
-        except (aiohttp.ClientError, OSError) as error:
-            self.unheard()
-            raise RegistryUnavailableError(f"{what}: {_cause(error)}") from error
-
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
         self.guard.check_literal(url.host or "")
-        response = await self._send(method, url, headers, form, MAX_TOKEN_BYTES)
+        response = await self.wire.send(method, url, headers, form, MAX_TOKEN_BYTES)
         if response.status != 200:
             # The path is named, the query is not: it holds nothing secret, but it is long.
             raise refusal(
                 f"token service {url.authority}{url.path}", response.status, response.headers, response.body, self.clock()
             )
         return response.body
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS, resolver=_GuardedResolver(self.guard))
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # Digests are over the bytes as stored; nothing here is worth a decompression bomb.
-                auto_decompress=False,
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                requote_redirect_url=False,
-            )
-        return self._session
-
-
-class _GuardedResolver(AbstractResolver):
-    """Resolves as aiohttp does, and lets only addresses through that the guard allows."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        self._guard.check(host, [entry["host"] for entry in found])
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 def challenges_of(response: Response) -> list[Challenge]:
@@ -366,11 +246,3 @@ def _wait(state: tenacity.RetryCallState) -> float:
         return 0.0  # the next attempt waits for its turn like everybody else's
     asked = error.retry_after_seconds if isinstance(error, RetryableError) else None
     return _backoff(state) if asked is None else asked
-
-
-def _cause(error: Exception) -> str:
-    """What happened to the connection, without what aiohttp knows about us."""
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return f"connection failed ({type(inner).__name__})"

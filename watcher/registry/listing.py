@@ -10,10 +10,11 @@ from watcher.model.digest import DIGEST_PATTERN, Digest
 from watcher.model.errors import AuthenticationError, InvalidReferenceError
 from watcher.model.reference import TAG_PATTERN, RepositoryName, Tag, parse_repository
 from watcher.registry.challenges import scope
-from watcher.registry.client import RegistryClient, Response
+from watcher.registry.client import RegistryClient
 from watcher.registry.pages import PAGES, PageLimits, decode_page, pages
 from watcher.registry.protocol import CatalogUnavailableError
 from watcher.registry.settings import KINDS_WITHOUT_CATALOG
+from watcher.registry.wire import Response
 
 CATALOG_SCOPE = frozenset({"registry:catalog:*"})
 REFUSED_STATUSES = frozenset({401, 403, 404, 405})

@@ -18,10 +18,11 @@ from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.blobs import pour_blob
 from watcher.registry.challenges import scope
-from watcher.registry.client import ACCEPT, RegistryClient, Response
+from watcher.registry.client import ACCEPT, RegistryClient
 from watcher.registry.mirrors import Mirror, Mirrors
 from watcher.registry.protocol import ListIncompleteError
 from watcher.registry.referrers import RegistryReferrers
+from watcher.registry.wire import Response
 
 NO_MIRRORS = Mirrors()
 

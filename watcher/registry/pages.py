@@ -12,8 +12,9 @@ import structlog
 from yarl import URL
 
 from watcher.model.errors import RegistryUnavailableError
-from watcher.registry.client import RegistryClient, Response
+from watcher.registry.client import RegistryClient
 from watcher.registry.referrers import next_link
+from watcher.registry.wire import Response
 
 log = structlog.get_logger(__name__)
 

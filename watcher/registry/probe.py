@@ -21,7 +21,7 @@ from watcher.model.errors import (
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.registry_kind import RegistryKind
 from watcher.registry.challenges import Challenge
-from watcher.registry.client import RegistryClient, Response, Sleep
+from watcher.registry.client import RegistryClient
 from watcher.registry.probe_choice import Wanted, choose
 from watcher.registry.probe_connection import connect, ping, pinged, resolve, told_time
 from watcher.registry.probe_permissions import LIST, LOG_IN, PULL, PUSH, needed
@@ -29,6 +29,7 @@ from watcher.registry.probe_pull import Pulling
 from watcher.registry.probe_write import Writing, begin_upload
 from watcher.registry.protocol import CatalogUnavailableError
 from watcher.registry.settings import RegistrySettings
+from watcher.registry.wire import Response, Sleep
 
 # Between two requests of one step; a registry may ask for more.
 MOST_WAIT_SECONDS = 3.5

@@ -13,9 +13,10 @@ from watcher.kit.retry_after import moment_of
 from watcher.model.errors import RegistryRefusedError, RegistryUnavailableError
 from watcher.registry.answers import RETRIED_STATUSES, refusal
 from watcher.registry.challenges import Challenge
-from watcher.registry.client import RegistryClient, Response
+from watcher.registry.client import RegistryClient
 from watcher.registry.redirects import check_realm
 from watcher.registry.settings import is_loopback
+from watcher.registry.wire import Response
 
 # Renewals that work are done by then: Let's Encrypt's thirty days before the end, most others' two weeks.
 EXPIRES_SOON = timedelta(days=14)
@@ -44,7 +45,7 @@ async def connect(client: RegistryClient) -> Found:
     url = client.base_url
     is_tls = url.scheme == "https"
     try:
-        reader, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=client.tls_of(url) if is_tls else None)
+        reader, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=client.wire.tls_of(url) if is_tls else None)
     except ssl.SSLCertVerificationError as error:
         return await _untrusted(client, error.verify_message)
     except ssl.SSLError as error:

@@ -12,10 +12,11 @@ from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
-from watcher.registry.client import ACCEPT, RegistryClient, Response
+from watcher.registry.client import ACCEPT, RegistryClient
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.protocol import ListIncompleteError
 from watcher.registry.referrers import RegistryReferrers
+from watcher.registry.wire import Response
 
 # Enough of a layer to see that bytes come, and from where.
 PIECE_BYTES = 16

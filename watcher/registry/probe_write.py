@@ -16,12 +16,13 @@ from watcher.model.errors import (
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST
 from watcher.model.reference import RepositoryName
 from watcher.registry.challenges import scope
-from watcher.registry.client import RegistryClient, Response, challenges_of
+from watcher.registry.client import RegistryClient, challenges_of
 from watcher.registry.probe_artefacts import ARTIFACT, EMPTY_BLOB, INDEX, OTHER_INDEX, SUBJECT, TAG
 from watcher.registry.probe_permissions import DELETE, needed
 from watcher.registry.redirects import Hop, next_hop
 from watcher.registry.referrers import RegistryReferrers
 from watcher.registry.uploads import RegistryUploads
+from watcher.registry.wire import Response
 
 # Some registries list a referrer a moment after it was put.
 LOOK_SECONDS = (0.0, 0.2, 0.5, 1.0)

@@ -26,11 +26,12 @@ from watcher.model.image import (
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.challenges import scope
-from watcher.registry.client import ACCEPT, RegistryClient, Response
+from watcher.registry.client import ACCEPT, RegistryClient
 from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError, PutManifest
 from watcher.registry.redirects import Hop, next_hop
 from watcher.registry.referrers_reading import any_entries, descriptor_of, plain_entries
 from watcher.registry.uploads import put_answer
+from watcher.registry.wire import Response
 
 EMPTY_BLOB = b"{}"
 """Has to be uploaded too, although everybody knows what is in it."""

@@ -10,9 +10,10 @@ from watcher.model.errors import AuthenticationError, DigestMismatchError, Regis
 from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.challenges import scope
-from watcher.registry.client import RegistryClient, Response
+from watcher.registry.client import RegistryClient
 from watcher.registry.protocol import PutManifest
 from watcher.registry.redirects import Hop, next_hop
+from watcher.registry.wire import Response
 
 # A session that broke is started again from the beginning; these blobs are a few KiB.
 UPLOAD_ATTEMPTS = 3

@@ -19,10 +19,11 @@ from watcher.model.errors import (
     TooLargeError,
 )
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.registry.client import ATTEMPTS, USER_AGENT, RegistryClient
+from watcher.registry.client import ATTEMPTS, RegistryClient
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.settings import RegistrySettings
 from watcher.registry.uploads import RegistryUploads
+from watcher.registry.wire import USER_AGENT
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, push_image
 from watcher.testing.registry import MemoryRegistry, serve_registry

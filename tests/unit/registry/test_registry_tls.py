@@ -82,7 +82,7 @@ async def test_the_certificate_is_for_the_registry_s_own_host(
         registry.faults.add(Fault(status=307, headers={"Location": f"{elsewhere}/v2/"}))
         with pytest.raises(RegistryUnavailableError):
             await client.request("GET", "/v2/", attempts=1)
-        assert client.tls_of(client.base_url) is not client.tls_of(elsewhere)
+        assert client.wire.tls_of(client.base_url) is not client.wire.tls_of(elsewhere)
 
 
 def test_certificates_that_are_none(authority: Authority, tmp_path: Path) -> None:

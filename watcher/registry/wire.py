@@ -1,0 +1,163 @@
+"""One request to a registry and one answer, over connections to checked addresses, with aiohttp's exceptions turned into ours."""
+
+import asyncio
+import io
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from watcher.kit.clock import Clock
+from watcher.kit.retry_after import asked_seconds
+from watcher.kit.units import seconds
+from watcher.kit.version import VERSION
+from watcher.model.errors import RegistryRefusedError, RegistryUnavailableError
+from watcher.model.reference import Host
+from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle
+from watcher.registry.bodies import read_body
+from watcher.registry.pace import Pace
+from watcher.registry.redirects import Guard
+from watcher.registry.settings import RegistrySettings
+from watcher.registry.tls import own_context, server_context
+
+USER_AGENT = f"registry-watcher/{VERSION}"
+# More at once only queue up in the registry; layers have their own connections.
+CONNECTIONS = 16
+CONNECT_SECONDS = 10.0
+PIECEWISE_BYTES = 1024 * 1024
+
+Sleep = Callable[[float], Awaitable[None]]
+OnResponse = Callable[[Host, int], None]
+"""`on_response(registry, status)`, once per answer, redirects and refusals included; status 0 is a request without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An answer read whole. `url` is where it finally came from, `headers` ignore case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    url: URL
+
+
+class Wire:
+    """The connections to one registry and to where it sends us, and the turns that all requests to it wait for."""
+
+    def __init__(self, settings: RegistrySettings, *, on_response: OnResponse | None, clock: Clock, sleep: Sleep) -> None:
+        """Reads the authorities and certificates that the settings name. Raises ConfigurationError."""
+        self.registry = settings.registry
+        self.base_url = settings.base_url
+        self.timeout_seconds = seconds(settings.timeout)
+        self.guard = Guard(own=self.base_url, private_redirects=settings.private_redirects)
+        self.pace = Pace(settings.requests_per_second, sleep=sleep)
+        self._tls = server_context(settings)
+        self._own_tls = self._tls if settings.client_cert is None else own_context(settings)
+        self._on_response = on_response
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        data: bytes | Mapping[str, str] | None,
+        limit_bytes: int,
+    ) -> Response:
+        """Exactly one request, after its turn.
+
+        Raises:
+            RegistryUnavailableError, RegistryRefusedError, ForbiddenAddressError
+            TooLargeError: the body of what is no error is longer than `limit_bytes`.
+        """
+        await self.pace.turn()
+        what = f"{method} {url.authority}{url.path}"
+        # aiohttp sends a file in pieces and lets the loop breathe; plain bytes above a megabyte it only warns about.
+        body_sent = io.BytesIO(data) if isinstance(data, bytes) and len(data) > PIECEWISE_BYTES else data
+        try:
+            async with (
+                asyncio.timeout(self.timeout_seconds),
+                self._open().request(
+                    method, url, headers=headers, data=body_sent, allow_redirects=False, ssl=self.tls_of(url)
+                ) as response,
+            ):
+                self.heard(response.status, response.headers)
+                failed = response.status >= 400
+                body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
+                return Response(status=response.status, headers=response.headers, body=body, url=url)
+        except TimeoutError as error:
+            self.unheard()
+            raise RegistryUnavailableError(f"{what}: no answer within {self.timeout_seconds:g} s") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            self.unheard()
+            raise RegistryUnavailableError(f"{what}: its certificate is not trusted; see ca_file") from error
+        except (aiohttp.InvalidURL, ValueError) as error:
+            raise RegistryRefusedError(f"{self.registry}: led to a URL that cannot be requested") from error
+        except (aiohttp.ClientError, OSError) as error:
+            self.unheard()
+            raise RegistryUnavailableError(f"{what}: {_cause(error)}") from error
+
+    def heard(self, status: int, headers: Mapping[str, str]) -> None:
+        """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
+        if self._on_response is not None:
+            self._on_response(self.registry, status)
+        pause_seconds = asked_seconds(status, headers, self._clock())
+        if is_throttle(status, pause_seconds):
+            self.pace.refused(pause_seconds)
+
+    def unheard(self) -> None:
+        """Tell the metrics about a request that was not answered."""
+        if self._on_response is not None:
+            self._on_response(self.registry, 0)
+
+    def tls_of(self, url: URL) -> ssl.SSLContext:
+        """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
+        return self._own_tls if url.raw_host == self.base_url.raw_host else self._tls
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS, resolver=_GuardedResolver(self.guard))
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # Digests are over the bytes as stored; nothing here is worth a decompression bomb.
+                auto_decompress=False,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                requote_redirect_url=False,
+            )
+        return self._session
+
+
+class _GuardedResolver(AbstractResolver):
+    """Resolves as aiohttp does, and lets only addresses through that the guard allows."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        self._guard.check(host, [entry["host"] for entry in found])
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _cause(error: Exception) -> str:
+    """What happened to the connection, without what aiohttp knows about us."""
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return f"connection failed ({type(inner).__name__})"
