@@ -114,5 +114,5 @@ class _Timed:
             self.done.set()
         return accepted
 
-    async def found(self, source: str, pushes: Sequence[Push]) -> Accepted:
-        raise RuntimeError(f"{source} sweeps nothing, not even {pushes}")
+    async def found(self, source: str, pushes: Sequence[Push], *, fresh: bool = False) -> Accepted:
+        raise RuntimeError(f"{source} sweeps nothing, not even {pushes} ({fresh})")

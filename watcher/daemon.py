@@ -271,7 +271,7 @@ def _sources(settings: Settings, storage: Storage, registries: Registries, metri
     context = SourceContext(
         max_body_bytes=size_bytes(settings.server.max_body),
         registries=registries,
-        judged=storage.verdicts.judged,
+        known=storage.known,
         swept=metrics.count_sweep,
     )
     return [build_source(each, context) for each in settings.sources]

@@ -25,11 +25,13 @@ from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantines, SubjectLocks, TagHistory, Tickets
 from watcher.registry.probe_artefacts import DIGESTS
+from watcher.sources.context import Known
 from watcher.store.bases import StoredBases
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.first_seen import StoredFirstSeen
 from watcher.store.holders import StoredPackageIndex
+from watcher.store.holdings import StoredHoldings
 from watcher.store.images import StoredImages
 from watcher.store.judgements import StoredJudgements
 from watcher.store.labels import StoredLabels
@@ -82,6 +84,7 @@ class Storage:
     tickets: Tickets
     quarantines: Quarantines
     judgements: Judgements
+    known: Known
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
     retention: Retention
@@ -169,11 +172,14 @@ async def opened(settings: StoreSettings, clock: Clock = utc_now, *, read_only: 
 
 def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone: bool) -> Storage:
     backlog, bell = SqliteBacklog(database, clock, kept_seconds=seconds(settings.keep_events)), Wakeup()
+    verdicts = StoredVerdicts(database, clock, bell=bell)
+    # Of the commands beside the daemon only `doctor` puts what is ours, and that is always the same.
+    own_writes = OwnWriteStore(database, clock, alone=alone, constant=DIGESTS)
     return Storage(
         backlog=backlog,
         keeper=backlog,
         jobs=backlog,
-        verdicts=StoredVerdicts(database, clock, bell=bell),
+        verdicts=verdicts,
         images=StoredImages(database, merged_files),
         packages=StoredPackageIndex(database),
         outbox=StoredOutbox(database, clock, bell=bell),
@@ -182,14 +188,14 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         bases=StoredBases(database),
         first_seen=StoredFirstSeen(database),
         standing=StoredStanding(database),
-        # Of the commands beside the daemon only `doctor` puts what is ours, and that is always the same.
-        own_writes=OwnWriteStore(database, clock, alone=alone, constant=DIGESTS),
+        own_writes=own_writes,
         tags=StoredTagHistory(database),
         locks=StoredSubjectLocks(database, clock),
         labels=StoredLabels(database),
         tickets=StoredTickets(database),
         quarantines=StoredQuarantines(database),
         judgements=StoredJudgements(database),
+        known=Known(judged=verdicts.judged, ours=own_writes.claimed, holdings=StoredHoldings(database)),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
         retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),

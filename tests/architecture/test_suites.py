@@ -20,6 +20,7 @@ from tests.contract.test_doorman_contract import SENDERS
 from tests.contract.test_evaluator_contract import EVALUATORS
 from tests.contract.test_file_rows_contract import KEPT as FILES
 from tests.contract.test_gatherer_contract import PLACES as GATHERERS
+from tests.contract.test_holdings_contract import KEPT as HOLDINGS
 from tests.contract.test_image_source_contract import PLACES as IMAGES
 from tests.contract.test_inbox_contract import INBOXES
 from tests.contract.test_inspector_contract import INSPECTORS
@@ -78,6 +79,7 @@ from watcher.registry.protocol import (
     Uploads,
     WritableRegistries,
 )
+from watcher.sources.context import Holdings
 from watcher.sources.protocol import Hook, Intake, Source
 from watcher.sources.pubsub_stream_client import Ears
 from watcher.sources.webhook import Doorman
@@ -99,6 +101,7 @@ SUITES: Mapping[type, Collection[type]] = {
     Evaluator: EVALUATORS,
     FileRows: FILES,
     Gatherer: [adapter for adapter, _ in GATHERERS.values()],
+    Holdings: [adapter for adapter, _ in HOLDINGS.values()],
     ImageInspector: INSPECTORS,
     ImageSource: [adapter for adapter, _ in IMAGES.values()],
     Inbox: INBOXES,

@@ -20,6 +20,7 @@ class RecordingIntake:
 
     taken: list[tuple[str, Delivery]] = field(default_factory=list)
     swept: list[tuple[str, Push]] = field(default_factory=list)
+    fresh: list[Push] = field(default_factory=list)
     broken: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -30,9 +31,10 @@ class RecordingIntake:
         self.taken.append((source, delivery))
         return Accepted(accepted=1)
 
-    async def found(self, source: str, pushes: Sequence[Push]) -> Accepted:
+    async def found(self, source: str, pushes: Sequence[Push], *, fresh: bool = False) -> Accepted:
         await self._pass()
         self.swept += [(source, push) for push in pushes]
+        self.fresh += [push for push in pushes if fresh]
         return Accepted(accepted=len(pushes))
 
     async def _pass(self) -> None:

@@ -1,12 +1,12 @@
 """A sweep of a registry that a test pushes to, whose passes come when the test says so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.doubles.holdings import known
 from tests.doubles.image_sources import MemoryImages
 from tests.doubles.registries import MemoryRegistries
-from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.sources.protocol import Source
 from watcher.sources.sweep import SweepSource
@@ -32,7 +32,7 @@ class SweepBench:
         self.source: Source = SweepSource(
             SweepSourceSettings(name="main", registry=HOST, every="1h"),
             registries=self._registries,
-            judged=self._judged,
+            known=known(),
             swept=self._swept,
             sleep=self._sleep,
         )
@@ -58,9 +58,6 @@ class SweepBench:
         finally:
             self._registries.held[HOST, APP] = MemoryImages()
         return self._taken_in > before
-
-    async def _judged(self, _host: Host, _repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
-        return {}
 
     def _swept(self, _source: str, _found: int, taken_in: int) -> None:
         self._taken_in += taken_in

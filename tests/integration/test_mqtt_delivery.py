@@ -58,7 +58,7 @@ class HoldingIntake:
         self.taken.append(delivery.body)
         return Accepted(accepted=1)
 
-    async def found(self, source: str, pushes: object) -> Accepted:
+    async def found(self, source: str, pushes: object, *, fresh: bool = False) -> Accepted:
         raise AssertionError("a source of events finds nothing")
 
 

@@ -70,7 +70,7 @@ class ChoosyIntake:
             raise DiskFullError("disk full")
         return Accepted(accepted=1)
 
-    async def found(self, source: str, pushes: object) -> Accepted:
+    async def found(self, source: str, pushes: object, *, fresh: bool = False) -> Accepted:
         raise AssertionError("a source of events finds nothing")
 
 

@@ -2,24 +2,28 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from watcher.cli.options import config_option, required_settings
+from watcher.cli.terminal import console
 from watcher.kit.clock import utc_now
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.reference import parse_host
 from watcher.pipeline.intake import DurableIntake
 from watcher.registry.access import RegistryClients
 from watcher.settings import Settings
-from watcher.sources.sweep_pass import SweepReport, sweep
+from watcher.sources.sweep_pass import SweepPass, SweepReport
 from watcher.sources.sweep_settings import Scope, SweepSourceSettings
 from watcher.storage import opened
 
 # The source that is named in verdicts about registries without a sweep of their own.
 SOURCE = "sweep"
+EXIT_INCOMPLETE = 3
 
 
 @click.command("sweep")
@@ -29,7 +33,8 @@ SOURCE = "sweep"
 def sweep_now(registry: str | None, output: str) -> None:
     """Find images without a verdict, and have them judged: by the running daemon within a second, else when it is started.
 
-    A registry is looked through as its sweep in the configuration says, and whole where it has none.
+    A registry is looked through as its sweep in the configuration says, and whole where it has none. What was interrupted goes on
+    where it was. Exits with 3 when something could not be looked at.
     """
     path, settings = required_settings()
     scopes = _scopes(settings)
@@ -40,19 +45,22 @@ def sweep_now(registry: str | None, output: str) -> None:
         raise ConfigurationError(
             f"{path}: names no registry{'' if registry is None else f' {registry}'} that could be looked through"
         )
-    for report in asyncio.run(_reports(settings, scopes)):
+    if not asyncio.run(_swept(settings, scopes, output)):
+        click.get_current_context().exit(EXIT_INCOMPLETE)
+
+
+async def _swept(settings: Settings, scopes: Mapping[str, Scope], output: str) -> bool:
+    """Show each report as soon as it is there. Whether everything could be looked at."""
+    is_whole = True
+    async for report in _reports(settings, scopes):
+        is_whole = is_whole and not report.problems
         if output == "json":
             click.echo(json.dumps(_json(report)))
             continue
-        click.echo(
-            f"{report.registry}: {report.repositories} repositories, {report.images} images, "
-            f"{len(report.found)} without a verdict, {report.taken_in} of them new"
-            + (f", {report.lost_tags} without a tag they had" if report.lost_tags else "")
-        )
-        for pattern in report.unmatched:
-            click.echo(f"{report.registry}: nothing is called {pattern}", err=True)
-        for problem in report.problems:
-            click.echo(f"{report.registry}: {problem}", err=True)
+        click.echo(_line(report))
+        for sentence in (*report.unmatched, *report.problems):
+            click.echo(f"{report.registry}: {sentence}", err=True)
+    return is_whole
 
 
 def _scopes(settings: Settings) -> Mapping[str, Scope]:
@@ -63,7 +71,8 @@ def _scopes(settings: Settings) -> Mapping[str, Scope]:
     return scopes | {SOURCE if len(others) == 1 else f"{SOURCE}-{host}": Scope(registry=host) for host in others}
 
 
-async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> Sequence[SweepReport]:
+async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> AsyncIterator[SweepReport]:
+    """One of each; a registry that cannot be read now has a problem, and hides no other."""
     async with opened(settings.store, read_only=False) as storage, RegistryClients.of(settings.registries) as registries:
         intake = DurableIntake(
             dialects={},
@@ -72,7 +81,49 @@ async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> Sequence[
             clock=utc_now,
             counted=lambda _source, _fate, _reason: None,
         )
-        return [await sweep(scope, source, registries, storage.verdicts.judged, intake) for source, scope in scopes.items()]
+        for source, scope in scopes.items():
+            seen_before = len(await storage.known.holdings.looks(scope.registry))
+            with _progress(scope.registry, seen_before) as told:
+                one = SweepPass(
+                    scope=scope,
+                    source=source,
+                    by=f"command {source}",
+                    registries=registries,
+                    known=storage.known,
+                    intake=intake,
+                    told=told,
+                )
+                try:
+                    report = await one.run()
+                except RetryableError as error:
+                    report = one.report
+                    report.problems.append(str(error))
+            yield report
+
+
+@contextmanager
+def _progress(registry: str, expected: int) -> Iterator[Callable[[SweepReport], None]]:
+    """A bar on a terminal, which goes away again. How long the way is, is known from the last time."""
+    terminal = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}"), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        task = progress.add_task(registry, total=expected or None, seen="")
+
+        def told(report: SweepReport) -> None:
+            done = report.repositories + report.resumed
+            seen = f"{done} repositories, {report.images} images, {report.without_verdict} without a verdict"
+            progress.update(task, completed=done, total=max(expected, done) if expected else None, seen=seen)
+
+        yield told
+
+
+def _line(report: SweepReport) -> str:
+    return (
+        f"{report.registry}: {report.repositories} repositories, {report.images} images, "
+        f"{report.without_verdict} without a verdict, {report.taken_in} of them new"
+        + (f", {report.lost_tags} without a tag they had" if report.lost_tags else "")
+        + (f"; {report.resumed} repositories were looked at before the interruption" if report.resumed else "")
+    )
 
 
 def _json(report: SweepReport) -> dict[str, Any]:
@@ -83,8 +134,10 @@ def _json(report: SweepReport) -> dict[str, Any]:
         "without_verdict": [
             f"{push.registry}/{push.repository}{f':{push.tag}' if push.tag else ''}@{push.digest}" for push in report.found
         ],
+        "without_verdict_count": report.without_verdict,
         "taken_in": report.taken_in,
         "lost_tags": report.lost_tags,
+        "resumed": report.resumed,
         "unmatched": report.unmatched,
         "problems": report.problems,
     }

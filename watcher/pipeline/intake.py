@@ -92,8 +92,8 @@ class DurableIntake:
         arrivals = [Arrival(source=source, decision=Pushed(push=each), delivery_key=None, received_at=now) for each in pushes]
         return await self._take(source, [_renewed(each) for each in arrivals])
 
-    async def found(self, source: str, pushes: Sequence[Push]) -> Accepted:
-        """Take in what a sweep found: images that nobody told us of, or that have no verdict any more.
+    async def found(self, source: str, pushes: Sequence[Push], *, fresh: bool = False) -> Accepted:
+        """Take in what a sweep found: images that nobody told us of, or that have no verdict any more. See `Intake.found`.
 
         Raises:
             RetryableError: nothing of it was kept.
@@ -107,7 +107,7 @@ class DurableIntake:
                     decision=Pushed(push=push),
                     delivery_key=None,
                     received_at=now,
-                    lane=Lane.SWEEP,
+                    lane=Lane.PUSH if fresh else Lane.SWEEP,
                 )
                 for push in pushes
             ],

@@ -23,7 +23,7 @@ SOURCES: Mapping[type[SourceSettings], Callable[[Any, SourceContext], Source]] =
     PubsubSourceSettings: lambda settings, _context: PubsubSource(settings),
     SqsSourceSettings: lambda settings, _context: SqsSource(settings),
     SweepSourceSettings: lambda settings, context: SweepSource(
-        settings, registries=context.registries, judged=context.judged, swept=context.swept
+        settings, registries=context.registries, known=context.known, swept=context.swept
     ),
     WebhookSourceSettings: lambda settings, context: WebhookSource(settings, max_body_bytes=context.max_body_bytes),
 }

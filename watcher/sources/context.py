@@ -2,13 +2,60 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from watcher.model.digest import Digest
+from watcher.model.holding import Holding, LastLook, Look
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.protocol import Registries
 
 Judged = Callable[[Host, RepositoryName], Awaitable[Mapping[Digest, Collection[Tag]]]]
 """`await judged(registry, repository)`: every digest there that has a verdict, with the tags it is known by."""
+
+Ours = Callable[[Collection[Digest]], Awaitable[Mapping[Digest, Tag | None]]]
+"""`await ours(digests)`: those of them that we wrote ourselves, each with the tag under which alone it is ours, if there is one."""
+
+
+class Holdings(Protocol):
+    """What registries were last seen to hold, and how far each sweep has come. After a method returns, what it did is on disk."""
+
+    async def looks(self, registry: Host) -> Mapping[RepositoryName, LastLook]:
+        """When each repository was looked at last."""
+        ...
+
+    async def held(self, registry: Host, repository: RepositoryName) -> frozenset[Holding]:
+        """What was there; nothing where nobody has looked."""
+        ...
+
+    async def looked(self, look: Look) -> None:
+        """Keep what a look found to have changed. A repository that holds nothing any more is forgotten."""
+        ...
+
+    async def begun(self, sweep: str, scope: str) -> datetime | None:
+        """When the pass began over this scope that has not come to its end yet."""
+        ...
+
+    async def ended(self, sweep: str, scope: str) -> datetime | None:
+        """When a pass over this scope came to its end last."""
+        ...
+
+    async def begin(self, sweep: str, scope: str, at: datetime) -> None:
+        """A pass begins. What was known of another scope of this sweep is forgotten."""
+        ...
+
+    async def end(self, sweep: str, at: datetime) -> None:
+        """Its pass came to its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What we know of registries, which a sweep holds against what they say."""
+
+    judged: Judged
+    ours: Ours
+    holdings: Holdings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,5 +64,5 @@ class SourceContext:
 
     max_body_bytes: int
     registries: Registries
-    judged: Judged
+    known: Known
     swept: Callable[[str, int, int], None]

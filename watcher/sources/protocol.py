@@ -32,8 +32,10 @@ class Intake(Protocol):
         """What a sender said, in the dialect of the source."""
         ...
 
-    async def found(self, source: str, pushes: Sequence[Push]) -> Accepted:
-        """What the source itself saw in a registry. It waits behind everything that was announced."""
+    async def found(self, source: str, pushes: Sequence[Push], *, fresh: bool = False) -> Accepted:
+        """What the source itself saw in a registry. It waits behind everything that was announced, unless it is `fresh`:
+        pushed since the source looked last, which nobody told of.
+        """
         ...
 
 

@@ -10,9 +10,9 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.units import seconds
 from watcher.model.errors import RetryableError
 from watcher.registry.protocol import Registries
-from watcher.sources.context import Judged
+from watcher.sources.context import Known
 from watcher.sources.protocol import Health, Intake
-from watcher.sources.sweep_pass import sweep
+from watcher.sources.sweep_pass import SweepPass
 from watcher.sources.sweep_settings import SweepSourceSettings
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 FIRST_SECONDS = 30.0
 # Sweeps of many registries, and of many watchers, drift apart.
 JITTER = 0.1
+# A pass that was cut off is taken up again after so long, if the next would not come sooner.
+RESUME_SECONDS = 60.0
 
 
 class SweepSource:
@@ -31,7 +33,7 @@ class SweepSource:
         settings: SweepSourceSettings,
         *,
         registries: Registries,
-        judged: Judged,
+        known: Known,
         swept: Callable[[str, int, int], None],
         clock: Clock = utc_now,
         chance: Callable[[], float] = random.random,
@@ -42,36 +44,46 @@ class SweepSource:
         self._scope = settings.scope
         self._every_seconds = seconds(settings.every)
         self._registries = registries
-        self._judged = judged
+        self._known = known
         self._swept = swept
         self._clock = clock
         self._chance = chance
         self._sleep = sleep
 
     async def run(self, intake: Intake) -> None:
-        """Sweep until cancelled. A registry that cannot be read is swept again after the same time."""
+        """Sweep until cancelled. A pass that a registry cuts off is taken up again a minute later."""
         self.health.connected, self.health.problem = True, ""
         try:
             await self._sleep(min(FIRST_SECONDS, self._every_seconds) * self._chance())
             while True:
-                await self._pass(intake)
-                await self._sleep(self._every_seconds * (1 + JITTER * (2 * self._chance() - 1)))
+                ended = await self._pass(intake)
+                pause = self._every_seconds if ended else min(RESUME_SECONDS, self._every_seconds)
+                await self._sleep(pause * (1 + JITTER * (2 * self._chance() - 1)))
         finally:
             self.health.connected, self.health.problem = False, "stopped"
 
-    async def _pass(self, intake: Intake) -> None:
+    async def _pass(self, intake: Intake) -> bool:
+        """Whether it came to its end."""
+        one = SweepPass(
+            scope=self._scope,
+            source=self.name,
+            registries=self._registries,
+            known=self._known,
+            intake=intake,
+            clock=self._clock,
+        )
         try:
-            report = await sweep(self._scope, self.name, self._registries, self._judged, intake)
+            report = await one.run()
         except RetryableError as error:
             # The registry, or our own disk; what was found before stays found.
             self.health.connected, self.health.problem = False, str(error)
             log.warning("sweep.interrupted", source=self.name, reason=error.reason, detail=str(error))
-            return
+            return False
         self.health.connected, self.health.problem = True, "; ".join(report.problems[:3])
-        if report.found:
+        if report.without_verdict:
             self.health.last_event_at = self._clock()
-        for pattern in report.unmatched:
-            log.warning("sweep.unmatched", source=self.name, registry=self._scope.registry, pattern=pattern)
+        for detail in report.unmatched:
+            log.warning("sweep.unmatched", source=self.name, registry=self._scope.registry, detail=detail)
         for problem in report.problems:
             log.warning("sweep.incomplete", source=self.name, registry=self._scope.registry, detail=problem)
         log.info(
@@ -80,8 +92,10 @@ class SweepSource:
             registry=self._scope.registry,
             repositories=report.repositories,
             images=report.images,
-            without_verdict=len(report.found),
+            without_verdict=report.without_verdict,
             taken_in=report.taken_in,
             lost_tags=report.lost_tags,
+            resumed=report.resumed,
         )
-        self._swept(self.name, len(report.found), report.taken_in)
+        self._swept(self.name, report.without_verdict, report.taken_in)
+        return True

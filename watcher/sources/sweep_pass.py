@@ -1,152 +1,250 @@
-"""One pass over one registry: repositories, their tags, what these lead to, and what of it nobody has judged."""
+"""One pass over one registry: repositories, their tags, what these lead to, and what of it nobody has judged.
+
+A pass that was cut off is taken up where it was: what it has looked at is not looked at again.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
-from watcher.kit.glob import glob_any, glob_match
-from watcher.model.digest import Digest
-from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError
+from watcher.kit.clock import Clock, utc_now
+from watcher.kit.glob import glob_match
+from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError, RetryableError
+from watcher.model.holding import Holding, LastLook, Look
 from watcher.model.push import Push
-from watcher.model.quarantine import marker_tag
-from watcher.model.reference import Host, Reference, RepositoryName, Tag, parse_repository
+from watcher.model.reference import Host, RepositoryName, parse_repository
 from watcher.registry.protocol import CatalogUnavailableError, Listing, Registries
-from watcher.sources.context import Judged
+from watcher.sources.context import Known
 from watcher.sources.protocol import Intake
-from watcher.sources.sweep_settings import Scope
+from watcher.sources.sweep_pass_look import Heads, Seen, look, lost_in, news_in, went, without_ours
+from watcher.sources.sweep_settings import ALL, Scope
 
-# As many tags are asked for at a time; the registry's own pace still holds.
-HEADS_AT_ONCE = 16
+# One waits for its list while others wait for their tags.
+REPOSITORIES_AT_ONCE = 4
+# Repositories in a row that cannot be read, before it is the registry that cannot be.
+MOST_TROUBLES = 3
+# What a pass has looked at that was cut off longer ago is looked at again.
+RESUMED_WITHIN = timedelta(days=1)
+# Images that are taken in at a time.
+TOGETHER = 500
+# As many as a report names.
+MOST_NAMED = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
 class SweepReport:
-    """What one pass saw. `found` had no verdict, or none under that tag; of those `taken_in` became new jobs.
+    """What one pass saw. `without_verdict` images had none, or none under that tag, and `found` names the first of them; of those
+    `taken_in` became new jobs.
 
     `lost_tags` are images that are known by a tag which leads elsewhere or nowhere: those are looked at again.
-    `unmatched` are configured names and globs that nothing came of; `problems` are sentences about what could not be read.
+    `resumed` repositories were looked at before the pass was cut off, and are in no other number. `unmatched` are sentences about
+    configured names and globs that nothing came of; `problems` are about what could not be read.
     """
 
     registry: Host
     repositories: int = 0
     images: int = 0
     lost_tags: int = 0
+    without_verdict: int = 0
     found: list[Push] = field(default_factory=list)
     taken_in: int = 0
+    resumed: int = 0
     unmatched: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-async def sweep(scope: Scope, source: str, registries: Registries, judged: Judged, intake: Intake) -> SweepReport:
-    """Look through a registry and take in what has no verdict, repository by repository.
+@dataclass(slots=True, kw_only=True)
+class SweepPass:
+    """Looks through a registry once, and takes in what has no verdict, repository by repository.
 
-    Tags are asked for by HEAD, several at a time. Of one repository that we may not read the report tells, and the pass goes on.
-
-    Raises:
-        RetryableError: the registry cannot be read now, or what was found could not be kept.
+    `source` is named in the verdicts of what is found; `by` is how the pass is remembered, should it be cut off. `told` hears of
+    the report after every repository; `report` is there from the start, and
+    as far as it came when the pass is cut off.
     """
-    report, listing = SweepReport(registry=scope.registry), registries.listing(scope.registry)
-    matched: set[str] = set()
-    async for repository in _repositories(scope, listing, report):
-        report.repositories += 1
+
+    scope: Scope
+    source: str
+    registries: Registries
+    known: Known
+    intake: Intake
+    by: str = ""
+    clock: Clock = utc_now
+    told: Callable[[SweepReport], None] = lambda _report: None
+    report: SweepReport = field(init=False)
+    _heads: Heads = field(init=False)
+    _listing: Listing = field(init=False)
+    _matched: set[str] = field(init=False, default_factory=set)
+    _has_ended: bool = field(init=False, default=False)
+    _troubles: list[RetryableError] = field(init=False, default_factory=list)  # in a row
+    _was_read: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.by = self.by or self.source
+        self.report = SweepReport(registry=self.scope.registry)
+        self._heads = Heads(self.scope.registry, self.registries)
+
+    async def run(self) -> SweepReport:
+        """Look. Of what cannot be read alone the report tells, and the pass goes on.
+
+        Raises:
+            RetryableError: the registry cannot be read now, or what was found could not be kept.
+            ConfigurationError: its settings are wrong.
+        """
+        holdings, scope = self.known.holdings, scope_name(self.scope)
+        self._listing = self.registries.listing(self.scope.registry)
+        self._has_ended = await holdings.ended(self.by, scope) is not None
+        looks = await holdings.looks(self.scope.registry)
+        done = await self._resumed(looks, scope)
         try:
-            images = [each async for each in _images(scope, listing, registries, repository)]
-        except (AuthenticationError, PermanentError) as error:
-            report.problems.append(f"{repository}: {error}")
-            matched.update(_patterns(scope, repository))
-            continue
-        if images:
-            matched.update(_patterns(scope, repository))
-        report.images += len(images)
-        known = await judged(scope.registry, repository)
-        found = [each for each in images if _is_news(each, known)]
-        report.found += found
-        if found:
-            report.taken_in += (await intake.found(source, found)).accepted
-        if lost := _without_their_tags(scope, repository, images, known):
+            async with asyncio.TaskGroup() as group:
+                gate = asyncio.Semaphore(REPOSITORIES_AT_ONCE)
+                async for repository in self._repositories(looks):
+                    if repository in done:
+                        self.report.resumed += 1
+                        self._matched.update(self._patterns(repository))
+                        continue
+                    await gate.acquire()
+                    group.create_task(self._one(repository, gate), name=f"look-{repository}")
+        except* RetryableError as several:
+            raise _first(several) from None
+        if self._troubles and not self._was_read:
+            raise self._troubles[-1]
+        await holdings.end(self.by, self.clock())
+        self.report.unmatched += self._unmatched()
+        return self.report
+
+    async def _resumed(self, looks: Mapping[RepositoryName, LastLook], scope: str) -> set[RepositoryName]:
+        """What this pass has looked at already; it begins now where none was cut off."""
+        now = self.clock()
+        began = await self.known.holdings.begun(self.by, scope)
+        if began is None or not timedelta(0) <= now - began < RESUMED_WITHIN:
+            await self.known.holdings.begin(self.by, scope, now)
+            return set()
+        return {name for name, last in looks.items() if last.by == self.by and last.at >= began}
+
+    async def _one(self, repository: RepositoryName, gate: asyncio.Semaphore) -> None:
+        try:
+            seen = await self._seen(repository)
+            if seen is not None:
+                await self._compare(repository, seen)
+            self.told(self.report)
+        finally:
+            gate.release()
+
+    async def _seen(self, repository: RepositoryName) -> Seen | None:
+        """None of one that cannot be read, which the report tells. Raises RetryableError when it is the registry that cannot be."""
+        try:
+            seen = await look(self.scope, repository, self._listing, self._heads)
+        except (RetryableError, PermanentError) as error:
+            self.report.problems.append(f"{repository}: {error}")
+            self._matched.update(self._patterns(repository))
+            if isinstance(error, RetryableError) and not isinstance(error, AuthenticationError):
+                self._troubles.append(error)
+                if len(self._troubles) >= MOST_TROUBLES:
+                    raise
+            await self.known.holdings.looked(self._look(repository, problem=str(error)))
+            return None
+        self._troubles, self._was_read = [], True
+        if seen.problem:
+            self.report.problems.append(f"{repository}: {seen.problem}")
+        return seen
+
+    async def _compare(self, repository: RepositoryName, seen: Seen) -> None:
+        scope, report, holdings = self.scope, self.report, self.known.holdings
+        judged = await self.known.judged(scope.registry, repository)
+        await without_ours(seen, judged, self.known.ours)
+        held, names = await holdings.held(scope.registry, repository), seen.holdings
+        if names or seen.troubled:
+            report.repositories += 1
+            self._matched.update(self._patterns(repository))
+            self._matched.update(f"tag {pattern}" for pattern in scope.tags if any(glob_match(tag, pattern) for tag in seen.tags))
+        report.images += len(names)
+        news = news_in(scope, repository, seen, judged)
+        # What came since the last pass is as urgent as if it had been told; what was there before waits behind everything.
+        fresh = [push for push in news if self._has_ended and _holding(push) not in held]
+        await self._take_in(fresh, fresh=True)
+        await self._take_in([push for push in news if not self._has_ended or _holding(push) in held], fresh=False)
+        if lost := lost_in(scope, repository, seen, judged):
             report.lost_tags += len(lost)
-            await intake.found(source, lost)
-    report.unmatched += [pattern for pattern in scope.repositories if pattern not in matched]
-    return report
+            await self.intake.found(self.source, lost)
+        came, gone = names - held, went(scope, self._listing, seen, held)
+        await holdings.looked(self._look(repository, came=came, went=gone, problem=seen.problem))
 
+    async def _take_in(self, news: Sequence[Push], *, fresh: bool) -> None:
+        report = self.report
+        report.without_verdict += len(news)
+        report.found += news[: MOST_NAMED - len(report.found)]
+        for start in range(0, len(news), TOGETHER):
+            part = news[start : start + TOGETHER]
+            accepted = await self.intake.found(self.source, part, fresh=fresh)
+            report.taken_in += accepted.accepted
 
-async def _repositories(scope: Scope, listing: Listing, report: SweepReport) -> AsyncIterator[RepositoryName]:
-    """Each once: those that are named, and those of the catalogue when there is a glob."""
-    given: set[RepositoryName] = set()
-    for name in filter(_is_name, scope.repositories):
-        try:
-            repository = parse_repository(name)
-        except InvalidReferenceError as error:
-            report.problems.append(str(error))
-            continue
-        if repository not in given:
-            given.add(repository)
-            yield repository
-    if all(map(_is_name, scope.repositories)):
-        return
-    try:
-        async for repository in listing.repositories():
-            if repository not in given and _patterns(scope, repository) and not glob_any(repository, scope.exclude):
+    def _look(self, repository: RepositoryName, **seen: Any) -> Look:
+        return Look(registry=self.scope.registry, repository=repository, by=self.by, at=self.clock(), **seen)
+
+    async def _repositories(self, looks: Mapping[RepositoryName, LastLook]) -> AsyncIterator[RepositoryName]:
+        """Each once: those that are named, those of the catalogue when there is a glob, and those that are there no more."""
+        given: set[RepositoryName] = set()
+        for name in filter(_is_name, self.scope.repositories):
+            try:
+                repository = parse_repository(name)
+            except InvalidReferenceError as error:
+                self.report.problems.append(str(error))
+                continue
+            if repository not in given:
                 given.add(repository)
                 yield repository
-    except CatalogUnavailableError as error:
-        report.problems.append(str(error))
+        if all(map(_is_name, self.scope.repositories)):
+            return
+        try:
+            async for repository in self._listing.repositories():
+                if repository not in given and self._is_wanted(repository):
+                    given.add(repository)
+                    yield repository
+        except CatalogUnavailableError as error:
+            self.report.problems.append(str(error))
+        for repository in looks:
+            if repository not in given and self._is_wanted(repository):
+                yield repository
+
+    def _is_wanted(self, repository: RepositoryName) -> bool:
+        excluded = [f"exclude {pattern}" for pattern in self.scope.exclude if glob_match(repository, pattern)]
+        self._matched.update(excluded)
+        return not excluded and bool(self._patterns(repository))
+
+    def _patterns(self, repository: RepositoryName) -> Sequence[str]:
+        return [pattern for pattern in self.scope.repositories if glob_match(repository, pattern)]
+
+    def _unmatched(self) -> Sequence[str]:
+        """What was not seen by a pass that was cut off is not known of the rest."""
+        scope, matched = self.scope, self._matched
+        found = [f"no repository is called {each}" for each in scope.repositories if each not in matched]
+        if not self.report.resumed:
+            found += [f"no tag is called {each}" for each in scope.tags if f"tag {each}" not in matched and each != ALL]
+            found += [f"{each} excludes nothing" for each in scope.exclude if f"exclude {each}" not in matched]
+        return found
 
 
-async def _images(scope: Scope, listing: Listing, registries: Registries, repository: RepositoryName) -> AsyncIterator[Push]:
-    """What is in a repository: every tag with its digest, and every digest that no tag leads to."""
-    tagged: set[Digest] = set()
-    waiting: set[Tag] = set()
-    async for tag in listing.tags(repository):
-        if glob_any(tag, scope.tags):
-            waiting.add(tag)
-        if len(waiting) >= HEADS_AT_ONCE:
-            for push in await _resolved(scope.registry, registries, repository, sorted(waiting)):
-                tagged.add(push.digest or Digest(""))
-                yield push
-            waiting.clear()
-    for push in await _resolved(scope.registry, registries, repository, sorted(waiting)):
-        tagged.add(push.digest or Digest(""))
-        yield push
-    if scope.untagged and listing.lists_digests:
-        async for digest in listing.digests(repository):
-            if digest not in tagged:
-                tagged.add(digest)
-                yield Push(registry=scope.registry, repository=repository, digest=digest)
+def scope_name(scope: Scope) -> str:
+    """Another one for each scope; what was seen of one says little about another."""
+    return hashlib.sha256(repr(scope).encode()).hexdigest()
 
 
-async def _resolved(registry: Host, registries: Registries, repository: RepositoryName, tags: Sequence[Tag]) -> list[Push]:
-    """What the tags lead to; one that is gone since it was listed leads nowhere."""
-    digests = await asyncio.gather(*(registries.head(Reference(registry=registry, repository=repository, tag=tag)) for tag in tags))
-    return [
-        Push(registry=registry, repository=repository, tag=tag, digest=digest)
-        for tag, digest in zip(tags, digests, strict=True)
-        if digest is not None
-    ]
-
-
-def _is_news(push: Push, known: Mapping[Digest, Collection[Tag]]) -> bool:
-    tags = known.get(push.digest) if push.digest is not None else None
-    if tags is None or push.digest is None:
-        return True
-    # A marker is no name: what it marks is judged, and known without it.
-    return push.tag is not None and push.tag not in tags and push.tag != marker_tag(push.digest)
-
-
-def _without_their_tags(
-    scope: Scope, repository: RepositoryName, images: Sequence[Push], known: Mapping[Digest, Collection[Tag]]
-) -> Sequence[Push]:
-    leads = {push.tag: push.digest for push in images}
-    return [
-        Push(registry=scope.registry, repository=repository, digest=digest)
-        for digest, tags in sorted(known.items())
-        if any(leads.get(tag) != digest and glob_any(tag, scope.tags) for tag in tags)
-    ]
-
-
-def _patterns(scope: Scope, repository: RepositoryName) -> Sequence[str]:
-    return [pattern for pattern in scope.repositories if glob_match(repository, pattern)]
+def _holding(push: Push) -> Holding:
+    assert push.digest is not None
+    return Holding(digest=push.digest, tag=push.tag)
 
 
 def _is_name(pattern: str) -> bool:
     return not {*pattern} & {*"*?"}
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error

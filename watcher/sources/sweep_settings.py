@@ -6,15 +6,18 @@ from watcher.kit.units import Duration
 from watcher.model.reference import Host
 from watcher.sources.binding import SourceSettings
 
+# The glob of everything.
+ALL = "**"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What to look at: names or globs of repositories without those of `exclude`, globs of tags, and digests without a tag."""
 
     registry: Host
-    repositories: tuple[str, ...] = ("**",)
+    repositories: tuple[str, ...] = (ALL,)
     exclude: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ("**",)
+    tags: tuple[str, ...] = (ALL,)
     untagged: bool = True
 
 

@@ -317,6 +317,41 @@ quarantine_tag = Table(
     UniqueConstraint("quarantine_id", "tag"),
 )
 
+# Every repository that a sweep looked at, and what it saw there last. `problem` is what of it could not be read, '' for nothing.
+held_repository = Table(
+    "held_repository",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("registry", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("looked_by", Text, nullable=False),
+    Column("looked_at", UtcTime, nullable=False),
+    Column("problem", Text, nullable=False),
+    UniqueConstraint("registry", "repository"),
+)
+
+# A tag with what it led to, or, with '' for a tag, a digest that none leads to. `since` is when it was seen first.
+held_image = Table(
+    "held_image",
+    metadata,
+    Column("repository_id", Id, ForeignKey("held_repository.id"), primary_key=True),
+    Column("digest", String(140), primary_key=True),
+    Column("tag", String(128), primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How far each sweep has come with what it is told to look at. `began_at` is of the pass that is under way, NULL when none is;
+# `ended_at` of the last one that came to its end.
+sweep_pass = Table(
+    "sweep_pass",
+    metadata,
+    Column("sweep", Text, primary_key=True),
+    Column("scope", String(64), nullable=False),
+    Column("began_at", UtcTime),
+    Column("ended_at", UtcTime),
+)
+
 # One row a name: what belongs to this deployment and is made once.
 deployment = Table(
     "deployment",

@@ -79,7 +79,7 @@ def test_a_sweep_of_the_configuration_says_what_is_looked_at(watcher: Run, confi
     config.write_text(config.read_text() + source)
     ended = watcher("sweep")
     assert "1 repositories, 2 images, 1 without a verdict, 1 of them new" in ended.out
-    assert "nothing is called tema/**" in ended.err
+    assert "no repository is called tema/**" in ended.err
     assert {job.source for job in waiting(config.with_name("watcher.db"))} == {"catch-up"}
 
 

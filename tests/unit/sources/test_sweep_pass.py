@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.holdings import MemoryHoldings, known
 from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
@@ -15,7 +17,8 @@ from watcher.model.quarantine import marker_tag
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
-from watcher.sources.sweep_pass import HEADS_AT_ONCE, SweepReport, sweep
+from watcher.sources.sweep_pass import MOST_TROUBLES, SweepPass, SweepReport
+from watcher.sources.sweep_pass_look import HEADS_AT_ONCE
 from watcher.sources.sweep_settings import Scope
 from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
@@ -32,20 +35,33 @@ def image(text: str) -> BuiltImage:
 
 @dataclass
 class Bench:
-    """`verdicts` are those there are: tags by digest, by repository."""
+    """`verdicts` are those there are: tags by digest, by repository. `written` is ours."""
 
     registry: MemoryRegistry
     registries: RegistryClients
     verdicts: dict[RepositoryName, Mapping[Digest, Collection[Tag]]] = field(default_factory=dict)
     intake: RecordingIntake = field(default_factory=open_intake)
+    holdings: MemoryHoldings = field(default_factory=MemoryHoldings)
+    written: dict[Digest, Tag | None] = field(default_factory=dict)
+    clock: HandClock = field(default_factory=HandClock)
 
     async def judged(self, host: Host, repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
         assert host == self.registry.host
         return self.verdicts.get(repository, {})
 
+    async def ours(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
+        return {digest: self.written[digest] for digest in digests if digest in self.written}
+
     async def sweep(self, registries: Registries | None = None, **scope: Any) -> SweepReport:
-        wanted = Scope(registry=self.registry.host, **scope)
-        return await sweep(wanted, "catch-up", registries or self.registries, self.judged, self.intake)
+        one = SweepPass(
+            scope=Scope(registry=self.registry.host, **scope),
+            source="catch-up",
+            registries=registries or self.registries,
+            known=known(self.judged, self.ours, self.holdings),
+            intake=self.intake,
+            clock=self.clock,
+        )
+        return await one.run()
 
     def name(self, repository: RepositoryName, tag: str = "v1") -> str:
         return f"{self.registry.host}/{repository}:{tag}"
@@ -172,7 +188,7 @@ async def test_what_nothing_came_of_is_told(bench: Bench) -> None:
     """A name with a slip in it would otherwise be watched for ever, and nobody would know."""
     put_image(bench.registry, APP, image("1"), "v1")
     report = await bench.sweep(repositories=("team/app", "team/none", "other/**", "No Name"))
-    assert report.unmatched == ["team/none", "other/**", "No Name"]
+    assert report.unmatched == [f"no repository is called {each}" for each in ("team/none", "other/**", "No Name")]
     assert len(report.problems) == 1
     assert "No Name" in report.problems[0]
 
@@ -184,11 +200,105 @@ async def test_what_is_no_work_any_more_is_passed_over(bench: Bench) -> None:
 
 
 async def test_a_registry_that_is_down_ends_the_pass(bench: Bench) -> None:
-    """What was found in the repositories before it stays found."""
-    registries = bench.in_memory(APP, WEB, answers={bench.name(WEB): RegistryUnavailableError("down")})
+    """Where nothing at all can be read, or one repository after the other cannot; what was found before stays found."""
+    registries = bench.in_memory(APP, answers={bench.name(APP): RegistryUnavailableError("down")})
     with pytest.raises(RegistryUnavailableError):
         await bench.sweep(registries)
-    assert [repository for repository, _, _ in bench.found] == [APP]
+    names = [RepositoryName(f"team/{number}") for number in range(9)]
+    down = {bench.name(name): RegistryUnavailableError("down") for name in names[2 : 2 + MOST_TROUBLES]}
+    registries = bench.in_memory(*names, answers=down)
+    with pytest.raises(RegistryUnavailableError):
+        await bench.sweep(registries)
+    assert {repository for repository, _, _ in bench.found} >= {*names[:2]}
+
+
+async def test_a_pass_that_was_cut_off_goes_on_where_it_was(bench: Bench) -> None:
+    """What it has looked at is not asked for again, unless that was long ago; and what alone cannot be read stops it only once."""
+    names = [RepositoryName(f"team/{number}") for number in range(9)]
+    answers: dict[str, Any] = {bench.name(name): RegistryUnavailableError("down") for name in names[2:5]}
+    registries = bench.in_memory(*names, answers=answers)
+    with pytest.raises(RegistryUnavailableError):
+        await bench.sweep(registries)
+    done = {look.repository for look in bench.holdings.all_looks}
+    registries.asked.clear()
+    bench.clock.advance(60)
+    report = await bench.sweep(registries)
+    assert done >= {*names[:2]}
+    assert not {bench.name(name) for name in done} & {*registries.asked}
+    assert report.resumed == len(done)
+    assert {repository for repository, _, _ in bench.found} == {*names} - {*names[2:5]}
+    bench.clock.advance(60)
+    registries.asked.clear()
+    answers.clear()
+    report = await bench.sweep(registries)
+    assert (report.resumed, report.repositories, len(registries.asked)) == (0, 9, 9)
+
+
+async def test_a_pass_that_was_cut_off_long_ago_begins_anew(bench: Bench) -> None:
+    """Much can have been pushed since."""
+    names = [RepositoryName(f"team/{number}") for number in range(5)]
+    answers: dict[str, Any] = {bench.name(name): RegistryUnavailableError("down") for name in names[2:]}
+    registries = bench.in_memory(*names, answers=answers)
+    with pytest.raises(RegistryUnavailableError):
+        await bench.sweep(registries)
+    bench.clock.advance(2 * 86400)
+    answers.clear()
+    report = await bench.sweep(registries)
+    assert (report.resumed, report.repositories) == (0, 5)
+
+
+async def test_what_came_since_the_last_pass_is_as_urgent_as_if_it_had_been_told(bench: Bench) -> None:
+    """What was there before the first one, and waits still, is not."""
+    old = put_image(bench.registry, APP, image("1"), "v1")
+    await bench.sweep()
+    assert bench.intake.fresh == []
+    new = put_image(bench.registry, APP, image("2"), "v2")
+    first = put_image(bench.registry, WEB, image("3"), "v1")
+    await bench.sweep()
+    assert {push.digest for push in bench.intake.fresh} == {new, first}
+    assert old in {push.digest for _, push in bench.intake.swept[-3:]}
+
+
+async def test_what_is_ours_is_no_image(bench: Bench) -> None:
+    """Neither found nor held; where it is ours under one tag, another tag is somebody's."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    for tag in ("sha256-1", "list", "theirs"):
+        digest = put_image(bench.registry, APP, image("list" if tag != "sha256-1" else tag), tag)
+        bench.written[digest] = None if tag == "sha256-1" else Tag("list")
+    report = await bench.sweep()
+    assert {tag for _, tag, _ in bench.found} == {"v1", "theirs"}
+    assert (report.images, report.without_verdict) == (2, 2)
+    assert {each.tag for each in await bench.holdings.held(bench.registry.host, APP)} == {"v1", "theirs"}
+
+
+async def test_what_is_held_follows_the_registry(bench: Bench) -> None:
+    """A tag that moved, one that went, one that could not be asked for, and a repository that is there no more."""
+    one, two = image("1"), image("2")
+    for tag in ("v1", "v2", "v3"):
+        put_image(bench.registry, APP, one, tag)
+    put_image(bench.registry, WEB, one, "v1")
+    await bench.sweep()
+    put_image(bench.registry, APP, two, "v1")
+    bench.registry.content.existing(APP).delete_manifest("v2")
+    bench.registry.content.existing(APP).delete_manifest("v3")
+    del bench.registry.content.repositories[WEB]
+    put_image(bench.registry, APP, two, "v3")
+    bench.registry.faults.add(Fault(path=f"/v2/{APP}/manifests/v3", status=400, times=9))
+    report = await bench.sweep()
+    held = await bench.holdings.held(bench.registry.host, APP)
+    assert {(each.tag, each.digest) for each in held} == {("v1", two.digest), ("v3", one.digest)}
+    assert [*await bench.holdings.looks(bench.registry.host)] == [APP]
+    assert len(report.problems) == 1
+    assert "v3" in report.problems[0]
+
+
+async def test_a_rule_that_matches_nothing_is_told(bench: Bench) -> None:
+    """Of tags and of what is left out as well."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    report = await bench.sweep(tags=("v*", "release-*"), exclude=("old/**",))
+    assert report.unmatched == ["no tag is called release-*", "old/** excludes nothing"]
+    report = await bench.sweep(tags=("**",), exclude=("team/**",))
+    assert report.unmatched == ["no repository is called **"]
 
 
 async def test_what_cannot_be_kept_ends_the_pass(bench: Bench) -> None:

@@ -1,11 +1,11 @@
 """The sweep as a source: when it looks, what it says of itself, and that no trouble ends it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
 
 import msgspec
 
 from tests.doubles.hand_clock import HandClock
+from tests.doubles.holdings import known
 from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
@@ -35,15 +35,12 @@ class Bench:
         self.source = SweepSource(
             settings,
             registries=self.registries,
-            judged=self.judged,
+            known=known(),
             swept=lambda *told: self.passes.append(told),
             clock=HandClock(),
             chance=lambda: 0.5,
             sleep=self.sleep,
         )
-
-    async def judged(self, _host: Host, _repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
-        return {}
 
     async def sleep(self, seconds: float) -> None:
         self._wake.clear()

@@ -1,0 +1,154 @@
+"""One look at one repository: what is there now, and what of it is news beside what is known."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watcher.kit.glob import glob_any
+from watcher.model.digest import Digest
+from watcher.model.errors import PermanentError, RetryableError, ThrottledError
+from watcher.model.holding import Holding
+from watcher.model.push import Push
+from watcher.model.quarantine import marker_tag
+from watcher.model.reference import Host, Reference, RepositoryName, Tag
+from watcher.registry.protocol import Listing, Registries
+from watcher.sources.context import Ours
+from watcher.sources.sweep_settings import Scope
+
+# As many tags are asked for at a time, of all repositories together; the registry's own pace still holds.
+HEADS_AT_ONCE = 16
+# Tags of one repository that cannot be asked for, before it is the registry that cannot be.
+MOST_TROUBLES = 16
+# About 200 MB of names. A repository that has more is looked at so far, and the report says so.
+MOST_NAMES = 500_000
+
+
+class Heads:
+    """Asks what tags lead to, several at a time."""
+
+    def __init__(self, registry: Host, registries: Registries, *, at_once: int = HEADS_AT_ONCE) -> None:
+        self._registry = registry
+        self._registries = registries
+        self._gate = asyncio.Semaphore(at_once)
+        self.at_once = at_once
+
+    async def __call__(self, repository: RepositoryName, tag: Tag) -> "Digest | RetryableError | PermanentError | None":
+        """What it leads to, None where that is nothing; an error of this tag alone. Raises ThrottledError."""
+        async with self._gate:
+            try:
+                return await self._registries.head(Reference(registry=self._registry, repository=repository, tag=tag))
+            except ThrottledError:
+                raise
+            except (RetryableError, PermanentError) as error:
+                return error
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What there is in a repository, ours left out. `troubled` are the tags that could not be asked for, with why."""
+
+    tags: dict[Tag, Digest] = field(default_factory=dict)
+    untagged: set[Digest] = field(default_factory=set)
+    troubled: dict[Tag, RetryableError | PermanentError] = field(default_factory=dict)
+    is_cut: bool = False
+
+    @property
+    def holdings(self) -> set[Holding]:
+        """By every name."""
+        return {
+            *(Holding(digest=digest, tag=tag) for tag, digest in self.tags.items()),
+            *(Holding(digest=digest) for digest in self.untagged),
+        }
+
+    @property
+    def problem(self) -> str:
+        """A sentence about what could not be read, '' where everything was."""
+        troubles = [f"{tag}: {error}" for tag, error in list(self.troubled.items())[:3]]
+        if more := len(self.troubled) - len(troubles):
+            troubles.append(f"and {more} more tags")
+        return "; ".join(troubles + ["it has more names than are looked at"] * self.is_cut)
+
+
+async def look(scope: Scope, repository: RepositoryName, listing: Listing, heads: Heads, most: int = MOST_NAMES) -> Seen:
+    """Ask for every tag, and where the registry can list them for every digest that none leads to.
+
+    Raises as `Listing.tags` and `Listing.digests`; RetryableError when MOST_TROUBLES tags or all of them could not be asked for.
+    """
+    seen = Seen()
+    async for tags in _batches(listing.tags(repository), scope, 4 * heads.at_once):
+        wanted = tags[: most - len(seen.tags)]
+        for tag, answer in zip(wanted, await asyncio.gather(*(heads(repository, tag) for tag in wanted)), strict=True):
+            if isinstance(answer, RetryableError | PermanentError):
+                seen.troubled[tag] = answer
+            elif answer is not None:
+                seen.tags[tag] = answer
+        last = next(reversed(seen.troubled.values()), None)
+        if isinstance(last, RetryableError) and (len(seen.troubled) >= MOST_TROUBLES or not seen.tags):
+            raise last
+        if len(wanted) < len(tags):
+            seen.is_cut = True
+            return seen
+    if scope.untagged and listing.lists_digests:
+        tagged = {*seen.tags.values()}
+        async for digest in listing.digests(repository):
+            if digest not in tagged:
+                seen.untagged.add(digest)
+            if len(seen.untagged) >= most:
+                seen.is_cut = True
+                break
+    return seen
+
+
+async def without_ours(seen: Seen, judged: Collection[Digest], ours: Ours) -> None:
+    """Take away what we wrote ourselves: it is no image, and never has a verdict."""
+    strange = {digest for digest in {*seen.tags.values(), *seen.untagged} if digest not in judged}
+    mine = await ours(strange) if strange else {}
+    for tag in [tag for tag, digest in seen.tags.items() if digest in mine and mine[digest] in {None, tag}]:
+        del seen.tags[tag]
+    seen.untagged -= {digest for digest, under in mine.items() if under is None}
+
+
+def news_in(scope: Scope, repository: RepositoryName, seen: Seen, judged: Mapping[Digest, Collection[Tag]]) -> list[Push]:
+    """What has no verdict, or none under that tag. A marker is no name: what it marks is judged, and known without it."""
+    tagged = [
+        Push(registry=scope.registry, repository=repository, tag=tag, digest=digest)
+        for tag, digest in seen.tags.items()
+        if digest not in judged or (tag not in judged[digest] and tag != marker_tag(digest))
+    ]
+    return tagged + [
+        Push(registry=scope.registry, repository=repository, digest=digest) for digest in sorted(seen.untagged - judged.keys())
+    ]
+
+
+def lost_in(scope: Scope, repository: RepositoryName, seen: Seen, judged: Mapping[Digest, Collection[Tag]]) -> Sequence[Push]:
+    """What is known by a tag that leads elsewhere now, or nowhere. A tag that nobody asked for may lead anywhere."""
+    return [
+        Push(registry=scope.registry, repository=repository, digest=digest)
+        for digest, tags in sorted(judged.items())
+        if any(seen.tags.get(tag) != digest and _was_asked(scope, seen, tag) for tag in tags)
+    ]
+
+
+def went(scope: Scope, listing: Listing, seen: Seen, held: frozenset[Holding]) -> frozenset[Holding]:
+    """What was there before and is not now, of what was asked for."""
+    looked_for_untagged = scope.untagged and listing.lists_digests and not seen.is_cut
+    return frozenset(
+        each for each in held - seen.holdings if (looked_for_untagged if each.tag is None else _was_asked(scope, seen, each.tag))
+    )
+
+
+def _was_asked(scope: Scope, seen: Seen, tag: Tag) -> bool:
+    return tag not in seen.troubled and not seen.is_cut and glob_any(tag, scope.tags)
+
+
+async def _batches(tags: AsyncIterator[Tag], scope: Scope, size: int) -> AsyncIterator[list[Tag]]:
+    """Each tag that is asked for once in a batch, since pages may repeat one."""
+    batch: dict[Tag, None] = {}
+    async for tag in tags:
+        if glob_any(tag, scope.tags):
+            batch[tag] = None
+        if len(batch) >= size:
+            yield [*batch]
+            batch = {}
+    if batch:
+        yield [*batch]
