@@ -2,6 +2,7 @@
 
 Push and pull with ranges, chunked uploads and mounts; tags and catalogue with paging; the Referrers API on or off; Basic and
 token authentication; notifications as docker-registry sends them; and faults on demand (`registry.faults.add(Fault(…))`).
+With `CONFORMANT` it passes the specification's own suites (`tools/conformance.py`); without, it is what docker-registry 2.8 is.
 """
 
 import asyncio
@@ -9,20 +10,21 @@ import re
 import ssl
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from watcher.model.digest import Digest, is_digest
-from watcher.model.image import OCI_INDEX
-from watcher.model.reference import REPOSITORY_PATTERN, Host
-from watcher.testing.content import Content, RefusedError, Repository, StoredManifest
+from watcher.model.digest import is_digest
+from watcher.model.reference import REPOSITORY_PATTERN, Host, RepositoryName, Tag
+from watcher.testing.blob_uploads import Upload
+from watcher.testing.content import Content, RefusedError, Repository, StoredManifest, digest_in
 from watcher.testing.faults import Fault, Faults
 from watcher.testing.notifications import Endpoint, Notifications
+from watcher.testing.pages import name_page, referrers_page
+from watcher.testing.sending import send
 from watcher.testing.tokens import Gate
 
 # A test image's layers are small; the demo's are too.
@@ -44,6 +46,11 @@ class Switches:
     immutable_tags: bool = False
     conditional_put: bool = False  # honour If-Match and If-None-Match on manifests; distribution ignores them
     page_size: int = 100
+    anonymous_mount: bool = False  # find a blob to mount in any repository, where the request does not say `from` which
+    chunk_min_bytes: int = 0  # what `OCI-Chunk-Min-Length` tells and every chunk but the last must have; 0: no minimum
+
+
+CONFORMANT = Switches(referrers_api=True, oci_subject=True, anonymous_mount=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +77,7 @@ class MemoryRegistry:
         self.seen: deque[Seen] = deque(maxlen=10_000)
         self.notifications = Notifications(notify) if notify else None
         self.arrived = asyncio.Event()  # set by every request; clear it to wait for the next one
-        self.sessions: dict[str, bytearray] = {}
+        self.sessions: dict[str, Upload] = {}
         self.host = Host("")
         self.url = ""
 
@@ -94,7 +101,7 @@ class MemoryRegistry:
             answer = await self._route(request, path, fault)
         except RefusedError as refused:
             body = {"errors": [{"code": refused.code, "message": refused.message}]}
-            return web.json_response(body, status=refused.status)
+            return web.json_response(body, status=refused.status, headers=refused.headers)
         if fault.stall_seconds and not answer.prepared:
             await asyncio.sleep(fault.stall_seconds)
         return answer
@@ -108,7 +115,9 @@ class MemoryRegistry:
             refused = self.gate.refusal(request, "registry:catalog:*" if path.endswith("catalog") else "")
             if refused is not None:
                 return refused
-            return web.json_response({}) if path == "/v2/" else self._page(request, "repositories", list(self.content.repositories))
+            if path == "/v2/":
+                return web.json_response({})
+            return name_page(request, "repositories", self.content.repositories, page_size=self.switches.page_size)
         matched = _PATH.fullmatch(path)
         if matched is None:
             return web.Response(status=404, text="404 page not found\n")
@@ -118,6 +127,9 @@ class MemoryRegistry:
         self.requests[f"{request.method} {kind}"] += 1
         actions = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "pull,push")
         needs = f"repository:{matched['name']}:{'pull,push' if kind == 'uploads' else actions}"
+        origin = request.query.get("from", "") if kind == "uploads" else ""
+        if REPOSITORY_PATTERN.fullmatch(origin):  # a mount; of any other name there is nothing to take
+            needs += f" repository:{origin}:pull"
         refused = self.gate.refusal(request, needs)
         if refused is not None:
             return refused
@@ -147,48 +159,37 @@ class MemoryRegistry:
         target = {"mediaType": "application/octet-stream", "size": size, "digest": digest, "length": size}
         await self.emit(request, action, "blob", **target, repository=name, url=url, **more)
 
-    def _page(self, request: web.Request, key: str, names: Sequence[str], **more: str) -> web.Response:
-        limit = min(int(request.query.get("n", self.switches.page_size)), self.switches.page_size)
-        after = sorted(name for name in names if name > request.query.get("last", ""))
-        page, headers = after[:limit], {}
-        if len(after) > limit:
-            headers["Link"] = f'<{request.path}?n={limit}&last={page[-1]}>; rel="next"'
-        return web.json_response({**more, key: page}, headers=headers)
-
     async def tags(self, request: web.Request, name: str, _: str, __: Fault) -> web.StreamResponse:
-        return self._page(request, "tags", list(self.content.existing(name).tags), name=name)
+        return name_page(request, "tags", self.content.existing(name).tags, page_size=self.switches.page_size, name=name)
 
     async def referrers(self, request: web.Request, name: str, reference: str, _: Fault) -> web.StreamResponse:
         if not self.switches.referrers_api:
             return web.Response(status=404, text="404 page not found\n")
-        repository = self.content.repositories.get(name, Repository())  # type: ignore[call-overload]  # a name is a str
-        listed = [found.descriptor() for found in repository.manifests.values() if found.subject == reference]
-        headers = {"Content-Type": OCI_INDEX}
-        if wanted := request.query.get("artifactType"):
-            listed = [entry for entry in listed if entry.get("artifactType") == wanted]
-            headers["OCI-Filters-Applied"] = "artifactType"
-        start, size = int(request.query.get("from", 0)), self.switches.page_size
-        if len(listed) > start + size:
-            headers["Link"] = f'<{request.path}?from={start + size}>; rel="next"'
-        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed[start : start + size]}
-        return web.Response(body=msgspec.json.encode(index), headers=headers)
+        repository = self.content.repositories.get(RepositoryName(name), Repository())
+        subject = digest_in(reference)
+        listed = [found.descriptor() for found in repository.manifests.values() if found.subject == subject]
+        return referrers_page(request, listed, page_size=self.switches.page_size)
 
     async def get_manifest(self, request: web.Request, name: str, reference: str, fault: Fault) -> web.StreamResponse:
         manifest = self.content.existing(name).manifest(reference)
         await self.emit_manifest(request, "pull", name, manifest, reference)
         headers = {"Content-Type": manifest.media_type, "Docker-Content-Digest": manifest.digest, "ETag": f'"{manifest.digest}"'}
-        return await _send(request, manifest.raw, headers, fault)
+        return await send(request, manifest.raw, headers, fault)
 
     async def put_manifest(self, request: web.Request, name: str, reference: str, _: Fault) -> web.StreamResponse:
         repository, raw = self.content.writable(name), await request.read()
         if self.switches.conditional_put:
             _check_condition(request, repository, reference)
         media_type = request.headers.get("Content-Type", "").partition(";")[0]
-        manifest = repository.put_manifest(raw, media_type, reference, immutable=self.switches.immutable_tags)
-        await self.emit_manifest(request, "push", name, manifest, reference)
+        tags = request.query.getall("tag", []) if is_digest(reference) else []
+        manifest = repository.put_manifest(raw, media_type, reference, tags=tags, immutable=self.switches.immutable_tags)
+        for told in tags or [reference]:
+            await self.emit_manifest(request, "push", name, manifest, told)
         headers = {"Location": f"/v2/{name}/manifests/{manifest.digest}", "Docker-Content-Digest": manifest.digest}
         if self.switches.oci_subject and manifest.subject:
             headers["OCI-Subject"] = manifest.subject
+        if tags:
+            headers["OCI-Tag"] = ", ".join(tags)
         return web.Response(status=201, headers=headers)
 
     async def delete_manifest(self, request: web.Request, name: str, reference: str, _: Fault) -> web.StreamResponse:
@@ -203,67 +204,72 @@ class MemoryRegistry:
         return web.Response(status=202)
 
     async def get_blob(self, request: web.Request, name: str, reference: str, fault: Fault) -> web.StreamResponse:
-        content = self.content.existing(name).blobs.get(Digest(reference))
+        content = self.content.existing(name).blobs.get(digest_in(reference))
         if content is None:
             raise RefusedError(404, "BLOB_UNKNOWN", "blob unknown to registry")
         await self.emit_blob(request, "pull", name, reference, len(content))
         headers = {"Content-Type": "application/octet-stream", "Docker-Content-Digest": reference, "Accept-Ranges": "bytes"}
-        return await _send(request, content, headers, fault)
+        return await send(request, content, headers, fault)
 
     async def delete_blob(self, request: web.Request, name: str, reference: str, _: Fault) -> web.StreamResponse:
-        if self.content.existing(name).blobs.pop(Digest(reference), None) is None:
+        if self.content.existing(name).blobs.pop(digest_in(reference), None) is None:
             raise RefusedError(404, "BLOB_UNKNOWN", "blob unknown to registry")
         await self.emit(request, "delete", "blob", digest=reference, repository=name)
         return web.Response(status=202)
 
     async def start_upload(self, request: web.Request, name: str, _: str, __: Fault) -> web.StreamResponse:
-        repository = self.content.writable(name)
-        mounted, origin = request.query.get("mount"), request.query.get("from", "")
-        if mounted and mounted in (source := self.content.writable(origin).blobs):
-            repository.blobs[Digest(mounted)] = content = source[Digest(mounted)]
-            await self.emit_blob(request, "mount", name, mounted, len(content), fromRepository=origin)
-            return _created(name, mounted)
-        if digest := request.query.get("digest"):
-            return await self._finish(request, name, await request.read(), digest)
-        session = str(uuid.uuid4())
-        self.sessions[session] = bytearray()
-        headers = {"Location": f"/v2/{name}/blobs/uploads/{session}?_state=a%2Bb%3D", "Range": "0-0"}
+        if "mount" in request.query:
+            mounted, asked = digest_in(request.query["mount"]), request.query.get("from")
+            found = self.content.holder(mounted, asked, anywhere=self.switches.anonymous_mount)
+            if found is not None:
+                origin, content = found
+                self.content.writable(name).blobs[mounted] = content
+                await self.emit_blob(request, "mount", name, mounted, len(content), fromRepository=origin)
+                return _created(name, mounted)
+        if "digest" in request.query:
+            return await self._finish(request, name, await request.read())
+        if request.query.get("digest-algorithm", "sha256") not in {"sha256", "sha512"}:
+            raise RefusedError(400, "DIGEST_INVALID", "digest algorithm is not supported")
+        self.content.writable(name)
+        minimum = self.switches.chunk_min_bytes
+        upload = Upload(name=name, session=str(uuid.uuid4()), minimum_bytes=minimum)
+        self.sessions[upload.session] = upload
+        headers = {**upload.headers, "Location": f"{upload.headers['Location']}?_state=a%2Bb%3D"}
+        if minimum:
+            headers["OCI-Chunk-Min-Length"] = str(minimum)
         return web.Response(status=202, headers=headers)
 
     async def upload_chunk(self, request: web.Request, name: str, session: str, _: Fault) -> web.StreamResponse:
-        received = self._session(session)
-        asked = request.headers.get("Content-Range", "")
-        if asked and not asked.startswith(f"{len(received)}-"):
-            return web.Response(status=416, headers={"Range": f"0-{max(len(received) - 1, 0)}"})
-        received += await request.read()
-        return web.Response(status=202, headers=_progress(name, session, received))
+        chunk = await request.read()
+        upload = self._upload(name, session)
+        upload.append(chunk, request.headers.get("Content-Range", ""))
+        return web.Response(status=202, headers=upload.headers)
 
     async def upload_state(self, _: web.Request, name: str, session: str, __: Fault) -> web.StreamResponse:
-        return web.Response(status=204, headers=_progress(name, session, self._session(session)))
+        return web.Response(status=204, headers=self._upload(name, session).headers)
 
     async def finish_upload(self, request: web.Request, name: str, session: str, _: Fault) -> web.StreamResponse:
-        received = self._session(session)
-        received += await request.read()
-        answer = await self._finish(request, name, bytes(received), request.query.get("digest", ""))
+        chunk = await request.read()
+        content = self._upload(name, session).whole(chunk, request.headers.get("Content-Range", ""))
+        answer = await self._finish(request, name, content)
         del self.sessions[session]
         return answer
 
-    async def cancel_upload(self, _: web.Request, __: str, session: str, ___: Fault) -> web.StreamResponse:
-        self._session(session)
-        del self.sessions[session]
+    async def cancel_upload(self, _: web.Request, name: str, session: str, __: Fault) -> web.StreamResponse:
+        del self.sessions[self._upload(name, session).session]
         return web.Response(status=204)
 
-    async def _finish(self, request: web.Request, name: str, content: bytes, digest: str) -> web.Response:
-        if not is_digest(digest):
-            raise RefusedError(400, "DIGEST_INVALID", "digest missing or malformed")
-        self.content.writable(name).put_blob(content, Digest(digest))
+    async def _finish(self, request: web.Request, name: str, content: bytes) -> web.Response:
+        digest = digest_in(request.query.get("digest", ""))
+        self.content.writable(name).put_blob(content, digest)
         await self.emit_blob(request, "push", name, digest, len(content))
         return _created(name, digest)
 
-    def _session(self, session: str) -> bytearray:
-        if session not in self.sessions:
+    def _upload(self, name: str, session: str) -> Upload:
+        upload = self.sessions.get(session)
+        if upload is None or upload.name != name:
             raise RefusedError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
-        return self.sessions[session]
+        return upload
 
 
 _HANDLERS: Mapping[tuple[str, str], Handler] = {
@@ -324,43 +330,8 @@ async def serve_registry(
         await runner.cleanup()
 
 
-async def _send(request: web.Request, content: bytes, headers: Mapping[str, str], fault: Fault) -> web.StreamResponse:
-    """Answer GET or HEAD with `content`, honouring `Range: bytes=N-`, and doing what `fault` says."""
-    if fault.corrupt:
-        content = content[:-1] + bytes([content[-1] ^ 1])
-    start, status, total = 0, 200, len(content)
-    matched = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
-    sent = dict(headers)
-    if matched and not fault.ignore_range:
-        start, status = int(matched[1]), 206
-        end = min(int(matched[2] or total - 1), total - 1)
-        if start >= total:
-            return web.Response(status=416, headers={"Content-Range": f"bytes */{total}"})
-        sent["Content-Range"] = f"bytes {start}-{end}/{total}"
-        content = content[: end + 1]
-    response = web.StreamResponse(status=status, headers=sent)
-    response.content_length = len(content) - start
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
-    body = memoryview(content)[start:]
-    if fault.cut_after is not None:
-        await response.write(body[: fault.cut_after])
-        if request.transport is not None:
-            request.transport.close()
-        return response
-    if fault.stall_seconds:
-        await response.write(body[: len(body) // 2])
-        body = body[len(body) // 2 :]
-        await asyncio.sleep(fault.stall_seconds)
-    for position in range(0, len(body), 1 << 16):
-        await response.write(body[position : position + (1 << 16)])
-    await response.write_eof()
-    return response
-
-
 def _check_condition(request: web.Request, repository: Repository, reference: str) -> None:
-    current = repository.tags.get(reference)  # type: ignore[call-overload]  # a digest is never a key
+    current = repository.tags.get(Tag(reference))  # a digest is never a key
     expected = request.headers.get("If-Match", "").strip('"')
     if (expected and expected != current) or (request.headers.get("If-None-Match") == "*" and current):
         raise RefusedError(412, "DENIED", "the tag has changed")
@@ -368,7 +339,3 @@ def _check_condition(request: web.Request, repository: Repository, reference: st
 
 def _created(name: str, digest: str) -> web.Response:
     return web.Response(status=201, headers={"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest})
-
-
-def _progress(name: str, session: str, received: bytearray) -> dict[str, str]:
-    return {"Location": f"/v2/{name}/blobs/uploads/{session}", "Range": f"0-{max(len(received) - 1, 0)}"}

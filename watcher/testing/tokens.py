@@ -38,7 +38,7 @@ class Gate:
     issued: int = 0
 
     def refusal(self, request: web.Request, needs: str) -> web.Response | None:
-        """None when the request may go on; else the 401. `needs` is a scope such as `repository:team/app:pull`, or empty."""
+        """None when the request may go on; else the 401. `needs` has scopes as `repository:team/app:pull`, or is empty."""
         refused = self._asked(request, needs)
         return web.Response(status=self.hides_as) if refused and self.hides_as and needs else refused
 
@@ -69,13 +69,13 @@ class Gate:
         if request.method == "POST":
             form = await request.post()
             known = bool(self.refresh_token) and form.get("refresh_token") == self.refresh_token
-            scopes = [str(scope) for scope in str(form.get("scope", "")).split()]
+            scopes = str(form.get("scope", ""))
         else:
             known = scheme.lower() == "basic" and self._known(value)
-            scopes = [part for scope in request.query.getall("scope", []) for part in scope.split()]
+            scopes = " ".join(request.query.getall("scope", []))
         if not known and (value or request.method == "POST" or not self.anonymous_pull):
             return web.json_response({"errors": [{"code": "UNAUTHORIZED", "message": "who are you"}]}, status=401)
-        granted = frozenset(atom for scope in scopes for atom in _atoms(scope) if known or atom.endswith(":pull"))
+        granted = frozenset(atom for atom in _atoms(scopes) if known or atom.endswith(":pull"))
         token = secrets.token_urlsafe(24)
         self.tokens[token] = (time.monotonic() + self.expires_seconds, granted)
         self.issued += 1
@@ -91,10 +91,10 @@ class Gate:
             return False
 
 
-def _atoms(scope: str) -> frozenset[str]:
-    """`repository:a:pull,push` as `repository:a:pull` and `repository:a:push`."""
-    name, _, actions = scope.rpartition(":")
-    return frozenset(f"{name}:{action}" for action in actions.split(","))
+def _atoms(scopes: str) -> frozenset[str]:
+    """`repository:a:pull,push repository:b:pull` as `repository:a:pull`, `repository:a:push` and `repository:b:pull`."""
+    named = (scope.rpartition(":") for scope in scopes.split())
+    return frozenset(f"{name}:{action}" for name, _, actions in named for action in actions.split(","))
 
 
 def _unauthorized(challenge: str) -> web.Response:
