@@ -6,7 +6,7 @@ Spec: distribution "Token Authentication Specification" and "OAuth2 Token Authen
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ import msgspec
 from yarl import URL
 
 from watcher.kit.secret import Secret
-from watcher.model.errors import AuthenticationError, PermanentError, RegistryUnavailableError
+from watcher.model.errors import AuthenticationError, PermanentError, RegistryUnavailableError, RetryableError, ThrottledError
 from watcher.model.reference import Host
-from watcher.registry.challenges import Challenge, union
+from watcher.registry.challenges import Challenge, Way, union
 from watcher.registry.credentials import REFRESH_AT, CredentialProvider, Credentials, Fetch
 from watcher.registry.redirects import check_realm
 
@@ -24,6 +24,8 @@ CLIENT_ID = "registry-watcher"
 # The specification's default, and the least it lets a service issue.
 DEFAULT_EXPIRES_SECONDS = 60.0
 MAX_EXPIRES_SECONDS = 86_400.0
+# A registry has one token service; more than these are not asked, however many it names.
+MAX_BEARERS = 4
 # One entry per repository and action; a fleet of ten thousand repositories fits, a runaway does not.
 MAX_TOKENS = 20_000
 
@@ -59,7 +61,8 @@ class Authorizer:
         self._fetch = fetch
         self._token_hosts = tuple(token_hosts)
         self._clock = clock
-        self._challenge: Challenge | None = None
+        # Those of the last challenge that we could answer, the one that we answered first.
+        self._ways: Sequence[Challenge] = ()
         self._tokens: dict[frozenset[str], Token] = {}
         self._widened: dict[frozenset[str], frozenset[str]] = {}
         self._fetching = asyncio.Lock()
@@ -70,11 +73,15 @@ class Authorizer:
         Raises:
             AuthenticationError, ThrottledError, RegistryUnavailableError: no token was to be had.
         """
-        if self._challenge is None:
+        if not self._ways:
             return None
-        if self._challenge.scheme == "basic":
-            return await self.password_header()
-        return await self._bearer(self._challenge, self._widened.get(scopes, scopes))
+        try:
+            return await self._first(self._ways, lambda way: self._give(way, self._widened.get(scopes, scopes)))
+        except ThrottledError:
+            raise
+        except RetryableError:
+            self._ways = ()  # perhaps it names another service by now: it will be asked
+            raise
 
     async def has_credentials(self) -> bool:
         """Whether there is anything to show. Raises as `header`."""
@@ -84,32 +91,63 @@ class Authorizer:
         """Basic credentials, for an API beside the registry's that never asks; None when there are none. Raises as `header`."""
         return _basic(await self._provider.credentials())
 
-    async def answer(self, challenges: Sequence[Challenge], scopes: frozenset[str], sent: str | None) -> str:
+    async def answer(
+        self, challenges: Sequence[Challenge], scopes: frozenset[str], sent: str | None, tried: set[Way] | None = None
+    ) -> str | None:
         """A new header after a 401. `sent` is the one that was refused, if there was one.
 
+        Tokens are tried before passwords, and whatever does not work is passed over for what does. `tried` is what this has already
+        answered for the same request, and is added to; None when that is all there is: the refusal stands.
         A challenge that names more scopes than were asked for (`insufficient_scope`) gets a token for all of them together,
         and so does every later request of the same kind.
 
         Raises:
             AuthenticationError: there is nothing better to offer, or the token service is a stranger. Those of `header`.
         """
-        bearer = next((challenge for challenge in challenges if challenge.scheme == "bearer"), None)
-        basic = next((challenge for challenge in challenges if challenge.scheme == "basic"), None)
-        if bearer is not None:
-            self._challenge = bearer
-            wider = frozenset(union(scopes | self._widened.get(scopes, frozenset()) | bearer.scopes))
-            if wider != scopes and len(self._widened) < MAX_TOKENS:
-                self._widened[scopes] = wider
-            known = self._tokens.get(wider)
-            # Another request may have replaced the refused token meanwhile; only that very token is thrown away.
-            if known is not None and sent == f"Bearer {known.value.reveal()}":
-                del self._tokens[wider]
-            return await self._better(bearer, wider, sent)
-        if basic is not None:
-            self._challenge = basic
-            return await self._better(basic, scopes, sent)
-        offered = ", ".join(challenge.scheme[:20] for challenge in challenges) or "nothing"
-        raise AuthenticationError(f"{self._registry}: asks for authentication we cannot give: {offered}")
+        tried = set() if tried is None else tried
+        bearers = [way for way in challenges if way.scheme == "bearer"][:MAX_BEARERS]
+        known = [*bearers, *(way for way in challenges if way.scheme == "basic")]
+        if not known:
+            offered = ", ".join(challenge.scheme[:20] for challenge in challenges) or "nothing"
+            raise AuthenticationError(f"{self._registry}: asks for authentication we cannot give: {offered}")
+        ways = tuple({each.way: each for each in known if each.way not in tried}.values())
+
+        async def give(way: Challenge) -> str:
+            tried.add(way.way)
+            return await self._better(way, self._wider(way, scopes, sent), sent)
+
+        return await self._first(ways, give) if ways else None
+
+    async def _first(self, ways: Sequence[Challenge], give: Callable[[Challenge], Awaitable[str | None]]) -> str | None:
+        """What the first of them gives that works; those that came before it are remembered to come after it."""
+        failures: list[RetryableError] = []
+        for way in ways:
+            try:
+                header = await give(way)
+            except RetryableError as error:
+                failures.append(error)
+                continue
+            self._ways = (way, *(other for other in ways if other is not way))
+            return header
+        # In the words of all, as the one that says soonest when to come back.
+        worst = min(failures, key=lambda error: (not isinstance(error, ThrottledError), isinstance(error, AuthenticationError)))
+        if len(failures) == 1:
+            raise worst
+        said = "; ".join(dict.fromkeys(map(str, failures)))
+        raise type(worst)(said, retry_after_seconds=worst.retry_after_seconds) from worst
+
+    def _wider(self, way: Challenge, scopes: frozenset[str], sent: str | None) -> frozenset[str]:
+        """The scopes to ask for instead of `scopes`, and no token kept for them that has been refused."""
+        if way.scheme == "basic":
+            return scopes
+        wider = frozenset(union(scopes | self._widened.get(scopes, frozenset()) | way.scopes))
+        if wider != scopes and len(self._widened) < MAX_TOKENS:
+            self._widened[scopes] = wider
+        known = self._tokens.get(wider)
+        # Another request may have replaced the refused token meanwhile; only that very token is thrown away.
+        if known is not None and sent == f"Bearer {known.value.reveal()}":
+            del self._tokens[wider]
+        return wider
 
     async def _better(self, challenge: Challenge, scopes: frozenset[str], sent: str | None) -> str:
         """A header that is not `sent`; credentials that are refused may have been replaced at their source."""
@@ -162,7 +200,9 @@ class Authorizer:
         return self._read_token(body, started)
 
     async def _ask(self, challenge: Challenge, scopes: Sequence[str], credentials: Credentials | None) -> bytes:
-        url = check_realm(challenge.parameters.get("realm", ""), self._base_url, token_hosts=self._token_hosts)
+        # An anonymous token is no answer for those who have credentials: what it may not see is perhaps called 404.
+        realm, shows = challenge.parameters.get("realm", ""), credentials is not None
+        url = check_realm(realm, self._base_url, shows=shows, token_hosts=self._token_hosts)
         service = challenge.parameters.get("service", "")
         if credentials is not None and credentials.identity_token is not None:
             form = {

@@ -31,8 +31,8 @@ from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName
 from watcher.registry.answers import MAX_ERROR_BYTES, refusal
 from watcher.registry.blob_connection import BlobConnection
-from watcher.registry.challenges import scope
-from watcher.registry.client import RegistryClient
+from watcher.registry.challenges import Way, scope
+from watcher.registry.client import MAX_ANSWERS, RegistryClient
 from watcher.registry.introduction import HIDING_STATUSES
 from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
@@ -44,8 +44,8 @@ T = TypeVar("T")
 # In a row and without a byte of progress; a transfer that moves may be cut as often as its deadline allows.
 MAX_FAILURES = 4
 FIRST_WAIT_SECONDS = 0.25
-# Once to become known to a registry that hides what it holds, once for the scope that it then asks for.
-MAX_RENEWALS = 2
+# Once to become known to a registry that hides what it holds, then with what it asks for.
+MAX_RENEWALS = 1 + MAX_ANSWERS
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -188,6 +188,7 @@ class BlobTransfer:
             self._on_loop(client.wire.pace.turn(), stop)
         self.requests += 1
         hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
+        tried: set[Way] = set()
         while True:
             connection = BlobConnection(hop.url, client.guard, client.wire.tls_of(hop.url), stop, client.wire.timeout_seconds)
             response: http.client.HTTPResponse | None = None
@@ -205,7 +206,7 @@ class BlobTransfer:
                     if hops > MAX_REDIRECTS:
                         raise ForbiddenAddressError(f"{self.what}: more than {MAX_REDIRECTS} redirects")
                     hop = next_hop(hop, location, client.guard)
-                elif hop.authorized and renewals < MAX_RENEWALS and (better := self._better(origin, response, stop)):
+                elif hop.authorized and renewals < MAX_RENEWALS and (better := self._better(origin, response, tried, stop)):
                     renewals += 1
                     origin.authorization = better
                 elif response.status == 403 and not hop.authorized and not sent_again:
@@ -269,13 +270,14 @@ class BlobTransfer:
         if self.position < size:
             raise _CutError
 
-    def _better(self, origin: Origin, response: http.client.HTTPResponse, stop: Stop) -> str | None:
+    def _better(self, origin: Origin, response: http.client.HTTPResponse, tried: set[Way], stop: Stop) -> str | None:
         """Another token where the one we have has expired, or there was none yet; None when the answer stands."""
         if response.status not in HIDING_STATUSES:
             return None
         challenges = response.headers.get_all("WWW-Authenticate") or []
         try:
-            return self._on_loop(origin.client.better(response.status, challenges, origin.scopes, origin.authorization), stop)
+            asking = origin.client.better(response.status, challenges, origin.scopes, origin.authorization, tried)
+            return self._on_loop(asking, stop)
         except (TimeoutError, concurrent.futures.CancelledError) as error:
             raise AuthenticationError(f"{self.what}: no token in time") from error
 

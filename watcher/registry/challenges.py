@@ -7,12 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+Way = tuple[str, str, str, frozenset[str]]
+"""Scheme, realm, service and scopes of a challenge."""
+
 # Registries send one challenge with four parameters; anything near this is not meant to be read.
 MAX_HEADER_LENGTH = 8192
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105  RFC 9110's word for a bare word
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))')
 _SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=[\s,]|$)")
+_COMMA = re.compile(r"\s*,")
+_UNREADABLE = re.compile(r"[^,]*,?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,11 @@ class Challenge:
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def way(self) -> Way:
+        """What makes answering it something else than answering the next one."""
+        return self.scheme, self.parameters.get("realm", ""), self.parameters.get("service", ""), self.scopes
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -33,7 +43,12 @@ def parse_challenges(headers: Sequence[str]) -> list[Challenge]:
     challenges: list[Challenge] = []
     for header in headers:
         text, position = header[:MAX_HEADER_LENGTH], 0
-        while scheme := _SCHEME.match(text, position):
+        while position < len(text):
+            scheme = _SCHEME.match(text, position)
+            if scheme is None:
+                # Binary data of another challenge, or damage: the challenges after it are none the worse.
+                position = _end(_UNREADABLE.match(text, position), len(text))
+                continue
             position = scheme.end()
             parameters: dict[str, str] = {}
             while parameter := _PARAMETER.match(text, position):
@@ -41,13 +56,17 @@ def parse_challenges(headers: Sequence[str]) -> list[Challenge]:
                 value = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
                 parameters.setdefault(name.lower(), value)
                 position = parameter.end()
-                comma = re.compile(r"\s*,").match(text, position)
-                # A comma is followed by another parameter or by the next challenge.
-                if comma is None or _PARAMETER.match(text, comma.end()) is None:
+                # A comma, which some leave out, is followed by another parameter or by the next challenge.
+                after = _end(_COMMA.match(text, position), position)
+                if _PARAMETER.match(text, after) is None:
                     break
-                position = comma.end()
+                position = after
             challenges.append(Challenge(scheme=scheme[1].lower(), parameters=parameters))
     return challenges
+
+
+def _end(match: re.Match[str] | None, otherwise: int) -> int:
+    return otherwise if match is None else match.end()
 
 
 def scope(repository: str, *actions: str) -> str:

@@ -27,7 +27,7 @@ from watcher.model.errors import (
 from watcher.model.image import ACCEPTED_TYPES
 from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, refusal
 from watcher.registry.auth import Authorizer
-from watcher.registry.challenges import Challenge, parse_challenges
+from watcher.registry.challenges import Challenge, Way, parse_challenges
 from watcher.registry.credentials import CredentialProvider, CredentialSource
 from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.introduction import Introduction
@@ -41,6 +41,8 @@ ACCEPT = ", ".join(ACCEPTED_TYPES)
 MAX_TOKEN_BYTES = 1024 * 1024
 # Five tries over about four seconds ride out a restart; whatever lasts longer is for the backlog, not for a waiting worker.
 ATTEMPTS = 5
+# With a token, with one for what more it then asks for, and with a password.
+MAX_ANSWERS = 3
 
 _backoff = tenacity.wait_exponential_jitter(multiplier=0.25, max=3.0, jitter=0.1)
 
@@ -139,12 +141,15 @@ class RegistryClient:
         """The Authorization header for requests made elsewhere; None while the registry has not asked for one."""
         return await self._authorizer.header(scopes)
 
-    async def better(self, status: int, www_authenticate: list[str], scopes: frozenset[str], sent: str | None) -> str | None:
-        """A new header after an answer that was received elsewhere; None when it stands. Raises as `request` does."""
+    async def better(
+        self, status: int, www_authenticate: list[str], scopes: frozenset[str], sent: str | None, tried: set[Way]
+    ) -> str | None:
+        """A new header after an answer that was received elsewhere; None when it stands. See `Authorizer.answer`."""
         challenges = parse_challenges(www_authenticate)
-        async with asyncio.timeout(self.wire.timeout_seconds):
+        # Twice what a token service is given, so that one which hangs leaves time for the next.
+        async with asyncio.timeout(2 * self.wire.timeout_seconds):
             if status == 401 and challenges:
-                return await self._authorizer.answer(challenges, scopes, sent)
+                return await self._authorizer.answer(challenges, scopes, sent, tried)
             return await self._introduction.header(status, scopes, sent)
 
     async def _authorized(
@@ -158,7 +163,7 @@ class RegistryClient:
         *,
         password: bool,
     ) -> Response:
-        """One attempt, repeated once when the registry does not know us yet, and once with the credentials that it asks for."""
+        """One attempt, repeated once when the registry does not know us yet, and with what it asks for as long as it names more."""
         own = url.origin() == self.base_url.origin()
         if not own:
             self.guard.check_literal(url.host or "")
@@ -176,10 +181,15 @@ class RegistryClient:
             known = await self._introduction.header(response.status, scopes, sent)
             if known is not None:
                 sent, response = known, await self._walk(method, Hop(url=url, authorized=own), known, headers, data, limit_bytes)
-                away = response.url.origin() != self.base_url.origin()
-        if response.status == 401 and own and not away and not password and (challenges := challenges_of(response)):
-            better = await self._authorizer.answer(challenges, scopes, sent)
-            response = await self._walk(method, Hop(url=url, authorized=own), better, headers, data, limit_bytes)
+        tried: set[Way] = set()
+        for _ in range(MAX_ANSWERS):
+            away = response.url.origin() != self.base_url.origin()
+            if response.status != 401 or not own or away or password or not (challenges := challenges_of(response)):
+                break
+            better = await self._authorizer.answer(challenges, scopes, sent, tried)
+            if better is None:
+                break
+            sent, response = better, await self._walk(method, Hop(url=url, authorized=own), better, headers, data, limit_bytes)
         return response
 
     async def _own_api_header(self) -> str | None:

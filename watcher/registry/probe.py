@@ -23,7 +23,7 @@ from watcher.model.registry_kind import RegistryKind
 from watcher.registry.challenges import Challenge
 from watcher.registry.client import RegistryClient
 from watcher.registry.probe_choice import Wanted, choose
-from watcher.registry.probe_connection import connect, ping, pinged, resolve, told_time
+from watcher.registry.probe_connection import STRANGER, connect, ping, pinged, resolve, told_time
 from watcher.registry.probe_permissions import LIST, LOG_IN, PULL, PUSH, needed
 from watcher.registry.probe_pull import Pulling
 from watcher.registry.probe_write import Writing, begin_upload
@@ -219,5 +219,5 @@ def _way_out(text: str) -> str:
     if "private_redirects" in text:
         return "if that is where its blobs are kept, write private_redirects: true (never for link-local addresses)"
     if "token_hosts" in text:
-        return "if that is its token service, name it in token_hosts: it will see the credentials"
+        return STRANGER
     return ""

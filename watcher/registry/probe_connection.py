@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from watcher.kit.checkup import Found, Result
 from watcher.kit.retry_after import moment_of
-from watcher.model.errors import RegistryRefusedError, RegistryUnavailableError
+from watcher.model.errors import ForbiddenAddressError, RegistryRefusedError, RegistryUnavailableError
 from watcher.registry.answers import RETRIED_STATUSES, refusal
 from watcher.registry.challenges import Challenge
 from watcher.registry.client import RegistryClient
@@ -22,6 +22,7 @@ from watcher.registry.wire import Response
 EXPIRES_SOON = timedelta(days=14)
 # Tokens are good for minutes, and some services allow a minute of difference.
 MOST_SKEW_SECONDS = 60.0
+STRANGER = "if that is its token service, name it in token_hosts: it will see the credentials"
 
 # In TLS 1.3 a handshake is over before the other side has seen our certificate, or that there is none. HTTP says nothing by itself.
 OBJECTION_SECONDS = 0.3
@@ -82,7 +83,7 @@ async def ping(client: RegistryClient) -> tuple[Response, Sequence[Challenge]]:
 
 
 def pinged(client: RegistryClient, response: Response, challenges: Sequence[Challenge]) -> Found:
-    """What that answer says. Raises ForbiddenAddressError for a token service that may not see our credentials."""
+    """What that answer says. Raises ForbiddenAddressError where all that it offers is a token service that nobody may ask."""
     if response.url.origin() != client.base_url.origin():
         led = f"/v2/ leads away to {response.url.authority}"
         return Found(detail=led, result=Result.WARNING, advice="write the host that answers; credentials do not follow a redirect")
@@ -91,12 +92,25 @@ def pinged(client: RegistryClient, response: Response, challenges: Sequence[Chal
     if not challenges:
         mute = f"/v2/ answers {response.status} without saying what it asks for"
         return Found(detail=mute, result=Result.WARNING, advice="a proxy in front of it, perhaps, that knows no clients")
-    bearer = next((each for each in challenges if each.scheme == "bearer"), None)
-    if bearer is None:
-        return Found(detail=f"/v2/ asks for {', '.join(each.scheme[:20] for each in challenges)} authentication")
-    realm = check_realm(bearer.parameters.get("realm", ""), client.base_url, token_hosts=client.settings.token_hosts)
-    service = bearer.parameters.get("service", "")
-    return Found(detail=f"/v2/ asks for a token of {realm.authority}{realm.path}" + (f" for {service}" if service else ""))
+    refused: list[ForbiddenAddressError] = []
+    for bearer in (each for each in challenges if each.scheme == "bearer"):
+        realm, service = bearer.parameters.get("realm", ""), bearer.parameters.get("service", "")
+        try:
+            url = check_realm(realm, client.base_url, shows=False)
+        except ForbiddenAddressError as error:
+            refused.append(error)
+            continue
+        asks = f"/v2/ asks for a token of {url.authority}{url.path}" + (f" for {service}" if service else "")
+        try:
+            check_realm(realm, client.base_url, token_hosts=client.settings.token_hosts)
+        except ForbiddenAddressError:
+            return Found(
+                detail=f"{asks}, a stranger, who is asked without credentials only", result=Result.WARNING, advice=STRANGER
+            )
+        return Found(detail=asks)
+    if refused and all(each.scheme == "bearer" for each in challenges):
+        raise refused[0]
+    return Found(detail=f"/v2/ asks for {', '.join(each.scheme[:20] for each in challenges)} authentication")
 
 
 async def told_time(client: RegistryClient, response: Response) -> Found:

@@ -91,7 +91,7 @@ class Guard:
         self.check(host, [host])
 
     def allowed(self) -> frozenset[Zone]:
-        own = self.own_zones or (frozenset({Zone.LOOPBACK}) if is_loopback(self.own.authority) else frozenset())
+        own = self.own_zones or _literal_zones(self.own)
         zones = {Zone.PUBLIC}
         if own & {Zone.PRIVATE, Zone.LOOPBACK} or self.private_redirects:
             zones.add(Zone.PRIVATE)
@@ -115,6 +115,16 @@ class Guard:
         addresses = [(family, (str(sockaddr[0]), port)) for family, _, _, _, sockaddr in found]
         self.check(host, [address for _, (address, _) in addresses])
         return addresses
+
+
+def _literal_zones(url: URL) -> frozenset[Zone]:
+    """What is known of a host for which nothing was resolved, and may never be."""
+    if is_loopback(url.authority):
+        return frozenset({Zone.LOOPBACK})
+    try:
+        return frozenset({zone_of(url.host or "")})
+    except ValueError:
+        return frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,28 +161,30 @@ def next_hop(hop: Hop, location: str, guard: Guard) -> Hop:
     return Hop(url=url, authorized=hop.authorized and same)
 
 
-def check_realm(realm: str, registry: URL, *, token_hosts: Sequence[str] = ()) -> URL:
-    """Whether a token service may see this registry's credentials.
+def check_realm(realm: str, registry: URL, *, shows: bool = True, token_hosts: Sequence[str] = ()) -> URL:
+    """Whether a token service may be asked; over https, or over http when the registry itself is plain http.
 
-    It may on the registry's own host or registrable domain, on a loopback host for a loopback registry, and on `token_hosts`;
-    over https, or over http when the registry itself is plain http.
+    `shows`: it is shown this registry's credentials. Then it has to be on the registry's own host or registrable domain, on a
+    loopback host for a loopback registry, or on `token_hosts`. To be asked without any it may be wherever `Guard` lets us go.
 
     Raises:
-        ForbiddenAddressError: none of these.
+        ForbiddenAddressError: it may not.
     """
     try:
         url = URL(realm)
-        host = (url.host or "").lower()
+        host = (url.host or "").lower() if url.port else ""
     except ValueError as error:
         raise ForbiddenAddressError(f"{registry.host}: names a token service that is no URL") from error
+    if not shows:
+        token_hosts = (host,)
     if not host or url.user is not None or (url.scheme != "https" and not (url.scheme == "http" and registry.scheme == "http")):
         raise ForbiddenAddressError(f"{registry.host}: names a token service that is not https ({host or 'no host'})")
     own = (registry.host or "").lower()
     domain = registrable_domain(own)
     known = host == own or host in token_hosts or (is_loopback(host) and is_loopback(own))
     if not known and not (domain and (host == domain or host.endswith("." + domain))):
-        message = f"{registry.host}: names the token service {host}, a stranger; allow it with token_hosts"
-        raise ForbiddenAddressError(message)
+        way_out = "allow it with token_hosts, or ask without credentials: auth: {type: anonymous}"
+        raise ForbiddenAddressError(f"{registry.host}: names the token service {host}, a stranger; {way_out}")
     return url
 
 

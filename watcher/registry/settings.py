@@ -120,7 +120,9 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     # Redirects (to a blob store, say) may go to public addresses, and to private ones when the registry itself has one.
     # True allows private and loopback addresses always; link-local ones (cloud metadata) never.
     private_redirects: bool = False
-    token_hosts: tuple[str, ...] = ()  # hosts beside the registry's own domain whose token service may see the credentials
+    # Hosts beside the registry's own domain whose token service may see the credentials. Without any to show every public host may
+    # be asked.
+    token_hosts: tuple[str, ...] = ()
     # None: the docker configuration if it knows the host; else, for the well-known hosts of AWS, Google and Azure, what the machine
     # has there; else anonymous
     auth: Auth | None = None

@@ -8,10 +8,10 @@ import pytest
 from yarl import URL
 
 from watcher.kit.secret import Secret
-from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError
+from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError, ThrottledError
 from watcher.model.reference import Host
-from watcher.registry.auth import MAX_EXPIRES_SECONDS, Authorizer
-from watcher.registry.challenges import Challenge, parse_challenges
+from watcher.registry.auth import MAX_BEARERS, MAX_EXPIRES_SECONDS, Authorizer
+from watcher.registry.challenges import Challenge, Way, parse_challenges
 from watcher.registry.credentials import RENEW_SECONDS, CredentialProvider, Credentials
 
 PULL = frozenset({"repository:a:pull"})
@@ -184,13 +184,123 @@ async def test_other_schemes_are_named() -> None:
         await authorizer(TokenService()).answer([], PULL, None)
 
 
+STRANGER = 'Bearer realm="https://tokens.example.net/token",service="reg"'
+
+
 async def test_a_stranger_gets_no_credentials() -> None:
-    """A realm on another domain is never asked; that is the registry's trouble, and no image's."""
+    """A realm on another domain is not asked, nor without them: what an anonymous token may not see is perhaps called 404."""
     service = TokenService()
-    stranger = parse_challenges(['Bearer realm="https://evil.test/token"'])
-    with pytest.raises(AuthenticationError, match=r"evil\.test"):
-        await authorizer(service).answer(stranger, PULL, None)
+    with pytest.raises(AuthenticationError, match=r"tokens\.example\.net.*token_hosts.*anonymous"):
+        await authorizer(service).answer(parse_challenges([STRANGER]), PULL, None)
     assert service.asked == []
+
+
+async def test_a_stranger_may_be_asked_where_there_is_nothing_to_show() -> None:
+    """Small registries let a service of somebody else's issue their anonymous tokens."""
+    service = TokenService()
+    assert await authorizer(service, None).answer(parse_challenges([STRANGER]), PULL, None) == "Bearer t1"
+    ((_, url, headers, _),) = service.asked
+    assert (url.host, headers) == ("tokens.example.net", {})
+    for realm in ("http://tokens.example.net/t", "ftp://registry.example.com/t", "https://a:b@registry.example.com/t", "//x", ""):
+        with pytest.raises(AuthenticationError, match="token service"):
+            await authorizer(service, None).answer(parse_challenges([f'Bearer realm="{realm}"']), PULL, None)
+
+
+class OneAnswers(TokenService):
+    """Only the service at `place` is there; /busy asks to be left alone, /down is down, and all others never were."""
+
+    place = "/token"
+
+    async def fetch(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
+        body = await super().fetch(method, url, headers, form)
+        if url.path == "/down":
+            raise RegistryUnavailableError("token service: answered 502")
+        if url.path == "/busy":
+            raise ThrottledError("token service: answered 429", retry_after_seconds=30)
+        if url.path != self.place:
+            raise NotFoundError("token service: answered 404")
+        return body
+
+
+def bearer(path: str) -> str:
+    return f'Bearer realm="https://auth.example.com{path}"'
+
+
+DEAD = [
+    'Bearer service="reg"',
+    'Bearer realm=""',
+    'Bearer realm="no url"',
+    'Bearer realm="https://["',
+    'Bearer realm="https://registry.example.com:99999/token"',
+    'Bearer realm="http://auth.example.com/token"',
+    "Bearer",
+    STRANGER,
+    bearer("/gone"),
+    bearer("/down"),
+    bearer("/busy"),
+    "Negotiate",
+    "Negotiate YII/+abc==",
+    "NTLM TlRMTVNTUAAB",
+    'Digest realm="a, b", nonce="c", qop="auth,auth-int"',
+    "",
+    ", ,",
+    '="x"',
+]
+
+
+@pytest.mark.parametrize("dead", DEAD)
+async def test_what_does_not_work_is_passed_over_for_what_does(dead: str) -> None:
+    """In whatever order, in one header or in several; and what worked is what the next request is sent with."""
+    for live, expected in ((bearer("/token"), "Bearer t"), ('Basic realm="r"', "Basic ")):
+        for headers in ([dead, live], [live, dead], [f"{dead}, {live}"], [f"{live}, {dead}"], [dead, dead, live, dead]):
+            service = OneAnswers()
+            ready = authorizer(service)
+            header = await ready.answer(parse_challenges(headers), PULL, None)
+            assert header is not None
+            assert header.startswith(expected)
+            before = len(service.asked)
+            assert await ready.header(PULL) == header
+            assert len(service.asked) == before
+
+
+async def test_where_nothing_works_each_is_named() -> None:
+    """As what says soonest when to come back."""
+    nothing = [bearer("/gone"), bearer("/down"), "Bearer", 'Basic realm="r"']
+    with pytest.raises(RegistryUnavailableError, match=r"404.*502|502.*404") as caught:
+        await authorizer(OneAnswers(), None).answer(parse_challenges(nothing), PULL, None)
+    assert "none is configured" in str(caught.value)
+    with pytest.raises(ThrottledError) as throttled:
+        await authorizer(OneAnswers(), None).answer(parse_challenges([*nothing[1:], bearer("/busy")]), PULL, None)
+    assert throttled.value.retry_after_seconds == 30
+
+
+async def test_a_token_that_the_registry_does_not_take() -> None:
+    """Then what it offers besides is answered, each once; and nothing is better than all of that."""
+    service, tried = OneAnswers(), set[Way]()
+    ready = authorizer(service)
+    offers = parse_challenges([bearer("/token"), 'Basic realm="r"'])
+    assert await ready.answer(offers, PULL, None, tried) == "Bearer t1"
+    assert await ready.answer(offers, PULL, "Bearer t1", tried) == await ready.header(PULL) == "Basic dXNlcjpwYQ=="
+    assert await ready.answer(offers, PULL, "Basic dXNlcjpwYQ==", tried) is None
+
+
+async def test_a_service_that_has_moved_is_heard_of() -> None:
+    """Where the one that was named first is gone, the next request is sent without a token, to be told anew."""
+    service, clock = OneAnswers(expires_in=60), Time()
+    ready = authorizer(service, clock=clock)
+    await ready.answer(parse_challenges([bearer("/token")]), PULL, None)
+    service.place, clock.now = "/moved", clock.now + 100
+    with pytest.raises(AuthenticationError, match="404"):
+        await ready.header(PULL)
+    assert await ready.header(PULL) is None
+
+
+async def test_many_services_are_not_all_asked() -> None:
+    """A header has room for a hundred of them."""
+    service = OneAnswers()
+    with pytest.raises(AuthenticationError):
+        await authorizer(service).answer(parse_challenges([bearer(f"/{each}") for each in range(100)]), PULL, None)
+    assert len(service.asked) == MAX_BEARERS
 
 
 @pytest.mark.parametrize(
@@ -235,14 +345,14 @@ class RefusesOld(TokenService):
 
 async def test_a_password_that_was_replaced_is_looked_up_again() -> None:
     """The token service refuses the old one; what the source has now is tried, once."""
-    kept, clock = Kept(USER), Time()
-    ready = authorizer(RefusesOld(), kept, clock)
+    kept, clock, service = Kept(USER), Time(), RefusesOld()
+    ready = authorizer(service, kept, clock)
     with pytest.raises(AuthenticationError):
         await ready.answer(challenge(), PULL, None)
     assert kept.asked == 1
     clock.now += RENEW_SECONDS
     kept.credentials = Credentials(username="user", password=Secret("new"))
-    assert (await ready.answer(challenge(), PULL, None)).startswith("Bearer t")
+    assert await ready.answer(challenge(), PULL, None) == f"Bearer t{len(service.asked)}"
     assert kept.asked == 2
 
 

@@ -1,5 +1,6 @@
 """Reading `WWW-Authenticate`."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,27 @@ def test_several_challenges_in_one_header_and_in_several() -> None:
     assert found[0].parameters == {"realm": 'a, "b"'}
     assert found[1].parameters == {"realm": "https://x/t", "service": "reg"}
     assert found[2].parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("header", "schemes"),
+    [
+        ('Negotiate YII/+abc==, Basic realm="r"', ["negotiate", "basic"]),
+        ('="x", Basic realm="r"', ["basic"]),
+        (', ,Basic realm="r",,', ["basic"]),
+        ('"a, b", Bearer realm="x"', ["bearer"]),
+        ('Digest realm="a, Basic b", qop="auth,auth-int", Bearer realm="x"', ["digest", "bearer"]),
+        ('Basic realm="r" Bearer realm="x"', ["basic", "bearer"]),
+        ("", []),
+    ],
+)
+def test_what_cannot_be_read_hides_nothing_that_can(header: str, schemes: list[str]) -> None:
+    """Binary data, empty elements, and commas that are missing."""
+    assert [
+        each.scheme for each in parse_challenges([header]) if each.scheme in {"basic", "bearer", "digest", "negotiate"}
+    ] == schemes
+    (challenge,) = parse_challenges(['Bearer realm="x" service="y"'])
+    assert challenge.parameters == {"realm": "x", "service": "y"}
 
 
 @given(st.lists(st.text(max_size=200), max_size=3))

@@ -118,6 +118,14 @@ def test_reach_follows_the_registry(own: str, setting: bool, target: str, allowe
             guard.check("store.example.com", [target])
 
 
+@pytest.mark.parametrize(
+    ("own", "allowed"), [("10.0.0.1:5000", True), ("[fd00::1]:5000", True), ("93.184.216.34", False), ("reg", False)]
+)
+def test_a_registry_by_its_address_has_the_reach_of_it(own: str, allowed: bool) -> None:
+    """Of an address nothing is ever resolved."""
+    assert (Zone.PRIVATE in Guard(own=URL(f"http://{own}")).allowed()) is allowed
+
+
 def test_one_bad_address_among_good_ones_is_enough() -> None:
     """A name that also resolves to a private address is refused, whichever would have been dialled."""
     with pytest.raises(ForbiddenAddressError):
@@ -165,6 +173,15 @@ def test_realms_that_are_strangers(realm: str, registry: str) -> None:
     """Credentials are not handed to whoever a challenge names."""
     with pytest.raises(ForbiddenAddressError):
         check_realm(realm, URL(registry))
+
+
+def test_a_service_that_is_shown_nothing_may_be_anybody_s() -> None:
+    """But is spoken to as privately as the registry itself, and by a URL."""
+    registry = URL("https://registry.example.com")
+    assert check_realm("https://tokens.example.net/t", registry, shows=False).host == "tokens.example.net"
+    for realm in ("http://tokens.example.net/t", "https://a:b@tokens.example.net/t", "https://x:99999/t", "tokens", ""):
+        with pytest.raises(ForbiddenAddressError):
+            check_realm(realm, registry, shows=False)
 
 
 def test_registrable_domain() -> None:
