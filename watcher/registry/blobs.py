@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from multidict import CIMultiDict
 from yarl import URL
 
+from watcher.kit.http_trouble import certificate, clause
 from watcher.model.errors import (
     AuthenticationError,
     DigestMismatchError,
@@ -162,7 +163,7 @@ class BlobTransfer:
                 self._fetch(origin, stop, sink, update)
             # OSError: connection, TLS and silence longer than the socket's timeout. A certificate does not get better.
             except ssl.SSLCertVerificationError as error:
-                raise RegistryUnavailableError(f"{self.what}: the certificate is not trusted; see ca_file") from error
+                raise RegistryUnavailableError(f"{self.what}: {certificate(error)}") from error
             except (OSError, http.client.HTTPException, _CutError, RegistryUnavailableError) as error:
                 stop.check()  # a socket that was shut down under us looks like a cut
                 if not isinstance(error, WatcherError):
@@ -172,7 +173,7 @@ class BlobTransfer:
                     if isinstance(error, WatcherError):
                         raise
                     reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
-                    raise RegistryUnavailableError(f"{self.what}: {reason} ({type(error).__name__})") from error
+                    raise RegistryUnavailableError(f"{self.what}: {reason}: {clause(error)}") from error
                 self._on_loop(origin.client.pause(FIRST_WAIT_SECONDS * 2 ** (failures - 1)), stop)
             else:
                 return
@@ -190,11 +191,10 @@ class BlobTransfer:
         hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
         tried: set[Way] = set()
         while True:
-            connection = BlobConnection(hop.url, client.guard, client.wire.tls_of(hop.url), stop, client.wire.timeout_seconds)
+            connection = BlobConnection(hop.url, client.wire, stop)
             response: http.client.HTTPResponse | None = None
             try:
-                connection.request("GET", hop.url.raw_path_qs, headers=self._headers(hop, origin.authorization))
-                response = connection.getresponse()
+                response = connection.get(self._headers(hop, origin.authorization))
                 headers = CIMultiDict(response.headers.items())
                 self.loop.call_soon_threadsafe(client.wire.heard, response.status, headers)
                 location = response.headers.get("Location")

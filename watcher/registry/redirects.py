@@ -107,12 +107,7 @@ class Guard:
         Raises:
             ForbiddenAddressError, RegistryUnavailableError
         """
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise RegistryUnavailableError(f"{host}: the name cannot be resolved") from error
-        addresses: list[tuple[socket.AddressFamily, tuple[str, int]]]
-        addresses = [(family, (str(sockaddr[0]), port)) for family, _, _, _, sockaddr in found]
+        addresses = addresses_of(host, port)
         self.check(host, [address for _, (address, _) in addresses])
         return addresses
 
@@ -125,6 +120,15 @@ def _literal_zones(url: URL) -> frozenset[Zone]:
         return frozenset({zone_of(url.host or "")})
     except ValueError:
         return frozenset()
+
+
+def addresses_of(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    """Addresses to connect to, unchecked; blocking. Raises RegistryUnavailableError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise RegistryUnavailableError(f"{host}: the name cannot be resolved") from error
+    return [(family, (str(sockaddr[0]), port)) for family, _, _, _, sockaddr in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,15 +5,20 @@ from typing import Literal
 import msgspec
 from yarl import URL
 
-from watcher.kit.secret import SecretReference
+from watcher.kit.proxies import Proxies, parse_proxy
+from watcher.kit.secret import SecretReference, resolve
 from watcher.kit.units import Duration
 from watcher.model.amazon import ECR_HOST
-from watcher.model.errors import InvalidReferenceError
+from watcher.model.errors import ConfigurationError, InvalidReferenceError
 from watcher.model.reference import DOCKER_HUB, Host, is_this_machine, parse_host, parse_repository
 from watcher.model.registry_kind import RegistryKind
 
 # Docker Hub's name in references is not the host that serves its API.
 DOCKER_HUB_API = "registry-1.docker.io"
+
+# Of `proxy`: directly, whatever the environment says; and how a reference to a secret begins.
+NO_PROXY = "none"
+SECRET_PREFIXES = ("env:", "file:")
 
 _WELL_KNOWN: tuple[tuple[str, RegistryKind], ...] = (
     ("docker.io", "dockerhub"),
@@ -109,6 +114,9 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     scheme: Literal["https", "http"] | None = None  # None: https, but plain HTTP for loopback hosts, as docker does
     ca_file: str | None = None  # PEM; added to nothing: it replaces the system's authorities for this registry
     client_cert: ClientCertificate | None = None  # for a registry that asks for one
+    # `http://HOST:PORT`, or where such a URL with user and password is kept: `env:NAME`, `file:PATH`. It is for everything that is
+    # asked on behalf of this registry. None: that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); `none`: none at all.
+    proxy: str | None = None
     # Pull-through caches, `HOST[:PORT][/PREFIX]`: manifests and blobs named by digest are fetched there first, in this order; tags
     # are always asked of the registry itself. One that fails is left alone for a minute. Listed under `registries` as well, it is
     # reached as written there.
@@ -137,6 +145,13 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(str(error)) from error
         if self.requests_per_second is not None and self.requests_per_second <= 0:
             raise ValueError("requests_per_second must be above 0")
+        if self.proxy is not None and not self.proxy.startswith(SECRET_PREFIXES) and self.proxy != NO_PROXY:
+            try:
+                found = parse_proxy(self.proxy, "proxy")
+            except ConfigurationError as error:
+                raise ValueError(str(error)) from error
+            if found.authorization is not None:
+                raise ValueError("proxy: a URL with a password is a secret; keep it elsewhere and write env:NAME or file:PATH")
         for mirror in self.mirrors:
             try:
                 host, _ = parse_mirror(mirror)
@@ -149,6 +164,15 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     def registry(self) -> Host:
         """The host as references name it: lower case, Docker Hub under its one name."""
         return parse_host(self.host)
+
+    def proxies(self) -> Proxies:
+        """What requests go through. Reads the secret or the environment; raises ConfigurationError."""
+        if self.proxy is None:
+            return Proxies.of_environment()
+        if self.proxy == NO_PROXY:
+            return Proxies()
+        text = resolve(self.proxy).reveal() if self.proxy.startswith(SECRET_PREFIXES) else self.proxy
+        return Proxies.always(parse_proxy(text.strip(), f"registry {self.registry}: proxy"))
 
     @property
     def registry_kind(self) -> RegistryKind:

@@ -12,10 +12,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from watcher.kit.clock import Clock
+from watcher.kit.http_trouble import clause
 from watcher.kit.retry_after import asked_seconds
+from watcher.kit.through_proxies import through
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
-from watcher.model.errors import RegistryRefusedError, RegistryUnavailableError
+from watcher.model.errors import AuthenticationError, RegistryRefusedError, RegistryUnavailableError
 from watcher.model.reference import Host
 from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle
 from watcher.registry.bodies import read_body
@@ -59,12 +61,13 @@ class Wire:
         self._own_tls = self._tls if settings.client_cert is None else own_context(settings)
         self._on_response = on_response
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
+        self.proxies = settings.proxies()
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        while self._sessions:
+            _, session = self._sessions.popitem()
+            await session.close()
 
     async def send(
         self,
@@ -81,13 +84,14 @@ class Wire:
             TooLargeError: the body of what is no error is longer than `limit_bytes`.
         """
         await self.pace.turn()
+        proxy = self.proxies.of(url)
         what = f"{method} {url.authority}{url.path}"
         # aiohttp sends a file in pieces and lets the loop breathe; plain bytes above a megabyte it only warns about.
         body_sent = io.BytesIO(data) if isinstance(data, bytes) and len(data) > PIECEWISE_BYTES else data
         try:
             async with (
                 asyncio.timeout(self.timeout_seconds),
-                self._open().request(
+                self._open(is_proxied=proxy is not None).request(
                     method, url, headers=headers, data=body_sent, allow_redirects=False, ssl=self.tls_of(url)
                 ) as response,
             ):
@@ -95,17 +99,14 @@ class Wire:
                 failed = response.status >= 400
                 body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
                 return Response(status=response.status, headers=response.headers, body=body, url=url)
-        except TimeoutError as error:
-            self.unheard()
-            raise RegistryUnavailableError(f"{what}: no answer within {self.timeout_seconds:g} s") from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            self.unheard()
-            raise RegistryUnavailableError(f"{what}: its certificate is not trusted; see ca_file") from error
-        except (aiohttp.InvalidURL, ValueError) as error:
+        except (aiohttp.InvalidURL, UnicodeError) as error:
             raise RegistryRefusedError(f"{self.registry}: led to a URL that cannot be requested") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.unheard()
-            raise RegistryUnavailableError(f"{what}: {_cause(error)}") from error
+            raise RegistryUnavailableError(f"{what}: {clause(error, timeout_seconds=self.timeout_seconds)}") from error
+        except ValueError:
+            # Of all that we send, only a token is others' word for word. The library's text could quote it.
+            raise AuthenticationError(f"{what}: the token that we are to show cannot be sent in a header") from None
 
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
@@ -124,19 +125,21 @@ class Wire:
         """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
         return self._own_tls if url.raw_host == self.base_url.raw_host else self._tls
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS, resolver=_GuardedResolver(self.guard))
-            self._session = aiohttp.ClientSession(
-                connector=connector,
+    def _open(self, *, is_proxied: bool) -> aiohttp.ClientSession:
+        """A proxy resolves the names itself: what is resolved here is where it is, which no registry has chosen."""
+        if is_proxied not in self._sessions:
+            resolver = None if is_proxied else _GuardedResolver(self.guard)
+            self._sessions[is_proxied] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, resolver=resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Digests are over the bytes as stored; nothing here is worth a decompression bomb.
                 auto_decompress=False,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 requote_redirect_url=False,
+                middlewares=(through(self.proxies),),
             )
-        return self._session
+        return self._sessions[is_proxied]
 
 
 class _GuardedResolver(AbstractResolver):
@@ -153,11 +156,3 @@ class _GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-def _cause(error: Exception) -> str:
-    """What happened to the connection, without what aiohttp knows about us."""
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return f"connection failed ({type(inner).__name__})"
