@@ -16,6 +16,7 @@ import msgspec
 import tenacity
 
 from watcher.kit.clock import utc_now
+from watcher.kit.http_trouble import clause
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.version import VERSION
 from watcher.model.errors import PermanentError, RetryableError
@@ -240,7 +241,7 @@ def _total(response: aiohttp.ClientResponse, there: int, url: str) -> int | None
 
 
 def _unreachable(url: str, error: Exception) -> UnreachableError:
-    return UnreachableError(f"{url}: {error!s:.200}" if str(error) else f"{url}: {type(error).__name__}")
+    return UnreachableError(f"{url}: {clause(error)}")
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

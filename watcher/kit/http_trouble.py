@@ -22,6 +22,7 @@ _ALERT = ("\x15\x03", "\\x15\\x03")
 _ASKED_IN_PLAIN = (b"HTTP request to an HTTPS server", b"sent to HTTPS port", b"SSL-enabled server port", b"requires TLS")
 
 SPEAKS_TLS = "this address speaks TLS, and was asked in plain HTTP"
+UNKNOWN = "its certificate is not trusted: nobody whom we trust has signed it"
 SPEAKS_PLAIN = "this address speaks plain HTTP, and was asked in TLS"
 
 
@@ -53,7 +54,7 @@ def _said(error: BaseException, timeout_seconds: float | None) -> str:
             return str(error)
         case aiohttp.ConnectionTimeoutError():
             return "no connection in time: nobody answers, or a firewall drops the packets"
-        case TimeoutError():
+        case TimeoutError(errno=None):
             return "no answer in time" if timeout_seconds is None else f"no answer within {timeout_seconds:g} s"
         case aiohttp.ServerDisconnectedError() | http.client.RemoteDisconnected():
             return "the connection was closed without an answer"
@@ -96,7 +97,7 @@ def certificate(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == NOT_YET_VALID:
         return "its certificate is not trusted: it is not valid yet, or our clock is wrong"
     if error.verify_code in UNKNOWN_ISSUER:
-        return "its certificate is not trusted: nobody whom we trust has signed it"
+        return UNKNOWN
     if error.verify_code in ANOTHER_NAME:
         return "its certificate is not trusted: it is for another name"
     return f"its certificate is not trusted: {error.verify_message}"

@@ -11,6 +11,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from watcher.kit.clock import Clock
+from watcher.kit.http_trouble import clause
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.version import VERSION
 from watcher.publishing.receiver import ReceiverRefusedError, ReceiverUnavailableError
@@ -62,7 +63,7 @@ class RestApi:
                 status, headers = response.status, response.headers
                 content = await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ReceiverUnavailableError(f"{self._name}: {type(error).__name__}") from error
+            raise ReceiverUnavailableError(f"{self._name}: {clause(error, timeout_seconds=TIMEOUT_SECONDS)}") from error
         limited = status == 403 and _is_limit(headers, content)
         # Where a limit is said with 403, the headers mean what they do with 429.
         wait = asked_seconds(429 if limited else status, headers, self._clock())

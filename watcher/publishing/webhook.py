@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from watcher.kit.http_trouble import clause
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
 from watcher.model.verdict import Verdict
@@ -47,7 +48,7 @@ class WebhookPublisher:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 _, writer = await asyncio.open_connection(self._url.host, self._url.port, ssl=tls)
         except (TimeoutError, OSError) as error:
-            raise ReceiverUnavailableError(f"webhook {self.name}: {type(error).__name__}") from error
+            raise ReceiverUnavailableError(f"webhook {self.name}: {clause(error, timeout_seconds=TIMEOUT_SECONDS)}") from error
         writer.close()
 
     async def publish(self, verdict: Verdict, progress: Progress) -> None:  # noqa: ARG002  one step
@@ -61,7 +62,7 @@ class WebhookPublisher:
                 status = response.status
                 wait = asked_seconds(status, response.headers, self._clock())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ReceiverUnavailableError(f"webhook {self.name}: {type(error).__name__}") from error
+            raise ReceiverUnavailableError(f"webhook {self.name}: {clause(error, timeout_seconds=TIMEOUT_SECONDS)}") from error
         if status < 300:
             return
         if status in (408, 425, 429) or status >= 500:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from multidict import CIMultiDict
 from yarl import URL
 
-from watcher.kit.http_trouble import certificate, clause
+from watcher.kit.http_trouble import SPEAKS_TLS, asked_in_plain, clause
 from watcher.model.errors import (
     AuthenticationError,
     DigestMismatchError,
@@ -37,7 +37,8 @@ from watcher.registry.client import MAX_ANSWERS, RegistryClient
 from watcher.registry.introduction import HIDING_STATUSES
 from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, next_hop
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, next_hop
+from watcher.registry.trouble import A_PAGE, unreachable
 from watcher.registry.wire import USER_AGENT
 
 T = TypeVar("T")
@@ -119,6 +120,7 @@ class BlobTransfer:
     what: str
     position: int = 0
     requests: int = 0
+    asked: str = ""  # what is wanted and whom we have come to for it, as errors say it
 
     def run(self, stop: Stop, sink: Sink) -> None:
         """Move every byte; raises what `ImageSource.pour` lists, and the two internal errors of `pipes`."""
@@ -163,7 +165,7 @@ class BlobTransfer:
                 self._fetch(origin, stop, sink, update)
             # OSError: connection, TLS and silence longer than the socket's timeout. A certificate does not get better.
             except ssl.SSLCertVerificationError as error:
-                raise RegistryUnavailableError(f"{self.what}: {certificate(error)}") from error
+                raise unreachable(self.asked, error) from error
             except (OSError, http.client.HTTPException, _CutError, RegistryUnavailableError) as error:
                 stop.check()  # a socket that was shut down under us looks like a cut
                 if not isinstance(error, WatcherError):
@@ -173,7 +175,8 @@ class BlobTransfer:
                     if isinstance(error, WatcherError):
                         raise
                     reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
-                    raise RegistryUnavailableError(f"{self.what}: {reason}: {clause(error)}") from error
+                    said = "the answer broke off" if isinstance(error, _CutError) else clause(error)
+                    raise unreachable(self.asked, f"{reason}: {said}") from error
                 self._on_loop(origin.client.pause(FIRST_WAIT_SECONDS * 2 ** (failures - 1)), stop)
             else:
                 return
@@ -191,6 +194,8 @@ class BlobTransfer:
         hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
         tried: set[Way] = set()
         while True:
+            proxy = client.wire.proxies.of(hop.url)
+            self.asked = asked(self.what, origin.url, hop.url) + (f" through the proxy {proxy.name}" if proxy else "")
             connection = BlobConnection(hop.url, client.wire, stop)
             response: http.client.HTTPResponse | None = None
             try:
@@ -213,7 +218,10 @@ class BlobTransfer:
                     sent_again = True
                     hop, hops = Hop(url=origin.url, authorized=True), 0
                 else:
-                    raise refusal(self.what, response.status, headers, _error_body(response), client.clock())
+                    body = _error_body(response)
+                    if hop.url.scheme == "http" and asked_in_plain(response.status, body):
+                        raise unreachable(self.asked, SPEAKS_TLS)
+                    raise refusal(self.asked, response.status, headers, body, client.clock())
             finally:
                 stop.forget()
                 if response is not None:
@@ -233,6 +241,7 @@ class BlobTransfer:
 
         Raises:
             DigestMismatchError: it announces another size than the descriptor's.
+            RegistryUnavailableError: so does the login page of a network.
             RegistryRefusedError: it is a part, but not the one asked for.
         """
         if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -244,6 +253,8 @@ class BlobTransfer:
                 raise RegistryRefusedError(f"{self.what}: asked from byte {self.position}, got another range")
             skip, total = 0, None if matched[2] == "*" else int(matched[2])
         if total is not None and total != self.descriptor.size:
+            if response.headers.get_content_type() == "text/html":
+                raise unreachable(self.asked, A_PAGE)
             raise DigestMismatchError(f"{self.what}: {total} bytes, the manifest says {self.descriptor.size}")
         return skip
 

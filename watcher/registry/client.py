@@ -4,6 +4,7 @@ Everything here is small (manifests, tokens, referrers, our own uploads) and rea
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -32,8 +33,9 @@ from watcher.registry.credentials import CredentialProvider, CredentialSource
 from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, next_hop
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, next_hop
 from watcher.registry.settings import RegistrySettings
+from watcher.registry.trouble import A_PAGE, is_page, unreachable
 from watcher.registry.wire import OnResponse, Response, Sleep, Wire
 
 # Of requests for manifests. One header, so that a registry that converts them never has a reason to.
@@ -44,6 +46,7 @@ ATTEMPTS = 5
 # With a token, with one for what more it then asks for, and with a password.
 MAX_ANSWERS = 3
 
+_MANIFESTS = re.compile(r"^/v2/(_catalog|.+/manifests/[^/]+|.+/tags/list)?$")
 _backoff = tenacity.wait_exponential_jitter(multiplier=0.25, max=3.0, jitter=0.1)
 
 
@@ -132,8 +135,10 @@ class RegistryClient:
             with attempt:
                 response = await self._authorized(method, url, scopes, dict(headers or {}), data, limit_bytes, password=password)
                 if response.status not in accept:
-                    what = f"{method} {url.authority}{url.path}"
-                    raise refusal(what, response.status, response.headers, response.body, self.clock())
+                    raise refusal(response.what, response.status, response.headers, response.body, self.clock())
+                # Registries answer a page where they have no Referrers API, and others' content may be one.
+                if _MANIFESTS.search(url.path) and response.status == 200 and is_page(response.headers, response.body):
+                    raise unreachable(response.what, A_PAGE)
                 return response
         raise AssertionError("tenacity returns or raises")  # pragma: no cover
 
@@ -206,34 +211,35 @@ class RegistryClient:
         url = self.base_url.join(URL("/v2/"))
         response = await self._walk("GET", Hop(url=url, authorized=True), authorization, {}, None, MAX_ERROR_BYTES)
         if response.status >= 500 or response.status in RETRIED_STATUSES:
-            raise refusal(f"GET {url.authority}{url.path}", response.status, response.headers, response.body, self.clock())
+            raise refusal(response.what, response.status, response.headers, response.body, self.clock())
         away = response.url.origin() != self.base_url.origin()
         return [] if away or response.status != 401 else challenges_of(response)
 
     async def _walk(
         self, method: str, hop: Hop, authorization: str | None, headers: dict[str, str], data: bytes | None, limit_bytes: int
     ) -> Response:
+        first = hop.url
         for _ in range(MAX_REDIRECTS + 1):
+            what = asked(f"{method} {first.authority}{first.path}", first, hop.url)
             sent = dict(headers)
             if hop.authorized and authorization:
                 sent["Authorization"] = authorization
-            response = await self.wire.send(method, hop.url, sent, data, limit_bytes)
+            response = await self.wire.send(method, hop.url, sent, data, limit_bytes, what=what)
             location = response.headers.get("Location")
             if response.status not in REDIRECT_STATUSES or location is None:
                 return response
             if method not in {"GET", "HEAD"}:
-                raise RegistryRefusedError(f"{method} {hop.url.authority}{hop.url.path}: answered with a redirect, not followed")
+                raise RegistryRefusedError(f"{what}: answered with a redirect, not followed")
             hop = next_hop(hop, location, self.guard)
         raise ForbiddenAddressError(f"{self.registry}: more than {MAX_REDIRECTS} redirects")
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
         self.guard.check_literal(url.host or "")
-        response = await self.wire.send(method, url, headers, form, MAX_TOKEN_BYTES)
+        # The path is named, the query is not: it holds nothing secret, but it is long.
+        what = f"token service {url.authority}{url.path}"
+        response = await self.wire.send(method, url, headers, form, MAX_TOKEN_BYTES, what=what)
         if response.status != 200:
-            # The path is named, the query is not: it holds nothing secret, but it is long.
-            raise refusal(
-                f"token service {url.authority}{url.path}", response.status, response.headers, response.body, self.clock()
-            )
+            raise refusal(response.what, response.status, response.headers, response.body, self.clock())
         return response.body
 
 

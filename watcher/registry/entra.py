@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from watcher.kit.clock import utc_now
+from watcher.kit.http_trouble import clause
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.version import VERSION
@@ -127,7 +128,7 @@ async def _call(
     except TimeoutError as error:
         raise RegistryUnavailableError(f"{url}: no answer") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise RegistryUnavailableError(f"{url}: cannot be reached") from error
+        raise RegistryUnavailableError(f"{url}: cannot be reached: {clause(error)}") from error
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from watcher.kit.checkup import STEP_SECONDS, Checkup, Found, Result
+from watcher.kit.http_trouble import SPEAKS_TLS
 from watcher.kit.units import seconds
 from watcher.model.digest import Digest
 from watcher.model.errors import (
@@ -198,10 +199,12 @@ def advice_for(kind: RegistryKind, step: str, error: WatcherError) -> str:
         return _way_out(text)
     if isinstance(error, ThrottledError):
         return "wait, and set requests_per_second; signed-in accounts may ask more often"
+    if SPEAKS_TLS in text:
+        return "write scheme: https"
     if isinstance(error, RegistryUnavailableError):
         return "see whether it runs, and whether a firewall or proxy is in between" if step == "connect" else ""
     if step == "ping":
-        return "write scheme: https" if "TLS" in text else "see whether this is the host that clients name in docker pull"
+        return "see whether this is the host that clients name in docker pull"
     if step in {"settings", "credentials"}:
         return needed(LOG_IN, kind)
     if step == "login":

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from watcher.kit.checkup import Found, Result
+from watcher.kit.http_trouble import clause
 from watcher.kit.retry_after import moment_of
 from watcher.model.errors import ForbiddenAddressError, RegistryRefusedError, RegistryUnavailableError
 from watcher.registry.answers import RETRIED_STATUSES, refusal
@@ -16,6 +17,7 @@ from watcher.registry.challenges import Challenge
 from watcher.registry.client import RegistryClient
 from watcher.registry.redirects import check_realm
 from watcher.registry.settings import is_loopback
+from watcher.registry.trouble import A_PAGE, is_page
 from watcher.registry.wire import Response
 
 # Renewals that work are done by then: Let's Encrypt's thirty days before the end, most others' two weeks.
@@ -26,8 +28,6 @@ STRANGER = "if that is its token service, name it in token_hosts: it will see th
 
 # In TLS 1.3 a handshake is over before the other side has seen our certificate, or that there is none. HTTP says nothing by itself.
 OBJECTION_SECONDS = 0.3
-
-_PLAIN_TO_TLS = b"HTTPS"
 
 
 async def resolve(client: RegistryClient) -> Found:
@@ -52,7 +52,7 @@ async def connect(client: RegistryClient) -> Found:
     except ssl.SSLError as error:
         return _no_handshake(client, error)
     except OSError as error:
-        raise RegistryUnavailableError(f"{url.host} port {url.port}: {error.strerror or 'no connection'}") from error
+        raise RegistryUnavailableError(f"{url.host} port {url.port}: {clause(error)}") from error
     try:
         if not is_tls:
             return _plain(url.host or "", url.port)
@@ -74,11 +74,10 @@ async def ping(client: RegistryClient) -> tuple[Response, Sequence[Challenge]]:
         RegistryRefusedError, RegistryUnavailableError, ThrottledError: it is not, or not now.
     """
     response, challenges = await client.as_stranger("/v2/")
-    what = f"GET {response.url.authority}{response.url.path}"
-    if response.status == 400 and _PLAIN_TO_TLS in response.body:
-        raise RegistryRefusedError(f"{what}: it speaks TLS, and was asked in plain HTTP")
+    if is_page(response.headers, response.body) and response.status == 200:
+        raise RegistryRefusedError(f"{response.what}: {A_PAGE}")
     if response.status >= 500 or response.status in RETRIED_STATUSES or response.status not in {200, 401, 403}:
-        raise refusal(what, response.status, response.headers, response.body, client.clock())
+        raise refusal(response.what, response.status, response.headers, response.body, client.clock())
     return response, challenges
 
 

@@ -139,6 +139,11 @@ class Hop:
     authorized: bool
 
 
+def asked(what: str, first: URL, url: URL) -> str:
+    """A request as errors name it: `what` was asked of `first`, and who answers is at `url`, whose query may be signed."""
+    return what if url.origin() == first.origin() else f"{what}, redirected to {url.authority}"
+
+
 def next_hop(hop: Hop, location: str, guard: Guard) -> Hop:
     """Follow a `Location`, absolute or relative, as it was written: its query may be signed.
 

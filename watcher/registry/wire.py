@@ -12,12 +12,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from watcher.kit.clock import Clock
-from watcher.kit.http_trouble import clause
+from watcher.kit.http_trouble import SPEAKS_TLS, asked_in_plain
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.through_proxies import through
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
-from watcher.model.errors import AuthenticationError, RegistryRefusedError, RegistryUnavailableError
+from watcher.model.errors import AuthenticationError, RegistryRefusedError
 from watcher.model.reference import Host
 from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle
 from watcher.registry.bodies import read_body
@@ -25,6 +25,7 @@ from watcher.registry.pace import Pace
 from watcher.registry.redirects import Guard
 from watcher.registry.settings import RegistrySettings
 from watcher.registry.tls import own_context, server_context
+from watcher.registry.trouble import unreachable
 
 USER_AGENT = f"registry-watcher/{VERSION}"
 # More at once only queue up in the registry; layers have their own connections.
@@ -39,12 +40,13 @@ OnResponse = Callable[[Host, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer read whole. `url` is where it finally came from, `headers` ignore case."""
+    """An answer read whole. `url` is where it finally came from, `headers` ignore case; `what` is the request, for people."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     url: URL
+    what: str
 
 
 class Wire:
@@ -76,8 +78,10 @@ class Wire:
         headers: Mapping[str, str],
         data: bytes | Mapping[str, str] | None,
         limit_bytes: int,
+        *,
+        what: str = "",
     ) -> Response:
-        """Exactly one request, after its turn.
+        """Exactly one request, after its turn. `what` is how errors call it, where the URL does not say all.
 
         Raises:
             RegistryUnavailableError, RegistryRefusedError, ForbiddenAddressError
@@ -85,7 +89,9 @@ class Wire:
         """
         await self.pace.turn()
         proxy = self.proxies.of(url)
-        what = f"{method} {url.authority}{url.path}"
+        what = what or f"{method} {url.authority}{url.path}"
+        if proxy is not None:
+            what = f"{what} through the proxy {proxy.name}"
         # aiohttp sends a file in pieces and lets the loop breathe; plain bytes above a megabyte it only warns about.
         body_sent = io.BytesIO(data) if isinstance(data, bytes) and len(data) > PIECEWISE_BYTES else data
         try:
@@ -98,12 +104,14 @@ class Wire:
                 self.heard(response.status, response.headers)
                 failed = response.status >= 400
                 body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
-                return Response(status=response.status, headers=response.headers, body=body, url=url)
+                if url.scheme == "http" and asked_in_plain(response.status, body):
+                    raise unreachable(what, SPEAKS_TLS)
+                return Response(status=response.status, headers=response.headers, body=body, url=url, what=what)
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise RegistryRefusedError(f"{self.registry}: led to a URL that cannot be requested") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.unheard()
-            raise RegistryUnavailableError(f"{what}: {clause(error, timeout_seconds=self.timeout_seconds)}") from error
+            raise unreachable(what, error, timeout_seconds=self.timeout_seconds) from error
         except ValueError:
             # Of all that we send, only a token is others' word for word. The library's text could quote it.
             raise AuthenticationError(f"{what}: the token that we are to show cannot be sent in a header") from None

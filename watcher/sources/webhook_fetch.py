@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from watcher.kit.http_trouble import clause
 from watcher.kit.version import VERSION
 from watcher.model.errors import RetryableError
 
@@ -39,4 +40,4 @@ async def fetch(url: str, *, timeout_seconds: float = FETCH_SECONDS) -> tuple[in
                     raise FetchError(f"{url}: answered more than {MAX_BYTES} bytes")
             return response.status, response.headers, bytes(body)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise FetchError(f"{url}: {type(error).__name__} {error}") from error
+        raise FetchError(f"{url}: {clause(error, timeout_seconds=timeout_seconds)}") from error

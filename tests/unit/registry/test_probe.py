@@ -82,11 +82,15 @@ async def test_tls_and_plain_http_mixed_up(registry: MemoryRegistry, tmp_path: P
 
 
 async def test_something_that_is_no_registry(registry: MemoryRegistry) -> None:
-    """404 at `/v2/` is somebody else."""
-    registry.faults.add(Fault(path="/v2/", times=9, status=404))
-    asked = await look(registry)
-    assert (asked.result("ping"), asked.result("login")) == ("failed", "skipped")
-    assert "docker pull" in asked.steps["ping"].advice
+    """404 at `/v2/` is somebody else, and so is a web page."""
+    page = Fault(path="/v2/", times=9, status=200, headers={"Content-Type": "text/html"}, body=b"<html>Welcome")
+    for fault in (Fault(path="/v2/", times=9, status=404), page):
+        registry.faults.clear()
+        registry.faults.add(fault)
+        asked = await look(registry)
+        assert (asked.result("ping"), asked.result("login")) == ("failed", "skipped")
+        assert "docker pull" in asked.steps["ping"].advice
+    assert "a web page, not a registry" in asked.steps["ping"].detail
 
 
 async def test_a_clock_that_is_wrong(registry: MemoryRegistry) -> None:
