@@ -22,6 +22,7 @@ from watcher.api.settings import ServerSettings
 from watcher.evaluation.protocol import Evaluator
 from watcher.inspection.image.merge import merged_files
 from watcher.kit.clock import utc_now
+from watcher.pipeline.ledger import Ledger
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.registry.access import RegistryClients
 from watcher.registry.client import RegistryClient
@@ -31,6 +32,7 @@ from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
+from watcher.store.ledger import StoredLedger
 from watcher.store.quarantines import StoredQuarantines
 from watcher.store.verdicts import StoredVerdicts
 
@@ -107,6 +109,7 @@ async def _serve_durable(ready: Callable[[str], None], path: Path) -> None:
             advisories=AdvisoryEnquiries(AdvisoryGatherer(path=path.with_name("none.db"), max_age_seconds=0)),
             publications=StoredFailedPublications(durable.database, utc_now),
             quarantines=StoredQuarantines(durable.database),
+            completeness=Ledger(held=StoredLedger(durable.database), jobs=durable.backlog, policy_revision=str),
             evaluator=no_evaluator,
             # A push is taken in without a word to its registry.
             registries=RegistryClients([RegistrySettings(host=HOST)], RegistryClient),

@@ -36,6 +36,7 @@ from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
 from watcher.pipeline.judge import Judge
 from watcher.pipeline.judging import Judging
+from watcher.pipeline.ledger import Ledger
 from watcher.pipeline.outages import UNHEARD, Outages
 from watcher.pipeline.reevaluate import Reevaluation
 from watcher.pipeline.second_looks import second_looks
@@ -75,6 +76,7 @@ class Daemon:
     intake: DurableIntake
     jobs: Jobs
     reevaluation: Reevaluation
+    ledger: Ledger
     announcer: Announcer
     sources: Sequence[Source]
     context: ApiContext
@@ -92,6 +94,7 @@ class Daemon:
                 "leases": self.jobs.renew,
                 "announce": partial(self.announcer.run, group),
                 "reevaluate": self.reevaluation.run,
+                "ledger": partial(self.ledger.count, self.metrics.show_held),
                 "retention": self.storage.retention.run,
             }
             group.create_task(self.announcer.open(), name="open-publishers")
@@ -178,6 +181,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             counted=metrics.count_reevaluations,
             aged=metrics.show_advisories_age,
         )
+        ledger = Ledger(held=storage.held, jobs=storage.jobs, policy_revision=lambda: evaluator.revision)
         announcer = Announcer(
             outbox=storage.outbox,
             verdicts=storage.verdicts,
@@ -202,6 +206,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 buried=metrics.count_dead_letter,
             ),
             reevaluation=reevaluation,
+            ledger=ledger,
             announcer=announcer,
             sources=sources,
             context=ApiContext(
@@ -214,6 +219,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 advisories=AdvisoryEnquiries(advisories),
                 publications=storage.publications,
                 quarantines=storage.quarantines,
+                completeness=ledger,
                 evaluator=lambda: evaluator,
                 registries=registries,
                 metrics=metrics,

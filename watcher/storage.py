@@ -23,6 +23,7 @@ from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.pipeline.protocol import HeldImages
 from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantines, SubjectLocks, TagHistory, Tickets
 from watcher.registry.probe_artefacts import DIGESTS
 from watcher.sources.context import Known
@@ -35,6 +36,7 @@ from watcher.store.holdings import StoredHoldings
 from watcher.store.images import StoredImages
 from watcher.store.judgements import StoredJudgements
 from watcher.store.labels import StoredLabels
+from watcher.store.ledger import StoredLedger
 from watcher.store.migrate import migrate, require_current
 from watcher.store.outbox import StoredOutbox
 from watcher.store.own_writes import OwnWriteStore
@@ -85,6 +87,7 @@ class Storage:
     quarantines: Quarantines
     judgements: Judgements
     known: Known
+    held: HeldImages
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
     retention: Retention
@@ -195,6 +198,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         tickets=StoredTickets(database),
         quarantines=StoredQuarantines(database),
         judgements=StoredJudgements(database),
+        held=StoredLedger(database),
         known=Known(judged=verdicts.judged, ours=own_writes.claimed, holdings=StoredHoldings(database)),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,

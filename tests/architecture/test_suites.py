@@ -38,7 +38,7 @@ from tests.contract.test_tracker_contract import TRACKERS
 from tests.doubles.backlogs import BACKLOGS
 from watcher.advisories.enquiries import Data
 from watcher.advisories.protocol import FirstSeen, KnownVulnerabilities
-from watcher.api.context import Submissions
+from watcher.api.context import Completeness, Submissions
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader, Inbox
 from watcher.dialects.protocol import Dialect
 from watcher.evaluation.current import ClosableEvaluator
@@ -50,7 +50,7 @@ from watcher.inspection.catalogers.protocol import Cataloger, Reading, Selecting
 from watcher.inspection.catalogers.zip_stream import Sink
 from watcher.inspection.confined.secret_stream import Rules
 from watcher.inspection.protocol import ImageInspector, KnownBases, LayerCache
-from watcher.pipeline.protocol import Changes, Gatherer, Marks, Standing
+from watcher.pipeline.protocol import Changes, Gatherer, HeldImages, Marks, Standing
 from watcher.publishing.protocol import (
     GatheringPublisher,
     Judgements,
@@ -121,6 +121,8 @@ SUITES: Mapping[type, Collection[type]] = {
 
 # Protocol with one adapter and no double → the tests of that adapter. The second one begins a suite.
 ALONE: Mapping[type, str] = {
+    Completeness: "tests/unit/pipeline/test_ledger.py",
+    HeldImages: "tests/unit/pipeline/test_ledger.py",
     Data: "tests/unit/advisories/test_enquiries.py",
     FirstSeen: "tests/contract/test_first_seen_contract.py",
     KnownVulnerabilities: "tests/unit/advisories/test_enquiries.py",

@@ -28,12 +28,14 @@ from watcher.kit.sqlite import Database
 from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.intake import DurableIntake
+from watcher.pipeline.ledger import Ledger
 from watcher.pipeline.stored_sboms import StoredSboms
 from watcher.publishing.protocol import Standing
 from watcher.sources.protocol import Hook, Source
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
 from watcher.store.images import StoredImages
+from watcher.store.ledger import StoredLedger
 from watcher.store.own_writes import OwnWriteStore
 from watcher.store.protocol import Judged
 from watcher.store.quarantines import StoredQuarantines
@@ -100,6 +102,7 @@ async def running_api(
             advisories=AdvisoryEnquiries(AdvisoryGatherer(path=directory / "advisories.db", max_age_seconds=86400, clock=clock)),
             publications=StoredFailedPublications(database, clock),
             quarantines=StoredQuarantines(database),
+            completeness=Ledger(held=StoredLedger(database), jobs=backlog, policy_revision=lambda: evaluator.revision),
             evaluator=lambda: evaluator,
             registries=registries,
             metrics=metrics,

@@ -59,7 +59,7 @@ class SweepBench:
             self._registries.held[HOST, APP] = MemoryImages()
         return self._taken_in > before
 
-    def _swept(self, _source: str, _found: int, taken_in: int) -> None:
+    def _swept(self, _source: str, taken_in: int) -> None:
         self._taken_in += taken_in
 
     async def _sleep(self, _seconds: float) -> None:

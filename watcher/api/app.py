@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.log import server_logger
 
-from watcher.api import admission, evaluations, health, hooks, images, inbox, packages, sources, vulnerabilities
+from watcher.api import admission, evaluations, health, hooks, images, inbox, ledger, packages, sources, vulnerabilities
 from watcher.api.connections import Connections
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.guard import OPEN, add_open, guarding
@@ -46,6 +46,8 @@ def build_app(context: ApiContext) -> web.Application:
     app.router.add_get("/api/v1/packages", packages.listing)
     app.router.add_get("/api/v1/vulnerabilities/{id}", vulnerabilities.one)
     app.router.add_get("/api/v1/events", inbox.events)
+    app.router.add_get("/api/v1/ledger", ledger.lines)
+    app.router.add_get("/api/v1/ledger/images", ledger.images)
     app.router.add_get("/api/v1/sources", sources.listing)
     app.router.add_get("/api/v1/dead-letters", inbox.dead_letters)
     admission.install(app)

@@ -15,7 +15,9 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret
 from watcher.kit.seldom import Seldom
+from watcher.model.ledger import LedgerEntry, LedgerLine
 from watcher.model.push import Push
+from watcher.model.reference import Host, RepositoryName
 from watcher.publishing.protocol import Quarantines, Sboms, Standing
 from watcher.registry.protocol import Registries
 from watcher.sources.protocol import Hook, Source
@@ -31,6 +33,20 @@ class Submissions(Protocol):
         Raises:
             RetryableError: it could not be kept.
         """
+        ...
+
+
+class Completeness(Protocol):
+    """What registries hold, minus what has a verdict."""
+
+    async def lines(
+        self, *, registry: Host | None = None, after: tuple[Host, RepositoryName] | None = None, limit: int = 100
+    ) -> Sequence[LedgerLine]:
+        """One for each repository that a sweep looked at, in order of registry and repository, beginning after `after`."""
+        ...
+
+    async def entries(self, registry: Host, repository: RepositoryName) -> Sequence[LedgerEntry]:
+        """Every image of a repository, in order of digest."""
         ...
 
 
@@ -53,6 +69,7 @@ class ApiContext:
     advisories: KnownVulnerabilities
     publications: FailedPublications
     quarantines: Quarantines
+    completeness: Completeness
     evaluator: Callable[[], Evaluator]
     registries: Registries
     metrics: Metrics

@@ -290,3 +290,7 @@ class BacklogReader(Protocol):
     async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:
         """Newest first, older than the job `before_id`."""
         ...
+
+    async def unsettled(self, places: Collection[tuple[Host, RepositoryName]]) -> Sequence[JobRow]:
+        """What waits, is worked on or was given up in these repositories."""
+        ...

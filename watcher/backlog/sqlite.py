@@ -30,6 +30,7 @@ from watcher.backlog.protocol import (
 from watcher.backlog.sqlite_clock import set_events_right, set_right
 from watcher.backlog.sqlite_intake import DETAIL_CHARACTERS, KEPT_SECONDS, LONGEST_WAIT_SECONDS, subject_key, take_in
 from watcher.backlog.sqlite_pushes import pushes_of
+from watcher.backlog.sqlite_unsettled import unsettled_of
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import Clock
 from watcher.kit.sqlite import Database
@@ -254,6 +255,11 @@ class SqliteBacklog:
     async def dead_letters(self, *, before_id: str | None = None, limit: int = 100) -> Sequence[JobRow]:
         """Newest first, older than the job `before_id`."""
         rows = await self._rows(_DEAD, before_id, before_id, limit)
+        return [_job_row(row) for row in rows]
+
+    async def unsettled(self, places: Collection[tuple[Host, RepositoryName]]) -> Sequence[JobRow]:
+        """What waits, is worked on or was given up there; see `BacklogReader.unsettled`."""
+        rows = await self._database.read(lambda connection: unsettled_of(raw_connection(connection), [*places]))
         return [_job_row(row) for row in rows]
 
     async def _write(self, run: Callable[[sqlite3.Connection, float], T]) -> T:

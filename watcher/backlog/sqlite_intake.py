@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from watcher.backlog.joining import WINDOW_SECONDS, KnownJob, join
+from watcher.backlog.joining import FOUND, WINDOW_SECONDS, KnownJob, join
 from watcher.backlog.protocol import Arrival, Fate, Receipt
 from watcher.model.push import EXCERPT_BYTES, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
@@ -177,7 +177,7 @@ def _make(batch: _Batch, arrival: Arrival, push: Push) -> Receipt:
     job = _Job(job_id, arrival.environment, "waiting", lane, tags, 0, batch.now, due_at, "", subject, None, arrival)
     batch.jobs[subject].append(job)
     batch.made[job_id] = job
-    return Receipt(fate=Fate.ACCEPTED, job_id=job_id)
+    return Receipt(fate=Fate.ACCEPTED, reason=FOUND if arrival.delivery_key is None and arrival.is_news else "", job_id=job_id)
 
 
 def _row(job: _Job) -> tuple[Any, ...]:

@@ -6,6 +6,8 @@ No index is made for it, which every event would pay for: events are in order of
 import sqlite3
 from collections.abc import Sequence
 
+from watcher.backlog.joining import FOUND
+
 # Of one tag; who asks wants the newest.
 MOST = 200
 
@@ -15,12 +17,12 @@ _RANGE = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) + 1 FROM event"
 # who looks again at a tag because something was deleted has heard of no push. A sweep says where a tag leads, not who led it there.
 _PUSHES = f"""SELECT event.digest, event.received_at, event.job_id,
     CASE WHEN fate = 'accepted' THEN job.occurred_at END AS occurred_at,
-    fate = 'duplicate' OR coalesce(job.lane, 'push') <> 'sweep' AS is_heard
+    fate = 'duplicate' OR event.reason <> '{FOUND}' AND coalesce(job.lane, 'push') <> 'sweep' AS is_heard
     FROM event LEFT JOIN job ON job.id = event.job_id
     WHERE event.id >= ? AND event.registry = ? AND event.repository = ? AND event.tag = ? AND event.received_at >= ?
     AND (fate = 'accepted' AND coalesce(job.lane, 'push') IN ('push', 'sweep')
         OR fate = 'duplicate' AND (event.digest <> '' OR coalesce(job.lane, 'push') <> 'reevaluate'))
-    ORDER BY event.id DESC LIMIT {MOST}"""  # noqa: S608 - a number of ours
+    ORDER BY event.id DESC LIMIT {MOST}"""  # noqa: S608 - a word and a number of ours
 
 
 def pushes_of(raw: sqlite3.Connection, registry: str, repository: str, tag: str, since: float) -> Sequence[sqlite3.Row]:

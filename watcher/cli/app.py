@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "events": ("watcher.cli.events", "events", "Read captured payloads and the inbox."),
     "sweep": ("watcher.cli.sweep", "sweep_now", "Find images without a verdict now."),
+    "ledger": ("watcher.cli.ledger", "ledger", "Show what registries hold, minus what has a verdict."),
     "quarantine": ("watcher.cli.quarantine", "quarantine", "See which images are kept from being pulled; let one go."),
     "dead-letters": ("watcher.cli.dead_letters", "dead_letters", "List and replay what could not be processed."),
     "notify": ("watcher.cli.notify", "notify", "Send a sample to one of those who are told of verdicts."),

@@ -39,7 +39,7 @@ def show_rows(
     as_cells: Callable[[Row], Sequence[str]],
     nothing: str,
 ) -> None:
-    """Read rows beside the daemon, or while none runs, and print them. The first column is there to be copied, and never cut."""
+    """Read rows beside the daemon, or while none runs, and print them."""
     _, settings = required_settings()
 
     async def rows_of() -> Sequence[Row]:
@@ -54,11 +54,16 @@ def show_rows(
     if not rows:
         click.echo(nothing)
         return
+    show_table(headings, [as_cells(row) for row in rows])
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of cells. The first column is there to be copied, and never cut."""
     table = Table(box=box.SIMPLE)
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         table.add_column(heading, overflow="fold")
     for row in rows:
         # Text objects, so that nothing that others wrote is markup.
-        table.add_row(*(Text(printable(cell)) for cell in as_cells(row)))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console().print(table)

@@ -131,9 +131,9 @@ def _json(report: SweepReport) -> dict[str, Any]:
         "registry": report.registry,
         "repositories": report.repositories,
         "images": report.images,
-        "without_verdict": [
+        "without_verdict": sorted(
             f"{push.registry}/{push.repository}{f':{push.tag}' if push.tag else ''}@{push.digest}" for push in report.found
-        ],
+        ),
         "without_verdict_count": report.without_verdict,
         "taken_in": report.taken_in,
         "lost_tags": report.lost_tags,

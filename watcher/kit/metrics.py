@@ -26,7 +26,9 @@ class Metrics:
     layers: Counter = field(init=False)
     verdicts: Counter = field(init=False)
     evaluations_suppressed: Counter = field(init=False)
+    images_held: Gauge = field(init=False)
     images_without_verdict: Gauge = field(init=False)
+    sweep_completed: Gauge = field(init=False)
     missed_events_repaired: Counter = field(init=False)
     jobs: Counter = field(init=False)
     publications: Counter = field(init=False)
@@ -84,8 +86,17 @@ class Metrics:
             "Evaluations not made because their image was judged too often within ten minutes.",
             registry=registry,
         )
+        self.images_held = Gauge(
+            "watcher_images_held", "Images that sweeps saw in a registry last.", ("registry",), registry=registry
+        )
         self.images_without_verdict = Gauge(
-            "watcher_images_without_verdict", "Images without a verdict at the last sweep.", ("source",), registry=registry
+            "watcher_images_without_verdict", "Those of them that have no verdict now.", ("registry",), registry=registry
+        )
+        self.sweep_completed = Gauge(
+            "watcher_sweep_completed_timestamp_seconds",
+            "When a sweep came to its end last, by source.",
+            ("source",),
+            registry=registry,
         )
         self.missed_events_repaired = Counter(
             "watcher_missed_events_repaired_total", "Images that only a sweep told of.", registry=registry
@@ -245,10 +256,18 @@ class Metrics:
     def count_restart(self, part: str) -> None:
         self.restarts.labels(part).inc()
 
-    def count_sweep(self, source: str, without_verdict: int, taken_in: int) -> None:
-        """One pass of a sweep: `without_verdict` images were found so, of which `taken_in` nobody had told of."""
-        self.images_without_verdict.labels(source).set(without_verdict)
+    def count_sweep(self, source: str, taken_in: int) -> None:
+        """One pass of a sweep came to its end: of `taken_in` images without a verdict nobody had told."""
+        self.sweep_completed.labels(source).set_to_current_time()
         self.missed_events_repaired.inc(taken_in)
+
+    def show_held(self, totals: Mapping[str, tuple[int, int]]) -> None:
+        """Replace what was shown: by registry, how many images there are, and how many of them have no verdict."""
+        self.images_held.clear()
+        self.images_without_verdict.clear()
+        for host, (images, without_verdict) in totals.items():
+            self.images_held.labels(host).set(images)
+            self.images_without_verdict.labels(host).set(without_verdict)
 
     def count_verdict(self, outcome: str) -> None:
         self.verdicts.labels(outcome).inc()

@@ -7,6 +7,7 @@ from typing import Protocol
 from watcher.model.digest import Digest
 from watcher.model.inventory import Inventory
 from watcher.model.knowledge import Knowledge
+from watcher.model.ledger import HeldImage, HeldRepository
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.standing import KnownAs, StandingSubject
 from watcher.model.verdict import Subject
@@ -75,4 +76,27 @@ class Marks(Protocol):
 
     async def put_mark(self, name: str, value: str) -> None:
         """After this returns `marks()[name]` is `value`, on disk."""
+        ...
+
+
+class HeldImages(Protocol):
+    """What sweeps saw in registries, beside the newest verdict of it that stands."""
+
+    async def repositories(
+        self,
+        policy_revision: str,
+        *,
+        registry: Host | None = None,
+        after: tuple[Host, RepositoryName] | None = None,
+        limit: int = 100,
+    ) -> Sequence[HeldRepository]:
+        """In order of registry and repository, beginning after `after`. By other policies than these is outdated, '' is any."""
+        ...
+
+    async def images(self, registry: Host, repository: RepositoryName) -> Sequence[HeldImage]:
+        """Those of one repository, in order of digest."""
+        ...
+
+    async def totals(self) -> Mapping[str, tuple[int, int]]:
+        """By registry: how many images it held, and how many of them have no verdict."""
         ...

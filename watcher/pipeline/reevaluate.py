@@ -33,7 +33,8 @@ LOOK_SECONDS = 5.0
 TOGETHER = 100
 # Images of one page; a page is read in milliseconds.
 PAGE = 500
-# In place of the policies that everything was judged by, while it is judged again.
+# The mark that names the policies in force, and what it says instead while everything is put to be judged by them.
+POLICIES = "policy"
 UNFINISHED = "unfinished"
 # Indexes within indexes, as deep as they are looked into.
 MOST_ABOVE = 4
@@ -72,18 +73,18 @@ class Reevaluation:
         known, now = await self.marks.marks(), self.clock()
         oldest = await self.advisories.oldest()
         self.aged((now - oldest).total_seconds() if oldest is not None else None)
-        present = {"policy": self.policy_revision(), "advisories": await self.advisories.revision()}
+        present = {POLICIES: self.policy_revision(), "advisories": await self.advisories.revision()}
         # Nothing is noted yet: what is there to be judged again was judged by what there is now.
-        first = {"policy": present["policy"], "advisories": ""}
+        first = {POLICIES: present[POLICIES], "advisories": ""}
         before = {name: known.get(name, first[name]) for name in present}
         begun = moment_of(known.get("schedule", "")) or now
         every = seconds(self.settings.every)
         due = every > 0 and now - begun >= timedelta(seconds=every)
         changed = {name for name in present if present[name] != before[name]}
         cause, found = await self._concerned(changed, before["advisories"], due=due)
-        if found is not None and "policy" in changed:
+        if found is not None and POLICIES in changed:
             # Policies can come back: were this cut off, those of before would look as if nothing had been judged by others.
-            await self.marks.put_mark("policy", UNFINISHED)
+            await self.marks.put_mark(POLICIES, UNFINISHED)
         count = await self._put(found) if found is not None else 0
         noted = {name: present[name] for name in present if known.get(name) != present[name]}
         if "schedule" not in known or due or cause in {"policy", "all-advisories"}:
@@ -97,7 +98,7 @@ class Reevaluation:
 
     async def _concerned(self, changed: Collection[str], before: str, *, due: bool) -> tuple[str, AsyncIterator[Target] | None]:
         """Why, and which images; the widest cause where there are several."""
-        if "policy" in changed and self.settings.on_policy_change:
+        if POLICIES in changed and self.settings.on_policy_change:
             return "policy", self._all()
         if due:
             return "schedule", self._all()

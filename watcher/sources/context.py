@@ -60,9 +60,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContext:
-    """`swept` is told, of every pass: its source, how many images had no verdict, and how many of them became jobs."""
+    """`swept` is told, of every pass that came to its end: its source, and how many images became jobs."""
 
     max_body_bytes: int
     registries: Registries
     known: Known
-    swept: Callable[[str, int, int], None]
+    swept: Callable[[str, int], None]

@@ -34,7 +34,7 @@ class SweepSource:
         *,
         registries: Registries,
         known: Known,
-        swept: Callable[[str, int, int], None],
+        swept: Callable[[str, int], None],
         clock: Clock = utc_now,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -97,5 +97,5 @@ class SweepSource:
             lost_tags=report.lost_tags,
             resumed=report.resumed,
         )
-        self._swept(self.name, report.without_verdict, report.taken_in)
+        self._swept(self.name, report.taken_in)
         return True

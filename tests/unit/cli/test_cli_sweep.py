@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.clock import utc_now
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.model.verdict import Subject
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
+from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry
 
@@ -26,11 +27,12 @@ pytestmark = pytest.mark.enable_socket
 APP = RepositoryName("team/app")
 
 
-def judged(path: Path, host: Host, digest: Digest, tag: str) -> None:
+def judged(path: Path, host: Host, digest: Digest, tag: str, repository: RepositoryName = APP) -> None:
     async def record() -> None:
         async with open_database(path) as database:
-            subject = Subject(registry=host, repository=APP, digest=digest, tags=(Tag(tag),), environment=SUBJECT.environment)
-            await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=a_verdict(subject=subject, tag=tag))], nobody)
+            subject = replace(SUBJECT, registry=host, repository=repository, digest=digest, tags=(Tag(tag),))
+            verdict = a_verdict(id=digest, subject=subject, tag=tag)
+            await StoredVerdicts(database, lambda: MOMENT).record([Judged(verdict=verdict)], nobody)
 
     asyncio.run(record())
 
@@ -101,3 +103,39 @@ def test_a_registry_that_is_down_is_an_error(watcher: Run, config: Path, unused_
     ended = watcher("sweep")
     assert ended.code == 3
     assert f"127.0.0.1:{unused_tcp_port}" in ended.err
+
+
+def test_what_cannot_be_read_is_told_and_hides_nothing(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
+    """The rest is looked at, and a registry that is down does not hide the other; the exit code says that something is missing."""
+    registry.faults.add(Fault(path="/v2/other/web/tags/list", status=403, times=9))
+    config.write_text(config.read_text().replace("registries: [", 'registries: [{host: "127.0.0.1:1"}, '))
+    ended = watcher("sweep")
+    assert ended.code == 3
+    assert "other/web: " in ended.err
+    assert "127.0.0.1:1: " in ended.err
+    assert f"{registry.host}: 1 repositories, 2 images, 1 without a verdict" in ended.out
+
+
+def test_the_ledger_says_what_has_no_verdict(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
+    """Per repository, then which and why; nothing is known before a sweep has looked."""
+    ended = watcher("ledger")
+    assert (ended.code, ended.out) == (3, "every registry: no sweep has looked yet; `watcher sweep` does it now\n")
+    watcher("sweep")
+    ended = watcher("ledger")
+    assert ended.code == 1
+    assert f"{registry.host}/team/app" in ended.out
+    assert "every registry: 2 repositories, 3 images, 2 without a verdict; looked through since" in ended.out
+    lines = [json.loads(line) for line in watcher("ledger", registry.host, "--all", "-o", "json").out.splitlines()]
+    counted = [(line["repository"], line["images"], line["waiting"], line["without_verdict"]) for line in lines]
+    assert counted == [("other/web", 1, 1, 1), ("team/app", 2, 1, 1)]
+    ended = watcher("ledger", f"{registry.host}/team/app", "-o", "json")
+    (image,) = [json.loads(line) for line in ended.out.splitlines()]
+    assert (ended.code, image["tags"], image["state"], image["reason"]) == (1, ["v2"], "waiting", "in the lane sweep")
+    assert "waiting" in watcher("ledger", f"{registry.host}/team/app").out
+    second = registry.content.repositories[APP].tags[Tag("v2")]
+    judged(config.with_name("watcher.db"), registry.host, second, "v2")
+    web = RepositoryName("other/web")
+    judged(config.with_name("watcher.db"), registry.host, registry.content.repositories[web].tags[Tag("v1")], "v1", web)
+    assert watcher("ledger").code == 0
+    ended = watcher("ledger", f"{registry.host}/team/none")
+    assert (ended.code, ended.out) == (3, f"{registry.host}/team/none: no sweep has seen an image there\n")

@@ -28,7 +28,7 @@ class Bench:
         held.tags[Tag("v1")] = DIGEST
         held.media_types.update(dict.fromkeys((DIGEST, UNTAGGED), OCI_MANIFEST))
         self.intake: RecordingIntake = open_intake()
-        self.passes: list[tuple[str, int, int]] = []
+        self.passes: list[tuple[str, int]] = []
         self._pauses: asyncio.Queue[float] = asyncio.Queue()
         self._wake = asyncio.Event()
         settings = msgspec.yaml.decode(text, type=SweepSourceSettings)
@@ -63,7 +63,7 @@ async def test_the_first_pass_comes_soon_and_the_next_after_its_time() -> None:
         ("sweep", "v1", "1"),
         ("sweep", None, "2"),
     ]
-    assert bench.passes == [("sweep", 2, 2)]
+    assert bench.passes == [("sweep", 2)]
     assert (bench.source.health.connected, bench.source.health.problem) == (True, "")
     assert bench.source.health.last_event_at == HandClock()()
     task.cancel()
@@ -82,7 +82,7 @@ async def test_a_registry_that_is_down_is_asked_again() -> None:
     assert bench.passes == []
     bench.registries.trouble = None
     assert await bench.pause() == 10.0
-    assert bench.passes == [("catch-up", 1, 1)]
+    assert bench.passes == [("catch-up", 1)]
     assert bench.source.health.connected
     task.cancel()
     await asyncio.wait([task])

@@ -1,0 +1,121 @@
+"""`watcher ledger`: what registries hold, minus what has a verdict, and why it has none."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import click
+import msgspec
+
+from watcher.cli.listing import show_table
+from watcher.cli.options import config_option, required_settings
+from watcher.model.ledger import LedgerEntry, LedgerLine, LedgerState
+from watcher.model.ledger_json import entry_json, line_json
+from watcher.model.reference import Host, RepositoryName, parse_host, parse_repository
+from watcher.pipeline.ledger import Ledger
+from watcher.pipeline.reevaluate import POLICIES
+from watcher.settings import Settings
+from watcher.storage import opened
+
+EXIT_MISSING = 1
+EXIT_UNKNOWN = 3
+# Repositories that are read at a time.
+PAGE = 500
+
+
+@click.command()
+@click.argument("place", metavar="[HOST[/REPOSITORY]]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Also what is complete: repositories, or the images of REPOSITORY.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@config_option
+def ledger(place: str | None, output: str, *, everything: bool) -> None:
+    """Show where images have no verdict by the policies in force; of one REPOSITORY, which, and why.
+
+    What registries hold is what sweeps saw there last. Exits with 1 when an image has no verdict at all, and with 3 when no sweep
+    has looked, or could not look at something.
+    """
+    _, settings = required_settings()
+    host, _, name = (place or "").partition("/")
+    registry = parse_host(host) if host else None
+    if registry is not None and name:
+        code = _show_images(settings, registry, parse_repository(name), output, everything=everything)
+    else:
+        code = _show_repositories(settings, registry, output, everything=everything)
+    click.get_current_context().exit(code)
+
+
+def _show_repositories(settings: Settings, registry: Host | None, output: str, *, everything: bool) -> int:
+    lines = asyncio.run(_lines(settings, registry))
+    shown = [each for each in lines if everything or each.judged < each.images or each.problem]
+    if output == "json":
+        for line in shown:
+            click.echo(msgspec.json.encode(line_json(line)))
+    elif shown:
+        headings = ("REPOSITORY", "images", "judged", "outdated", "waiting", "cannot", "looked at", "not read")
+        show_table(headings, [_line_cells(each) for each in shown])
+    if output == "table":
+        click.echo(_sum(lines, registry))
+    if any(each.without_verdict for each in lines):
+        return EXIT_MISSING
+    return EXIT_UNKNOWN if not lines or any(each.problem for each in lines) else 0
+
+
+def _show_images(settings: Settings, registry: Host, repository: RepositoryName, output: str, *, everything: bool) -> int:
+    entries = asyncio.run(_entries(settings, registry, repository))
+    shown = [each for each in entries if everything or each.state is not LedgerState.JUDGED]
+    if output == "json":
+        for entry in shown:
+            click.echo(msgspec.json.encode(entry_json(entry)))
+    elif shown:
+        show_table(("DIGEST", "tags", "state", "since", "outcome", "reason"), [_entry_cells(each) for each in shown])
+    elif entries:
+        click.echo(f"{registry}/{repository}: all {len(entries)} images are judged")
+    else:
+        click.echo(f"{registry}/{repository}: no sweep has seen an image there")
+    if not entries:
+        return EXIT_UNKNOWN
+    return EXIT_MISSING if any(each.outcome is None for each in entries) else 0
+
+
+async def _lines(settings: Settings, registry: Host | None) -> Sequence[LedgerLine]:
+    async with _books(settings) as books:
+        found: list[LedgerLine] = []
+        while page := await books.lines(registry=registry, after=found[-1].place if found else None, limit=PAGE):
+            found += page
+        return found
+
+
+async def _entries(settings: Settings, registry: Host, repository: RepositoryName) -> Sequence[LedgerEntry]:
+    async with _books(settings) as books:
+        return await books.entries(registry, repository)
+
+
+@asynccontextmanager
+async def _books(settings: Settings) -> AsyncIterator[Ledger]:
+    """By the policies that the daemon noted last."""
+    async with opened(settings.store) as storage:
+        policies = (await storage.standing.marks()).get(POLICIES, "")
+        yield Ledger(held=storage.held, jobs=storage.jobs, policy_revision=lambda: policies)
+
+
+def _sum(lines: Sequence[LedgerLine], registry: Host | None) -> str:
+    where = registry or "every registry"
+    if not lines:
+        return f"{where}: no sweep has looked yet; `watcher sweep` does it now"
+    images, missing = sum(each.images for each in lines), sum(each.without_verdict for each in lines)
+    unread = sum(bool(each.problem) for each in lines)
+    return (
+        f"{where}: {len(lines)} repositories, {images} images, {missing} without a verdict"
+        + (f"; {unread} repositories could not be read whole" if unread else "")
+        + f"; looked through since {min(each.looked_at for each in lines):%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _line_cells(line: LedgerLine) -> Sequence[str]:
+    numbers = (line.images, line.judged, line.outdated, line.waiting, line.cannot)
+    return (f"{line.registry}/{line.repository}", *map(str, numbers), f"{line.looked_at:%Y-%m-%d %H:%M:%S}", line.problem)
+
+
+def _entry_cells(entry: LedgerEntry) -> Sequence[str]:
+    since = f"{entry.since:%Y-%m-%d %H:%M:%S}"
+    return (entry.digest, ", ".join(entry.tags), entry.state, since, entry.outcome or "", entry.reason)
