@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 
 from watcher.kit.seldom import Seldom
-from watcher.model.errors import AuthenticationError, PermanentError, RetryableError
+from watcher.model.errors import AuthenticationError, PermanentError, RegistryUnavailableError, RetryableError
 from watcher.model.image import Descriptor, Manifest
 from watcher.model.moments import iso
 from watcher.model.reference import Host, RepositoryName
@@ -90,14 +90,14 @@ class ReferrerPublisher:
             outcome = verdict.outcome
             attesting = self._attesting(access, subject)
             attests = await self._is_attestable(verdict)
-            remains = list[Remains]()
+            remains, unasked = list[Remains](), list[RegistryUnavailableError]()
             # Without a key, or by a question, a pass leaves an attestation of before as true as it was.
             as_true = outcome is Outcome.PASS or outcome.value in self._settings.attest
             if not attests and not (as_true and not (self._has_key and self._is_home(verdict))):
-                remains.append(await _removed(attesting.unsign()))
-                remains.append(await _removed(attesting.remove()))
+                remains.append(await _removed(attesting.unsign(), unasked))
+                remains.append(await _removed(attesting.remove(), unasked))
             if outcome not in self._settings.outcomes:
-                remains.append(await _removed(attesting.remove_type(VERDICT_TYPE)))
+                remains.append(await _removed(attesting.remove_type(VERDICT_TYPE), unasked))
             if attests or outcome in self._settings.outcomes:
                 image = await access.manifests(subject.repository).describe(subject.digest)
                 try:
@@ -115,12 +115,14 @@ class ReferrerPublisher:
                     raise
             if attests and not await self._is_attestable(verdict):
                 # We were stopped for so long that somebody else has told of the next verdict meanwhile.
-                remains.append(await _removed(attesting.unsign()))
-                remains.append(await _removed(attesting.remove()))
+                remains.append(await _removed(attesting.unsign(), unasked))
+                remains.append(await _removed(attesting.remove(), unasked))
         if outcome is Outcome.NOT_APPLICABLE:
             await self._keep(subject, access, progress)
             await self._follow(subject, access, progress)
         self._warn(verdict, remains)
+        if unasked:
+            raise unasked[0]
         if standing := _standing(remains):
             raise _still(verdict, standing)
         if attests and (problem := self._expired):
@@ -281,10 +283,16 @@ class ReferrerPublisher:
         log.info("sbom.published", image=subject.name, referrer=attached.digest, removed=attached.removed, kept=attached.kept)
 
 
-async def _removed(removing: Awaitable[Remains]) -> Remains:
-    """What keeps us from looking keeps nothing else back: the verdict is told, and then that."""
+async def _removed(removing: Awaitable[Remains], unasked: list[RegistryUnavailableError]) -> Remains:
+    """What keeps us from looking keeps nothing else back: the verdict is told, and then that.
+
+    `unasked` are added to: the same may succeed later, once there is a list under the tag if not before.
+    """
     try:
         return await removing
+    except RegistryUnavailableError as error:
+        unasked.append(error)
+        return Remains()
     except PermanentError as error:
         return Remains(standing=[f"something, perhaps ({error.reason}: {error!s:.200})"])
 

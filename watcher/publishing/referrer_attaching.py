@@ -106,7 +106,7 @@ class Attaching:
         2. Put it; a registry with the Referrers API then lists it, which is the only proof that there is one.
         3. Else write the fallback index with our entry in place of our last, and read it back. What it replaces is noted first:
            once it is out of the index, nothing else names it.
-        4. Remove what this replaces, where the registry lets us.
+        4. Remove what this replaces, where the registry lets us, and its entries in a list from when the API was silent.
         """
         layer_type = artifact.layer_type or artifact.type
         layer = Descriptor(media_type=layer_type, digest=digest_of(artifact.content), size=len(artifact.content))
@@ -120,6 +120,7 @@ class Attaching:
         if await self._listed(digest):
             earlier: Sequence[Digest] = [each for each in await self._in_api(artifact.earlier) if each != digest]
             removed = await self._remove(artifact.earlier, earlier, listed=True)
+            await self._unlist(earlier)
         else:
             if await self._is_a_list():
                 raise ListOfReferrersError(f"{self._name}: is a list of referrers; its verdict is in the store alone")
@@ -164,9 +165,21 @@ class Attaching:
                 await self.progress.note(" ".join(tuple(replaced)[-MAX_NOTED:]))
             return Edit(add=[new], drop=earlier)
 
-        index = ReferrerIndex(access=self.access, own_writes=self.own_writes, repository=self.repository, image=self.image.digest)
-        await index.edit(decide)
+        await self._index.edit(decide)
         return [each for each in replaced if each != new["digest"]]
+
+    async def _unlist(self, earlier: Collection[Digest]) -> None:
+        """Take entries out of the index under the fallback tag, which clients of the API do not read; it can be left as it is."""
+        if not earlier:
+            return
+
+        async def decide(_: Sequence[Said]) -> Edit:
+            return Edit(drop=earlier)
+
+        try:
+            await self._index.edit(decide)
+        except (PermanentError, RetryableError) as error:
+            log.debug("referrer.kept-listed", repository=self.repository, image=self.image.digest, reason=error.reason)
 
     async def _ours(self, kind: Kind, said: Sequence[Said]) -> Sequence[Digest]:
         """Those of a kind that are ours. Some registries leave annotations out."""
@@ -216,6 +229,10 @@ class Attaching:
         except (PermanentError, RetryableError) as error:
             log.debug("referrer.kept", repository=self.repository, digest=digest, reason=error.reason)
             return False
+
+    @property
+    def _index(self) -> ReferrerIndex:
+        return ReferrerIndex(access=self.access, own_writes=self.own_writes, repository=self.repository, image=self.image.digest)
 
     @property
     def _name(self) -> str:

@@ -19,6 +19,10 @@ from watcher.model.errors import (
 # An error's body is read for its first sentence only.
 MAX_ERROR_BYTES = 64 * 1024
 RETRIED_STATUSES = frozenset({408, 429})
+# Answers that do not change by asking again. Of what a registry need not have they say that it has none, or none for us.
+STANDING_REFUSALS = frozenset({*range(400, 500), 501, 505}) - RETRIED_STATUSES
+# All that say nothing but that it was asked in a way that is not answered, where there is another way.
+REFUSALS = frozenset(range(400, 600)) - RETRIED_STATUSES
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 

@@ -15,6 +15,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from watcher.kit.clock import Clock, utc_now
+from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import resolve
 from watcher.model.errors import (
     AuthenticationError,
@@ -26,7 +27,7 @@ from watcher.model.errors import (
     ThrottledError,
 )
 from watcher.model.image import ACCEPTED_TYPES
-from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, refusal
+from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal
 from watcher.registry.auth import Authorizer
 from watcher.registry.challenges import Challenge, Way, parse_challenges
 from watcher.registry.credentials import CredentialProvider, CredentialSource
@@ -68,6 +69,8 @@ class RegistryClient:
         self.base_url = settings.base_url
         self.wire = Wire(settings, on_response=on_response, clock=clock, sleep=sleep)
         self.guard = self.wire.guard
+        # Whether the Referrers API has answered here; False where all that came was 5xx. See `referrers`.
+        self.has_referrers_api: bool | None = None
         if settings.api_token is not None:
             resolve(settings.api_token)
         self.clock = clock
@@ -134,7 +137,9 @@ class RegistryClient:
         async for attempt in retrying:
             with attempt:
                 response = await self._authorized(method, url, scopes, dict(headers or {}), data, limit_bytes, password=password)
-                if response.status not in accept:
+                # Who is asked too often has answered nothing, whatever else the status could mean.
+                pause_seconds = asked_seconds(response.status, response.headers, self.clock())
+                if response.status not in accept or is_throttle(response.status, pause_seconds):
                     raise refusal(response.what, response.status, response.headers, response.body, self.clock())
                 # Registries answer a page where they have no Referrers API, and others' content may be one.
                 if _MANIFESTS.search(url.path) and response.status == 200 and is_page(response.headers, response.body):

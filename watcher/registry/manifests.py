@@ -6,19 +6,23 @@ from dataclasses import dataclass
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
 from watcher.model.errors import (
+    AuthenticationError,
     DigestMismatchError,
+    ForbiddenAddressError,
     InvalidManifestError,
     NotAManifestError,
     NotFoundError,
     RegistryRefusedError,
+    RegistryUnavailableError,
     TooLargeError,
 )
 from watcher.model.image import MAX_MANIFEST_BYTES, Descriptor, FetchedManifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.answers import REFUSALS
 from watcher.registry.blobs import pour_blob
 from watcher.registry.challenges import scope
-from watcher.registry.client import ACCEPT, RegistryClient
+from watcher.registry.client import ACCEPT, ATTEMPTS, RegistryClient
 from watcher.registry.mirrors import Mirror, Mirrors
 from watcher.registry.protocol import ListIncompleteError
 from watcher.registry.referrers import RegistryReferrers
@@ -58,17 +62,31 @@ class RegistryImages:
     async def head(self, reference: Tag | Digest) -> Digest | None:
         """The digest a tag has now, None when there is no such manifest. See `Manifests.head`.
 
-        Asks for the body only where the headers are silent.
+        Asks for the body only where HEAD is refused, or its headers are silent: not every registry, nor every proxy and store on
+        the way to it, answers HEAD as it answers GET.
         """
+        attempts = ATTEMPTS
         try:
-            response = await self._request("HEAD", reference)
+            response = await self._request("HEAD", reference, accept=REFUSALS | {200})
             claimed = response.headers.get("Docker-Content-Digest", "")
-            if not is_digest(claimed):
-                response = await self._request("GET", reference)
-                return _verified(response, reference, f"{self.client.registry}/{self.repository} {reference}")
+            if response.status == 200 and is_digest(claimed):
+                return Digest(claimed)
+        except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError):
+            pass
+        except RegistryUnavailableError:
+            attempts = 1  # it had its time already
+        try:
+            response = await self._request("GET", reference, attempts=attempts)
         except NotFoundError:
             return None
-        return Digest(claimed)
+        digest = _verified(response, reference, f"{self.client.registry}/{self.repository} {reference}")
+        try:
+            parse_manifest(response.body, response.headers.get("Content-Type", ""))
+        except NotAManifestError:
+            raise  # the page of a proxy, perhaps
+        except InvalidManifestError:
+            pass
+        return digest
 
     async def blob(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
         """See `ImageSource.blob`."""
@@ -129,13 +147,17 @@ class RegistryImages:
         response = await self._request("GET", reference)
         return response, _verified(response, reference, what)
 
-    async def _request(self, method: str, reference: Tag | Digest) -> Response:
+    async def _request(
+        self, method: str, reference: Tag | Digest, *, accept: frozenset[int] = frozenset({200}), attempts: int = ATTEMPTS
+    ) -> Response:
         return await self.client.request(
             method,
             f"/v2/{self.repository}/manifests/{reference}",
             scopes=frozenset({scope(self.repository, "pull")}),
             headers={"Accept": ACCEPT},
             limit_bytes=MAX_MANIFEST_BYTES,
+            accept=accept,
+            attempts=attempts,
         )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from watcher.kit.checkup import Found, Result
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import TooLargeError
+from watcher.model.errors import RegistryUnavailableError, TooLargeError
 from watcher.model.image import MAX_MANIFEST_BYTES, OCI_INDEX, Descriptor, FetchedManifest, Index
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.model.referrers_tag import fallback_tag
+from watcher.registry.answers import REFUSALS
 from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, RegistryClient
 from watcher.registry.manifests import RegistryImages
@@ -73,7 +74,7 @@ class Pulling:
         if layer is None:
             return Found(detail="the image has no layer that its registry keeps", result=Result.SKIPPED)
         path = f"blobs/{layer.digest}"
-        head = await self._ask("HEAD", path, accept=frozenset({200, 403, 404, 405}))
+        head = await self._ask("HEAD", path, accept=REFUSALS | {200})
         try:
             got = await self._ask(
                 "GET", path, headers={"Range": f"bytes=0-{PIECE_BYTES - 1}"}, accept=frozenset({200, 206}), limit_bytes=PIECE_BYTES
@@ -95,7 +96,7 @@ class Pulling:
         """What is attached to the image, and by which of the two ways."""
         assert self.manifest is not None
         digest = self.manifest.digest
-        accepted = frozenset({200, 400, 401, 403, 404, 405, 406})
+        accepted = REFUSALS | {200}
         answer = await self._ask(
             "GET", f"referrers/{digest}", headers={"Accept": OCI_INDEX}, accept=accepted, limit_bytes=MAX_MANIFEST_BYTES
         )
@@ -105,6 +106,9 @@ class Pulling:
             count = f"{len(listed)} attached" if listed else "nothing attached"
         except ListIncompleteError as error:
             count = f"more than {len(error.found)} attached"
+        except RegistryUnavailableError as error:
+            silent = f"neither the Referrers API nor the tag in its stead says what is attached: {error}"
+            return Found(detail=silent, result=Result.WARNING, advice="nothing to do where it never had that API")
         if answer.status == 200 and kind == OCI_INDEX:
             return Found(detail=f"Referrers API; {count}")
         says = f"200, but {kind or 'of no type'}" if answer.status == 200 else str(answer.status)

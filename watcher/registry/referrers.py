@@ -12,9 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from yarl import URL
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import NotFoundError, RegistryRefusedError, RetryableError, TooLargeError
+from watcher.model.errors import (
+    AuthenticationError,
+    ForbiddenAddressError,
+    NotFoundError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    RetryableError,
+    TooLargeError,
+)
 from watcher.model.image import (
     EMPTY_DIGEST,
     MAX_MANIFEST_BYTES,
@@ -25,8 +34,9 @@ from watcher.model.image import (
 )
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
+from watcher.registry.answers import STANDING_REFUSALS
 from watcher.registry.challenges import scope
-from watcher.registry.client import ACCEPT, RegistryClient
+from watcher.registry.client import ACCEPT, ATTEMPTS, RegistryClient
 from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError, PutManifest
 from watcher.registry.redirects import Hop, next_hop
 from watcher.registry.referrers_reading import any_entries, descriptor_of, plain_entries
@@ -115,7 +125,11 @@ class RegistryReferrers:
 
     async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
         """See `Referrers.listed`."""
-        pages = await self._api(repository, subject, None)
+        try:
+            pages = await self._api(repository, subject, None)
+        except _SilentError:
+            # Who has put it lists it under the tag, or is never done. Should there be an API after all, it lists it too.
+            return None
         if pages is None:
             return None
         if any(entry.get("digest") == digest for entry in pages.entries):
@@ -128,7 +142,7 @@ class RegistryReferrers:
         self, repository: RepositoryName, subject: Digest, artifact_type: str | None = None
     ) -> tuple[Descriptor, ...]:
         """See `Referrers.list_referrers`."""
-        pages = await self._api(repository, subject, artifact_type)
+        pages = await self._api_or_tag(repository, subject, artifact_type)
         entries: Sequence[Mapping[str, Any]] = pages.entries if pages is not None else ()
         if not entries:
             # An API that is there but empty may stand beside a fallback tag from before it was.
@@ -140,10 +154,23 @@ class RegistryReferrers:
 
     async def in_api(self, repository: RepositoryName, subject: Digest) -> Sequence[Descriptor] | None:
         """See `Referrers.in_api`."""
-        pages = await self._api(repository, subject, None)
+        pages = await self._api_or_tag(repository, subject, None)
         if pages is not None and pages.problem:
             raise ListIncompleteError(pages.problem, found=_descriptors(pages.entries))
         return None if pages is None else _descriptors(pages.entries)
+
+    async def _api_or_tag(self, repository: RepositoryName, subject: Digest, artifact_type: str | None) -> "_Pages | None":
+        """As `_api`. An API that is silent and a tag that is not there say together nothing: of two ways one fails."""
+        try:
+            return await self._api(repository, subject, artifact_type)
+        except _SilentError as error:
+            try:
+                fallback = await self.read_fallback(repository, subject)
+            except RegistryRefusedError:
+                return None
+            if fallback.digest is None:
+                raise RegistryUnavailableError(str(error), retry_after_seconds=error.retry_after_seconds) from error
+            return None
 
     async def _in_fallback(self, repository: RepositoryName, subject: Digest) -> Sequence[Mapping[str, Any]]:
         try:
@@ -205,28 +232,25 @@ class RegistryReferrers:
         return put_answer(response, raw, fallback_tag(subject))
 
     async def _api(self, repository: RepositoryName, subject: Digest, artifact_type: str | None) -> "_Pages | None":
-        """MAX_PAGES of the Referrers API; None where there is none, or what answers is not it."""
+        """MAX_PAGES of the Referrers API; None where there is none, or what answers is not it.
+
+        Raises _SilentError where nothing but 5xx came from it since this process began. Where it has answered before, that is an
+        error like others: a list under the tag beside it would be seen by some clients and not by others.
+        """
         path = f"/v2/{repository}/referrers/{subject}"
         url = self._client.base_url.joinpath(path.lstrip("/"))
         if artifact_type:
             url = url.with_query({"artifactType": artifact_type})
         hop, pages = Hop(url=url, authorized=True), _Pages()
         for page in range(MAX_PAGES):
-            response = await self._client.request(
-                "GET",
-                hop.url,
-                scopes=frozenset({scope(repository, "pull")}),
-                headers={"Accept": OCI_INDEX},
-                limit_bytes=MAX_MANIFEST_BYTES,
-                # 401 in spite of what we have shown: asked for no better, we are told only that there is nothing here.
-                accept=frozenset({200, 400, 401, 404, 405, 406}),
-            )
-            found = self._page(response)
-            if found is None:
+            response = await self._ask(hop.url, repository)
+            found = None if response is None else self._page(response)
+            if response is None or found is None:
                 if page == 0:
                     return None
                 pages.problem = f"{self._client.registry}{path}: page {page + 1} of the list cannot be read"
                 return pages
+            self._client.has_referrers_api = True
             pages.entries += found
             following = next_link(response.headers.get("Link"))
             if following is None:
@@ -234,6 +258,30 @@ class RegistryReferrers:
             hop = next_hop(Hop(url=response.url, authorized=True), following, self._client.guard)
         pages.problem = f"{self._client.registry}{path}: {len(pages.entries)} artefacts are attached, and more than we ask for"
         return pages
+
+    async def _ask(self, url: URL, repository: RepositoryName) -> Response | None:
+        """The answer of the API, or whatever answers in its place; None where asking leads nowhere."""
+        known = self._client.has_referrers_api
+        try:
+            return await self._client.request(
+                "GET",
+                url,
+                scopes=frozenset({scope(repository, "pull")}),
+                headers={"Accept": OCI_INDEX},
+                limit_bytes=MAX_MANIFEST_BYTES,
+                accept=(STANDING_REFUSALS | {200}) - ({403} if known else set()),
+                attempts=1 if known is False else ATTEMPTS,
+            )
+        except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError):
+            # In spite of what we have shown. Should that be wrong, the registry says so of the fallback tag too.
+            if known:
+                raise
+            return None
+        except RegistryUnavailableError as error:
+            if known:
+                raise
+            self._client.has_referrers_api = False
+            raise _SilentError(str(error), retry_after_seconds=error.retry_after_seconds) from error
 
     def _page(self, response: Response) -> list[Mapping[str, Any]] | None:
         """None of what is none. What programs read differently is taken for all that any of them finds in it."""
@@ -247,6 +295,10 @@ class RegistryReferrers:
         if found is None:
             raise OddListError(f"{self._client.registry}{response.url.path}: nests too deep to be read", entries=None)
         return found or None
+
+
+class _SilentError(RegistryUnavailableError):
+    """The Referrers API answers 5xx or not at all, and never did otherwise: it may be broken now, or never have been there."""
 
 
 @dataclass(slots=True)

@@ -6,9 +6,16 @@ Spec: OCI distribution-spec v1.1 "Pushing blobs, POST then PUT" (end-4a, end-6) 
 from yarl import URL
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
-from watcher.model.errors import AuthenticationError, DigestMismatchError, RegistryRefusedError, RegistryUnavailableError
+from watcher.model.errors import (
+    AuthenticationError,
+    DigestMismatchError,
+    ForbiddenAddressError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+)
 from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName, Tag
+from watcher.registry.answers import REFUSALS
 from watcher.registry.challenges import scope
 from watcher.registry.client import RegistryClient
 from watcher.registry.protocol import PutManifest
@@ -34,9 +41,7 @@ class RegistryUploads:
         path = f"/v2/{repository}/blobs/{digest}"
         # The wider token is asked for at once: HEAD, POST and PUT then share it.
         scopes = _push(repository)
-        # 403 can be the word of a store behind a redirect, whose signed URL is for GET; the registry's own comes again with POST.
-        found = await self._client.request("HEAD", path, scopes=scopes, accept=frozenset({200, 403, 404, 405}))
-        if found.status == 200:
+        if await self._has(path, scopes, descriptor):
             return descriptor
         for attempt in range(1, UPLOAD_ATTEMPTS + 1):
             started = await self._client.request(
@@ -64,6 +69,19 @@ class RegistryUploads:
                 continue
             return descriptor
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+
+    async def _has(self, path: str, scopes: frozenset[str], blob: Descriptor) -> bool:
+        """Whether HEAD says that this very blob is there.
+
+        Every refusal can be the word of a store behind a redirect, whose signed URL is for GET; what the registry itself has to
+        say against us it says again when it is sent the blob.
+        """
+        try:
+            found = await self._client.request("HEAD", path, scopes=scopes, accept=REFUSALS | {200})
+        except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError, RegistryUnavailableError):
+            return False
+        says = (found.headers.get("Docker-Content-Digest", blob.digest), found.headers.get("Content-Length", str(blob.size)))
+        return found.status == 200 and says == (blob.digest, str(blob.size))
 
     async def put_manifest(
         self,

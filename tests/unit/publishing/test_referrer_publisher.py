@@ -12,7 +12,7 @@ from tests.doubles.inventories import an_inventory
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.verdicts import a_verdict
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import AuthenticationError, RetryableError
+from watcher.model.errors import AuthenticationError, RegistryUnavailableError, RetryableError
 from watcher.model.image import EMPTY_DIGEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from watcher.model.inventory import Inventory
 from watcher.model.reference import RepositoryName
@@ -145,6 +145,27 @@ async def test_a_new_verdict_takes_the_place_of_the_old(bench: Bench) -> None:
     (new,) = bench.fallback()
     assert new["annotations"]["io.registry-watcher.outcome"] == "pass"
     assert old["digest"] not in bench.registry.content.existing(REPOSITORY).manifests
+
+
+@pytest.mark.parametrize("switches", [Switches(referrers_api=True)])
+async def test_a_list_beside_an_api_that_was_silent(bench: Bench) -> None:
+    """Written while nothing but 5xx was known of it, it loses what the API replaces, and nothing of others.
+
+    What may say otherwise is looked for once more, now that there is a list to be asked.
+    """
+    bench.registry.faults.add(Fault(path=".*/referrers/.*", status=502, times=99))
+    with pytest.raises(RegistryUnavailableError):
+        await bench.publisher.publish(bench.verdict(), Notes())
+    await bench.publisher.publish(bench.verdict(), Notes())
+    (old,) = bench.fallback()
+    foreign = bench.attach_foreign("application/vnd.other")
+    bench.put_fallback(foreign, old)
+    bench.registry.faults.clear()
+    await bench.publisher.publish(bench.verdict(outcome=Outcome.PASS, findings=()), Notes())
+    assert bench.fallback() == [foreign]
+    held = [each.body for each in bench.registry.content.existing(REPOSITORY).manifests.values()]
+    ours = [each["annotations"] for each in held if each.get("artifactType") == VERDICT_TYPE]
+    assert [each["io.registry-watcher.outcome"] for each in ours] == ["pass"]
 
 
 async def test_a_registry_that_does_not_delete_keeps_what_nothing_lists(bench: Bench) -> None:

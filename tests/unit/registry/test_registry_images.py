@@ -8,7 +8,14 @@ import pytest
 
 from tests.doubles.attaching import attached
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import DigestMismatchError, InvalidManifestError, NotFoundError, TooLargeError
+from watcher.model.errors import (
+    AuthenticationError,
+    DigestMismatchError,
+    InvalidManifestError,
+    NotAManifestError,
+    NotFoundError,
+    TooLargeError,
+)
 from watcher.model.image import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -64,11 +71,50 @@ async def test_docker_images_and_lists(registry: MemoryRegistry, images: Registr
 
 
 async def test_head(registry: MemoryRegistry, images: RegistryImages) -> None:
-    """The digest of a tag for one request without a body; None when there is none."""
+    """The digest of a tag for one request without a body; None when there is none, which GET has to say too."""
     assert await images.head(V1) == IMAGE.digest
+    assert registry.requests["GET manifests"] == 0
     assert await images.head(Tag("v2")) is None
     assert await replace(images, repository=RepositoryName("none")).head(V1) is None
+    assert registry.requests["GET manifests"] == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        *((status, {}) for status in (400, 401, 403, 404, 405, 500, 501, 503)),
+        (401, {"WWW-Authenticate": "Negotiate"}),
+        (401, {"WWW-Authenticate": 'Basic realm="r"'}),
+        (307, {"Location": "http://169.254.169.254/"}),
+        (307, {}),
+    ],
+)
+async def test_a_head_that_is_refused(
+    status: int, headers: dict[str, str], registry: MemoryRegistry, images: RegistryImages
+) -> None:
+    """GET is what counts; it is asked once, and what it is refused is not asked for again."""
+    registry.faults.add(Fault(method="HEAD", path=MANIFESTS, status=status, headers=headers, times=99))
+    assert await images.head(V1) == await images.head(IMAGE.digest) == IMAGE.digest
+    assert registry.requests["GET manifests"] == registry.requests["HEAD fault"] == 2
+    registry.faults.add(Fault(method="GET", path=MANIFESTS, status=403, times=99))
+    with pytest.raises(AuthenticationError):
+        await images.head(V1)
+    assert registry.requests["GET fault"] == 1
+
+
+async def test_a_head_that_asks_too_often(registry: MemoryRegistry, images: RegistryImages) -> None:
+    """It is waited, and HEAD asked again: where GET is what counts as a pull, it is no way out."""
+    registry.faults.add(Fault(method="HEAD", path=MANIFESTS, status=429))
+    registry.faults.add(Fault(method="HEAD", path=MANIFESTS, status=503, headers={"Retry-After": "1"}))
+    assert await images.head(V1) == IMAGE.digest
     assert registry.requests["GET manifests"] == 0
+
+
+async def test_whatever_else_comes_is_no_manifest(registry: MemoryRegistry, images: RegistryImages) -> None:
+    """A proxy that answers everything with 200 gives nothing a digest."""
+    registry.faults.add(Fault(path=MANIFESTS, status=200, body=b'{"message": "log in"}', times=2))
+    with pytest.raises(NotAManifestError):
+        await images.head(V1)
 
 
 async def test_head_without_a_digest_header(registry: MemoryRegistry, images: RegistryImages) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import RegistryRefusedError
+from watcher.model.errors import AuthenticationError, RegistryRefusedError, RegistryUnavailableError, ThrottledError
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName
@@ -174,16 +174,59 @@ async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
         (200, {"Content-Type": "application/json"}, b'{"manifests": []}'),
         (200, {"Content-Type": OCI_INDEX}, b"nonsense"),
         (200, {"Content-Type": OCI_INDEX}, b'{"manifests": 3}'),
-        (400, {}, b""),
-        (401, {}, b""),
+        (401, {"WWW-Authenticate": "Negotiate"}, b""),
+        (401, {"WWW-Authenticate": 'Basic realm="r"'}, b""),
         (404, {}, b"404 page not found"),
-        (406, {}, b""),
+        (302, {"Location": "http://169.254.169.254/login"}, b""),
+        (302, {"Location": "/login"}, b""),
+        (302, {}, b""),
+        *((status, {}, b"{}") for status in (204, 400, 401, 403, 405, 406, 410, 414, 451, 500, 501, 502, 503, 504, 505)),
     ],
 )
 async def test_false_apis(status: int, headers: dict[str, str], body: bytes, registry: MemoryRegistry, connect: Connect) -> None:
-    """A 200 that is no index, and every way of not having the API, lists nothing."""
-    registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers, body=body, times=9))
-    assert not await RegistryReferrers(connect(registry)).listed(APP, IMAGE.digest, IMAGE.digest)
+    """A 200 that is no index, and every way of not having the API, means the fallback tag, for whoever reads and whoever writes."""
+    registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers, body=body, times=99))
+    client = connect(registry)
+    referrers, digest = RegistryReferrers(client), await attach(client)
+    assert await referrers.listed(APP, IMAGE.digest, digest) is None
+    raw = index_of([listed_descriptor(artifact(), digest)])
+    await referrers.put_fallback(APP, IMAGE.digest, raw, seen=await referrers.read_fallback(APP, IMAGE.digest))
+    assert await referrers.in_api(APP, IMAGE.digest) is None
+    assert [each.digest for each in await referrers.list_referrers(APP, IMAGE.digest)] == [digest]
+    assert registry.requests["GET fault"] <= 5 + 2  # what does not change is not asked for again and again
+
+
+async def test_an_api_that_asks_to_be_left_alone(registry: MemoryRegistry, connect: Connect) -> None:
+    """That is no refusal, whatever the status: nothing is known of it yet."""
+    client = connect(registry)
+    for status, headers in ((429, {"Retry-After": "90"}), (403, {"Retry-After": "90"}), (503, {"Retry-After": "90"})):
+        registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers))
+        with pytest.raises(ThrottledError):
+            await RegistryReferrers(client).listed(APP, IMAGE.digest, IMAGE.digest)
+
+
+async def test_a_silent_api_and_no_tag_say_nothing(registry: MemoryRegistry, connect: Connect) -> None:
+    """That nothing is attached would be a guess; whoever has put something writes the tag all the same."""
+    registry.faults.add(Fault(path=".*/referrers/.*", status=502, times=99))
+    referrers = RegistryReferrers(connect(registry))
+    for asking in (referrers.list_referrers, referrers.in_api):
+        with pytest.raises(RegistryUnavailableError):
+            await asking(APP, IMAGE.digest)
+    assert await referrers.listed(APP, IMAGE.digest, IMAGE.digest) is None
+
+
+async def test_an_api_that_has_answered_and_fails(connect: Connect) -> None:
+    """It is there, and will be again: nobody writes a tag beside it, and an outage is no list of nothing."""
+    async with serve_registry(switches=Switches(referrers_api=True)) as registry:
+        client = connect(registry)
+        referrers, digest = RegistryReferrers(client), await attach(client)
+        assert await referrers.listed(APP, IMAGE.digest, digest)
+        for status, error in ((503, RegistryUnavailableError), (500, RegistryUnavailableError), (403, AuthenticationError)):
+            registry.faults.add(Fault(path=".*/referrers/.*", status=status, times=99))
+            with pytest.raises(error):
+                await RegistryReferrers(client).listed(APP, IMAGE.digest, digest)
+            registry.faults.clear()
+        assert await referrers.listed(APP, IMAGE.digest, digest)
 
 
 async def test_a_fallback_tag_that_is_something_else(registry: MemoryRegistry, connect: Connect) -> None:

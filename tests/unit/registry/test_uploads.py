@@ -42,10 +42,23 @@ async def test_a_blob_is_sent_once(registry: MemoryRegistry, uploads: RegistryUp
     assert registry.content.existing(APP).blobs[first.digest] == b"verdict"
 
 
-@pytest.mark.parametrize("status", [403, 405])
-async def test_a_blob_that_cannot_be_asked_for_is_sent(status: int, registry: MemoryRegistry, uploads: RegistryUploads) -> None:
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        *((status, {}) for status in (400, 401, 403, 405, 410, 500, 501, 502, 503)),
+        (401, {"WWW-Authenticate": "Negotiate"}),
+        (401, {"WWW-Authenticate": 'Basic realm="r"'}),
+        (200, {"Content-Length": "9", "Content-Type": "text/html"}),
+        (200, {"Docker-Content-Digest": "sha256:" + "0" * 64}),
+        (307, {"Location": "http://169.254.169.254/blob"}),
+        (307, {}),
+    ],
+)
+async def test_a_blob_that_cannot_be_asked_for_is_sent(
+    status: int, headers: dict[str, str], registry: MemoryRegistry, uploads: RegistryUploads
+) -> None:
     """Stores behind a redirect refuse HEAD: that says nothing about the blob. Who may not write is told so by the next answer."""
-    registry.faults.add(Fault(method="HEAD", status=status))
+    registry.faults.add(Fault(method="HEAD", status=status, headers=headers))
     assert (await uploads.put_blob(APP, b"verdict")).digest == digest_of(b"verdict")
     registry.faults.add(Fault(status=403, times=9))
     with pytest.raises(AuthenticationError, match="POST"):
