@@ -31,6 +31,7 @@ from watcher.kit.version import VERSION
 from watcher.model.errors import PolicyError
 from watcher.model.reference import Host
 from watcher.pipeline.announce import Announcer, place_name
+from watcher.pipeline.canary import Canary
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.intake import DurableIntake
 from watcher.pipeline.jobs import Jobs
@@ -77,6 +78,7 @@ class Daemon:
     jobs: Jobs
     reevaluation: Reevaluation
     ledger: Ledger
+    canaries: Sequence[Canary]
     announcer: Announcer
     sources: Sequence[Source]
     context: ApiContext
@@ -95,6 +97,7 @@ class Daemon:
                 "announce": partial(self.announcer.run, group),
                 "reevaluate": self.reevaluation.run,
                 "ledger": partial(self.ledger.count, self.metrics.show_held),
+                **{f"canary-{number}": each.run for number, each in enumerate(self.canaries)},
                 "retention": self.storage.retention.run,
             }
             group.create_task(self.announcer.open(), name="open-publishers")
@@ -207,6 +210,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             ),
             reevaluation=reevaluation,
             ledger=ledger,
+            canaries=_canaries(settings, storage, registries, metrics),
             announcer=announcer,
             sources=sources,
             context=ApiContext(
@@ -281,6 +285,13 @@ def _sources(settings: Settings, storage: Storage, registries: Registries, metri
         swept=metrics.count_sweep,
     )
     return [build_source(each, context) for each in settings.sources]
+
+
+def _canaries(settings: Settings, storage: Storage, registries: RegistryClients, metrics: Metrics) -> Sequence[Canary]:
+    return [
+        Canary(each, access=registries.access(each.host), verdicts=storage.verdicts, told=metrics.count_canary)
+        for each in settings.canaries
+    ]
 
 
 def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIntake:

@@ -20,6 +20,7 @@ from watcher.kit.yaml_source import YamlSource, parse_yaml
 from watcher.model.errors import ConfigurationError, PolicyError, WatcherError
 from watcher.model.reference import parse_host
 from watcher.model.verdict import REEVALUATION
+from watcher.pipeline.canary_settings import CanarySettings
 from watcher.pipeline.environments import EnvironmentSettings
 from watcher.pipeline.owners import OwnerSettings
 from watcher.pipeline.reevaluate_settings import ReevaluateSettings
@@ -47,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     advisories: AdvisorySettings = AdvisorySettings()
     publish: tuple[AnyPublisherSettings, ...] = ()
     reevaluate: ReevaluateSettings = ReevaluateSettings()
+    canaries: tuple[CanarySettings, ...] = ()
     admission: AdmissionSettings | None = None
 
     @property
@@ -118,6 +120,9 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
         if named.name in sources:
             raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
         sources[named.name] = named
+    for index, canary in enumerate(settings.canaries):
+        if canary.host not in registries:
+            raise ConfigurationError(f"{source.at(('canaries', index))}: registry {canary.host} is not among `registries`")
     names: set[str] = set()
     publishers: list[AnyPublisherSettings] = []
     for index, publisher in ((index, each) for index, given in enumerate(settings.publish) for each in one_by_one(given)):

@@ -43,6 +43,7 @@ def shown_once() -> Metrics:
     metrics.show_publisher("sec", held=False, last_published_at=datetime.now(UTC))
     metrics.show_source("main", connected=True, last_event_at=datetime.now(UTC), lag_seconds=1.0)
     metrics.count_sweep("catch-up", taken_in=1)
+    metrics.count_canary("registry.example.com", "late", 1.0)
     metrics.show_held({"registry.example.com": (2, 1)})
     metrics.show_advisories_age(1.0)
     metrics.show_part("judge", True)

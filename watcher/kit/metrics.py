@@ -29,6 +29,8 @@ class Metrics:
     images_held: Gauge = field(init=False)
     images_without_verdict: Gauge = field(init=False)
     sweep_completed: Gauge = field(init=False)
+    canaries: Counter = field(init=False)
+    canary_seconds: Histogram = field(init=False)
     missed_events_repaired: Counter = field(init=False)
     jobs: Counter = field(init=False)
     publications: Counter = field(init=False)
@@ -91,6 +93,19 @@ class Metrics:
         )
         self.images_without_verdict = Gauge(
             "watcher_images_without_verdict", "Those of them that have no verdict now.", ("registry",), registry=registry
+        )
+        self.canaries = Counter(
+            "watcher_canaries_total",
+            "Canaries that were pushed, by registry and result (judged, late, not-pushed).",
+            ("registry", "result"),
+            registry=registry,
+        )
+        self.canary_seconds = Histogram(
+            "watcher_canary_seconds",
+            "From the push of a canary to its verdict.",
+            ("registry",),
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
         )
         self.sweep_completed = Gauge(
             "watcher_sweep_completed_timestamp_seconds",
@@ -260,6 +275,12 @@ class Metrics:
         """One pass of a sweep came to its end: of `taken_in` images without a verdict nobody had told."""
         self.sweep_completed.labels(source).set_to_current_time()
         self.missed_events_repaired.inc(taken_in)
+
+    def count_canary(self, host: str, result: str, seconds: float | None) -> None:
+        """A canary was pushed, or not; `seconds` are those until its verdict."""
+        self.canaries.labels(host, result).inc()
+        if seconds is not None:
+            self.canary_seconds.labels(host).observe(seconds)
 
     def show_held(self, totals: Mapping[str, tuple[int, int]]) -> None:
         """Replace what was shown: by registry, how many images there are, and how many of them have no verdict."""

@@ -1,0 +1,120 @@
+"""A canary over a registry in memory and a real store. That the daemon judges it: tests/integration/test_completeness.py."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.doubles.hand_clock import HandClock
+from tests.doubles.routes import nobody
+from tests.doubles.verdicts import SUBJECT, a_verdict
+from watcher.model.errors import ConfigurationError
+from watcher.model.reference import Host, RepositoryName
+from watcher.pipeline.canary import TAG, Canary, Flight
+from watcher.pipeline.canary_settings import CanarySettings
+from watcher.registry.access import RegistryClients
+from watcher.settings import load
+from watcher.store.protocol import Judged
+from watcher.store.verdicts import StoredVerdicts
+from watcher.testing.faults import Fault
+from watcher.testing.registry import MemoryRegistry, serve_registry
+
+pytestmark = pytest.mark.enable_socket
+
+NAME = RepositoryName("registry-watcher/canary")
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """Time passes while the canary sleeps; after `judged_after` seconds of it what it pushed is judged."""
+
+    registry: MemoryRegistry
+    verdicts: StoredVerdicts
+    canary: Canary = field(init=False)
+    told: list[tuple[Host, Flight, float | None]] = field(default_factory=list)
+    judged_after: float | None = None
+    now: float = 0.0
+    begun: float = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.judged_after is not None and self.now - self.begun >= self.judged_after:
+            digest = self.registry.content.existing(NAME).tags[TAG]
+            subject = replace(SUBJECT, registry=self.registry.host, repository=NAME, digest=digest)
+            await self.verdicts.record([Judged(verdict=a_verdict(id=f"v-{self.now}", subject=subject))], nobody)
+            self.judged_after = None
+
+    async def fly(self, judged_after: float | None) -> Flight:
+        self.begun, self.judged_after = self.now, judged_after
+        return await self.canary.fly()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with (
+        serve_registry() as registry,
+        RegistryClients.of([]) as registries,
+        open_database(tmp_path / "watcher.db") as database,
+    ):
+        bench = Bench(registry=registry, verdicts=StoredVerdicts(database, HandClock()))
+        bench.canary = Canary(
+            CanarySettings(registry=registry.host),
+            access=registries.access(registry.host),
+            verdicts=bench.verdicts,
+            told=lambda *said: bench.told.append(said),
+            monotonic=lambda: bench.now,
+            sleep=bench.sleep,
+        )
+        yield bench
+
+
+async def test_two_take_turns_under_one_tag(bench: Bench) -> None:
+    """Every push moves the tag, so that every registry tells of it, and there are never more than two."""
+    held = []
+    for seconds in (3.0, 5.0, 4.0):
+        assert await bench.fly(seconds) is Flight.JUDGED
+        held.append(bench.registry.content.existing(NAME).tags[TAG])
+    assert held[0] == held[2] != held[1]
+    assert len(bench.registry.content.existing(NAME).manifests) == 2
+    assert bench.told == [(bench.registry.host, Flight.JUDGED, seconds) for seconds in (3.0, 5.0, 4.0)]
+
+
+async def test_one_without_a_verdict_is_late(bench: Bench) -> None:
+    """An earlier verdict of the same image is no answer."""
+    for _ in range(2):
+        await bench.fly(1.0)
+    assert await bench.fly(None) is Flight.LATE
+    assert bench.told[-1] == (bench.registry.host, Flight.LATE, None)
+    assert bench.now - bench.begun == 300.0
+
+
+async def test_one_that_cannot_be_pushed_is_told(bench: Bench) -> None:
+    """The registry refuses it, or is not there."""
+    bench.registry.faults.add(Fault(method="PUT", path=".*/manifests/.*", status=403))
+    assert await bench.fly(1.0) is Flight.NOT_PUSHED
+    assert bench.told == [(bench.registry.host, Flight.NOT_PUSHED, None)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{registry: 'no host'}",
+        "{registry: localhost:5000, repository: 'No Name'}",
+        "{registry: localhost:5000, every: 1m}",
+        "{registry: localhost:5000, timeout: 2h}",
+    ],
+)
+def test_what_cannot_fly_is_refused(text: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.yaml.decode(text, type=CanarySettings)
+
+
+def test_a_canary_needs_a_registry_of_the_configuration(tmp_path: Path) -> None:
+    """We push nowhere else."""
+    path = tmp_path / "watcher.yaml"
+    path.write_text("registries: [{host: localhost:5000}]\ncanaries: [{registry: other.example.com}]\n")
+    with pytest.raises(ConfigurationError, match="is not among `registries`"):
+        load(path)
