@@ -10,6 +10,8 @@ import structlog
 
 from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.kit.clock import utc_now
+from watcher.kit.proxies import Proxies
+from watcher.kit.through_proxies import through
 from watcher.kit.units import seconds
 from watcher.model.errors import PolicyError
 from watcher.model.publication import Window
@@ -43,6 +45,7 @@ async def open_publishers(
 ) -> AsyncIterator[Mapping[str, Publisher]]:
     """Those that are configured and `extra`, by name; all are closed at the end."""
     async with AsyncExitStack() as stack:
+        proxies = Proxies.of_environment()
         context = PublisherContext(
             registries=registries,
             own_writes=storage.own_writes,
@@ -56,7 +59,8 @@ async def open_publishers(
             pushes=StoredPushes(storage.jobs),
             driver=build_driver,
             environment=partial(environment_of, settings.environments),
-            session=await stack.enter_async_context(aiohttp.ClientSession()),
+            session=await stack.enter_async_context(aiohttp.ClientSession(middlewares=(through(proxies),))),
+            proxies=proxies,
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,
         )

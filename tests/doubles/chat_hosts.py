@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.doubles.certificates import Authority
+from tests.doubles.proxy_server import proxy_server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,38 +72,13 @@ async def chat_hosts(folder: Path, monkeypatch: pytest.MonkeyPatch, names: Seque
     app.router.add_route("*", "/{path:.*}", hosts.take)
     server = TestServer(app, scheme="https")
     await server.start_server(ssl=authority.server_context())
-
-    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        host = request.split()[1].decode().rpartition(":")[0]
-        if host not in names:
-            writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
-            writer.close()
-            return
-        from_host, to_host = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(_pump(reader, to_host), _pump(from_host, writer))
-
-    proxy = await asyncio.start_server(tunnel, "127.0.0.1", 0)
-    address = proxy.sockets[0].getsockname()
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{address[1]}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.path))
     try:
-        yield hosts
+        async with proxy_server(dict.fromkeys(names, server.port or 0)) as proxy:
+            for name in ("HTTPS_PROXY", "https_proxy"):
+                monkeypatch.setenv(name, proxy.url)
+            yield hosts
     finally:
-        proxy.close()
         await server.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    except ConnectionError:
-        pass  # the other side has hung up, which is how a conversation ends
-    finally:
-        writer.close()

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 @dataclass(slots=True, kw_only=True)
 class ProxyServer:
-    """`routes` leads `HOST:PORT` to a port of this machine. `answers` is a status for everything, in place of what was asked."""
+    """`routes` leads `HOST:PORT`, or `HOST` on any port, to a port of this machine; another name than these is not found.
+
+    `answers` is a status for everything, in place of what was asked.
+    """
 
     routes: Mapping[str, int] = field(default_factory=dict)
     password: str = ""
@@ -38,32 +41,35 @@ class ProxyServer:
             headers = [line for line in head[1:] if line]
             shown = next((line.partition(": ")[2] for line in headers if line.lower().startswith("proxy-authorization:")), "")
             wanted = base64.b64encode(f"watcher:{self.password}".encode()).decode() if self.password else ""
-            status = self.answers or (407 if wanted and shown != f"Basic {wanted}" else 0)
-            if status:
+            place = urlsplit(target if "://" in target else f"//{target}")
+            port = self.routes.get(place.netloc) or self.routes.get(place.hostname or "")
+            if place.hostname == "127.0.0.1":
+                port = place.port
+            status = self.answers or (407 if wanted and shown != f"Basic {wanted}" else 0 if port else 502)
+            if status or port is None:
                 writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
             else:
-                await self._pass_on(method, target, headers, reader, writer)
+                await _pass_on(method, target, headers, port, reader, writer)
         await _ended(writer)
 
-    async def _pass_on(
-        self, method: str, target: str, headers: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        parts = urlsplit(target if method != "CONNECT" else f"//{target}")
-        port = self.routes.get(parts.netloc) or parts.port or 80
-        upstream, onward = await asyncio.open_connection("127.0.0.1", port)
-        if method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        else:
-            kept = [line for line in headers if not line.lower().startswith(("proxy-", "connection:"))]
-            path = target.removeprefix(f"{parts.scheme}://{parts.netloc}")
-            onward.write("\r\n".join([f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""]).encode())
-        there = asyncio.ensure_future(_pump(reader, onward))
-        try:
-            await _pump(upstream, writer)
-        finally:
-            there.cancel()
-            await asyncio.wait({there})
-            await _ended(onward)
+
+async def _pass_on(
+    method: str, target: str, headers: list[str], port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    upstream, onward = await asyncio.open_connection("127.0.0.1", port)
+    if method == "CONNECT":
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    else:
+        kept = [line for line in headers if not line.lower().startswith(("proxy-", "connection:"))]
+        path = "/" + target.split("/", 3)[3]
+        onward.write("\r\n".join([f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""]).encode())
+    there = asyncio.ensure_future(_pump(reader, onward))
+    try:
+        await _pump(upstream, writer)
+    finally:
+        there.cancel()
+        await asyncio.wait({there})
+        await _ended(onward)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

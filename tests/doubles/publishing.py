@@ -12,7 +12,9 @@ from tests.doubles.routes import sending
 from tests.doubles.verdicts import MOMENT, a_verdict
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
+from watcher.kit.proxies import Proxies
 from watcher.kit.sqlite import Database
+from watcher.kit.through_proxies import through
 from watcher.kit.wakeup import Wakeup
 from watcher.model.image import ImageConfig
 from watcher.model.verdict import Verdict
@@ -45,10 +47,11 @@ async def publisher_context(
     The file `database` is made; `sboms` are those of what it holds, or others.
     With `labels` it holds the image of `a_verdict`, which has them.
     """
+    proxies = Proxies.of_environment()
     async with (
         open_database(database) as opened,
         RegistryClients.of([], sleep=_at_once) as registries,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(middlewares=(through(proxies),)) as session,
     ):
         if labels is not None:
             await record_labels(opened, a_verdict(), labels)
@@ -66,6 +69,7 @@ async def publisher_context(
             driver=build_driver,
             environment=lambda _registry, _repository: None,
             session=session,
+            proxies=proxies,
             links=Links(public_url="https://watcher.example.com"),
             clock=lambda: MOMENT,
         )

@@ -17,7 +17,9 @@ import tenacity
 
 from watcher.kit.clock import utc_now
 from watcher.kit.http_trouble import clause
+from watcher.kit.proxies import Proxies
 from watcher.kit.retry_after import asked_seconds
+from watcher.kit.through_proxies import through
 from watcher.kit.version import VERSION
 from watcher.model.errors import PermanentError, RetryableError
 
@@ -98,9 +100,9 @@ class Fetcher:
         self._sleep = sleep
 
     async def __aenter__(self) -> Self:
-        # Proxies are those of the environment. Bytes are kept as they come: what is compressed is read so, and ranges count it so.
+        # Bytes are kept as they come: what is compressed is read so, and ranges count it so.
         self._session = aiohttp.ClientSession(
-            trust_env=True,
+            middlewares=(through(Proxies.of_environment()),),
             auto_decompress=False,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=self._stall_seconds),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.kit.cloud_trouble import Kind, Raising, Trouble
+from watcher.kit.netrc import forget_netrc
 
 AWS_TOKEN = "urn:ietf:params:aws:token-type:aws4_request"  # noqa: S105  what Google calls a kind of token
 
@@ -17,6 +18,7 @@ def credentials_of(path: str, *, name: str, raising: Raising) -> Any:
     import google.auth
     from google.auth.exceptions import GoogleAuthError
 
+    forget_netrc()
     of_machine: Any = google.auth.default
     try:
         return of_file(path) if path else of_machine()[0]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from watcher.kit.clock import Clock
+from watcher.kit.proxies import Proxies
 from watcher.model.reference import Host, RepositoryName
 from watcher.publishing.links import Links
 from watcher.publishing.protocol import (
@@ -25,7 +26,7 @@ from watcher.registry.protocol import RegistryAccess, WritableRegistries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherContext:
-    """`session` is for requests to anybody but a registry, and is closed by its owner.
+    """`session` is for requests to anybody but a registry, through `proxies`, and is closed by its owner.
 
     `driver` gives what a registry can do to an image beside what the specification has, `environment` the one that a repository
     belongs to.
@@ -44,5 +45,6 @@ class PublisherContext:
     driver: Callable[[RegistryAccess], QuarantineDriver]
     environment: Callable[[Host, RepositoryName], str | None]
     session: aiohttp.ClientSession
+    proxies: Proxies
     links: Links
     clock: Clock

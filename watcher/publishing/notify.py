@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from watcher.kit.netrc import forget_netrc
 from watcher.kit.secret import resolve
 from watcher.kit.threads import in_a_thread
 from watcher.model.errors import ConfigurationError
@@ -158,6 +159,7 @@ def _loaded(settings: NotifyPublisherSettings) -> "Apprise":
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
 
+    forget_netrc()
     from apprise import Apprise, AppriseAsset, NotifyBase, OverflowMode
     from apprise.url import URLBase
     from apprise.utils.parse import parse_urls

@@ -9,12 +9,14 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ssl
 
 import aiohttp
 import structlog
 from yarl import URL
 
-from watcher.kit.http_trouble import clause
+from watcher.kit import tunnel
+from watcher.kit.http_trouble import ProxyError, clause
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
 from watcher.model.verdict import Verdict
@@ -38,16 +40,17 @@ class WebhookPublisher:
         self._url = URL(settings.url)
         self._secrets = [resolve(each) for each in (settings.secret, settings.former_secret) if each]
         self._session = context.session
+        self._proxies = context.proxies
         self._links = context.links
         self._clock = context.clock
 
     async def open(self) -> None:
         """Connect and hang up: what a receiver makes of an empty request is not known."""
-        tls = self._url.scheme == "https" or None
+        tls = ssl.create_default_context() if self._url.scheme == "https" else None
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                _, writer = await asyncio.open_connection(self._url.host, self._url.port, ssl=tls)
-        except (TimeoutError, OSError) as error:
+                _, writer = await tunnel.connect(self._url, self._proxies, tls)
+        except (ProxyError, TimeoutError, OSError) as error:
             raise ReceiverUnavailableError(f"webhook {self.name}: {clause(error, timeout_seconds=TIMEOUT_SECONDS)}") from error
         writer.close()
 

@@ -10,10 +10,11 @@ from yarl import URL
 from watcher.kit.http_trouble import clause
 from watcher.kit.proxies import Proxy
 from watcher.kit.through_proxies import refusal_of
+from watcher.kit.tunnel import tunnel_head
 from watcher.model.errors import RegistryUnavailableError
 from watcher.registry.pipes import Stop, dial
 from watcher.registry.redirects import Guard, addresses_of
-from watcher.registry.wire import CONNECT_SECONDS, USER_AGENT, Wire
+from watcher.registry.wire import CONNECT_SECONDS, Wire
 
 
 class BlobConnection(http.client.HTTPConnection):
@@ -77,13 +78,12 @@ class BlobConnection(http.client.HTTPConnection):
             raise RegistryUnavailableError(f"{self.host}: the proxy {proxy.name} cannot be reached: {clause(error)}") from error
 
     def _open_tunnel(self, proxy: Proxy) -> None:
-        place = f"{self._url.host_subcomponent}:{self.port}"
-        lines = {"Host": place, "User-Agent": USER_AGENT, **_shown(proxy)}
-        head = [f"CONNECT {place} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())]
-        self.sock.sendall("\r\n".join([*head, "", ""]).encode("latin-1"))
+        self.sock.sendall(tunnel_head(self._url, proxy))
         answer = http.client.HTTPResponse(self.sock, method="CONNECT")
         try:
             answer.begin()
+        except http.client.HTTPException as error:
+            raise RegistryUnavailableError(f"{self.host}: the proxy {proxy.name} does not answer as one of HTTP") from error
         finally:
             answer.close()  # what it reads by; the socket stays open
         if answer.status != 200:

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from yarl import URL
 
+from watcher.kit.proxies import Proxies
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, ConfigurationError, PermanentError
 from watcher.registry.credentials import Credentials, Fetch
@@ -31,19 +32,27 @@ class AcrSource:
     """`fetch` reaches the registry. `needed` says whether having no identity is an error."""
 
     def __init__(
-        self, base_url: URL, settings: AcrAuth, fetch: Fetch, *, needed: bool, now: Callable[[], float] = time.time
+        self,
+        base_url: URL,
+        settings: AcrAuth,
+        fetch: Fetch,
+        *,
+        needed: bool,
+        proxies: Proxies,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._base_url = base_url
         self._settings = settings
         self._fetch = fetch
         self._needed = needed
+        self._proxies = proxies
         self._now = now
 
     async def fetch(self) -> Credentials | None:
         """See `CredentialSource`."""
         host = self._base_url.authority
         try:
-            token = await entra_token(self._settings)
+            token = await entra_token(self._settings, self._proxies)
         except NoIdentityError as error:
             if not self._needed:
                 return None

@@ -22,7 +22,7 @@ from watcher.registry.settings import (
 )
 
 CREDENTIALS: Mapping[type, Callable[[Any, RegistrySettings, Fetch], CredentialSource]] = {
-    AcrAuth: lambda auth, registry, fetch: AcrSource(registry.base_url, auth, fetch, needed=True),
+    AcrAuth: lambda auth, registry, fetch: AcrSource(registry.base_url, auth, fetch, needed=True, proxies=registry.proxies()),
     AnonymousAuth: lambda _auth, _registry, _fetch: Anonymous(),
     DockerConfigAuth: lambda auth, registry, _fetch: DockerSource(registry.registry, auth.path, needed=True),
     EcrAuth: lambda auth, registry, _fetch: EcrSource(registry.registry, auth, needed=True),
@@ -34,7 +34,7 @@ CREDENTIALS: Mapping[type, Callable[[Any, RegistrySettings, Fetch], CredentialSo
 AMBIENT: Mapping[str, tuple[str, Callable[[RegistrySettings, Fetch], CredentialSource]]] = {
     "acr": (
         "the Microsoft Entra identity of this machine",
-        lambda registry, fetch: AcrSource(registry.base_url, AcrAuth(), fetch, needed=False),
+        lambda registry, fetch: AcrSource(registry.base_url, AcrAuth(), fetch, needed=False, proxies=registry.proxies()),
     ),
     "ecr": ("the AWS chain of this machine", lambda registry, _fetch: EcrSource(registry.registry, EcrAuth(), needed=False)),
     "gar": ("Google's default credentials", lambda registry, _fetch: GcpSource(registry.registry, GcpAuth(), needed=False)),

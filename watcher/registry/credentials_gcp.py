@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from watcher.kit.netrc import forget_netrc
 from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError
 from watcher.model.reference import Host
@@ -48,6 +49,7 @@ class GcpSource:
         from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
         from google.auth.transport.requests import Request
 
+        forget_netrc()
         request = Request()
         try:
             # With scopes it would ask another API for the name of the project, which need not be reachable, nor allowed.

@@ -11,8 +11,10 @@ import msgspec
 
 from watcher.kit.clock import utc_now
 from watcher.kit.http_trouble import clause
+from watcher.kit.proxies import Proxies
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
+from watcher.kit.through_proxies import through
 from watcher.kit.version import VERSION
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.registry.bodies import read_body
@@ -33,8 +35,8 @@ class NoIdentityError(AuthenticationError):
     """This machine has no identity: nothing is configured, and no managed identity answers."""
 
 
-async def entra_token(settings: AcrAuth) -> Secret:
-    """An access token for `settings.audience`.
+async def entra_token(settings: AcrAuth, proxies: Proxies) -> Secret:
+    """An access token for `settings.audience`; an application's through `proxies`, this machine's without.
 
     Raises:
         NoIdentityError, AuthenticationError, RegistryUnavailableError
@@ -53,14 +55,14 @@ async def entra_token(settings: AcrAuth) -> Secret:
         file = environment.get("AZURE_FEDERATED_TOKEN_FILE") or None
     form = {"grant_type": "client_credentials", "client_id": client_id, "scope": f"{settings.audience}/.default"}
     if secret is not None:
-        return await _of_application(settings, {**form, "client_secret": secret.reveal()})
+        return await _of_application(settings, {**form, "client_secret": secret.reveal()}, proxies)
     if file is not None:
         if not client_id:
             raise ConfigurationError("auth: {type: acr}: a workload identity needs client_id, or AZURE_CLIENT_ID")
         # Kubernetes replaces it every hour or so.
         assertion = await asyncio.to_thread(resolve, f"file:{file}")
         proof = {"client_assertion_type": _ASSERTION, "client_assertion": assertion.reveal()}
-        return await _of_application(settings, {**form, **proof})
+        return await _of_application(settings, {**form, **proof}, proxies)
     return await _of_machine(settings, client_id)
 
 
@@ -68,14 +70,14 @@ def tenant_of(settings: AcrAuth) -> str | None:
     return settings.tenant or os.environ.get("AZURE_TENANT_ID") or None
 
 
-async def _of_application(settings: AcrAuth, form: Mapping[str, str]) -> Secret:
+async def _of_application(settings: AcrAuth, form: Mapping[str, str], proxies: Proxies) -> Secret:
     tenant = tenant_of(settings)
     if tenant is None or re.fullmatch(r"[A-Za-z0-9.-]+", tenant) is None:
         raise ConfigurationError("auth: {type: acr}: an application needs tenant, or AZURE_TENANT_ID")
     authority = settings.authority
     if authority == PUBLIC_AUTHORITY:
         authority = os.environ.get("AZURE_AUTHORITY_HOST") or authority
-    status, answer, asked = await _call("POST", f"{authority.rstrip('/')}/{tenant}/oauth2/v2.0/token", {}, form, {})
+    status, answer, asked = await _call("POST", f"{authority.rstrip('/')}/{tenant}/oauth2/v2.0/token", {}, form, {}, proxies)
     return _token(status, answer, "Microsoft Entra", asked)
 
 
@@ -85,7 +87,8 @@ async def _of_machine(settings: AcrAuth, client_id: str) -> Secret:
         query["client_id"] = client_id
     url = f"{settings.identity_endpoint.rstrip('/')}/metadata/identity/oauth2/token"
     try:
-        status, answer, asked = await _call("GET", url, {"Metadata": "true"}, None, query)
+        # A proxy would be given the identity of its own machine.
+        status, answer, asked = await _call("GET", url, {"Metadata": "true"}, None, query, Proxies())
     except RegistryUnavailableError as error:
         raise NoIdentityError(f"no managed identity answers on this machine ({error})") from error
     # Another cloud's metadata service answers 404 or 401, Azure's 400 where no identity is assigned.
@@ -107,7 +110,7 @@ def _token(status: int, answer: dict[str, Any], who: str, asked: float | None) -
 
 
 async def _call(
-    method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, query: Mapping[str, str]
+    method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, query: Mapping[str, str], proxies: Proxies
 ) -> tuple[int, dict[str, Any], float | None]:
     """Status and JSON object of one answer, an empty object for anything else, and in how many seconds it wants to be asked again.
 
@@ -120,6 +123,7 @@ async def _call(
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"registry-watcher/{VERSION}"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                middlewares=(through(proxies),),
             ) as session,
             session.request(method, url, headers=headers, data=form, params=query, allow_redirects=False) as response,
         ):

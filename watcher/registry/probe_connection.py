@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from watcher.kit import tunnel
 from watcher.kit.checkup import Found, Result
-from watcher.kit.http_trouble import clause
+from watcher.kit.http_trouble import ProxyError, clause
 from watcher.kit.retry_after import moment_of
 from watcher.model.errors import ForbiddenAddressError, RegistryRefusedError, RegistryUnavailableError
 from watcher.registry.answers import RETRIED_STATUSES, refusal
@@ -31,36 +32,43 @@ OBJECTION_SECONDS = 0.3
 
 
 async def resolve(client: RegistryClient) -> Found:
-    """The addresses of the registry's name."""
+    """The addresses of the registry's name, or of the proxy that resolves it in our place."""
     url = client.base_url
+    proxy = client.wire.proxies.of(url)
+    asked = url if proxy is None else proxy.url
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(asked.raw_host, asked.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name"
-        raise RegistryUnavailableError(f"{url.host}: the name cannot be resolved ({why})") from error
-    return Found(detail=", ".join(dict.fromkeys(str(address[0]) for *_, address in found)))
+        whose = "the name" if proxy is None else "the name of the proxy"
+        raise RegistryUnavailableError(f"{asked.host}: {whose} cannot be resolved ({why})") from error
+    addresses = ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
+    return Found(detail=addresses if proxy is None else f"left to the proxy {proxy.name} ({addresses})")
 
 
 async def connect(client: RegistryClient) -> Found:
     """A connection to its port, with TLS unless the scheme is http."""
     url = client.base_url
     is_tls = url.scheme == "https"
+    proxies = client.wire.proxies
+    proxy = proxies.of(url)
+    through = f" through the proxy {proxy.name}" if proxy is not None else ""
     try:
-        reader, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=client.wire.tls_of(url) if is_tls else None)
+        reader, writer = await tunnel.connect(url, proxies, client.wire.tls_of(url) if is_tls else None)
     except ssl.SSLCertVerificationError as error:
         return await _untrusted(client, error.verify_message)
     except ssl.SSLError as error:
         return _no_handshake(client, error)
-    except OSError as error:
+    except (OSError, ProxyError) as error:
         raise RegistryUnavailableError(f"{url.host} port {url.port}: {clause(error)}") from error
     try:
         if not is_tls:
-            return _plain(url.host or "", url.port)
+            return _plain(url.host or "", url.port, through)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OBJECTION_SECONDS):
                 if not await reader.read(1):
                     return _refused(client, "it ends the connection after the handshake")
-        return _trusted(writer.get_extra_info("ssl_object"), client.clock())
+        return _trusted(writer.get_extra_info("ssl_object"), client.clock(), through)
     except (ssl.SSLError, ConnectionError):
         return _refused(client, "it ends the connection after the handshake")
     finally:
@@ -143,18 +151,18 @@ def _refused(client: RegistryClient, how: str) -> Found:
     return Found(detail=how, result=Result.FAILED, advice=advice)
 
 
-def _plain(host: str, port: int | None) -> Found:
+def _plain(host: str, port: int | None, through: str) -> Found:
     if is_loopback(host):
         return Found(detail=f"port {port}, plain HTTP on this machine")
     advice = "use https: whoever is in between reads the credentials and changes images"
-    return Found(detail=f"port {port}, plain HTTP", result=Result.WARNING, advice=advice)
+    return Found(detail=f"port {port}, plain HTTP{through}", result=Result.WARNING, advice=advice)
 
 
-def _trusted(tls: ssl.SSLObject, now: datetime) -> Found:
+def _trusted(tls: ssl.SSLObject, now: datetime, through: str) -> Found:
     ends = ends_at(tls.getpeercert() or {})
     if ends is None:
-        return Found(detail=f"{tls.version()}, a certificate that does not say until when", result=Result.WARNING)
-    detail = f"{tls.version()}, certificate until {ends:%Y-%m-%d}"
+        return Found(detail=f"{tls.version()}{through}, a certificate that does not say until when", result=Result.WARNING)
+    detail = f"{tls.version()}{through}, certificate until {ends:%Y-%m-%d}"
     if ends - now > EXPIRES_SOON:
         return Found(detail=detail)
     days = max(0, (ends - now).days)
@@ -181,8 +189,8 @@ async def _issuer(client: RegistryClient) -> str:
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # to look at it; nothing is sent
     url = client.base_url
     try:
-        _, writer = await asyncio.open_connection(url.raw_host, url.port, ssl=blind)
-    except OSError:
+        _, writer = await tunnel.connect(url, client.wire.proxies, blind)
+    except (OSError, ProxyError):
         return ""
     shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()

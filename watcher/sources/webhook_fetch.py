@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import aiohttp
 
 from watcher.kit.http_trouble import clause
+from watcher.kit.proxies import Proxies
+from watcher.kit.through_proxies import through
 from watcher.kit.version import VERSION
 from watcher.model.errors import RetryableError
 
@@ -30,7 +32,9 @@ async def fetch(url: str, *, timeout_seconds: float = FETCH_SECONDS) -> tuple[in
     try:
         async with (
             asyncio.timeout(timeout_seconds),
-            aiohttp.ClientSession(headers={"User-Agent": f"registry-watcher/{VERSION}"}) as session,
+            aiohttp.ClientSession(
+                headers={"User-Agent": f"registry-watcher/{VERSION}"}, middlewares=(through(Proxies.of_environment()),)
+            ) as session,
             session.get(url, allow_redirects=False) as response,
         ):
             body = bytearray()

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from tests.doubles.scripted_server import Asked, ScriptedServer, scripted_server
+from watcher.kit.proxies import Proxies
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError
 from watcher.registry.client import RegistryClient
@@ -126,7 +127,7 @@ async def test_a_refresh_token_that_the_registry_forgot_is_replaced() -> None:
 async def test_the_machine_s_identity() -> None:
     """Asked for with the header that no forwarded request has, and with the id of the one meant."""
     async with scripted_server(Entra()) as entra:
-        token = await entra_token(AcrAuth(identity_endpoint=entra.url, client_id=APP_ID))
+        token = await entra_token(AcrAuth(identity_endpoint=entra.url, client_id=APP_ID), Proxies())
         assert token.reveal() == "entra.token"
         (asked,) = entra.asked
         assert (asked.path, asked.headers["metadata"]) == ("/metadata/identity/oauth2/token", "true")
@@ -146,9 +147,9 @@ async def test_a_workload_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
         monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(file))
         monkeypatch.setenv("AZURE_AUTHORITY_HOST", f"{entra.url}/")
-        await entra_token(AcrAuth())
+        await entra_token(AcrAuth(), Proxies())
         file.write_text("newer.token")
-        await entra_token(AcrAuth())
+        await entra_token(AcrAuth(), Proxies())
         assert [asked.form["client_assertion"] for asked in entra.asked] == ["kubernetes.token", "newer.token"]
         assert entra.asked[0].path == f"/{TENANT}/oauth2/v2.0/token"
 
@@ -170,7 +171,7 @@ async def test_entra_says_no(status: int, body: Any, kind: type[Exception], said
     async with scripted_server(double) as entra:
         settings = AcrAuth(tenant=TENANT, client_id=APP_ID, client_secret="env:APP_SECRET", authority=entra.url)
         with pytest.raises(kind, match=said) as caught:
-            await entra_token(settings)
+            await entra_token(settings, Proxies())
     assert "s3cret" not in str(caught.value)
 
 
@@ -185,7 +186,7 @@ def source(entra: ScriptedServer, answer: bytes | Exception, *, needed: bool = T
 
     settings = RegistrySettings(host="acme.azurecr.io")
     auth = AcrAuth(identity_endpoint=entra.url)
-    return AcrSource(settings.base_url, auth, fetch, needed=needed, now=lambda: NOW)
+    return AcrSource(settings.base_url, auth, fetch, needed=needed, proxies=Proxies(), now=lambda: NOW)
 
 
 def jwt(expires: Any) -> str:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.doubles.certificates import Authority
+from tests.doubles.checkups import Asked, look
 from tests.doubles.proxy_server import proxy_server
 from watcher.model.digest import digest_of
 from watcher.model.errors import ConfigurationError, ForbiddenAddressError, RegistryUnavailableError
@@ -170,3 +171,28 @@ def test_a_secret_that_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://u:s3cret@proxy.test")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY: SOCKS"):
         RegistryClient(RegistrySettings(host=NAME))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_checkup_goes_the_same_way(tls: bool, authority: Authority) -> None:
+    """Its steps say that a proxy is in between: who resolves the name, and whose certificate it is; or what the proxy refuses."""
+    scheme = "https" if tls else "http"
+    context = authority.server_context() if tls else None
+    async with serve_registry(tls=context) as registry, proxy_server({NAME: port_of(registry)}) as proxy:
+
+        async def again(ca_file: str | None = str(authority.path)) -> Asked:
+            return await look(NAME, scheme=scheme, proxy=proxy.url, ca_file=ca_file)
+
+        asked = await again()
+        assert asked.steps["dns"].detail == f"left to the proxy 127.0.0.1:{proxy.port} (127.0.0.1)"
+        assert f" through the proxy 127.0.0.1:{proxy.port}" in asked.steps["connect"].detail
+        assert asked.result("ping") == "ok"
+        if tls:
+            assert "issued by CN=authority" in (await again(ca_file=None)).steps["connect"].detail
+        proxy.answers = 407
+        asked = await again()
+        refused = asked.steps["connect" if tls else "ping"]
+        assert refused.result.value == "failed"
+        assert f"the proxy 127.0.0.1:{proxy.port} refuses us: it wants a user and a password" in refused.detail
+    asked = await again()
+    assert f"the proxy 127.0.0.1:{proxy.port} cannot be reached: Connection refused" in asked.steps["connect"].detail
