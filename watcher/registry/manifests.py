@@ -42,22 +42,21 @@ class RegistryImages:
     async def manifest(self, reference: Tag | Digest) -> FetchedManifest:
         """See `ImageSource.manifest`."""
         try:
-            response, digest = await self._fetch(reference)
+            raw, digest, media_type = await self._fetch(reference)
         except TooLargeError as error:
             what = f"{self.client.registry}/{self.repository} {reference}"
             raise NotAManifestError(f"{what}: more than {MAX_MANIFEST_BYTES} bytes are no manifest") from error
-        media_type = response.headers.get("Content-Type", "")
-        content = parse_manifest(response.body, media_type)
-        return FetchedManifest(digest=digest, media_type=content.media_type, raw=response.body, content=content)
+        content = parse_manifest(raw, media_type)
+        return FetchedManifest(digest=digest, media_type=content.media_type, raw=raw, content=content)
 
     async def describe(self, digest: Digest) -> Descriptor:
         """See `Manifests.describe`."""
-        response, _ = await self._fetch(digest)
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        raw, _, media_type = await self._fetch(digest)
+        media_type = media_type.partition(";")[0].strip()
         # Registries on plain file servers serve manifests as text; what it says of itself is what others compare.
         with contextlib.suppress(InvalidManifestError):
-            media_type = parse_manifest(response.body, media_type).media_type
-        return Descriptor(media_type=media_type, digest=digest, size=len(response.body))
+            media_type = parse_manifest(raw, media_type).media_type
+        return Descriptor(media_type=media_type, digest=digest, size=len(raw))
 
     async def head(self, reference: Tag | Digest) -> Digest | None:
         """The digest a tag has now, None when there is no such manifest. See `Manifests.head`.
@@ -79,9 +78,9 @@ class RegistryImages:
             response = await self._request("GET", reference, attempts=attempts)
         except NotFoundError:
             return None
-        digest = _verified(response, reference, f"{self.client.registry}/{self.repository} {reference}")
+        raw, digest = _verified(response, reference, f"{self.client.registry}/{self.repository} {reference}")
         try:
-            parse_manifest(response.body, response.headers.get("Content-Type", ""))
+            parse_manifest(raw, response.headers.get("Content-Type", ""))
         except NotAManifestError:
             raise  # the page of a proxy, perhaps
         except InvalidManifestError:
@@ -126,11 +125,11 @@ class RegistryImages:
         """See `ImageSource.pour`."""
         await pour_blob(self.client, self.repository, descriptor, sink, timeout_seconds=timeout_seconds, mirrors=self.mirrors)
 
-    async def _fetch(self, reference: Tag | Digest) -> tuple[Response, Digest]:
-        """The bytes of a manifest and their digest, from a mirror where they are named by digest and one has them."""
+    async def _fetch(self, reference: Tag | Digest) -> tuple[bytes, Digest, str]:
+        """The bytes of a manifest, their digest and what they are served as; from a mirror where one has what a digest names."""
         what = f"{self.client.registry}/{self.repository} {reference}"
 
-        async def from_mirror(mirror: Mirror) -> tuple[Response, Digest]:
+        async def from_mirror(mirror: Mirror) -> tuple[bytes, Digest, str]:
             found = await mirror.client.request(
                 "GET",
                 mirror.url(self.repository, "manifests", reference),
@@ -139,13 +138,13 @@ class RegistryImages:
                 limit_bytes=MAX_MANIFEST_BYTES,
                 attempts=1,
             )
-            return found, _verified(found, reference, what)
+            return *_verified(found, reference, what), found.headers.get("Content-Type", "")
 
         mirrored = await self.mirrors.first(from_mirror) if is_digest(reference) else None
         if mirrored is not None:
             return mirrored
         response = await self._request("GET", reference)
-        return response, _verified(response, reference, what)
+        return *_verified(response, reference, what), response.headers.get("Content-Type", "")
 
     async def _request(
         self, method: str, reference: Tag | Digest, *, accept: frozenset[int] = frozenset({200}), attempts: int = ATTEMPTS
@@ -162,26 +161,26 @@ class RegistryImages:
 
 
 def _whole(response: Response, descriptor: Descriptor, what: str) -> bytes:
-    if len(response.body) != descriptor.size:
-        raise DigestMismatchError(f"{what}: {len(response.body)} bytes, the manifest says {descriptor.size}")
-    actual = digest_as(response.body, descriptor.digest)
-    if actual != descriptor.digest:
-        raise DigestMismatchError(f"{what}: the bytes received are {actual}")
-    return response.body
+    raw = response.bytes_of(descriptor.digest)
+    if raw is None:
+        if len(response.body) != descriptor.size:
+            raise DigestMismatchError(f"{what}: {len(response.body)} bytes, the manifest says {descriptor.size}")
+        raise DigestMismatchError(f"{what}: the bytes received are {digest_as(response.body, descriptor.digest)}")
+    if len(raw) != descriptor.size:
+        raise DigestMismatchError(f"{what}: {len(raw)} bytes, the manifest says {descriptor.size}")
+    return raw
 
 
-def _verified(response: Response, reference: Tag | Digest, what: str) -> Digest:
-    """The digest of the body, checked against what was asked for and what the registry says it sent.
+def _verified(response: Response, reference: Tag | Digest, what: str) -> tuple[bytes, Digest]:
+    """The bytes and their digest, checked against what was asked for and what the registry says it sent.
 
     A `Docker-Content-Digest` under an algorithm we do not know says nothing and is passed over.
     """
-    if is_digest(reference):
-        actual = digest_as(response.body, Digest(reference))
-        if actual != reference:
-            raise DigestMismatchError(f"{what}: the bytes received are {actual}")
     claimed = response.headers.get("Docker-Content-Digest", "")
-    if is_digest(claimed) and digest_as(response.body, Digest(claimed)) != claimed:
+    expected = [Digest(each) for each in (reference, claimed) if is_digest(each)]
+    raw = response.bytes_of(expected[0]) if expected else response.body
+    if raw is None and is_digest(reference):
+        raise DigestMismatchError(f"{what}: the bytes received are {digest_as(response.body, Digest(reference))}")
+    if raw is None or any(digest_as(raw, each) != each for each in expected):
         raise DigestMismatchError(f"{what}: the registry says {claimed}, the bytes received are {digest_of(response.body)}")
-    if is_digest(reference):
-        return Digest(reference)
-    return Digest(claimed) if is_digest(claimed) else digest_of(response.body)
+    return raw, expected[0] if expected else digest_of(raw)

@@ -50,9 +50,10 @@ class Pulling:
     async def get(self) -> Found:
         """The manifest itself, held against its digest and against what HEAD said."""
         response = await self._ask("GET", f"manifests/{self.reference}", headers={"Accept": ACCEPT}, limit_bytes=MAX_MANIFEST_BYTES)
-        kind, body = response.headers.get("Content-Type", ""), response.body
-        content = parse_manifest(body, kind)
+        kind = response.headers.get("Content-Type", "")
         expected = [text for text in (self.reference, response.headers.get("Docker-Content-Digest", "")) if is_digest(text)]
+        body = (response.bytes_of(Digest(expected[0])) if expected else None) or response.body
+        content = parse_manifest(body, kind)
         digest = digest_as(body, Digest(expected[0])) if expected else digest_of(body)
         self.manifest = FetchedManifest(digest=digest, media_type=content.media_type, raw=body, content=content)
         if any(digest_as(body, Digest(each)) != each for each in expected):
@@ -157,7 +158,7 @@ def _short(digest: str) -> str:
 def _differing(head: Mapping[str, str], got: Response) -> list[str]:
     """What HEAD said otherwise. Whoever says nothing of it says nothing else."""
     told = {name: got.headers.get(name) for name in ("Content-Type", "Docker-Content-Digest")}
-    told["Content-Length"] = str(len(got.body))
+    told["Content-Length"] = str(len(got.received))
     # Some registries say 0 of the body that a HEAD does not have.
     return [name for name, value in told.items() if value is not None and head.get(name) not in {None, "0", value}]
 

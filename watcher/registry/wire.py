@@ -17,10 +17,11 @@ from watcher.kit.retry_after import asked_seconds
 from watcher.kit.through_proxies import through
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
+from watcher.model.digest import Digest, digest_as
 from watcher.model.errors import AuthenticationError, RegistryRefusedError
 from watcher.model.reference import Host
 from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle
-from watcher.registry.bodies import read_body
+from watcher.registry.bodies import decoded, read_body
 from watcher.registry.pace import Pace
 from watcher.registry.redirects import Guard
 from watcher.registry.settings import RegistrySettings
@@ -40,13 +41,21 @@ OnResponse = Callable[[Host, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer read whole. `url` is where it finally came from, `headers` ignore case; `what` is the request, for people."""
+    """An answer read whole. `url` is where it finally came from, `headers` ignore case; `what` is the request, for people.
+
+    `body` is what was meant, `received` what came: the same but where there is a `Content-Encoding` that holds.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    received: bytes = field(repr=False)
     url: URL
     what: str
+
+    def bytes_of(self, digest: Digest) -> bytes | None:
+        """Those that have this digest, as received or as meant; None when neither has."""
+        return next((each for each in (self.received, self.body) if digest_as(each, digest) == digest), None)
 
 
 class Wire:
@@ -103,10 +112,12 @@ class Wire:
             ):
                 self.heard(response.status, response.headers)
                 failed = response.status >= 400
-                body = await read_body(response, what, MAX_ERROR_BYTES if failed else limit_bytes, cut=failed)
+                limit_bytes = MAX_ERROR_BYTES if failed else limit_bytes
+                received = await read_body(response, what, limit_bytes, cut=failed)
+                body = decoded(received, response.headers.getall("Content-Encoding", ()), limit_bytes)
                 if url.scheme == "http" and asked_in_plain(response.status, body):
                     raise unreachable(what, SPEAKS_TLS)
-                return Response(status=response.status, headers=response.headers, body=body, url=url, what=what)
+                return Response(status=response.status, headers=response.headers, body=body, received=received, url=url, what=what)
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise RegistryRefusedError(f"{self.registry}: led to a URL that cannot be requested") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -140,7 +151,7 @@ class Wire:
             self._sessions[is_proxied] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS, resolver=resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # Digests are over the bytes as stored; nothing here is worth a decompression bomb.
+                # Digests are over the bytes as stored, and what is decoded is bounded: see `bodies`.
                 auto_decompress=False,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
