@@ -170,7 +170,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
             recorded=partial(_count_judged, metrics),
             suppressed=lambda _job: metrics.evaluations_suppressed.inc(),
         )
-        intake = _intake(settings, storage, metrics)
+        intake = _intake(settings, storage, metrics, judge)
         reevaluation = Reevaluation(
             settings=settings.reevaluate,
             inbox=storage.backlog,
@@ -294,7 +294,7 @@ def _canaries(settings: Settings, storage: Storage, registries: RegistryClients,
     ]
 
 
-def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIntake:
+def _intake(settings: Settings, storage: Storage, metrics: Metrics, judge: Judge) -> DurableIntake:
     return DurableIntake(
         dialects={name: build_dialect(each.dialect, each.mapping) for name, each in settings.event_sources.items()},
         backlog=storage.backlog,
@@ -302,7 +302,7 @@ def _intake(settings: Settings, storage: Storage, metrics: Metrics) -> DurableIn
         clock=utc_now,
         counted=metrics.count_event,
         refused=metrics.count_refused,
-        second_looks=partial(second_looks, storage.verdicts),
+        second_looks=partial(second_looks, storage.verdicts, judge.under_way),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.doubles.backlogs import ALL, APP, BACKLOGS, DAY, HOST, A, B, BacklogBench, C, open_backlog
 from watcher.backlog.protocol import Dead, Demoted, Done, Fate, Job, Lane, Retry
 from watcher.model.digest import Digest
-from watcher.model.push import Deleted, Ignored, Push, Pushed
+from watcher.model.push import Decision, Deleted, Ignored, Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 
 
@@ -218,3 +218,22 @@ async def test_a_more_urgent_event_lifts_the_job_it_joins(bench: BacklogBench) -
     await bench.put(A, lane=Lane.PUSH)
     await bench.put(A, lane=Lane.SWEEP)
     assert (await bench.lease()).lane is Lane.PUSH
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        Pushed(push=Push(registry=HOST, repository=APP, digest=B, tag=Tag("v1"))),
+        Pushed(push=Push(registry=HOST, repository=APP, tag=Tag("v1"))),
+        Deleted(registry=HOST, repository=APP, digest=A),
+        Deleted(registry=HOST, repository=APP, tag=Tag("v1")),
+    ],
+)
+async def test_what_was_pushed_again_a_moment_later_is_news(bench: BacklogBench, between: Decision) -> None:
+    """Its tag was another's meanwhile, or nobody's, or it was not there: it is judged by it again."""
+    await bench.put(A, "v1")
+    await bench.backlog.settle(await bench.lease(), Done(result="pass"))
+    assert (await bench.put(A, "v1")).reason == "window"
+    arrivals = [replace(bench.arrival(), decision=between), bench.arrival(A, "v1"), bench.arrival(A, "v1")]
+    receipts = await bench.backlog.put(arrivals)
+    assert [(each.fate, each.reason) for each in receipts[1:]] == [(Fate.ACCEPTED, ""), (Fate.DUPLICATE, "joined")]

@@ -16,6 +16,7 @@ from tests.doubles.verdicts import MOMENT
 from watcher.backlog.protocol import Arrival, Job, Lane, Settlement
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.inspection.image.merge import merged_files
+from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.inventory import Inventory
@@ -98,32 +99,37 @@ class JudgeBench:
 
 @asynccontextmanager
 async def open_judge(tmp_path: Path) -> AsyncIterator[JudgeBench]:
-    inspector, evaluator, recorded = WrittenInspector(), WrittenEvaluator(), list[Sequence[Judged]]()
-    suppressed, ended, clock = list[Job](), list[tuple[str, str]](), HandClock(MOMENT)
     async with open_database(tmp_path / "w.db") as database, serve_registry() as registry, RegistryClients.of([]) as registries:
-        backlog = SqliteBacklog(database, clock)
-        verdicts, outbox = StoredVerdicts(database, clock), StoredOutbox(database, clock)
-        own_writes = OwnWriteStore(database, clock)
+        yield judge_over(database, registry, registries, HandClock(MOMENT))
 
-        judge = Judge(
-            backlog=backlog,
-            verdicts=verdicts,
-            own_writes=own_writes,
-            judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version="1"),
-            registries=registries,
-            environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
-            owners=OwnerSettings(),
-            routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
-            standing=StoredStanding(database),
-            images=StoredImages(database, merged_files),
-            clock=clock,
-            recorded=lambda _job, judged, _seconds: recorded.append(judged),
-            suppressed=suppressed.append,
-        )
-        jobs = Jobs(backlog=backlog, work=judge.judge, slots=5, done=lambda lane, result: ended.append((lane, result)))
-        yield JudgeBench(
-            registry, backlog, verdicts, outbox, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, ended, clock
-        )
+
+def judge_over(database: Database, registry: MemoryRegistry, registries: RegistryClients, clock: HandClock) -> JudgeBench:
+    """One that begins with what is in the database."""
+    inspector, evaluator, recorded = WrittenInspector(), WrittenEvaluator(), list[Sequence[Judged]]()
+    suppressed, ended = list[Job](), list[tuple[str, str]]()
+    backlog = SqliteBacklog(database, clock)
+    verdicts, outbox = StoredVerdicts(database, clock), StoredOutbox(database, clock)
+    own_writes = OwnWriteStore(database, clock)
+
+    judge = Judge(
+        backlog=backlog,
+        verdicts=verdicts,
+        own_writes=own_writes,
+        judging=Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version="1"),
+        registries=registries,
+        environments=[EnvironmentSettings(name="production", images=(f"{registry.host}/team/**",))],
+        owners=OwnerSettings(),
+        routes=[Route(publisher="log", outcomes=(Outcome.PASS, Outcome.FAIL))],
+        standing=StoredStanding(database),
+        images=StoredImages(database, merged_files),
+        clock=clock,
+        recorded=lambda _job, judged, _seconds: recorded.append(judged),
+        suppressed=suppressed.append,
+    )
+    jobs = Jobs(backlog=backlog, work=judge.judge, slots=5, done=lambda lane, result: ended.append((lane, result)))
+    return JudgeBench(
+        registry, backlog, verdicts, outbox, own_writes, inspector, evaluator, judge, jobs, recorded, suppressed, ended, clock
+    )
 
 
 def an_image(text: str = "a", **changes: Any) -> BuiltImage:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Connection
 
+from watcher.backlog.joining import Heard
 from watcher.backlog.protocol import (
     Arrival,
     Dead,
@@ -125,6 +126,7 @@ class SqliteBacklog:
         # Only the writer thread looks at these.
         self._keep_at = 0.0
         self._latest = 0.0
+        self._heard = Heard()
 
     async def recover(self) -> int:
         """Take back every lease, at the start of the file's one owner: whoever held them is dead. Gives their number."""
@@ -141,7 +143,7 @@ class SqliteBacklog:
 
     async def put(self, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
         """Take events in; see `Backlog.put`."""
-        receipts = await self._write(lambda raw, now: take_in(raw, arrivals, now))
+        receipts = await self._write(lambda raw, now: take_in(raw, arrivals, now, self._heard))
         if any(receipt.job_id for receipt in receipts):
             self._bell.ring()
         return receipts

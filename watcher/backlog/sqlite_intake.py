@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from watcher.backlog.joining import FOUND, WINDOW_SECONDS, KnownJob, join
-from watcher.backlog.protocol import Arrival, Fate, Receipt
+from watcher.backlog.joining import FOUND, WINDOW_SECONDS, Heard, KnownJob, join
+from watcher.backlog.protocol import Arrival, Fate, Lane, Receipt
 from watcher.model.push import EXCERPT_BYTES, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 
@@ -70,17 +70,18 @@ class _Batch:
     now: float
     seen: dict[bytes, tuple[int | None, float, str | None]]
     jobs: dict[bytes, list[_Job]]
+    heard: Heard
     made: dict[str, _Job] = field(default_factory=dict)
     joined: dict[int, _Job] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def take_in(raw: sqlite3.Connection, arrivals: Sequence[Arrival], now: float) -> list[Receipt]:
+def take_in(raw: sqlite3.Connection, arrivals: Sequence[Arrival], now: float, heard: Heard) -> list[Receipt]:
     """Decide and write a batch, inside the caller's transaction; receipts in the order of `arrivals`."""
     keys = [os.urandom(16) if each.delivery_key is None else delivery_key(each.source, each.delivery_key) for each in arrivals]
     pushes = [each.decision.push for each in arrivals if isinstance(each.decision, Pushed)]
     subjects = {subject_key(push.registry, push.repository, push.digest, push.tag) for push in pushes}
-    batch = _Batch(raw, now, seen={}, jobs={subject: [] for subject in subjects})
+    batch = _Batch(raw, now, seen={}, jobs={subject: [] for subject in subjects}, heard=heard)
     for key, event_id, put_at, job_id in _all_in(raw, _SEEN, keys):
         batch.seen[key] = event_id, put_at, job_id
     for row in _all_in(raw, _MET, subjects, now - WINDOW_SECONDS):
@@ -114,9 +115,12 @@ def _take(batch: _Batch, arrival: Arrival, key: bytes) -> Receipt:
     match arrival.decision:
         case Pushed(push=push):
             receipt = _known(batch, arrival) or _join(batch, arrival, push) or _make(batch, arrival, push)  # 3, 4
+            if arrival.lane is not Lane.REEVALUATE:  # which says nothing, it asks
+                batch.heard.pushed(push, batch.now)
             place = (push.event_id, push.registry, push.repository, push.tag or "", push.digest or "")
         case Deleted(registry=registry, repository=repository, tag=tag, digest=digest, event_id=said_id):
             receipt = Receipt(fate=Fate.IGNORED, reason="delete")  # 2
+            batch.heard.deleted(arrival.decision, batch.now)
             place = (said_id, registry, repository, tag or "", digest or "")
         case Ignored(reason=reason, event_id=said_id):
             receipt = Receipt(fate=Fate.IGNORED, reason=reason)  # 2
@@ -159,7 +163,7 @@ def _known(batch: _Batch, arrival: Arrival) -> Receipt | None:
 
 def _join(batch: _Batch, arrival: Arrival, push: Push) -> Receipt | None:
     jobs = batch.jobs[subject_key(push.registry, push.repository, push.digest, push.tag)]
-    joined = join(reversed(jobs), arrival, push, batch.now)
+    joined = join(reversed(jobs), arrival, push, batch.now, repeats=batch.heard.repeats(push))
     if joined is None:
         return None
     receipt, changed = joined

@@ -1,10 +1,12 @@
 """One job, from its lease to its settlement: pin → fetch → judge → record. Any may run twice; the second time changes nothing."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -14,14 +16,14 @@ from watcher.kit.shortage import shortage
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.image import FetchedManifest, Index
-from watcher.model.push import Push, Pushed
+from watcher.model.push import Deleted, Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import REEVALUATION, Action, Origin, Outcome, Subject, Verdict
 from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.owners import OwnerSettings, owned
-from watcher.pipeline.pinning import Pinned, pin
+from watcher.pipeline.pinning import Pinned, led_elsewhere, pin
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, only_news, publishers_of
@@ -60,9 +62,27 @@ class Judge:
     recorded: Callable[[Job, Sequence[Judged], float], None]
     suppressed: Callable[[Job], None]
     _covered: set[tuple[Host, RepositoryName, Digest]] = field(default_factory=set, init=False)
+    _under_way: dict[str, tuple[Push, frozenset[Tag]]] = field(default_factory=dict, init=False)  # by the job's id
+    # Where tags lead is recorded one image of a repository after the other.
+    _turns: WeakValueDictionary[tuple[Host, RepositoryName], asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
 
     async def judge(self, job: Job) -> Settlement:
         """Do one job; everything that can go wrong becomes a settlement."""
+        self._under_way[job.id] = (job.push, frozenset(job.tags))
+        try:
+            return await self._settlement(job)
+        finally:
+            self._under_way.pop(job.id, None)
+
+    def under_way(self, gone: Deleted) -> Sequence[Push]:
+        """What is being judged now by the tag, or is the digest, that is said to be deleted; to be looked at again afterwards."""
+        place = (gone.registry, gone.repository)
+        here = [(push, tags) for push, tags in self._under_way.values() if (push.registry, push.repository) == place]
+        found = [push for push, tags in here if gone.tag in tags or (push.digest is not None and push.digest == gone.digest)]
+        looks = [(push.digest, None if push.digest else push.tag) for push in found]
+        return [Push(registry=gone.registry, repository=gone.repository, digest=digest, tag=tag) for digest, tag in looks]
+
+    async def _settlement(self, job: Job) -> Settlement:
         try:
             return await self._judge(job)
         except NotFoundError as error:
@@ -92,8 +112,12 @@ class Judge:
             with suppress(NotStoredError):
                 return await self._judge_stored(job)
         pinned = await pin(job, self.registries, self._tags_of(job))
+        self._under_way[job.id] = (replace(push, digest=pinned.digest), frozenset({*job.tags, *pinned.tags}))
         if pinned.left:
             await self.verdicts.left(push.registry, push.repository, pinned.digest, pinned.left)
+        for tag, digest in pinned.moved.items():
+            # The event of who took it may never come, as of an image that was deleted since.
+            await self._judge_again(job, {*await self.verdicts.led_to(push.registry, push.repository, (tag,))} - {digest})
         settlement = await self._ours(job, pinned) or await self._marked(job, pinned) or self._moved(job, pinned)
         settlement = settlement or await self._repeated(job, pinned)
         if settlement is not None:
@@ -186,7 +210,7 @@ class Judge:
         push, now = job.push, self.clock()
         recent = await self.verdicts.evaluations(push.registry, push.repository, pinned.digest, since=now - WINDOW)
         revision = self.judging.evaluator.revision
-        settlement = suppression(recent, policy_revision=revision, tags=pinned.tags, now=now)
+        settlement = suppression(recent, policy_revision=revision, tags=pinned.tags, known=pinned.known, now=now)
         if settlement is not None:
             self.suppressed(job)
             image = f"{push.registry}/{push.repository}@{pinned.digest}"
@@ -210,7 +234,11 @@ class Judge:
         if job.push.digest is None:
             return Dead(reason=error.reason, detail=str(error))
         known = await self._tags_of(job)(job.push.digest)
-        task = self._task(job, Pinned(digest=job.push.digest, tags=(*job.tags, *known)))
+        tags = tuple({*job.tags, *known})
+        elsewhere = await led_elsewhere(self.registries, job.push, job.push.digest, tags)
+        # A tag that leads nowhere is what it was announced by.
+        named = tuple(tag for tag in tags if elsewhere.get(tag) is None)
+        task = self._task(job, Pinned(digest=job.push.digest, tags=named))
         judged = [self.judging.unknown(task, job.push.media_type or "", error)]
         return await self._record(job, judged, time.monotonic(), children=())
 
@@ -228,15 +256,28 @@ class Judge:
             log.exception("job.crashed", job=job.id)
             return None
 
-    async def _move_tags(self, job: Job, judged: Judged) -> None:
-        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without."""
+    async def _move_tags(self, job: Job, judged: Judged, *, stored: bool) -> Settlement | None:
+        """The tags lead to the subject, so to nothing else: what rules said of another by them is said again without.
+
+        Not where they were taken from it while it was judged.
+        """
         place, tags = judged.verdict.subject, judged.verdict.subject.tags
         before = {*await self.verdicts.led_to(place.registry, place.repository, tags)} - {place.digest} if tags else set()
+        moved: Collection[Tag] = ()
+        if stored:
+            moved = {*tags} - {*await self.verdicts.tags(place.registry, place.repository, place.digest)}
+        elif before and job.lane is not Lane.CI:
+            elsewhere = await led_elsewhere(self.registries, job.push, place.digest, tags)
+            # What is not there has no tags, and keeps those that it was announced by and that lead nowhere.
+            moved = [tag for tag, digest in elsewhere.items() if judged.looked or digest]
+        if moved:
+            return Retry(reason="tag-moved", detail=f"{', '.join(sorted(moved))} not at {place.name}", delay_seconds=0.0)
         if judged.reads_tags:
             # Put before the tags are moved: what is cut off in between is done again, not forgotten.
             await self._judge_again(job, before)
         for digest in before:
             await self.verdicts.left(place.registry, place.repository, digest, tags)
+        return None
 
     async def _replaced(self, verdict: Verdict) -> Verdict | None:
         """The last verdict by the same tag, if that led to another image."""
@@ -292,14 +333,17 @@ class Judge:
         self, job: Job, judged: Sequence[Judged], started: float, *, children: tuple[Digest, ...], stored: bool = False
     ) -> Settlement:
         """`stored`: the facts are those that are recorded already."""
-        replaced = await self._replaced(judged[-1].verdict)
-        await self._move_tags(job, judged[-1])
-        judged = owned(judged, self.owners)
-        if replaced is not None:
-            judged = [*judged[:-1], replace(judged[-1], replaces=replaced.subject.digest)]
-        routing = partial(only_news, self.routes) if is_again(job) else _routed(self.routes, judged[-1].verdict.id, replaced)
-        news = [replace(each, inventory=None) for each in judged] if stored else judged
-        await self.verdicts.record(news, routing)
+        subject = judged[-1].verdict.subject
+        async with self._turns.setdefault((subject.registry, subject.repository), asyncio.Lock()):
+            replaced = await self._replaced(judged[-1].verdict)
+            if overtaken := await self._move_tags(job, judged[-1], stored=stored):
+                return overtaken
+            judged = owned(judged, self.owners)
+            if replaced is not None:
+                judged = [*judged[:-1], replace(judged[-1], replaces=replaced.subject.digest)]
+            routing = partial(only_news, self.routes) if is_again(job) else _routed(self.routes, judged[-1].verdict.id, replaced)
+            news = [replace(each, inventory=None) for each in judged] if stored else judged
+            await self.verdicts.record(news, routing)
         seconds = time.monotonic() - started
         self.recorded(job, judged, seconds)
         verdict = judged[-1].verdict

@@ -13,12 +13,14 @@ WINDOW = timedelta(minutes=10)
 MOST = 5
 
 
-def suppression(recent: Sequence[Evaluation], *, policy_revision: str, tags: Sequence[Tag], now: datetime) -> Done | Retry | None:
+def suppression(
+    recent: Sequence[Evaluation], *, policy_revision: str, tags: Sequence[Tag], known: Sequence[Tag], now: datetime
+) -> Done | Retry | None:
     """What becomes of a job whose digest was judged often enough; None when it is to be judged.
 
     `recent` are the evaluations since `now - WINDOW`, newest first. Judging again under the same revisions would say the same, so
-    nothing is lost; a tag that no verdict names yet waits until there is room again. What a clock that was ahead dated after `now`
-    does not count.
+    nothing is lost; a tag that no verdict names yet, or that is not among the `known` ones any more, waits until there is room
+    again. What a clock that was ahead dated after `now` does not count.
     """
     same = [
         each
@@ -27,7 +29,7 @@ def suppression(recent: Sequence[Evaluation], *, policy_revision: str, tags: Seq
     ]
     if len(same) < MOST:
         return None
-    if {*tags} <= {*same[0].tags}:
+    if {*tags} <= {*same[0].tags} & {*known}:
         return Done(result="suppressed")
     room_at = same[MOST - 1].evaluated_at + WINDOW
     detail = f"judged {len(same)} times within {WINDOW.total_seconds() / 60:g} minutes, by the same policies and data"

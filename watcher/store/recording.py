@@ -70,7 +70,8 @@ def write(connection: Connection, prepared: Prepared, *, stands: bool, replaces:
         return False
     image_id = _write_image(connection, prepared)
     insert_new(connection, reference, _reference_rows(said, image_id))
-    if said.subject.tags:
+    # What an index lists is recorded by the tags that it is known by: it may have lost them since, to the index itself.
+    if said.subject.tags and said.index_digest is None:
         lead(connection, said.subject)
     insert_new(connection, findings, [{"digest": prepared.findings_digest, "blob": prepared.findings_blob}])
     row = _verdict_row(said, image_id, prepared.findings_digest)

@@ -164,6 +164,36 @@ async def test_a_new_tag_in_a_loop_waits_and_is_not_lost(bench: JudgeBench) -> N
     assert (settlement.reason, settlement.delay_seconds) == ("suppressed", 300.0)
 
 
+async def test_a_tag_that_comes_back_in_a_loop_waits_and_is_not_lost(bench: JudgeBench) -> None:
+    """Verdicts have named it, but another image had it since."""
+    digest = bench.put(an_image())
+    for _ in range(5):
+        await bench.settled(digest)
+        bench.clock.advance(30)
+    await bench.settled(bench.put(an_image("other")))
+    bench.put(an_image())
+    bench.clock.advance(30)
+    assert isinstance(await bench.settled(digest), Retry)
+    bench.clock.advance(600)
+    (job,) = await bench.backlog.lease(tuple(Lane), 1)
+    assert await bench.judge.judge(job) == Done(result="pass")
+    assert await bench.verdicts.tags(bench.registry.host, REPOSITORY, digest) == ("v1",)
+
+
+async def test_what_is_not_there_takes_no_tag_from_what_is(bench: JudgeBench) -> None:
+    """It keeps the tags that it was announced by and that lead nowhere."""
+    there = bench.put(an_image())
+    await bench.settled(there)
+    await bench.job(NOWHERE)
+    await bench.backlog.recover()
+    job = await bench.job(NOWHERE, tag="v2")
+    assert await bench.judge.judge(replace(job, lane=Lane.SWEEP, attempt=3)) == Done(result="unknown")
+    said = await bench.verdicts.verdict(job.id)
+    assert said is not None
+    assert said.subject.tags == ("v2",)
+    assert await bench.verdicts.tags(bench.registry.host, REPOSITORY, there) == ("v1",)
+
+
 async def test_ci_is_never_suppressed(bench: JudgeBench) -> None:
     """Somebody asked, and waits for the answer."""
     digest = bench.put(an_image())

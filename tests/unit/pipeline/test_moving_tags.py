@@ -108,9 +108,9 @@ async def test_a_deletion_is_looked_at_where_it_may_matter(bench: JudgeBench) ->
     gone = Deleted(registry=bench.registry.host, repository=REPOSITORY, tag=Tag("v1"), digest=first)
     by_its_tag = Push(registry=gone.registry, repository=REPOSITORY, tag=Tag("v1"))
     by_its_digest = Push(registry=gone.registry, repository=REPOSITORY, digest=first)
-    assert await second_looks(bench.verdicts, gone) == [by_its_tag, by_its_digest]
-    assert await second_looks(bench.verdicts, replace(gone, tag=None)) == [by_its_digest]
-    assert await second_looks(bench.verdicts, replace(gone, tag=Tag("v2"), digest=None)) == []
+    assert await second_looks(bench.verdicts, bench.judge.under_way, gone) == [by_its_tag, by_its_digest]
+    assert await second_looks(bench.verdicts, bench.judge.under_way, replace(gone, tag=None)) == [by_its_digest]
+    assert await second_looks(bench.verdicts, bench.judge.under_way, replace(gone, tag=Tag("v2"), digest=None)) == []
 
 
 async def test_of_a_deleted_image_no_tag_is_left(bench: JudgeBench) -> None:

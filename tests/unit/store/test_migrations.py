@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from watcher.backlog.joining import Heard
 from watcher.backlog.protocol import Arrival
 from watcher.backlog.sqlite_intake import take_in
 from watcher.backlog.tables import metadata as backlog_tables
@@ -106,7 +107,7 @@ def test_the_inbox_of_the_first_version_is_kept(tmp_path: Path) -> None:
     push = Push(registry=Host("h"), repository=RepositoryName("r"), digest=Digest("d"), tag=Tag("v2"))
     again = Arrival(source="main", decision=Pushed(push=push), delivery_key="k", received_at=datetime.now(UTC))
     with engine.begin() as connection:
-        receipts = take_in(raw_connection(connection), [again, replace(again, delivery_key="l")], 2.0)
+        receipts = take_in(raw_connection(connection), [again, replace(again, delivery_key="l")], 2.0, Heard())
         kept = connection.exec_driver_sql("SELECT id, fate FROM event WHERE id = 7").all()
         tags = connection.exec_driver_sql("SELECT seq, tags FROM job").all()
     engine.dispose()
