@@ -110,7 +110,7 @@ async def test_what_we_wrote_ourselves_is_not_judged(bench: JudgeBench) -> None:
 async def test_a_registry_that_is_down_is_no_verdict(bench: JudgeBench) -> None:
     """The job is tried again; nothing is said about the image."""
     digest = bench.put(an_image())
-    bench.registry.faults.add(Fault(path=".*/manifests/.*", status=403, times=1))
+    bench.registry.faults.add(Fault(path=".*/manifests/.*", status=403, times=2))
     settlement = await bench.settled(digest)
     assert isinstance(settlement, Retry)
     assert settlement.reason == "registry-authentication"
