@@ -1,6 +1,6 @@
 """What there is in a registry: repositories, tags, and where it can be asked for them, digests without a tag."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,19 +47,27 @@ class DistributionListing:
         client = self._client
         if client.settings.registry_kind in KINDS_WITHOUT_CATALOG:
             raise CatalogUnavailableError(f"{client.registry}: has no catalogue; name the repositories")
-        async for page in self._pages(self._catalog_path, scopes=CATALOG_SCOPE, accept=REFUSED_STATUSES):
+
+        def names(page: Response) -> Sequence[Any]:
+            return decode_page(client, page, Catalog).repositories or ()
+
+        async for page in self._pages(self._catalog_path, scopes=CATALOG_SCOPE, accept=REFUSED_STATUSES, names=names):
             if page.status != 200:
                 raise no_catalog(client, page)
-            for name in valid_repositories(decode_page(client, page, Catalog).repositories):
+            for name in valid_repositories(names(page)):
                 yield name
 
     async def tags(self, repository: RepositoryName) -> AsyncIterator[Tag]:
         """See `Listing`. Spec: OCI distribution-spec v1.1 "Listing Tags" (end-8)."""
         path, scopes = f"/v2/{repository}/tags/list", frozenset({scope(repository, "pull")})
-        async for page in self._pages(path, scopes=scopes, accept=frozenset({404})):
+
+        def names(page: Response) -> Sequence[Any]:
+            return decode_page(self._client, page, TagList).tags or ()
+
+        async for page in self._pages(path, scopes=scopes, accept=frozenset({404}), names=names):
             if page.status == 404:
                 return
-            for text in decode_page(self._client, page, TagList).tags or ():
+            for text in names(page):
                 if isinstance(text, str) and TAG_PATTERN.fullmatch(text):
                     yield Tag(text)
 
@@ -77,10 +85,10 @@ def no_catalog(client: RegistryClient, page: Response) -> CatalogUnavailableErro
     return CatalogUnavailableError(f"{client.registry}: does not list its repositories for us (answered {page.status}); name them")
 
 
-def valid_repositories(texts: list[Any] | None) -> list[RepositoryName]:
+def valid_repositories(texts: Sequence[Any]) -> list[RepositoryName]:
     """Those that are names: what a registry calls otherwise, by wider rules of its own, we cannot ask for."""
     found = []
-    for text in texts or ():
+    for text in texts:
         if isinstance(text, str):
             try:
                 found.append(parse_repository(text))

@@ -3,9 +3,9 @@
 Spec: OCI distribution-spec v1.1 "Listing Tags"; RFC 8288.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -46,8 +46,12 @@ async def pages(
     scopes: frozenset[str] = frozenset(),
     accept: frozenset[int] = frozenset(),
     password: bool = False,
+    names: Callable[[Response], Sequence[Any]] | None = None,
 ) -> AsyncIterator[Response]:
     """Every page of a list, as it came. A status of `accept` is given like a page, and is the last one.
+
+    `names` are those on a page, for lists that go on after a name: some registries give a page as long as was asked for and no
+    link to what follows, which is then asked for.
 
     A link is followed on the registry itself, whatever host it names: proxies that end TLS are known to write the wrong one.
     A list that leads back to where it was, or never ends, is cut off with a warning: what has been given stands.
@@ -72,9 +76,13 @@ async def pages(
             raise RegistryUnavailableError(f"{client.registry}{plain.path}: answered 400 in the middle of a list")
         yield response
         following = next_link(response.headers.get("Link")) if response.status == 200 else None
-        if following is None:
+        if following is not None:
+            url = _own(client, response.url, following)
+            continue
+        shown = names(response) if names is not None and response.status == 200 else ()
+        if len(shown) != limits.size or not isinstance(shown[-1], str):
             return
-        url = _own(client, response.url, following)
+        url = plain.update_query({size_name: str(limits.size), "last": shown[-1]})
     log.warning("listing.cut", registry=client.registry, path=plain.path, pages=len(seen))
 
 

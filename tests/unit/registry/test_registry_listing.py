@@ -64,6 +64,23 @@ async def test_repositories_and_tags_come_page_by_page(connect: Connect) -> None
         assert (listing.lists_digests, await everything(listing.digests(APP))) == (False, [])
 
 
+@pytest.mark.parametrize("honours_last", [True, False])
+async def test_a_full_page_without_a_link_is_asked_to_go_on(honours_last: bool) -> None:
+    """Some registries know `last` and no link; one that knows neither gives the same page again, which is the end."""
+    held = [f"v{number}" for number in range(7)]
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.query.get("last"))
+        after = [name for name in held if not honours_last or name > request.query.get("last", "")]
+        return web.json_response({"tags": after[: int(request.query["n"])]})
+
+    async with scripted_server(answer) as server, client_of(server) as client:
+        found = await everything(DistributionListing(client, limits=PageLimits(size=3)).tags(APP))
+    assert {*found} == {*(held if honours_last else held[:3])}
+    assert asked == ([None, "v2", "v5"] if honours_last else [None, "v2"])
+
+
 async def test_a_repository_that_is_not_there_has_no_tags(registry: MemoryRegistry, connect: Connect) -> None:
     """404 is an empty list: it may have been deleted since the catalogue was read."""
     assert await everything(build_listing(connect(registry)).tags(APP)) == []
