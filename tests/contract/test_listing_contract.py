@@ -20,10 +20,11 @@ from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing
 from watcher.registry.listing_acr import AcrListing
 from watcher.registry.listing_catalog import LISTINGS, build_listing
+from watcher.registry.listing_ecr import EcrListing
 from watcher.registry.listing_gar import GarListing
 from watcher.registry.listing_harbor import HarborListing
 from watcher.registry.protocol import CatalogUnavailableError, Listing
-from watcher.registry.settings import AnonymousAuth, RegistrySettings
+from watcher.registry.settings import AnonymousAuth, EcrAuth, RegistrySettings
 
 pytestmark = pytest.mark.enable_socket
 
@@ -34,6 +35,7 @@ ONE, TWO = Digest("sha256:" + "1" * 64), Digest("sha256:" + "2" * 64)
 KINDS: Mapping[type, RegistryKind] = {
     DistributionListing: "distribution",
     AcrListing: "acr",
+    EcrListing: "ecr",
     GarListing: "gar",
     HarborListing: "harbor",
 }
@@ -60,11 +62,22 @@ class Shelves:
     async def __call__(self, request: web.Request) -> web.Response:
         if self.status != 200:
             return web.Response(status=self.status)
+        if request.method == "POST":
+            return await _amazon(request)
         if self.hidden and request.path in CATALOGS:
             return web.json_response({"errors": [{"code": "DENIED"}]}, status=403)
         if request.path not in LISTS:
             return web.json_response({"errors": [{"code": "NAME_UNKNOWN"}]}, status=404)
         return web.json_response(LISTS[request.path])
+
+
+async def _amazon(request: web.Request) -> web.Response:
+    """Amazon's own API, which has one path for everything."""
+    asked = await request.json()
+    if asked["repositoryName"] != APP:
+        return web.json_response({"__type": "RepositoryNotFoundException"}, status=400)
+    first = {"imageIds": [{"imageDigest": ONE, "imageTag": "v1"}, {"imageDigest": "sha256:odd"}, {}], "nextToken": "2"}
+    return web.json_response({"imageIds": [{"imageDigest": TWO}]} if asked.get("nextToken") else first)
 
 
 @dataclass(kw_only=True)
@@ -87,12 +100,20 @@ def _served(kind: RegistryKind) -> Callable[[], AbstractAsyncContextManager[Benc
             settings = RegistrySettings(host=server.host, kind=kind, auth=AnonymousAuth())
             async with RegistryClient(settings, sleep=at_once) as client:
                 yield Bench(
-                    listing=build_listing(client),
+                    listing=_listing(client, server.url),
                     hide=lambda: setattr(shelves, "hidden", True),
                     down=lambda: setattr(shelves, "status", 503),
                 )
 
     return opened
+
+
+def _listing(client: RegistryClient, url: str) -> Listing:
+    """Amazon's own API is on another host, which settings of its own name."""
+    listing = build_listing(client)
+    if isinstance(listing, EcrListing):
+        return EcrListing(client, api=EcrAuth(region="eu-west-1", endpoint_url=url))
+    return listing
 
 
 @asynccontextmanager
@@ -116,7 +137,7 @@ OPENED: Mapping[type, Callable[[], AbstractAsyncContextManager[Bench]]] = {
 
 
 @pytest.fixture(params=OPENED)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, aws_identity: None) -> AsyncIterator[Bench]:
     async with OPENED[request.param]() as opened:
         assert type(opened.listing) is request.param
         yield opened

@@ -20,7 +20,8 @@ Answer = Digest | Exception | asyncio.Event | None
 class MemoryRegistries:
     """`Registries`: what is in `held`, by host and repository, but for a name that `answers` has.
 
-    `asked` are the references that `head` was asked for. `trouble` is raised whatever is asked.
+    `asked` are the references that `head` was asked for. `trouble` is raised whatever is asked, `no_digests`
+    by a list of digests.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -30,6 +31,7 @@ class MemoryRegistries:
     trouble: WatcherError | None = None
     lists_repositories: bool = True
     lists_digests: bool = True
+    no_digests: WatcherError | None = None
 
     def images(self, host: Host, repository: RepositoryName) -> "HeldImages":
         return HeldImages(self, host, repository)
@@ -105,6 +107,8 @@ class HeldListing:
 
     async def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
         self._registries.complain()
+        if self._registries.no_digests is not None:
+            raise self._registries.no_digests
         held = self._registries.held.get((self._host, repository), MemoryImages())
         for digest in tuple(held.media_types) if self.lists_digests else ():
             yield digest

@@ -7,11 +7,14 @@ import pytest
 
 from tests.doubles.moto import Moto, start_moto
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
-from watcher.model.reference import Host
+from watcher.model.reference import Host, RepositoryName
 from watcher.registry.client import RegistryClient
 from watcher.registry.credentials import Credentials
 from watcher.registry.credentials_ecr import EcrSource
+from watcher.registry.ecr_api import ecr_client
+from watcher.registry.listing_catalog import build_listing
 from watcher.registry.settings import EcrAuth, RegistrySettings
+from watcher.testing.images import build_image, build_layer
 from watcher.testing.registry import serve_registry
 from watcher.testing.tokens import Access, Gate
 
@@ -100,6 +103,24 @@ async def test_an_identity_without_the_right(moto: Moto) -> None:
         assert await EcrSource(PRIVATE, EcrAuth(endpoint_url=moto.endpoint), needed=False).fetch() is None
     finally:
         moto.checks_permissions(does=False)
+
+
+async def test_its_own_api_lists_what_is_there(aws: str) -> None:
+    """By the same identity; of a repository that is not there, nothing."""
+    async with serve_registry() as registry:
+        auth = EcrAuth(region="eu-west-1", endpoint_url=aws)
+        async with RegistryClient(RegistrySettings(host=registry.host, kind="ecr", auth=auth)) as client:
+            pushed = [build_image([build_layer({"a": text})]) for text in "12"]
+            with ecr_client(registry.host, auth, "eu-west-1") as ecr:
+                ecr.create_repository(repositoryName="team/app")
+                said = [
+                    ecr.put_image(repositoryName="team/app", imageTag=f"v{number}", imageManifest=image.raw.decode())
+                    for number, image in enumerate(pushed)
+                ]
+            found = {digest async for digest in build_listing(client).digests(RepositoryName("team/app"))}
+            assert found == {each["image"]["imageId"]["imageDigest"] for each in said}
+            assert len(found) == len(pushed)
+            assert [digest async for digest in build_listing(client).digests(RepositoryName("team/none"))] == []
 
 
 async def test_aws_is_down(unused_tcp_port: int) -> None:

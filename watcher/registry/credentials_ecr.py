@@ -11,22 +11,17 @@ from typing import Any
 import structlog
 
 from watcher.kit.secret import Secret
-from watcher.model.amazon import ECR_HOST
-from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
+from watcher.model.errors import AuthenticationError
 from watcher.model.reference import Host
 from watcher.registry.aside import Aside
 from watcher.registry.credentials import Credentials
+from watcher.registry.ecr_api import DeniedError, NoIdentityError, ecr_client, region_of
 from watcher.registry.settings import EcrAuth
 
 log = structlog.get_logger(__name__)
 
 # Loading the SDK takes a second, each of up to three services answers within ten or is tried again.
 ANSWER_SECONDS = 60.0
-PUBLIC_HOST = "public.ecr.aws"
-PUBLIC_REGION = "us-east-1"  # the one region that gives out tokens for the public gallery
-SESSION_NAME = "registry-watcher"  # appears in the account's audit log
-
-_PASSING = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "ServiceUnavailable", "InternalFailure"})
 
 
 class EcrSource:
@@ -34,13 +29,8 @@ class EcrSource:
 
     def __init__(self, registry: Host, settings: EcrAuth, *, needed: bool) -> None:
         """Raises ConfigurationError: the region is neither in the host nor in the settings."""
-        matched = ECR_HOST.fullmatch(registry)
-        self._public = registry == PUBLIC_HOST
-        region = PUBLIC_REGION if self._public else settings.region or (matched["region"] if matched else None)
-        if region is None:
-            raise ConfigurationError(f"registry {registry}: auth: {{type: ecr}} needs `region`, which is not part of this host")
+        self._region = region_of(registry, settings)
         self._registry = registry
-        self._region = region
         self._settings = settings
         self._needed = needed
         self._aside = Aside(self._token, name=f"ecr token of {registry}", timeout_seconds=ANSWER_SECONDS)
@@ -50,57 +40,19 @@ class EcrSource:
         return await self._aside.ask()
 
     def _token(self) -> Credentials | None:
-        from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError, NoCredentialsError
-
         try:
-            return self._ask()
-        except NoCredentialsError as error:
-            if not self._needed:
-                return None
-            raise AuthenticationError(f"{self._registry}: this machine has no AWS credentials") from error
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", "")) or "an error"
-            what = f"{self._registry}: AWS answered {code} to {error.operation_name}"
-            if code in _PASSING:
-                raise RegistryUnavailableError(what) from error
-            if not self._needed:
-                # Whoever has an identity for something else may still pull what is public.
-                log.warning("credentials.skipped", registry=self._registry, reason=what)
-                return None
-            raise AuthenticationError(what) from error
-        except (EndpointConnectionError, HTTPClientError) as error:
-            raise RegistryUnavailableError(f"{self._registry}: AWS cannot be reached ({type(error).__name__})") from error
-        except BotoCoreError as error:
-            raise AuthenticationError(f"{self._registry}: no AWS credentials to be had ({type(error).__name__})") from error
-
-    def _ask(self) -> Credentials:
-        import boto3
-
-        session = boto3.session.Session()
-        if self._settings.role_arn is not None:
-            more = {"ExternalId": self._settings.external_id} if self._settings.external_id else {}
-            sts = self._client(session, "sts")
-            try:
-                assumed = sts.assume_role(RoleArn=self._settings.role_arn, RoleSessionName=SESSION_NAME, **more)["Credentials"]
-            finally:
-                sts.close()
-            session = boto3.session.Session(
-                aws_access_key_id=assumed["AccessKeyId"],
-                aws_secret_access_key=assumed["SecretAccessKey"],
-                aws_session_token=assumed["SessionToken"],
-            )
-        ecr = self._client(session, "ecr-public" if self._public else "ecr")
-        try:
-            answer = ecr.get_authorization_token()
-        finally:
-            ecr.close()
-        return _credentials(answer, self._registry)
-
-    def _client(self, session: Any, service: str) -> Any:
-        from botocore.config import Config
-
-        config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-        return session.client(service, region_name=self._region, endpoint_url=self._settings.endpoint_url, config=config)
+            with ecr_client(self._registry, self._settings, self._region) as ecr:
+                return _credentials(ecr.get_authorization_token(), self._registry)
+        except NoIdentityError:
+            if self._needed:
+                raise
+            return None
+        except DeniedError as error:
+            if self._needed:
+                raise
+            # Whoever has an identity for something else may still pull what is public.
+            log.warning("credentials.skipped", registry=self._registry, reason=str(error))
+            return None
 
 
 def _credentials(answer: dict[str, Any], registry: Host) -> Credentials:

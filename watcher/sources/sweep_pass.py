@@ -170,7 +170,7 @@ class SweepPass:
         if lost := lost_in(scope, repository, seen, judged):
             report.lost_tags += len(lost)
             await self.intake.found(self.source, lost)
-        came, gone = names - held, went(scope, self._listing, seen, held)
+        came, gone = names - held, went(scope, seen, held)
         await holdings.looked(self._look(repository, came=came, went=gone, problem=seen.problem))
 
     async def _take_in(self, news: Sequence[Push], *, fresh: bool) -> None:

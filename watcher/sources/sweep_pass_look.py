@@ -45,11 +45,15 @@ class Heads:
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What there is in a repository, ours left out. `troubled` are the tags that could not be asked for, with why."""
+    """What there is in a repository, ours left out. `troubled` are the tags that could not be asked for, with why.
+
+    `untagged` is None where these were not asked for, or not all of them could be listed; `unlisted` says why.
+    """
 
     tags: dict[Tag, Digest] = field(default_factory=dict)
-    untagged: set[Digest] = field(default_factory=set)
+    untagged: set[Digest] | None = None
     troubled: dict[Tag, RetryableError | PermanentError] = field(default_factory=dict)
+    unlisted: str = ""
     is_cut: bool = False
 
     @property
@@ -57,7 +61,7 @@ class Seen:
         """By every name."""
         return {
             *(Holding(digest=digest, tag=tag) for tag, digest in self.tags.items()),
-            *(Holding(digest=digest) for digest in self.untagged),
+            *(Holding(digest=digest) for digest in self.untagged or ()),
         }
 
     @property
@@ -66,13 +70,13 @@ class Seen:
         troubles = [f"{tag}: {error}" for tag, error in list(self.troubled.items())[:3]]
         if more := len(self.troubled) - len(troubles):
             troubles.append(f"and {more} more tags")
-        return "; ".join(troubles + ["it has more names than are looked at"] * self.is_cut)
+        return "; ".join(troubles + [self.unlisted] * bool(self.unlisted) + ["it has more names than are looked at"] * self.is_cut)
 
 
 async def look(scope: Scope, repository: RepositoryName, listing: Listing, heads: Heads, most: int = MOST_NAMES) -> Seen:
     """Ask for every tag, and where the registry can list them for every digest that none leads to.
 
-    Raises as `Listing.tags` and `Listing.digests`; RetryableError when MOST_TROUBLES tags or all of them could not be asked for.
+    Raises as `Listing.tags`; RetryableError when MOST_TROUBLES tags or all of them could not be asked for.
     """
     seen = Seen()
     async for tags in _batches(listing.tags(repository), scope, 4 * heads.at_once):
@@ -89,23 +93,36 @@ async def look(scope: Scope, repository: RepositoryName, listing: Listing, heads
             seen.is_cut = True
             return seen
     if scope.untagged and listing.lists_digests:
-        tagged = {*seen.tags.values()}
-        async for digest in listing.digests(repository):
-            if digest not in tagged:
-                seen.untagged.add(digest)
-            if len(seen.untagged) >= most:
-                seen.is_cut = True
-                break
+        try:
+            seen.untagged = await _untagged(repository, listing, {*seen.tags.values()}, most)
+        except ThrottledError:
+            raise
+        except (RetryableError, PermanentError) as error:
+            # Their list is an API of its own, for which we may lack a permission. The tags are known all the same.
+            seen.unlisted = f"digests without a tag: {error}"
+        else:
+            seen.is_cut = len(seen.untagged) >= most
     return seen
+
+
+async def _untagged(repository: RepositoryName, listing: Listing, tagged: Collection[Digest], most: int) -> set[Digest]:
+    found: set[Digest] = set()
+    async for digest in listing.digests(repository):
+        if digest not in tagged:
+            found.add(digest)
+        if len(found) >= most:
+            break
+    return found
 
 
 async def without_ours(seen: Seen, judged: Collection[Digest], ours: Ours) -> None:
     """Take away what we wrote ourselves: it is no image, and never has a verdict."""
-    strange = {digest for digest in {*seen.tags.values(), *seen.untagged} if digest not in judged}
+    strange = {digest for digest in {*seen.tags.values(), *(seen.untagged or ())} if digest not in judged}
     mine = await ours(strange) if strange else {}
     for tag in [tag for tag, digest in seen.tags.items() if digest in mine and mine[digest] in {None, tag}]:
         del seen.tags[tag]
-    seen.untagged -= {digest for digest, under in mine.items() if under is None}
+    if seen.untagged is not None:
+        seen.untagged -= {digest for digest, under in mine.items() if under is None}
 
 
 def news_in(scope: Scope, repository: RepositoryName, seen: Seen, judged: Mapping[Digest, Collection[Tag]]) -> list[Push]:
@@ -116,7 +133,8 @@ def news_in(scope: Scope, repository: RepositoryName, seen: Seen, judged: Mappin
         if digest not in judged or (tag not in judged[digest] and tag != marker_tag(digest))
     ]
     return tagged + [
-        Push(registry=scope.registry, repository=repository, digest=digest) for digest in sorted(seen.untagged - judged.keys())
+        Push(registry=scope.registry, repository=repository, digest=digest)
+        for digest in sorted((seen.untagged or set()) - judged.keys())
     ]
 
 
@@ -129,11 +147,11 @@ def lost_in(scope: Scope, repository: RepositoryName, seen: Seen, judged: Mappin
     ]
 
 
-def went(scope: Scope, listing: Listing, seen: Seen, held: frozenset[Holding]) -> frozenset[Holding]:
+def went(scope: Scope, seen: Seen, held: frozenset[Holding]) -> frozenset[Holding]:
     """What was there before and is not now, of what was asked for."""
-    looked_for_untagged = scope.untagged and listing.lists_digests and not seen.is_cut
+    knows_untagged = seen.untagged is not None and not seen.is_cut
     return frozenset(
-        each for each in held - seen.holdings if (looked_for_untagged if each.tag is None else _was_asked(scope, seen, each.tag))
+        each for each in held - seen.holdings if (knows_untagged if each.tag is None else _was_asked(scope, seen, each.tag))
     )
 
 

@@ -307,7 +307,7 @@ async def test_harbor_refuses_a_wrong_password(monkeypatch: pytest.MonkeyPatch) 
         ({"host": "acme.azurecr.io"}, "AcrListing"),
         ({"host": "registry.example.com", "kind": "harbor"}, "HarborListing"),
         ({"host": "registry.example.com"}, "DistributionListing"),
-        ({"host": "123456789012.dkr.ecr.eu-west-1.amazonaws.com"}, "DistributionListing"),
+        ({"host": "123456789012.dkr.ecr.eu-west-1.amazonaws.com"}, "EcrListing"),
     ],
 )
 async def test_the_kind_decides(settings: dict[str, Any], kind: str) -> None:

@@ -12,7 +12,7 @@ from tests.doubles.holdings import MemoryHoldings, known
 from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
-from watcher.model.errors import RegistryUnavailableError, RetryableError
+from watcher.model.errors import AuthenticationError, RegistryUnavailableError, RetryableError
 from watcher.model.quarantine import marker_tag
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.access import RegistryClients
@@ -307,6 +307,21 @@ async def test_what_cannot_be_kept_ends_the_pass(bench: Bench) -> None:
     bench.intake.broken = True
     with pytest.raises(RetryableError):
         await bench.sweep()
+
+
+async def test_digests_that_cannot_be_listed_hide_no_tag(bench: Bench) -> None:
+    """Their list is often an API of its own; what was seen without a tag before stays held."""
+    registries = bench.in_memory(APP)
+    registries.lists_digests = True
+    other = image("untagged")
+    registries.held[bench.registry.host, APP].add(other)
+    await bench.sweep(registries)
+    registries.no_digests = AuthenticationError("no permission to list them")
+    registries.held[bench.registry.host, APP].add(image("new"), Tag("v2"))
+    report = await bench.sweep(registries)
+    assert report.problems == [f"{APP}: digests without a tag: no permission to list them"]
+    held = {(each.tag, each.digest) for each in await bench.holdings.held(bench.registry.host, APP)}
+    assert held == {(Tag("v1"), image(APP).digest), (Tag("v2"), image("new").digest), (None, other.digest)}
 
 
 async def test_one_repository_that_is_refused_hides_no_other(bench: Bench) -> None:
