@@ -16,7 +16,7 @@ from yarl import URL
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, PermanentError, RegistryUnavailableError, RetryableError, ThrottledError
 from watcher.model.reference import Host
-from watcher.registry.challenges import Challenge, Way, union
+from watcher.registry.challenges import Challenge, Way, repository_of, union
 from watcher.registry.credentials import REFRESH_AT, CredentialProvider, Credentials, Fetch
 from watcher.registry.redirects import check_realm
 
@@ -83,13 +83,13 @@ class Authorizer:
             self._ways = ()  # perhaps it names another service by now: it will be asked
             raise
 
-    async def has_credentials(self) -> bool:
-        """Whether there is anything to show. Raises as `header`."""
-        return await self._provider.credentials() is not None
+    async def has_credentials(self, scopes: frozenset[str]) -> bool:
+        """Whether there is anything to show to a request that needs `scopes`. Raises as `header`."""
+        return _narrowed(await self._provider.credentials(), scopes) is not None
 
-    async def password_header(self) -> str | None:
-        """Basic credentials, for an API beside the registry's that never asks; None when there are none. Raises as `header`."""
-        return _basic(await self._provider.credentials())
+    async def password_header(self, scopes: frozenset[str] = frozenset()) -> str | None:
+        """Basic credentials, for an API beside the registry's too, which never asks; None without any. Raises as `header`."""
+        return _basic(_narrowed(await self._provider.credentials(), scopes))
 
     async def answer(
         self, challenges: Sequence[Challenge], scopes: frozenset[str], sent: str | None, tried: set[Way] | None = None
@@ -163,14 +163,15 @@ class Authorizer:
         return header
 
     async def _give(self, challenge: Challenge, scopes: frozenset[str]) -> str | None:
-        return await self.password_header() if challenge.scheme == "basic" else await self._bearer(challenge, scopes)
+        return await self.password_header(scopes) if challenge.scheme == "basic" else await self._bearer(challenge, scopes)
 
     async def _bearer(self, challenge: Challenge, scopes: frozenset[str]) -> str:
         token = self._tokens.get(scopes)
         if token is None or token.refresh_at <= self._clock():
             credentials = await self._provider.credentials()
-            if credentials is not None and credentials.registry_token is not None:
-                return f"Bearer {credentials.registry_token.reveal()}"
+            narrowed = _narrowed(credentials, scopes)
+            if narrowed is not None and narrowed.registry_token is not None:
+                return f"Bearer {narrowed.registry_token.reveal()}"
             async with self._fetching:
                 token = self._tokens.get(scopes)
                 if token is None or token.refresh_at <= self._clock():
@@ -193,7 +194,7 @@ class Authorizer:
     async def _token_for(self, challenge: Challenge, scopes: frozenset[str], credentials: Credentials | None) -> Token:
         started = self._clock()
         try:
-            body = await self._ask(challenge, union(scopes), credentials)
+            body = await self._ask(challenge, union(scopes), _narrowed(credentials, scopes))
         except PermanentError as error:
             # Whatever is wrong with a token service (a stranger, a 404, a body without end) says nothing about the image.
             raise AuthenticationError(f"{self._registry}: no token: {error}") from error
@@ -233,8 +234,14 @@ class Authorizer:
         return Token(value=Secret(value), refresh_at=started + REFRESH_AT * seconds)
 
 
+def _narrowed(credentials: Credentials | None, scopes: frozenset[str]) -> Credentials | None:
+    """Those for the repository that the scopes are of, else those for the whole registry."""
+    repositories = {found for each in scopes if (found := repository_of(each))}
+    return None if credentials is None else credentials.of(repositories.pop() if len(repositories) == 1 else "")
+
+
 def _basic(credentials: Credentials | None) -> str | None:
     if credentials is None or credentials.password is None:
         return None
     pair = f"{credentials.username}:{credentials.password.reveal()}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
+    return "Basic " + base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()

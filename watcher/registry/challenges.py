@@ -74,6 +74,12 @@ def scope(repository: str, *actions: str) -> str:
     return f"repository:{repository}:{','.join(actions)}"
 
 
+def repository_of(scope: str) -> str:
+    """The repository that a scope is of; empty for others."""
+    kind, _, rest = scope.partition(":")
+    return rest.rpartition(":")[0] if kind == "repository" else ""
+
+
 def union(scopes: frozenset[str]) -> list[str]:
     """Scopes with those of one resource merged, sorted: what a token service is asked for.
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -30,7 +30,8 @@ FAILED_SECONDS = 15.0
 class Credentials:
     """A user name with its password, an identity token for the token service, or a finished bearer token.
 
-    `lifetime_seconds` counts from the moment they were given; None is unknown.
+    `lifetime_seconds` counts from the moment they were given; None is unknown. `narrower` are for those repositories whose names
+    begin so, and are shown instead; with those alone there may be none of its own.
     """
 
     username: str = ""
@@ -38,6 +39,15 @@ class Credentials:
     identity_token: Secret | None = None
     registry_token: Secret | None = None
     lifetime_seconds: float | None = None
+    narrower: Mapping[str, "Credentials"] = field(default_factory=dict)
+
+    def of(self, repository: str) -> "Credentials | None":
+        """Those to show for a repository, or for the registry as a whole where that is empty; None is anonymous."""
+        parts = repository.split("/")
+        for count in range(len(parts), 0, -1):
+            if (found := self.narrower.get("/".join(parts[:count]))) is not None:
+                return found
+        return self if self.password or self.identity_token or self.registry_token else None
 
 
 # `await fetch(method, url, headers, form)` gives the body of a 200; raises one of our errors for anything else.

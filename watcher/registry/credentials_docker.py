@@ -1,5 +1,6 @@
 """Credentials from docker's configuration, or from the program that it names."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -8,7 +9,7 @@ from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host
 from watcher.registry.aside import Aside
 from watcher.registry.credentials import Credentials
-from watcher.registry.docker_config import default_path, read_docker_config
+from watcher.registry.docker_config import default_paths, read_docker_config
 from watcher.registry.docker_helper import PROGRAM_SECONDS, ask_helper
 
 log = structlog.get_logger(__name__)
@@ -30,20 +31,36 @@ class DockerSource:
         return await self._aside.ask()
 
     def _look_up(self) -> Credentials | None:
-        where = Path(self._path) if self._path else default_path()
-        config = read_docker_config(where, self._registry)
-        found, asked = config.credentials, "has nothing"
-        if config.helper is not None:
-            try:
-                found, asked = ask_helper(config.helper, self._registry), f"asks {config.helper}, which has nothing"
-            except ConfigurationError as error:
-                asked = f"asks {error}; it has nothing"
-            if found is None:
-                self._skip(config.helper, asked)
-        if found is None and self._needed:
+        """The first file that has something for the registry; what earlier ones have for some repositories goes before that."""
+        paths = [Path(self._path)] if self._path else default_paths()
+        narrower: dict[str, Credentials] = {}
+        asked = ""
+        for where in paths:
+            config = read_docker_config(where, self._registry)
+            narrower = {**config.narrower, **narrower}
+            found = config.credentials
+            if config.helper is not None:
+                found, said = self._ask(config.helper)
+                asked = asked or f"{where} {said}"
+            if found is not None:
+                return replace(found, narrower=narrower)
+        if narrower:
+            return Credentials(narrower=narrower)
+        if self._needed:
+            asked = asked or f"{', '.join(str(path) for path in paths if path.exists()) or paths[0]} has nothing"
             hint = "run docker login, or use auth: {type: basic}"
-            raise ConfigurationError(f"registry {self._registry}: {where} {asked} for this registry; {hint}")
-        return found
+            raise ConfigurationError(f"registry {self._registry}: {asked} for this registry; {hint}")
+        return None
+
+    def _ask(self, helper: str) -> tuple[Credentials | None, str]:
+        """What a helper has, and how to say that it has nothing."""
+        try:
+            found, said = ask_helper(helper, self._registry), f"asks {helper}, which has nothing"
+        except ConfigurationError as error:
+            found, said = None, f"asks {error}; it has nothing"
+        if found is None:
+            self._skip(helper, said)
+        return found, said
 
     def _skip(self, helper: str, reason: str) -> None:
         """Said once: nothing changes by saying it every hour. Where it is needed the error says it."""

@@ -42,7 +42,7 @@ class Introduction:
         Raises:
             AuthenticationError, ThrottledError, RegistryUnavailableError: we are not known, and cannot be now.
         """
-        if status not in HIDING_STATUSES or not await self._authorizer.has_credentials():
+        if status not in HIDING_STATUSES or not await self._authorizer.has_credentials(scopes):
             return None
         if sent is not None and status != 401 and not self._hides:
             return None

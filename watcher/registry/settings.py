@@ -50,12 +50,14 @@ class PasswordAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class DockerConfigAuth(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="docker-config"
 ):
-    """What `docker login` left behind, or what the credential helper named there (`credHelpers`, `credsStore`) says.
+    """What `docker login` or `podman login` left behind, or the credential helper named there (`credHelpers`, `credsStore`) has.
 
     A helper is run as `docker-credential-NAME get`, without a shell, with the daemon's environment, for ten seconds at most.
     """
 
-    path: str | None = None  # None: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`
+    # None: `$REGISTRY_AUTH_FILE` where it is set, then docker's (`$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`), then
+    # podman's (`$XDG_RUNTIME_DIR/containers/auth.json`, `~/.config/containers/auth.json`)
+    path: str | None = None
 
 
 class EcrAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="ecr"):

@@ -23,6 +23,9 @@ Drain = Callable[..., Awaitable[bytes]]
 def docker_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The machine's own docker configuration plays no part in any test."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path / "docker" / "config.json"
 
 

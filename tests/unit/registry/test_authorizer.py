@@ -93,6 +93,21 @@ async def test_anonymous_asks_without_credentials() -> None:
     assert service.asked[0][2] == {}
 
 
+async def test_a_repository_with_credentials_of_its_own() -> None:
+    """Each token is asked for with those of its repository, and so is a password shown; nobody's are asked for nothing."""
+    service, own = TokenService(), Credentials(username="own", password=Secret("pa"))
+    ready = authorizer(service, Credentials(narrower={"a": own}))
+    basic = parse_challenges(['Basic realm="x"'])
+    await ready.answer(challenge(), PULL, None)
+    await ready.answer(challenge(), frozenset({"repository:b:pull"}), None)
+    assert [headers for _, _, headers, _ in service.asked] == [{"Authorization": "Basic b3duOnBh"}, {}]
+    assert await ready.answer(basic, PULL, None) == "Basic b3duOnBh"
+    with pytest.raises(AuthenticationError, match="none is configured"):
+        await ready.answer(basic, frozenset({"repository:b:pull"}), None)
+    assert [await ready.has_credentials(scopes) for scopes in (PULL, frozenset({"repository:b:pull"}))] == [True, False]
+    assert await ready.password_header() is None
+
+
 async def test_an_identity_token_is_posted() -> None:
     """The OAuth2 variant: grant_type=refresh_token in a form, never in a URL."""
     service = TokenService()

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,62 @@ def test_tokens() -> None:
     entry = {"auth": encoded("<token>:"), "identitytoken": "refresh"}
     assert read({"auths": {HOST: entry}}) == ("<token>", "", "refresh", "")
     assert read({"auths": {HOST: {"registrytoken": "bearer"}}}) == ("", "", "", "bearer")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ('{"AUTHS": {"%s": {"Auth": "dTpw"}}}', ("u", "p", "", "")),
+        ('{"auths": {"x": 1}, "auths": {"%s": {"auth": "dTpw"}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"auth": "bad"}, "%s": {"auth": "dTpw"}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"auth": "bad", "auth": "dTpw", "AUTH": null}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"auth": "dTpw"}}, "auths": {"other": {"auth": "%%%%"}}} and more', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"identityToken": "r"}}, "HttpHeaders": {"X": [1e999, NaN]}}', ("", "", "r", "")),
+        ('{"auths": {"%s": {"username": "u", "PASSWORD": "p"}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"auth": "dTpwAAA="}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"auth": "d\\r\\nT\\npw\\n"}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s": {"auth": "dTpwcA=\\n=\\n"}}}', ("u", "pp", "", "")),
+        ('{"auths": {"https://%s/v1/": {"auth": "dTpw"}, "%s": {}}}', ("u", "p", "", "")),
+        ('{"auths": {"%s/v1/": {"auth": "eDp4"}, "%s": {"auth": "dTpw"}}}', ("u", "p", "", "")),
+        ('{"auths": {"HTTP://%s/anything": {"auth": "dTpw"}}}', ("u", "p", "", "")),
+        ('{"auths": {"Registry.Example.COM": {"auth": "dTpw"}}, "credsStore": null, "credHelpers": null}', ("u", "p", "", "")),
+    ],
+)
+def test_a_file_is_read_as_programs_in_go_read_it(raw: str, expected: tuple[str, str, str, str]) -> None:
+    """Fields without case, the last of two keys, maps put together, and nothing that is another registry's."""
+    found = parse_docker_config(raw.replace("%%", "\0").replace("%s", HOST).replace("\0", "%").encode(), HOST, "x").credentials
+    assert found is not None
+    secrets = (found.password, found.identity_token, found.registry_token)
+    assert (found.username, *("" if each is None else each.reveal() for each in secrets)) == expected
+
+
+def test_a_password_of_any_bytes() -> None:
+    """It is sent as it was kept, whatever it was encoded in."""
+    kept = b"u:p\xe4ss"
+    found = parse_docker_config(json.dumps({"auths": {HOST: {"auth": base64.b64encode(kept).decode()}}}).encode(), HOST, "x")
+    assert found.credentials is not None
+    assert found.credentials.password is not None
+    assert found.credentials.password.reveal().encode("utf-8", "surrogateescape") == kept[2:]
+
+
+def test_repositories_may_have_their_own() -> None:
+    """As podman writes them: the longest beginning of a name that somebody has logged in to, else the host's, else nobody's."""
+    auths = {
+        f"{HOST}/team": {"auth": encoded("team:t")},
+        f"{HOST}/team/app/": {"auth": encoded("app:a")},
+        f"https://{HOST}/team/other": {"auth": encoded("all:o")},
+        "other.example.com/team": {"auth": encoded("x:x")},
+        f"{HOST}/team/empty": {},
+    }
+    for host, others in ((f"{HOST}/v2/", "host"), ("elsewhere", "all")):
+        found = parse_docker_config(json.dumps({"auths": {host: {"auth": encoded("host:h")}, **auths}}).encode(), HOST, "x")
+        shown = replace(found.credentials or Credentials(), narrower=found.narrower)
+        expected = {"team": "team", "team/app": "app", "team/app/x": "app", "team/apple": "team", "teams": others, "": others}
+        for repository, name in {**expected, "team/empty": "team"}.items():
+            whose = shown.of(repository)
+            assert whose is not None
+            assert whose.username == name
+    assert Credentials(narrower=found.narrower).of("teams") is None
 
 
 def test_a_helper_is_named() -> None:
@@ -128,6 +185,36 @@ async def test_credentials_of_settings(docker_config: Path, monkeypatch: pytest.
     assert "p" not in repr(ambient.password)
     assert await credentials_of(RegistrySettings(host=HOST, auth=AnonymousAuth())) is None
     assert await credentials_of(RegistrySettings(host="other.example.com")) is None
+
+
+async def test_podman_s_files_are_asked_after_docker_s(
+    docker_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has set `REGISTRY_AUTH_FILE` means that; for a repository it goes before what a later file has for all."""
+
+    def write(path: Path, key: str, name: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"auths": {key: {"auth": encoded(f"{name}:p")}}}))
+
+    async def names() -> list[str]:
+        found = await credentials_of(RegistrySettings(host=HOST))
+        shown = [found.of(repository) if found else None for repository in ("", "team/app")]
+        return [each.username if each else "" for each in shown]
+
+    assert await names() == ["", ""]
+    write(tmp_path / "config/containers/auth.json", HOST, "config")
+    assert await names() == ["config", "config"]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    write(tmp_path / "run/containers/auth.json", f"{HOST}/team", "run")
+    assert await names() == ["config", "run"]
+    write(docker_config, HOST, "docker")
+    assert await names() == ["docker", "docker"]
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    write(tmp_path / "auth.json", f"{HOST}/team/app", "file")
+    assert await names() == ["docker", "file"]
+    only = await credentials_of(RegistrySettings(host=HOST, auth=DockerConfigAuth(path=str(tmp_path / "run/containers/auth.json"))))
+    assert only is not None
+    assert only.of("") is None
 
 
 async def test_a_secret_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
