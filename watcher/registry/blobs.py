@@ -97,7 +97,7 @@ async def pour_blob(
 
 
 class _CutError(Exception):
-    """The connection ended early; what arrived so far is good."""
+    """The connection ended early, or gives no parts; what arrived so far is good."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,6 +109,7 @@ class Origin:
     scopes: frozenset[str]
     authorization: str | None
     mirror: Mirror | None = None
+    gives_parts: bool = True  # until it has answered a Range with something else
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,8 +121,8 @@ class BlobTransfer:
     descriptor: Descriptor
     what: str
     position: int = 0
-    wrapped: bool = False
     requests: int = 0
+    parts: int = 0  # answers that brought bytes
     asked: str = ""  # what is wanted and whom we have come to for it, as errors say it
 
     def run(self, stop: Stop, sink: Sink) -> None:
@@ -143,6 +144,9 @@ class BlobTransfer:
             return
         wrong = DigestMismatchError(f"{self.what}: the bytes received are {actual}")
         if not mixed:
+            if self.parts > 1:
+                # Whoever answers may have been another one after a cut, or have had something else by then.
+                raise RegistryUnavailableError(f"{self.what}: the bytes received in {self.parts} parts are {actual}")
             raise wrong
         # Perhaps none of them was the registry's: that says nothing about the blob, and next time it is asked alone.
         for mirror in mixed:
@@ -190,23 +194,24 @@ class BlobTransfer:
         after a 403 from where we were sent: the URL was signed for a while, and that is over.
         """
         client = origin.client
-        if self.requests:
-            self._on_loop(client.wire.pace.turn(), stop)
-        self.requests += 1
         hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
         tried: set[Way] = set()
         while True:
+            if hop.authorized:  # how fast a store is asked is not for the registry to say
+                if self.requests:
+                    self._on_loop(client.wire.pace.turn(), stop)
+                self.requests += 1
             proxy = client.wire.proxies.of(hop.url)
             self.asked = asked(self.what, origin.url, hop.url) + (f" through the proxy {proxy.name}" if proxy else "")
             connection = BlobConnection(hop.url, client.wire, stop)
             response: http.client.HTTPResponse | None = None
             try:
-                response = connection.get(self._headers(hop, origin.authorization))
+                response = connection.get(self._headers(hop, origin))
                 headers = CIMultiDict(response.headers.items())
                 self.loop.call_soon_threadsafe(client.wire.heard, response.status, headers)
                 location = response.headers.get("Location")
                 if response.status in {200, 206}:
-                    self._receive(response, stop, sink, update)
+                    self._receive(origin, response, stop, sink, update)
                     return
                 if response.status in REDIRECT_STATUSES and location is not None:
                     hops += 1
@@ -219,6 +224,8 @@ class BlobTransfer:
                 elif response.status == 403 and not hop.authorized and not sent_again:
                     sent_again = True
                     hop, hops = Hop(url=origin.url, authorized=True), 0
+                elif response.status == 416 and self._asks_for_a_part(origin):
+                    raise self._without_parts(origin)
                 else:
                     body = _error_body(response)
                     if hop.url.scheme == "http" and asked_in_plain(response.status, body):
@@ -230,35 +237,48 @@ class BlobTransfer:
                     response.close()
                 connection.close()
 
-    def _receive(self, response: http.client.HTTPResponse, stop: Stop, sink: Sink, update: Callable[[memoryview], None]) -> None:
+    def _receive(
+        self, origin: Origin, response: http.client.HTTPResponse, stop: Stop, sink: Sink, update: Callable[[memoryview], None]
+    ) -> None:
         """The bytes as stored. A label does not matter: size and digest decide."""
         if response.status == 200 and is_wrapped(response, self.descriptor.size, self.descriptor.media_type):
-            self.wrapped = True  # ranges would be of something else
+            origin.gives_parts = False  # they would be of something else
             self._copy(Unwrapped(response), self.position, stop, sink, update)
         else:
-            self._copy(response, self._skip(response), stop, sink, update)
+            self._copy(response, self._skip(origin, response), stop, sink, update)
 
-    def _headers(self, hop: Hop, authorization: str | None) -> dict[str, str]:
+    def _headers(self, hop: Hop, origin: Origin) -> dict[str, str]:
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
-        if self.position and not self.wrapped:
+        if self._asks_for_a_part(origin):
             headers["Range"] = f"bytes={self.position}-"
-        if hop.authorized and authorization:
-            headers["Authorization"] = authorization
+        if hop.authorized and origin.authorization:
+            headers["Authorization"] = origin.authorization
         return headers
 
-    def _skip(self, response: http.client.HTTPResponse) -> int:
+    def _asks_for_a_part(self, origin: Origin) -> bool:
+        return self.position > 0 and origin.gives_parts
+
+    def _without_parts(self, origin: Origin) -> _CutError:
+        """The next attempt asks for all of it, and reads past what is there."""
+        origin.gives_parts = False
+        return _CutError()
+
+    def _skip(self, origin: Origin, response: http.client.HTTPResponse) -> int:
         """How many bytes of this answer we already have.
 
         Raises:
             DigestMismatchError: it announces another size than the descriptor's.
             RegistryUnavailableError: so does the login page of a network.
-            RegistryRefusedError: it is a part, but not the one asked for.
+            RegistryRefusedError: it is a part, and none was asked for.
+            _CutError: it is another part than was asked for, or several in one.
         """
         skip, total = self.position, response.length
         if response.status == 206:
             matched = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-            if matched is None or int(matched[1]) != self.position or not self.position:
-                raise RegistryRefusedError(f"{self.what}: asked from byte {self.position}, got another range")
+            if not self._asks_for_a_part(origin):
+                raise RegistryRefusedError(f"{self.what}: all of it was asked for, and a part came")
+            if matched is None or int(matched[1]) != self.position:
+                raise self._without_parts(origin)
             skip, total = 0, None if matched[2] == "*" else int(matched[2])
         if total is not None and total != self.descriptor.size:
             if response.headers.get_content_type() == "text/html":
@@ -277,7 +297,7 @@ class BlobTransfer:
         update: Callable[[memoryview], None],
     ) -> None:
         buffer = memoryview(bytearray(CHUNK_BYTES))
-        size = self.descriptor.size
+        size, begun = self.descriptor.size, self.position
         # One byte beyond the end is asked for where no length was announced, to see that there is none.
         while self.position < size or response.length is None:
             stop.check()
@@ -290,6 +310,7 @@ class BlobTransfer:
             if self.position + count > size:
                 raise DigestMismatchError(f"{self.what}: more than the {size} bytes that the manifest says")
             piece = buffer[:count]
+            self.parts += self.position == begun
             update(piece)
             sink.write(piece)
             self.position += count

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from watcher.model.errors import TimedOutError
 
@@ -20,6 +21,9 @@ CHUNK_BYTES = 256 * 1024
 STOP_SECONDS = 1.0
 # In milliseconds: what `poll` takes. A silence of 24 days is one for ever.
 LONGEST_POLL = 2**31 - 1
+
+Address = tuple[Any, ...]
+"""Of a socket: host and port; that of IPv6 has flow and scope as well, without which a link-local one leads nowhere."""
 
 
 class StoppedError(Exception):
@@ -127,8 +131,8 @@ class Sink:
             return
 
 
-def dial(family: socket.AddressFamily, address: tuple[str, int], stop: Stop, timeout_seconds: float) -> socket.socket:
-    """A connected TCP socket whose every later call takes at most `timeout_seconds`.
+def dial(family: socket.AddressFamily, address: Address, stop: Stop, timeout_seconds: float) -> socket.socket:
+    """A connected TCP socket whose every later call takes at most `timeout_seconds`; `address` is one of `getaddrinfo`.
 
     Raises:
         OSError (TimeoutError among them), StoppedError

@@ -13,6 +13,7 @@ from enum import StrEnum
 from yarl import URL
 
 from watcher.model.errors import ForbiddenAddressError, RegistryUnavailableError
+from watcher.registry.pipes import Address
 from watcher.registry.settings import host_name, is_loopback
 
 # Blob stores answer at the first hop, some content networks at the second; five is what browsers of the nineties allowed.
@@ -101,14 +102,14 @@ class Guard:
             zones.add(Zone.LINK_LOCAL)
         return frozenset(zones)
 
-    def resolve(self, host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    def resolve(self, host: str, port: int) -> list[tuple[socket.AddressFamily, Address]]:
         """Addresses to connect to, checked; blocking. What was checked is what is dialled, so no second answer slips in.
 
         Raises:
             ForbiddenAddressError, RegistryUnavailableError
         """
         addresses = addresses_of(host, port)
-        self.check(host, [address for _, (address, _) in addresses])
+        self.check(host, [str(address[0]) for _, address in addresses])
         return addresses
 
 
@@ -122,13 +123,13 @@ def _literal_zones(url: URL) -> frozenset[Zone]:
         return frozenset()
 
 
-def addresses_of(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def addresses_of(host: str, port: int) -> list[tuple[socket.AddressFamily, Address]]:
     """Addresses to connect to, unchecked; blocking. Raises RegistryUnavailableError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise RegistryUnavailableError(f"{host}: the name cannot be resolved") from error
-    return [(family, (str(sockaddr[0]), port)) for family, _, _, _, sockaddr in found]
+    return [(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,8 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     host: str  # as in image references, with its port if it has one
     kind: RegistryKind | None = None  # None: from the host where it is well known, else distribution
     scheme: Literal["https", "http"] | None = None  # None: https, but plain HTTP for loopback hosts, as docker does
-    ca_file: str | None = None  # PEM; added to nothing: it replaces the system's authorities for this registry
+    # PEM. For the registry's own host these authorities replace the system's, for whom it leads us to they are added to them.
+    ca_file: str | None = None
     client_cert: ClientCertificate | None = None  # for a registry that asks for one
     # `http://HOST:PORT`, or where such a URL with user and password is kept: `env:NAME`, `file:PATH`. It is for everything that is
     # asked on behalf of this registry. None: that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); `none`: none at all.

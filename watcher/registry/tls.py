@@ -6,17 +6,15 @@ from watcher.model.errors import ConfigurationError
 from watcher.registry.settings import RegistrySettings
 
 
-def server_context(settings: RegistrySettings) -> ssl.SSLContext:
-    """Trusts the authorities of `ca_file`, else the system's; shows no certificate. Raises ConfigurationError."""
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"registry {settings.registry}: ca_file {settings.ca_file} cannot be read as PEM") from error
-
-
 def own_context(settings: RegistrySettings) -> ssl.SSLContext:
-    """The same for the registry's own host, which is also shown `client_cert`. Raises ConfigurationError."""
-    context = server_context(settings)
+    """For the registry's own host: trusts the authorities of `ca_file`, else the system's; shows `client_cert`.
+
+    Raises ConfigurationError.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise _unreadable(settings) from error
     if settings.client_cert is not None:
         given = settings.client_cert
         try:
@@ -26,3 +24,21 @@ def own_context(settings: RegistrySettings) -> ssl.SSLContext:
             what = f"client_cert {given.cert} and its key {given.key} cannot be read as PEM, or do not belong together"
             raise ConfigurationError(f"registry {settings.registry}: {what}") from error
     return context
+
+
+def elsewhere_context(settings: RegistrySettings) -> ssl.SSLContext:
+    """For whomever the registry leads us to: trusts the system's authorities and those of `ca_file`; shows nothing.
+
+    Raises ConfigurationError.
+    """
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=settings.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise _unreadable(settings) from error
+    return context
+
+
+def _unreadable(settings: RegistrySettings) -> ConfigurationError:
+    return ConfigurationError(f"registry {settings.registry}: ca_file {settings.ca_file} cannot be read as PEM")

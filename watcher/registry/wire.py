@@ -25,7 +25,7 @@ from watcher.registry.bodies import decoded, read_body
 from watcher.registry.pace import Pace
 from watcher.registry.redirects import Guard
 from watcher.registry.settings import RegistrySettings
-from watcher.registry.tls import own_context, server_context
+from watcher.registry.tls import elsewhere_context, own_context
 from watcher.registry.trouble import unreachable
 
 USER_AGENT = f"registry-watcher/{VERSION}"
@@ -68,8 +68,9 @@ class Wire:
         self.timeout_seconds = seconds(settings.timeout)
         self.guard = Guard(own=self.base_url, private_redirects=settings.private_redirects)
         self.pace = Pace(settings.requests_per_second, sleep=sleep)
-        self._tls = server_context(settings)
-        self._own_tls = self._tls if settings.client_cert is None else own_context(settings)
+        self._own_tls = own_context(settings)
+        plain = settings.ca_file is None and settings.client_cert is None
+        self._tls = self._own_tls if plain else elsewhere_context(settings)
         self._on_response = on_response
         self._clock = clock
         self.proxies = settings.proxies()
@@ -141,7 +142,7 @@ class Wire:
             self._on_response(self.registry, 0)
 
     def tls_of(self, url: URL) -> ssl.SSLContext:
-        """Our certificate is for the registry's own host; a blob store that a redirect leads to is not shown it."""
+        """Our certificate is for the registry's own host, and its own authorities vouch for it alone; see ADR 0010."""
         return self._own_tls if url.raw_host == self.base_url.raw_host else self._tls
 
     def _open(self, *, is_proxied: bool) -> aiohttp.ClientSession:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,49 @@ async def test_a_server_that_ignores_ranges(registry: MemoryRegistry, images: Re
     registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
     registry.faults.add(Fault(path=BLOBS, ignore_range=True))
     assert await drain(images, BLOB) == CONTENT
+
+
+async def test_every_request_waits_for_its_turn(connect: Connect, drain: Drain, waits: list[float]) -> None:
+    """The registry's rate counts the refused one, the token's, and the one with the token; and each again after a cut."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
+        hold(registry)
+        registry.gate.expires_seconds = 0
+        registry.gate.anonymous_pull = True
+        images = RegistryImages(connect(registry, requests_per_second=0.001), APP)
+        with pytest.raises(AuthenticationError):
+            await drain(images, BLOB)
+        assert len(registry.seen) > 2
+        assert len(waits) == len(registry.seen) - 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=416),
+        Fault(status=206),
+        Fault(status=206, headers={"Content-Range": "bytes 7-9/3000000"}, body=b"789"),
+        Fault(status=206, headers={"Content-Range": "bytes */3000000"}),
+        Fault(status=206, headers={"Content-Type": "multipart/byteranges; boundary=x"}, body=b"--x\r\n"),
+    ],
+)
+async def test_a_server_that_gives_another_part(
+    fault: Fault, registry: MemoryRegistry, images: RegistryImages, drain: Drain
+) -> None:
+    """Or none: then all of it is asked for, and what is there is read past."""
+    registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
+    registry.faults.add(replace(fault, path=BLOBS, times=1))
+    assert await drain(images, BLOB) == CONTENT
+    first, part, whole = ranges(registry)
+    assert (first, whole) == ("", "")
+    assert part.startswith("bytes=")
+
+
+async def test_parts_that_do_not_belong_together(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
+    """Somebody else may have given the second one: that says nothing of the blob, which is asked for again another time."""
+    registry.faults.add(Fault(path=BLOBS, cut_after=1_000_000))
+    registry.faults.add(Fault(path=BLOBS, corrupt=True))
+    with pytest.raises(RegistryUnavailableError, match="the bytes received in 2 parts are sha256"):
+        await drain(images, BLOB)
 
 
 async def test_no_progress_ends_the_transfer(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from tests.doubles.certificates import Authority
 from tests.doubles.checkups import Asked, look
@@ -171,6 +172,26 @@ def test_a_secret_that_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://u:s3cret@proxy.test")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY: SOCKS"):
         RegistryClient(RegistrySettings(host=NAME))
+
+
+async def test_an_address_of_ipv6(registry: MemoryRegistry, connect: Connect, drain: Drain, tmp_path: Path) -> None:
+    """In brackets, with TLS, directly and in a tunnel."""
+    hold(registry)
+    authority = Authority(tmp_path, address="::1")
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", registry.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    for address in ("::1", "127.0.0.1"):  # the second is where the proxy finds it
+        await web.TCPSite(runner, address, 0, ssl_context=authority.server_context()).start()
+    host = f"[::1]:{runner.addresses[0][1]}"
+    async with proxy_server({host: runner.addresses[1][1]}) as proxy:
+        for through in ("none", proxy.url):
+            client = connect(registry, host=host, scheme="https", ca_file=str(authority.path), proxy=through)
+            await client.request("GET", "/v2/")
+            assert await drain(RegistryImages(client, APP), BLOB) == CONTENT
+        assert proxy.asked == [f"CONNECT {host}"] * 2
+    await runner.cleanup()
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -85,6 +85,25 @@ async def test_the_certificate_is_for_the_registry_s_own_host(
         assert client.wire.tls_of(client.base_url) is not client.wire.tls_of(elsewhere)
 
 
+async def test_a_store_that_others_vouch_for(
+    authority: Authority, connect: Connect, drain: Drain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where a registry leads, the system's authorities count besides its own; at its own host they do not."""
+    public = Authority(tmp_path, "public", hosts=["localhost"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(public.path))
+    async with serve_registry(tls=authority.server_context()) as registry, serve_registry(tls=public.server_context()) as store:
+        hold(store)
+        path = f"/v2/{APP}/blobs/{BLOB.digest}"
+        away = f"https://localhost:{store.host.rpartition(':')[2]}{path}"
+        registry.faults.add(Fault(status=307, headers={"Location": away}, times=2))
+        client = connect(registry, ca_file=str(authority.path))
+        assert (await client.request("GET", path, limit_bytes=len(CONTENT))).body == CONTENT
+        assert await drain(RegistryImages(client, APP), BLOB) == CONTENT
+        pinned = connect(store, ca_file=str(authority.path))
+        with pytest.raises(RegistryUnavailableError, match="nobody whom we trust has signed it; see ca_file"):
+            await pinned.request("GET", "/v2/", attempts=1)
+
+
 def test_certificates_that_are_none(authority: Authority, tmp_path: Path) -> None:
     """Said when the client is made: missing, not PEM, not belonging together."""
     cert, key = authority.issue("one")
