@@ -40,7 +40,7 @@ def resolve(reference: str) -> Secret:
     """Read the secret that `env:NAME` or `file:PATH` names; one trailing newline of a file is dropped.
 
     Raises:
-        ConfigurationError: unset, unreadable or empty.
+        ConfigurationError: unset, unreadable, no text or empty.
     """
     kind, _, where = reference.partition(":")
     if kind == "env":
@@ -52,6 +52,9 @@ def resolve(reference: str) -> Secret:
         value = Path(where).read_text(encoding="utf-8").removesuffix("\n")
     except OSError as error:
         raise ConfigurationError(f"{reference}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        # The cause is left out: it holds what was read.
+        raise ConfigurationError(f"{reference}: cannot be read: not text in UTF-8") from None
     if not value:
         raise ConfigurationError(f"{reference}: the file is empty")
     return Secret(value)

@@ -55,7 +55,7 @@ class Authorizer:
         token_hosts: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._registry = registry
+        self.registry = registry
         self._base_url = base_url
         self._provider = provider
         self._fetch = fetch
@@ -109,7 +109,7 @@ class Authorizer:
         known = [*bearers, *(way for way in challenges if way.scheme == "basic")]
         if not known:
             offered = ", ".join(challenge.scheme[:20] for challenge in challenges) or "nothing"
-            raise AuthenticationError(f"{self._registry}: asks for authentication we cannot give: {offered}")
+            raise AuthenticationError(f"{self.registry}: asks for authentication we cannot give: {offered}")
         ways = tuple({each.way: each for each in known if each.way not in tried}.values())
 
         async def give(way: Challenge) -> str:
@@ -157,9 +157,9 @@ class Authorizer:
             if await self._provider.renew(shown) is not shown:
                 header = await self._give(challenge, scopes)
         if header is None:
-            raise AuthenticationError(f"{self._registry}: asks for a user name and password; none is configured (auth)")
+            raise AuthenticationError(f"{self.registry}: asks for a user name and password; none is configured (auth)")
         if header == sent:
-            raise AuthenticationError(f"{self._registry}: the configured credentials are refused")
+            raise AuthenticationError(f"{self.registry}: the configured credentials are refused")
         return header
 
     async def _give(self, challenge: Challenge, scopes: frozenset[str]) -> str | None:
@@ -197,7 +197,7 @@ class Authorizer:
             body = await self._ask(challenge, union(scopes), _narrowed(credentials, scopes))
         except PermanentError as error:
             # Whatever is wrong with a token service (a stranger, a 404, a body without end) says nothing about the image.
-            raise AuthenticationError(f"{self._registry}: no token: {error}") from error
+            raise AuthenticationError(f"{self.registry}: no token: {error}") from error
         return self._read_token(body, started)
 
     async def _ask(self, challenge: Challenge, scopes: Sequence[str], credentials: Credentials | None) -> bytes:
@@ -226,9 +226,9 @@ class Authorizer:
             lifetime = answer.get("expires_in")
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, AttributeError):
             # The cause is left out: its text could quote the token.
-            raise RegistryUnavailableError(f"{self._registry}: the token service's answer is not JSON") from None
+            raise RegistryUnavailableError(f"{self.registry}: the token service's answer is not JSON") from None
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
-            raise AuthenticationError(f"{self._registry}: the token service issued no token")
+            raise AuthenticationError(f"{self.registry}: the token service issued no token")
         known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0
         seconds = min(float(lifetime), MAX_EXPIRES_SECONDS) if known and lifetime is not None else DEFAULT_EXPIRES_SECONDS
         return Token(value=Secret(value), refresh_at=started + REFRESH_AT * seconds)

@@ -30,7 +30,7 @@ from watcher.model.image import ACCEPTED_TYPES
 from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal
 from watcher.registry.auth import Authorizer
 from watcher.registry.challenges import Challenge, Way, parse_challenges
-from watcher.registry.credentials import CredentialProvider, CredentialSource
+from watcher.registry.credentials import CredentialProvider, CredentialSource, named
 from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS
@@ -71,11 +71,15 @@ class RegistryClient:
         self.guard = self.wire.guard
         # Whether the Referrers API has answered here; False where all that came was 5xx. See `referrers`.
         self.has_referrers_api: bool | None = None
-        if settings.api_token is not None:
-            resolve(settings.api_token)
         self.clock = clock
         self._sleep = sleep
-        provider = CredentialProvider(self.registry, build_credentials(settings, self._fetch_token), clock=monotonic)
+        try:
+            if settings.api_token is not None:
+                resolve(settings.api_token)
+            source = build_credentials(settings, self._fetch_token)
+        except ConfigurationError as error:
+            raise ConfigurationError(named(self.registry, error)) from error
+        provider = CredentialProvider(self.registry, source, clock=monotonic)
         self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
         self._introduction = Introduction(self._authorizer, self._ping, clock=monotonic)
 

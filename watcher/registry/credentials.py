@@ -67,6 +67,11 @@ class CredentialSource(Protocol):
         ...
 
 
+def named(registry: Host, error: ConfigurationError) -> str:
+    """What is wrong with the settings of a registry, which is named."""
+    return str(error) if registry in str(error) else f"registry {registry}: {error}"
+
+
 class CredentialProvider:
     """Keeps what a source gave. Whoever asks while it is being asked waits for the same answer. Used on one event loop."""
 
@@ -108,7 +113,7 @@ class CredentialProvider:
             try:
                 found = await self._source.fetch()
             except (RetryableError, ConfigurationError) as error:
-                self._failure = error if isinstance(error, RetryableError) else AuthenticationError(str(error))
+                self._failure = error if isinstance(error, RetryableError) else AuthenticationError(named(self._registry, error))
                 asked_seconds = error.retry_after_seconds if isinstance(error, RetryableError) else None
                 self._failed_until = self._clock() + max(FAILED_SECONDS, asked_seconds or 0.0)
                 log.warning("credentials.unavailable", registry=self._registry, reason=error.reason, error=str(error))

@@ -15,7 +15,7 @@ import structlog
 from yarl import URL
 
 from watcher.kit.proxies import Proxies
-from watcher.kit.secret import Secret
+from watcher.kit.secret import Secret, resolve
 from watcher.model.errors import AuthenticationError, ConfigurationError, PermanentError
 from watcher.registry.credentials import Credentials, Fetch
 from watcher.registry.entra import NoIdentityError, entra_token, tenant_of
@@ -41,6 +41,9 @@ class AcrSource:
         proxies: Proxies,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """Raises ConfigurationError where `client_secret` is not there."""
+        if settings.client_secret is not None:
+            resolve(settings.client_secret)
         self._base_url = base_url
         self._settings = settings
         self._fetch = fetch

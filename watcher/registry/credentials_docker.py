@@ -1,5 +1,7 @@
 """Credentials from docker's configuration, or from the program that it names."""
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +21,37 @@ class DockerSource:
     """What docker would show this registry. `needed` says whether nothing is an error, or just nothing."""
 
     def __init__(self, registry: Host, path: str | None, *, needed: bool) -> None:
+        """Raises ConfigurationError, where it is `needed`, for a file or a program that is not there, or a file that is none."""
         self._registry = registry
         self._path = path
         self._needed = needed
         self._skipped = False
         # The program's own time, and a moment for a machine that is slow to start it.
         self._aside = Aside(self._look_up, name=f"docker credentials of {registry}", timeout_seconds=PROGRAM_SECONDS + 5)
+        if needed:
+            self._check()
 
     async def fetch(self) -> Credentials | None:
         """See `CredentialSource`. The file is read anew each time: somebody may have logged in."""
         return await self._aside.ask()
 
+    def _check(self) -> None:
+        """At once, not at the first push. That nobody has logged in yet is no reason not to begin."""
+        if self._path is not None and not Path(self._path).exists():
+            raise ConfigurationError(f"{self._path} is not there")
+        for where in self._paths():
+            config = read_docker_config(where, self._registry)
+            if config.helper is not None and shutil.which(config.helper) is None:
+                raise ConfigurationError(f"{where} asks {config.helper}, which cannot be run: it is not in PATH")
+            if config.credentials is not None:
+                return
+
+    def _paths(self) -> Sequence[Path]:
+        return [Path(self._path)] if self._path else default_paths()
+
     def _look_up(self) -> Credentials | None:
         """The first file that has something for the registry; what earlier ones have for some repositories goes before that."""
-        paths = [Path(self._path)] if self._path else default_paths()
+        paths = self._paths()
         narrower: dict[str, Credentials] = {}
         asked = ""
         for where in paths:

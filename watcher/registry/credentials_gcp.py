@@ -29,9 +29,12 @@ class GcpSource:
     """Application Default Credentials, or a key file as it is. `needed` says whether none is an error."""
 
     def __init__(self, registry: Host, settings: GcpAuth, *, needed: bool) -> None:
+        """Raises ConfigurationError where `key_file` cannot be read."""
         self._registry = registry
         self._settings = settings
         self._needed = needed
+        if settings.key_file is not None:
+            resolve(f"file:{settings.key_file}")
         self._aside = Aside(self._look_up, name=f"google token of {registry}", timeout_seconds=ANSWER_SECONDS)
 
     async def fetch(self) -> Credentials | None:

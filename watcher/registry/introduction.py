@@ -61,5 +61,5 @@ class Introduction:
             better = await self._authorizer.answer(challenges, scopes, sent)
             # A token service has looked at what we showed it; a password nobody has looked at yet, and a wrong one is hidden from.
             if better is not None and better.startswith("Basic ") and await self._ping(better):
-                raise AuthenticationError("the configured credentials are refused, says GET /v2/")
+                raise AuthenticationError(f"{self._authorizer.registry}: the configured credentials are refused, says GET /v2/")
             return better

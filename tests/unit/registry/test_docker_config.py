@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import AuthenticationError, ConfigurationError
 from watcher.model.reference import DOCKER_HUB, Host
-from watcher.registry.credentials import Credentials
+from watcher.registry.client import RegistryClient
+from watcher.registry.credentials import FAILED_SECONDS, CredentialProvider, Credentials
 from watcher.registry.credentials_catalog import build_credentials
 from watcher.registry.docker_config import parse_docker_config
 from watcher.registry.settings import AnonymousAuth, DockerConfigAuth, PasswordAuth, RegistrySettings
@@ -222,6 +224,48 @@ async def test_a_secret_that_is_missing_is_said_at_once(monkeypatch: pytest.Monk
     monkeypatch.delenv("REGISTRY_PASSWORD", raising=False)
     with pytest.raises(ConfigurationError, match="REGISTRY_PASSWORD"):
         build_credentials(RegistrySettings(host=HOST, auth=PasswordAuth(username="u", password="env:REGISTRY_PASSWORD")), nothing)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"auth": {"type": "basic", "username": "u", "password": "file:/nope"}},
+        {"auth": {"type": "basic", "username": "u", "password": "file:{tmp}/bytes"}},
+        {"auth": {"type": "basic", "username": "u", "password": "env:NOT_SET_ANYWHERE"}},
+        {"auth": {"type": "docker-config", "path": "/nope"}},
+        {"auth": {"type": "docker-config", "path": "{tmp}/malformed"}},
+        {"auth": {"type": "docker-config", "path": "{tmp}/helper"}},
+        {"auth": {"type": "gcp", "key_file": "/nope"}},
+        {"auth": {"type": "acr", "client_id": "c", "client_secret": "file:/nope"}},
+        {"api_token": "file:/nope"},
+        {"ca_file": "/nope"},
+        {"client_cert": {"cert": "/nope", "key": "/nope"}},
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_asked(settings: object, tmp_path: Path) -> None:
+    """In one sentence that names the registry, and quotes nothing of what was read."""
+    (tmp_path / "bytes").write_bytes(b"s3cret\xff")
+    (tmp_path / "malformed").write_text('{"auths": "s3cret"}')
+    (tmp_path / "helper").write_text(json.dumps({"credHelpers": {HOST: "nowhere"}}))
+    document = json.loads(json.dumps(settings).replace("{tmp}", str(tmp_path)))
+    with pytest.raises(ConfigurationError, match=HOST) as caught:
+        RegistryClient(msgspec.convert({"host": HOST, **document}, RegistrySettings))
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_file_that_goes_and_comes_back(tmp_path: Path) -> None:
+    """The failure names it and the registry; nothing has to be restarted."""
+    file, now = tmp_path / "password", [0.0]
+    file.write_text("p")
+    settings = RegistrySettings(host=HOST, auth=PasswordAuth(username="u", password=f"file:{file}"))
+    provider = CredentialProvider(Host(HOST), build_credentials(settings, nothing), clock=lambda: now[0])
+    file.unlink()
+    with pytest.raises(AuthenticationError, match=f"{HOST}.*{file}"):
+        await provider.credentials()
+    file.write_text("p")
+    now[0] += FAILED_SECONDS
+    assert await provider.credentials() is not None
 
 
 async def test_an_unreadable_file_is_said_so(tmp_path: Path) -> None:
