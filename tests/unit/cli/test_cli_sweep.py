@@ -96,15 +96,6 @@ def test_a_registry_that_nobody_configured_is_not_asked(watcher: Run, config: Pa
     assert "names no registry that could be looked through" in ended.err
 
 
-def test_a_registry_that_is_down_is_an_error(watcher: Run, config: Path, unused_tcp_port: int) -> None:
-    """It says which one, and what was not to be had."""
-    config.write_text(config.read_text().replace("registries: ", f'registries: [{{host: "127.0.0.1:{unused_tcp_port}"}}]\nx: ', 1))
-    config.write_text("\n".join(line for line in config.read_text().splitlines() if not line.startswith("x: ")))
-    ended = watcher("sweep")
-    assert ended.code == 3
-    assert f"127.0.0.1:{unused_tcp_port}" in ended.err
-
-
 def test_what_cannot_be_read_is_told_and_hides_nothing(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
     """The rest is looked at, and a registry that is down does not hide the other; the exit code says that something is missing."""
     registry.faults.add(Fault(path="/v2/other/web/tags/list", status=403, times=9))
