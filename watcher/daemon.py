@@ -141,6 +141,9 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
         destinations = destinations_of(settings, publishers, storage.standing)
         await resume_quarantines(settings, storage)
+        await storage.known.holdings.keep(
+            {*(each.registry for each in settings.registries), *(Host(each.registry) for each in settings.sources)}
+        )
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         advisories = AdvisoryGatherer(

@@ -79,6 +79,19 @@ async def test_a_repository_that_holds_nothing_is_forgotten(holdings: Holdings) 
     assert await holdings.looks(HOST) == {}
 
 
+async def test_what_nobody_looks_at_any_more_is_forgotten(holdings: Holdings) -> None:
+    """Repositories of a registry, and whole registries."""
+    for registry, repository in ((HOST, APP), (HOST, WEB), (OTHER, APP)):
+        await holdings.looked(a_look(registry=registry, repository=repository, came=[Holding(digest=ONE)]))
+    await holdings.forget(HOST, [APP, RepositoryName("never/seen")])
+    assert ([*await holdings.looks(HOST)], await holdings.held(HOST, APP)) == ([WEB], frozenset())
+    await holdings.keep([OTHER])
+    assert (await holdings.looks(HOST), await holdings.held(HOST, WEB)) == ({}, frozenset())
+    assert [*await holdings.looks(OTHER)] == [APP]
+    await holdings.keep([])
+    assert await holdings.looks(OTHER) == {}
+
+
 async def test_a_pass_is_under_way_until_it_ended(holdings: Holdings) -> None:
     """Each sweep has its own, and another scope is another."""
     assert await holdings.begun("catch-up", "a") is None

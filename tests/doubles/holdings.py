@@ -35,6 +35,16 @@ class MemoryHoldings:
         if not self._held[place] and not look.problem:
             del self._held[place], self._last[place]
 
+    async def forget(self, registry: Host, repositories: Collection[RepositoryName]) -> None:
+        for repository in repositories:
+            self._held.pop((registry, repository), None)
+            self._last.pop((registry, repository), None)
+
+    async def keep(self, registries: Collection[Host]) -> None:
+        for registry, repository in tuple(self._last):
+            if registry not in registries:
+                await self.forget(registry, [repository])
+
     async def begun(self, sweep: str, scope: str) -> datetime | None:
         known, began, _ = self._passes.get(sweep, ("", None, None))
         return began if known == scope else None

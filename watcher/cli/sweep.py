@@ -87,7 +87,7 @@ async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> AsyncIter
                 one = SweepPass(
                     scope=scope,
                     source=source,
-                    by=f"command {source}",
+                    name=f"command {source}",
                     registries=registries,
                     known=storage.known,
                     intake=intake,
@@ -97,7 +97,7 @@ async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> AsyncIter
                     report = await one.run()
                 except RetryableError as error:
                     report = one.report
-                    report.problems.append(str(error))
+                    report.add_problem(str(error))
             yield report
 
 

@@ -32,6 +32,14 @@ class Holdings(Protocol):
         """Keep what a look found to have changed. A repository that holds nothing any more is forgotten."""
         ...
 
+    async def forget(self, registry: Host, repositories: Collection[RepositoryName]) -> None:
+        """Nobody looks at these any more."""
+        ...
+
+    async def keep(self, registries: Collection[Host]) -> None:
+        """Nobody looks at any other registry any more."""
+        ...
+
     async def begun(self, sweep: str, scope: str) -> datetime | None:
         """When the pass began over this scope that has not come to its end yet."""
         ...

@@ -30,8 +30,9 @@ MOST_TROUBLES = 3
 RESUMED_WITHIN = timedelta(days=1)
 # Images that are taken in at a time.
 TOGETHER = 500
-# As many as a report names.
+# As many as a report names, and as many sentences of one kind as it has.
 MOST_NAMED = 10_000
+MOST_SENTENCES = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,14 +56,20 @@ class SweepReport:
     unmatched: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def add_problem(self, sentence: str) -> None:
+        """Beyond MOST_SENTENCES only that there are more."""
+        if len(self.problems) < MOST_SENTENCES:
+            self.problems.append(sentence)
+        elif len(self.problems) == MOST_SENTENCES:
+            self.problems.append("and more, which the ledger names")
+
 
 @dataclass(slots=True, kw_only=True)
 class SweepPass:
     """Looks through a registry once, and takes in what has no verdict, repository by repository.
 
-    `source` is named in the verdicts of what is found; `by` is how the pass is remembered, should it be cut off. `told` hears of
-    the report after every repository; `report` is there from the start, and
-    as far as it came when the pass is cut off.
+    `source` is named in the verdicts of what is found; `name` is that of the pass, should it be cut off. `told` hears of the report
+    after every repository. `report` is there from the start, and as far as it came when the pass is cut off.
     """
 
     scope: Scope
@@ -70,7 +77,7 @@ class SweepPass:
     registries: Registries
     known: Known
     intake: Intake
-    by: str = ""
+    name: str = ""
     clock: Clock = utc_now
     told: Callable[[SweepReport], None] = lambda _report: None
     report: SweepReport = field(init=False)
@@ -82,7 +89,7 @@ class SweepPass:
     _was_read: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.by = self.by or self.source
+        self.name = self.name or self.source
         self.report = SweepReport(registry=self.scope.registry)
         self._heads = Heads(self.scope.registry, self.registries)
 
@@ -95,7 +102,7 @@ class SweepPass:
         """
         holdings, scope = self.known.holdings, scope_name(self.scope)
         self._listing = self.registries.listing(self.scope.registry)
-        self._has_ended = await holdings.ended(self.by, scope) is not None
+        self._has_ended = await holdings.ended(self.name, scope) is not None
         looks = await holdings.looks(self.scope.registry)
         done = await self._resumed(looks, scope)
         try:
@@ -112,18 +119,19 @@ class SweepPass:
             raise _first(several) from None
         if self._troubles and not self._was_read:
             raise self._troubles[-1]
-        await holdings.end(self.by, self.clock())
+        await holdings.forget(self.scope.registry, [name for name, last in looks.items() if self._is_over(name, last)])
+        await holdings.end(self.name, self.clock())
         self.report.unmatched += self._unmatched()
         return self.report
 
     async def _resumed(self, looks: Mapping[RepositoryName, LastLook], scope: str) -> set[RepositoryName]:
         """What this pass has looked at already; it begins now where none was cut off."""
         now = self.clock()
-        began = await self.known.holdings.begun(self.by, scope)
+        began = await self.known.holdings.begun(self.name, scope)
         if began is None or not timedelta(0) <= now - began < RESUMED_WITHIN:
-            await self.known.holdings.begin(self.by, scope, now)
+            await self.known.holdings.begin(self.name, scope, now)
             return set()
-        return {name for name, last in looks.items() if last.by == self.by and last.at >= began}
+        return {name for name, last in looks.items() if last.by == self.source and last.at >= began}
 
     async def _one(self, repository: RepositoryName, gate: asyncio.Semaphore) -> None:
         try:
@@ -139,7 +147,7 @@ class SweepPass:
         try:
             seen = await look(self.scope, repository, self._listing, self._heads)
         except (RetryableError, PermanentError) as error:
-            self.report.problems.append(f"{repository}: {error}")
+            self.report.add_problem(f"{repository}: {error}")
             self._matched.update(self._patterns(repository))
             if isinstance(error, RetryableError) and not isinstance(error, AuthenticationError):
                 self._troubles.append(error)
@@ -149,7 +157,7 @@ class SweepPass:
             return None
         self._troubles, self._was_read = [], True
         if seen.problem:
-            self.report.problems.append(f"{repository}: {seen.problem}")
+            self.report.add_problem(f"{repository}: {seen.problem}")
         return seen
 
     async def _compare(self, repository: RepositoryName, seen: Seen) -> None:
@@ -183,7 +191,7 @@ class SweepPass:
             report.taken_in += accepted.accepted
 
     def _look(self, repository: RepositoryName, **seen: Any) -> Look:
-        return Look(registry=self.scope.registry, repository=repository, by=self.by, at=self.clock(), **seen)
+        return Look(registry=self.scope.registry, repository=repository, by=self.source, at=self.clock(), **seen)
 
     async def _repositories(self, looks: Mapping[RepositoryName, LastLook]) -> AsyncIterator[RepositoryName]:
         """Each once: those that are named, those of the catalogue when there is a glob, and those that are there no more."""
@@ -192,7 +200,7 @@ class SweepPass:
             try:
                 repository = parse_repository(name)
             except InvalidReferenceError as error:
-                self.report.problems.append(str(error))
+                self.report.add_problem(str(error))
                 continue
             if repository not in given:
                 given.add(repository)
@@ -205,10 +213,14 @@ class SweepPass:
                     given.add(repository)
                     yield repository
         except CatalogUnavailableError as error:
-            self.report.problems.append(str(error))
+            self.report.add_problem(str(error))
         for repository in looks:
             if repository not in given and self._is_wanted(repository):
                 yield repository
+
+    def _is_over(self, repository: RepositoryName, last: LastLook) -> bool:
+        """Whether this sweep looked at it, and is not told to any more."""
+        return last.by == self.source and not self._is_wanted(repository)
 
     def _is_wanted(self, repository: RepositoryName) -> bool:
         excluded = [f"exclude {pattern}" for pattern in self.scope.exclude if glob_match(repository, pattern)]

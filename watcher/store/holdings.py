@@ -1,10 +1,10 @@
 """What registries were last seen to hold. Only what changed since the look before is written."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, update
 
 from watcher.model.digest import Digest
 from watcher.model.holding import Holding, LastLook, Look
@@ -58,6 +58,23 @@ class StoredHoldings:
                 # A repository that holds nothing is none any more.
                 is_empty = ~exists().where(held_image.c.repository_id == held_repository.c.id)
                 connection.execute(delete(held_repository).where(held_repository.c.id == number, is_empty))
+
+        await self._database.write(write)
+
+    async def forget(self, registry: Host, repositories: Collection[RepositoryName]) -> None:
+        """See `Holdings.forget`."""
+        for part in parts(sorted(repositories)):
+            await self._forget(held_repository.c.registry == registry, held_repository.c.repository.in_(part))
+
+    async def keep(self, registries: Collection[Host]) -> None:
+        """See `Holdings.keep`."""
+        await self._forget(held_repository.c.registry.not_in(sorted(registries)))
+
+    async def _forget(self, *which: ColumnElement[bool]) -> None:
+        def write(connection: Connection) -> None:
+            gone = select(held_repository.c.id).where(*which)
+            connection.execute(delete(held_image).where(held_image.c.repository_id.in_(gone)))
+            connection.execute(delete(held_repository).where(*which))
 
         await self._database.write(write)
 

@@ -13,6 +13,7 @@ from tests.doubles.intakes import RecordingIntake, open_intake
 from tests.doubles.registries import MemoryRegistries
 from watcher.model.digest import Digest
 from watcher.model.errors import AuthenticationError, RegistryUnavailableError, RetryableError
+from watcher.model.holding import Look
 from watcher.model.quarantine import marker_tag
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.access import RegistryClients
@@ -290,6 +291,18 @@ async def test_what_is_held_follows_the_registry(bench: Bench) -> None:
     assert [*await bench.holdings.looks(bench.registry.host)] == [APP]
     assert len(report.problems) == 1
     assert "v3" in report.problems[0]
+
+
+async def test_what_a_sweep_is_not_told_to_look_at_any_more_is_forgotten(bench: Bench) -> None:
+    """Else the ledger would have images for ever that nobody asks for; what another sweep looks at stays."""
+    for name in (APP, WEB):
+        put_image(bench.registry, name, image(name), "v1")
+    await bench.sweep()
+    await bench.holdings.looked(
+        Look(registry=bench.registry.host, repository=RepositoryName("other/app"), by="other", at=bench.clock(), problem="403")
+    )
+    await bench.sweep(repositories=("team/a*",))
+    assert {*await bench.holdings.looks(bench.registry.host)} == {APP, "other/app"}
 
 
 async def test_a_rule_that_matches_nothing_is_told(bench: Bench) -> None:
