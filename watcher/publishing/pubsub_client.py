@@ -5,7 +5,6 @@ can end, and stops a key of which one message failed until somebody resumes it. 
 messages of one key under way.
 """
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from watcher.kit.cloud_trouble import Kind, Trouble
 from watcher.kit.google_address import PUBSUB_HOST
 from watcher.kit.google_credentials import credentials_of
 from watcher.kit.google_trouble import Asked, answered
+from watcher.kit.grpc_environment import LOCAL, prepare
 from watcher.kit.retry_after import pause_seconds
 from watcher.kit.threads import Threads
 from watcher.model.errors import RetryableError
@@ -25,7 +25,7 @@ T = TypeVar("T")
 # As many as one destination is told at a time.
 AT_ONCE = 8
 # As the SDK makes its own channels, but for what a proxy or a dead service would let grow.
-CHANNEL_OPTIONS = (("grpc.keepalive_time_ms", 30_000),)
+CHANNEL_OPTIONS = (("grpc.keepalive_time_ms", 30_000), *LOCAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +112,7 @@ class PubsubClient:
             return self._built
 
     def _build(self) -> Any:
-        # gRPC writes to stderr by itself, past our log, and asks only the environment, once: before it is imported.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        prepare()
         import grpc
         from google.pubsub_v1 import PublisherClient
         from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport

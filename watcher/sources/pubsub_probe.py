@@ -11,6 +11,7 @@ from watcher.kit.cloud_trouble import Kind, Trouble
 from watcher.kit.google_address import PUBSUB_EMULATOR, PUBSUB_HOST
 from watcher.kit.google_credentials import credentials_of
 from watcher.kit.google_trouble import Asked, answered
+from watcher.kit.grpc_environment import LOCAL, prepare
 from watcher.kit.threads import in_a_thread
 from watcher.kit.units import seconds
 from watcher.sources.protocol import SourceError
@@ -52,8 +53,7 @@ async def look(settings: PubsubSourceSettings) -> Found:
 
 
 def _subscription(settings: PubsubSourceSettings) -> Any:
-    # gRPC writes to stderr by itself: it asks the environment, once, before it is imported.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    prepare()
     import grpc
     from google.api_core.exceptions import GoogleAPICallError
     from google.cloud import pubsub_v1
@@ -61,7 +61,7 @@ def _subscription(settings: PubsubSourceSettings) -> Any:
 
     emulator = "" if settings.endpoint else os.environ.get(PUBSUB_EMULATOR, "")
     if settings.is_local or emulator:
-        transport = SubscriberGrpcTransport(channel=grpc.insecure_channel(settings.endpoint or emulator))
+        transport = SubscriberGrpcTransport(channel=grpc.insecure_channel(settings.endpoint or emulator, options=LOCAL))
     else:
         credentials = credentials_of(settings.credentials_file, name=settings.subscription, raising=SubscriptionTroubleError)
         transport = SubscriberGrpcTransport(

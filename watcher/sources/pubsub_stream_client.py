@@ -5,7 +5,6 @@ Spec: google.pubsub.v1, Subscriber.
 
 import itertools
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from watcher.kit.google_address import PUBSUB_HOST
 from watcher.kit.google_credentials import credentials_of
+from watcher.kit.grpc_environment import LOCAL, prepare
 from watcher.sources.pubsub_stream_client_calls import Settler, refusal
 from watcher.sources.pubsub_stream_client_connection import Connection
 from watcher.sources.pubsub_stream_client_errors import StreamError, ended_by, stream_error, stream_trouble
@@ -21,7 +21,7 @@ from watcher.sources.pubsub_stream_client_errors import StreamError, ended_by, s
 # Of messages that we have and did not store: bounds memory where messages are large.
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 # As the SDK makes its own channels, but for what a proxy or a dead service would let grow.
-CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000))
+CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.keepalive_time_ms", 30_000), *LOCAL)
 PERMANENT = "PERMANENT_"
 # These log as warnings, with tracebacks, what a connection that is gone does to their threads. It is told in our words.
 _TALKATIVE = ("google.api_core.bidi", "google.cloud.pubsub_v1", "callback-exceptions")
@@ -75,8 +75,7 @@ class PullClient:
 
     def start(self) -> None:
         """Returns when messages may come. Raises StreamError when there is nobody we could say that we are."""
-        # gRPC writes to stderr by itself, past our log, and asks only the environment, once: before it is imported.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        prepare()
         from google.cloud import pubsub_v1
 
         for name in _TALKATIVE:

@@ -12,6 +12,8 @@ import grpc
 import msgspec
 import pytest
 
+from tests.doubles.courier_pubsub import service_account
+from tests.doubles.proxy_server import proxy_server
 from tests.doubles.publishing import Notes, publisher_context
 from tests.doubles.pubsub_server import TOPIC, PubsubServer, Subscription
 from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
@@ -49,6 +51,33 @@ async def publishing(folder: Path, **given: Any) -> AsyncIterator[PubsubPublishe
             yield publisher
         finally:
             await publisher.aclose()
+
+
+@pytest.fixture
+def unprepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the environment is before anybody has spoken gRPC, and is again afterwards."""
+    for name in ("grpc_proxy", "no_grpc_proxy", "https_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("unprepared")
+async def test_a_service_is_reached_through_the_proxy(
+    server: PubsubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for one on this machine."""
+    (tmp_path / "account.json").write_text(json.dumps(service_account()))
+    (tmp_path / "away").mkdir()
+    async with proxy_server(answers=503) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
+        async with publishing(tmp_path, endpoint=server.endpoint) as publisher:
+            await publisher.open()
+        assert not proxy.asked
+        given = {"endpoint": "pubsub.test:443", "credentials_file": str(tmp_path / "account.json")}
+        async with publishing(tmp_path / "away", **given) as publisher:
+            with pytest.raises(DestinationUnreachableError):
+                await publisher.open()
+        assert "CONNECT pubsub.test:443" in proxy.asked
 
 
 async def test_a_message_is_an_event_with_attributes(server: PubsubServer, tmp_path: Path) -> None:
