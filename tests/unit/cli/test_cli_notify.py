@@ -85,6 +85,18 @@ def test_a_destination_that_refuses_ends_with_the_reason(watcher: Run, hosts: Ch
     assert told["detail"].endswith("answered 404: what its URL names is not there")
 
 
+def test_a_proxy_that_is_down_is_named(watcher: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is told of verdicts is reached through that of the environment; one that nobody can speak to is an error of its own."""
+    (tmp_path / "watcher.yaml").write_text(CONFIG.format(url="http://hooks.test/hook"))
+    monkeypatch.setenv("HTTP_PROXY", "http://u:s3cret@127.0.0.1:1")
+    ended = watcher("notify", "test", "hook")
+    assert (ended.code, ended.err) == (3, "watcher: webhook hook: the proxy 127.0.0.1:1 cannot be reached: Connection refused\n")
+    monkeypatch.setenv("HTTP_PROXY", "socks5://u:s3cret@127.0.0.1:1")
+    ended = watcher("notify", "test", "hook")
+    assert ended.code == 2
+    assert ended.err == "watcher: HTTP_PROXY: SOCKS is not spoken here; name a proxy of HTTP, http://HOST:PORT\n"
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
