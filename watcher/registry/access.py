@@ -1,12 +1,12 @@
 """The clients of all registries: those that are configured, and those that are named elsewhere and reached as they are."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self
 
+from watcher.kit.clock import since_boot
 from watcher.model.digest import Digest
 from watcher.model.image import FetchedManifest
 from watcher.model.reference import Host, Reference, RepositoryName
@@ -38,7 +38,7 @@ class RegistryClients:
         settings: Sequence[RegistrySettings],
         *,
         on_response: OnResponse | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = since_boot,
         sleep: Sleep = asyncio.sleep,
     ) -> AsyncIterator[Self]:
         """Open; every client is closed at the end."""

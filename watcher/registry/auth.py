@@ -5,7 +5,6 @@ Spec: distribution "Token Authentication Specification" and "OAuth2 Token Authen
 
 import asyncio
 import base64
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 from yarl import URL
 
+from watcher.kit.clock import since_boot
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, PermanentError, RegistryUnavailableError, RetryableError, ThrottledError
 from watcher.model.reference import Host
@@ -53,7 +53,7 @@ class Authorizer:
         fetch: Fetch,
         *,
         token_hosts: Sequence[str] = (),
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = since_boot,
     ) -> None:
         self.registry = registry
         self._base_url = base_url
@@ -117,6 +117,14 @@ class Authorizer:
             return await self._better(way, self._wider(way, scopes, sent), sent)
 
         return await self._first(ways, give) if ways else None
+
+    async def replaced(self, scopes: frozenset[str], sent: str) -> str | None:
+        """A header with a newer password than `sent` has, after a 403, by which Amazon says that it is over; None without one."""
+        shown = await self._provider.credentials()
+        if _basic(_narrowed(shown, scopes)) == sent:
+            await self._provider.renew(shown)
+        header = await self.password_header(scopes)
+        return None if header == sent else header
 
     async def _first(self, ways: Sequence[Challenge], give: Callable[[Challenge], Awaitable[str | None]]) -> str | None:
         """What the first of them gives that works; those that came before it are remembered to come after it."""

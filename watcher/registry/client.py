@@ -5,7 +5,6 @@ Everything here is small (manifests, tokens, referrers, our own uploads) and rea
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -14,7 +13,7 @@ import tenacity
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from watcher.kit.clock import Clock, utc_now
+from watcher.kit.clock import Clock, since_boot, utc_now
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import resolve
 from watcher.model.errors import (
@@ -60,7 +59,7 @@ class RegistryClient:
         *,
         on_response: OnResponse | None = None,
         clock: Clock = utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = since_boot,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Reads the authorities, certificates and secrets that the settings name. Raises ConfigurationError."""

@@ -1,7 +1,6 @@
 """What a registry may be shown, and who keeps it fresh: asked for when needed, again before it ends, and once when refused."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 import structlog
 from yarl import URL
 
+from watcher.kit.clock import since_boot
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, ConfigurationError, RetryableError
 from watcher.model.reference import Host
@@ -75,7 +75,7 @@ def named(registry: Host, error: ConfigurationError) -> str:
 class CredentialProvider:
     """Keeps what a source gave. Whoever asks while it is being asked waits for the same answer. Used on one event loop."""
 
-    def __init__(self, registry: Host, source: CredentialSource, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, registry: Host, source: CredentialSource, *, clock: Callable[[], float] = since_boot) -> None:
         self._registry = registry
         self._source = source
         self._clock = clock

@@ -37,7 +37,7 @@ class Introduction:
         """What to ask once more with, after `status` without a challenge in answer to `sent`; None when the answer stands.
 
         It stands for those who have no credentials, and for those who are known: where nothing is hidden by whoever has shown a
-        header, else by whoever is not asked for a better one.
+        header, else by whoever is not asked for a better one. But 403 is also what some say to a password that is over.
 
         Raises:
             AuthenticationError, ThrottledError, RegistryUnavailableError: we are not known, and cannot be now.
@@ -45,7 +45,7 @@ class Introduction:
         if status not in HIDING_STATUSES or not await self._authorizer.has_credentials(scopes):
             return None
         if sent is not None and status != 401 and not self._hides:
-            return None
+            return await self._authorizer.replaced(scopes, sent) if status == 403 and sent.startswith("Basic ") else None
         async with self._pinging:
             # Perhaps somebody else has been told meanwhile.
             known = await self._authorizer.header(scopes)

@@ -10,6 +10,7 @@ from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUna
 from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.client import RegistryClient
+from watcher.registry.credentials import RENEW_SECONDS
 from watcher.registry.introduction import OPEN_SECONDS
 from watcher.registry.listing import DistributionListing
 from watcher.registry.manifests import RegistryImages
@@ -152,6 +153,23 @@ async def test_an_open_registry_is_pinged_now_and_then(registry: MemoryRegistry)
             now[0] = moment
             assert await RegistryImages(client, APP).head(Tag("v1")) is None
             assert pings(registry) == expected
+
+
+async def test_a_password_that_is_over_is_forbidden(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an old password is answered 403, what its source has by now is shown, once for all that is forbidden for a while."""
+    now = [0.0]
+    settings = RegistrySettings(host=registry.host, auth=PasswordAuth(username="watcher", password="env:REGISTRY_PASSWORD"))
+    registry.gate.access = Access.BASIC
+    put_image(registry, APP, IMAGE, "v1")
+    async with RegistryClient(settings, monotonic=lambda: now[0]) as client:
+        assert await manifest(client)
+        monkeypatch.setenv("REGISTRY_PASSWORD", "new")
+        registry.gate.password, now[0] = "new", RENEW_SECONDS
+        registry.faults.add(Fault(path=".*/manifests/.*", status=403))
+        assert await manifest(client)
+        registry.faults.add(Fault(path=".*/manifests/.*", status=403))
+        with pytest.raises(AuthenticationError):
+            await manifest(client)
 
 
 async def test_without_credentials_nothing_is_asked_twice(registry: MemoryRegistry, connect: Connect) -> None:
