@@ -38,6 +38,7 @@ class World:
     tags: int
     held: dict[str, dict[Digest, BuiltImage]] = field(default_factory=dict, init=False)
     deleted: list[tuple[str, BuiltImage]] = field(default_factory=list, init=False)
+    layers: set[Digest] = field(default_factory=set, init=False)
     _left: list[tuple[str, BuiltImage]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,7 @@ class World:
             build_image([build_layer({"app/name": f"{number} " * 20})], config={"User": "1000", "Labels": {"number": str(number)}})
             for number in range(self.images)
         ]
+        self.layers = {list(image.blobs)[-1] for image in built}
         # Each of these is in two indexes, one of which it shares with another image.
         parts = built[::10]
         indexes = [build_index([each, parts[place - 1]]) for place, each in enumerate(parts)]

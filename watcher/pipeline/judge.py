@@ -226,7 +226,11 @@ class Judge:
             await self._untagged(job, job.push.tag)
         if job.lane is not Lane.CI and job.push.digest is not None:
             keepers = [route.publisher for route in self.routes if route.lets_go]
-            await self.verdicts.gone(job.push.registry, job.push.repository, job.push.digest, keepers)
+            subject = (job.push.registry, job.push.repository, job.push.digest)
+            if await self.standing.known(*subject) is not None:
+                # What it listed is judged by itself from now on, or is gone as well; put first, so that it is not forgotten.
+                await self._judge_again(job, {each.digest for each in await self.standing.members(*subject)})
+            await self.verdicts.gone(*subject, keepers)
         if job.lane is Lane.CI or await self.backlog.deleted(job):
             return Done(result="gone")
         if job.push.digest is not None and await self.own_writes.forgotten(job.push.digest):

@@ -205,7 +205,19 @@ def _holders(connection: Connection, ids: Sequence[int]) -> Sequence[Holder]:
         )
         for *place, index in rows:
             found[tuple(place)].update([Digest(index)] if index else [])
-    return [_holder(place, indexes) for place, indexes in found.items()]
+    gone = _gone(connection, {index for indexes in found.values() for index in indexes})
+    return [_holder(place, [index for index in indexes if (*place[:2], index) not in gone]) for place, indexes in found.items()]
+
+
+def _gone(connection: Connection, digests: Collection[Digest]) -> set[tuple[str, ...]]:
+    """(registry, repository, digest) of those that were judged and of which nothing stands."""
+    stands: dict[tuple[str, ...], bool] = {}
+    for part in parts(sorted(digests)):
+        ids = select(image.c.id).where(image.c.digest.in_(part))
+        said = select(verdict.c.registry, verdict.c.repository, verdict.c.digest, verdict.c.stands).distinct()
+        for *place, standing in connection.execute(said.where(verdict.c.image_id.in_(ids))):
+            stands[tuple(place)] = standing or stands.get(tuple(place), False)
+    return {place for place, standing in stands.items() if not standing}
 
 
 def _holder(place: Sequence[str], indexes: Iterable[Digest]) -> Holder:

@@ -92,7 +92,10 @@ class VerdictStore(Protocol):
         repository: RepositoryName | None = None,
         environment: str | None = None,
     ) -> Verdict | None:
-        """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
+        """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given.
+
+        Of an image that is gone it is the last that looked at it.
+        """
         ...
 
     async def by_tag(self, registry: Host, repository: RepositoryName, tag: Tag, environment: str | None) -> Verdict | None:
@@ -114,7 +117,8 @@ class VerdictStore(Protocol):
     async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
         """The image is not there any more: the publishers `told` are told its standing verdict once more, with GONE noted.
 
-        After this returns that is on disk. Nothing is where nothing was judged.
+        After this returns that is on disk, and none of its verdicts is among what is true now, until it is judged again. Nothing
+        is where nothing was judged.
         """
         ...
 

@@ -111,9 +111,12 @@ def replaced(ids: Sequence[int]) -> Any:
         newer.c.registry == verdict.c.registry,
         newer.c.repository == verdict.c.repository,
         newer.c.environment == verdict.c.environment,
-        newer.c.stands,
         newer.c.id != verdict.c.id,
-        or_(newer.c.id > verdict.c.id, ~verdict.c.stands),
+        or_(
+            newer.c.stands & ((newer.c.id > verdict.c.id) | ~verdict.c.stands),
+            # Of what is gone nothing stands, and the last look at it is kept.
+            newer.c.looked & (newer.c.id > verdict.c.id) & ~verdict.c.stands,
+        ),
     )
     open_ones = exists().where(told.c.verdict_id == verdict.c.verdict_id, told.c.state.in_(OPEN))
     told_later = (

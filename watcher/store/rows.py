@@ -22,6 +22,11 @@ def newest_of(digest: Digest) -> Select[Any]:
     return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.stands).order_by(verdict.c.id.desc()).limit(1)
 
 
+def last_look_at(digest: Digest) -> Select[Any]:
+    """What is known of an image of which nothing stands, since it is gone."""
+    return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.looked).order_by(verdict.c.id.desc()).limit(1)
+
+
 def standing_rows() -> Select[Any]:
     """As `verdict_rows`, the newest of every subject."""
     newer = verdict.alias()

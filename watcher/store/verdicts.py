@@ -18,7 +18,7 @@ from watcher.model.verdict import Subject, Verdict
 from watcher.store.protocol import Evaluation, Judged, Routing
 from watcher.store.recording import prepare, write
 from watcher.store.repetitions import take_place
-from watcher.store.rows import image_id_of, newest_of, same_subject, verdict_of, verdict_rows
+from watcher.store.rows import image_id_of, last_look_at, newest_of, same_subject, verdict_of, verdict_rows
 from watcher.store.statements import Transactions, insert_new
 from watcher.store.tables import image, publication, reference, verdict
 from watcher.store.tags import leave, led_to, tags_of
@@ -45,7 +45,7 @@ class StoredVerdicts:
         def run(connection: Connection) -> None:
             for each in ready:
                 earlier = _earlier(connection, each.verdict.subject)
-                stands = each.looked or earlier is None or not _looked(connection, earlier)
+                stands = each.looked or not _was_looked_at(connection, each.verdict.subject)
                 before = _replaced_by(connection, earlier) if earlier is not None else ""
                 if write(connection, each, stands=stands, replaces=before) and stands:
                     publishers = {*routing(each.verdict, earlier)}
@@ -83,15 +83,16 @@ class StoredVerdicts:
         repository: RepositoryName | None = None,
         environment: str | None = None,
     ) -> Verdict | None:
-        """The newest verdict of a digest, narrowed to a registry, repository and environment when these are given."""
-        statement = newest_of(digest)
+        """See `VerdictStore.latest`."""
+        statement, past = newest_of(digest), last_look_at(digest)
         if registry is not None:
-            statement = statement.where(verdict.c.registry == registry)
+            statement, past = statement.where(verdict.c.registry == registry), past.where(verdict.c.registry == registry)
         if repository is not None:
-            statement = statement.where(verdict.c.repository == repository)
+            statement, past = statement.where(verdict.c.repository == repository), past.where(verdict.c.repository == repository)
         if environment is not None:
             statement = statement.where(verdict.c.environment == environment)
-        return await self._one(statement)
+            past = past.where(verdict.c.environment == environment)
+        return await self._one(statement) or await self._one(past)
 
     async def by_tag(self, registry: Host, repository: RepositoryName, tag: Tag, environment: str | None) -> Verdict | None:
         """See `VerdictStore.by_tag`."""
@@ -113,9 +114,9 @@ class StoredVerdicts:
 
     async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
         """See `VerdictStore.gone`."""
+        here = verdict.c.registry == registry, verdict.c.repository == repository
         # Whoever was told before, or just is, is told once more.
-        newest = newest_of(digest).where(verdict.c.registry == registry, verdict.c.repository == repository)
-        await self._tell_again(newest, told, {"progress": GONE})
+        await self._tell_again(newest_of(digest).where(*here), told, {"progress": GONE}, falls=(digest, *here))
 
     async def told_again(self, subject: Subject, told: Collection[str]) -> None:
         """See `VerdictStore.told_again`."""
@@ -128,11 +129,17 @@ class StoredVerdicts:
         told: Collection[str],
         noted: Mapping[str, str],
         *conditions: ColumnElement[bool],
+        falls: tuple[Any, ...] = (),
     ) -> None:
+        """`falls`: a digest and the place where none of its verdicts stands any more."""
         now = self._clock()
 
         def run(connection: Connection) -> None:
             row = connection.execute(newest).one_or_none()
+            if falls:
+                digest, *here = falls
+                fallen = update(verdict).where(verdict.c.image_id == image_id_of(digest), *here, verdict.c.stands)
+                connection.execute(fallen.values(stands=False))
             if row is None or not told:
                 return
             insert_new(connection, publication, _publications(verdict_of(row), sorted(told), now))
@@ -216,8 +223,9 @@ def _replaced_by(connection: Connection, said: Verdict) -> str:
     return str(connection.execute(select(verdict.c.replaces).where(verdict.c.verdict_id == said.id)).scalar_one())
 
 
-def _looked(connection: Connection, said: Verdict) -> bool:
-    return bool(connection.execute(select(verdict.c.looked).where(verdict.c.verdict_id == said.id)).scalar_one())
+def _was_looked_at(connection: Connection, subject: Subject) -> bool:
+    looked = select(verdict.c.id).where(*same_subject(subject), verdict.c.looked).limit(1)
+    return connection.execute(looked).one_or_none() is not None
 
 
 def _supersede(connection: Connection, said: Verdict, *, told: Collection[str], only_told: bool) -> set[str]:

@@ -18,6 +18,8 @@ from watcher.model.verdict import Finding, Outcome
 from watcher.pipeline.routing import Route
 from watcher.pipeline.second_looks import second_looks
 from watcher.store.outbox import StoredOutbox
+from watcher.store.protocol import SubjectFilter
+from watcher.testing.images import build_index
 
 pytestmark = pytest.mark.enable_socket
 
@@ -126,6 +128,34 @@ async def test_of_a_deleted_image_no_tag_is_left(bench: JudgeBench) -> None:
     said = await bench.verdicts.latest(first)
     assert said is not None
     assert (await tags(bench, first), said.outcome.value) == ((), "pass")
+
+
+async def test_what_is_gone_is_not_among_what_is_true_now(bench: JudgeBench) -> None:
+    """What was said of it is still known, what its index listed is looked at by itself, and when it is pushed again it is news."""
+    image = an_image()
+    index = build_index([image])
+    await bench.settled(bench.put(index))
+
+    async def current() -> set[Digest]:
+        return {each.subject.digest for each in await bench.judge.images.newest(SubjectFilter())}
+
+    assert await current() == {image.digest, index.digest}
+    bench.registry.content.existing(REPOSITORY).delete_manifest(index.digest)
+    bench.clock.advance(60)
+    job = await bench.job(index.digest, tag=None, lane=Lane.SWEEP)
+    settlement = await bench.judge.judge(replace(job, attempt=3))
+    assert settlement == Done(result="unknown")  # nobody told of its deletion
+    await bench.backlog.settle(job, settlement)
+    assert await work(bench) == [image.digest]
+    assert await current() == {image.digest}
+    said = await bench.verdicts.latest(index.digest)
+    assert said is not None
+    assert said.outcome is Outcome.PASS
+    subjects = [each.digest for each in await bench.judge.standing.subjects()]
+    assert subjects == [image.digest]
+    bench.clock.advance(60)
+    await bench.settled(bench.put(index))
+    assert await current() == {image.digest, index.digest}
 
 
 async def test_who_keeps_something_for_an_image_hears_that_it_is_gone(bench: JudgeBench) -> None:
