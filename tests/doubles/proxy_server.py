@@ -20,7 +20,7 @@ class ProxyServer:
     answers: int = 0
     port: int = 0
     asked: list[str] = field(default_factory=list)
-    serving: set[asyncio.Task[None]] = field(default_factory=set)
+    serving: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -31,7 +31,7 @@ class ProxyServer:
         return f"http://watcher:{self.password}@127.0.0.1:{self.port}"
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.serving.add(asyncio.ensure_future(self._serve(reader, writer)))
+        self.serving[asyncio.ensure_future(self._serve(reader, writer))] = writer
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -99,4 +99,6 @@ async def proxy_server(
         server.close()
         for each in proxy.serving:
             each.cancel()
-        await asyncio.gather(*proxy.serving)
+        await asyncio.gather(*proxy.serving, return_exceptions=True)
+        for writer in proxy.serving.values():
+            await _ended(writer)  # of one that was cancelled before it began

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.moto import Moto, start_moto
+from tests.doubles.proxy_server import proxy_server
 from watcher.model.errors import AuthenticationError, ConfigurationError, RegistryUnavailableError
 from watcher.model.reference import Host, RepositoryName
 from watcher.registry.client import RegistryClient
 from watcher.registry.credentials import Credentials
+from watcher.registry.credentials_catalog import build_credentials
 from watcher.registry.credentials_ecr import EcrSource
 from watcher.registry.ecr_api import ecr_client
 from watcher.registry.listing_catalog import build_listing
@@ -103,6 +105,21 @@ async def test_an_identity_without_the_right(moto: Moto) -> None:
         assert await EcrSource(PRIVATE, EcrAuth(endpoint_url=moto.endpoint), needed=False).fetch() is None
     finally:
         moto.checks_permissions(does=False)
+
+
+async def test_a_registry_s_own_proxy_is_for_its_tokens_too(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its password is shown to it; what the environment says does not matter."""
+    async with proxy_server(password="s3cret") as proxy:
+        auth = EcrAuth(endpoint_url=aws)
+        monkeypatch.setenv("OWN_PROXY", proxy.url_with_password)
+        settings = RegistrySettings(host=PRIVATE, auth=auth, proxy="env:OWN_PROXY")
+        source = build_credentials(settings, no_fetch)
+        assert shown(await source.fetch()) == ("AWS", "123456789012-auth-token")
+        assert proxy.asked == [f"POST {aws}/"]
+
+
+async def no_fetch(*_: object) -> bytes:
+    raise AssertionError("asked by its SDK alone")
 
 
 async def test_its_own_api_lists_what_is_there(aws: str) -> None:

@@ -25,8 +25,8 @@ CREDENTIALS: Mapping[type, Callable[[Any, RegistrySettings, Fetch], CredentialSo
     AcrAuth: lambda auth, registry, fetch: AcrSource(registry.base_url, auth, fetch, needed=True, proxies=registry.proxies()),
     AnonymousAuth: lambda _auth, _registry, _fetch: Anonymous(),
     DockerConfigAuth: lambda auth, registry, _fetch: DockerSource(registry.registry, auth.path, needed=True),
-    EcrAuth: lambda auth, registry, _fetch: EcrSource(registry.registry, auth, needed=True),
-    GcpAuth: lambda auth, registry, _fetch: GcpSource(registry.registry, auth, needed=True),
+    EcrAuth: lambda auth, registry, _fetch: EcrSource(registry.registry, auth, needed=True, proxies=registry.sdk_proxies()),
+    GcpAuth: lambda auth, registry, _fetch: GcpSource(registry.registry, auth, needed=True, proxies=registry.sdk_proxies()),
     PasswordAuth: lambda auth, _registry, _fetch: Password(auth),
 }
 
@@ -36,8 +36,14 @@ AMBIENT: Mapping[str, tuple[str, Callable[[RegistrySettings, Fetch], CredentialS
         "the Microsoft Entra identity of this machine",
         lambda registry, fetch: AcrSource(registry.base_url, AcrAuth(), fetch, needed=False, proxies=registry.proxies()),
     ),
-    "ecr": ("the AWS chain of this machine", lambda registry, _fetch: EcrSource(registry.registry, EcrAuth(), needed=False)),
-    "gar": ("Google's default credentials", lambda registry, _fetch: GcpSource(registry.registry, GcpAuth(), needed=False)),
+    "ecr": (
+        "the AWS chain of this machine",
+        lambda registry, _fetch: EcrSource(registry.registry, EcrAuth(), needed=False, proxies=registry.sdk_proxies()),
+    ),
+    "gar": (
+        "Google's default credentials",
+        lambda registry, _fetch: GcpSource(registry.registry, GcpAuth(), needed=False, proxies=registry.sdk_proxies()),
+    ),
 }
 
 

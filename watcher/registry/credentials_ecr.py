@@ -5,6 +5,7 @@ Permissions: ecr:GetAuthorizationToken; for the public gallery ecr-public:GetAut
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,12 +28,13 @@ ANSWER_SECONDS = 60.0
 class EcrSource:
     """The AWS chain of this machine, perhaps as another role. `needed` says whether an empty chain is an error."""
 
-    def __init__(self, registry: Host, settings: EcrAuth, *, needed: bool) -> None:
+    def __init__(self, registry: Host, settings: EcrAuth, *, needed: bool, proxies: Mapping[str, str] | None = None) -> None:
         """Raises ConfigurationError: the region is neither in the host nor in the settings."""
         self._region = region_of(registry, settings)
         self._registry = registry
         self._settings = settings
         self._needed = needed
+        self._proxies = proxies
         self._aside = Aside(self._token, name=f"ecr token of {registry}", timeout_seconds=ANSWER_SECONDS)
 
     async def fetch(self) -> Credentials | None:
@@ -41,7 +43,7 @@ class EcrSource:
 
     def _token(self) -> Credentials | None:
         try:
-            with ecr_client(self._registry, self._settings, self._region) as ecr:
+            with ecr_client(self._registry, self._settings, self._region, self._proxies) as ecr:
                 return _credentials(ecr.get_authorization_token(), self._registry)
         except NoIdentityError:
             if self._needed:

@@ -3,6 +3,7 @@
 Permissions: roles/artifactregistry.reader, roles/artifactregistry.writer to publish referrers.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -28,11 +29,12 @@ LIFETIME_SECONDS = 600.0
 class GcpSource:
     """Application Default Credentials, or a key file as it is. `needed` says whether none is an error."""
 
-    def __init__(self, registry: Host, settings: GcpAuth, *, needed: bool) -> None:
+    def __init__(self, registry: Host, settings: GcpAuth, *, needed: bool, proxies: Mapping[str, str] | None = None) -> None:
         """Raises ConfigurationError where `key_file` cannot be read."""
         self._registry = registry
         self._settings = settings
         self._needed = needed
+        self._proxies = proxies
         if settings.key_file is not None:
             resolve(f"file:{settings.key_file}")
         self._aside = Aside(self._look_up, name=f"google token of {registry}", timeout_seconds=ANSWER_SECONDS)
@@ -54,6 +56,10 @@ class GcpSource:
 
         forget_netrc()
         request = Request()
+        if self._proxies is not None:
+            request.session.trust_env = False
+            # The metadata of this machine are asked for in plain HTTP, and are nobody else's.
+            request.session.proxies = {name: url for name, url in self._proxies.items() if name == "https"}
         try:
             # With scopes it would ask another API for the name of the project, which need not be reachable, nor allowed.
             found, _ = google.auth.default()

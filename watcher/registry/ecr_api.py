@@ -1,6 +1,6 @@
 """Amazon ECR's own API: a client of it as the settings say, and what its errors mean to us. Blocking; loads the SDK when used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,8 +34,10 @@ def region_of(registry: Host, settings: EcrAuth) -> str:
 
 
 @contextmanager
-def ecr_client(registry: Host, settings: EcrAuth, region: str) -> Iterator[Any]:
+def ecr_client(registry: Host, settings: EcrAuth, region: str, proxies: Mapping[str, str] | None = None) -> Iterator[Any]:
     """A client with the identity of this machine, perhaps as another role. What is done with it raises our errors.
+
+    `proxies` are by scheme; None are those of the environment.
 
     Raises:
         NoIdentityError, DeniedError, RegistryUnavailableError
@@ -44,7 +46,8 @@ def ecr_client(registry: Host, settings: EcrAuth, region: str) -> Iterator[Any]:
     from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError, NoCredentialsError
 
     try:
-        client = _client(_session(settings, region), "ecr-public" if registry == PUBLIC_HOST else "ecr", settings, region)
+        service = "ecr-public" if registry == PUBLIC_HOST else "ecr"
+        client = _client(_session(settings, region, proxies), service, settings, region, proxies)
         try:
             yield client
         finally:
@@ -62,14 +65,14 @@ def ecr_client(registry: Host, settings: EcrAuth, region: str) -> Iterator[Any]:
         raise AuthenticationError(f"{registry}: no AWS credentials to be had ({type(error).__name__})") from error
 
 
-def _session(settings: EcrAuth, region: str) -> Any:
+def _session(settings: EcrAuth, region: str, proxies: Mapping[str, str] | None) -> Any:
     import boto3
 
     session = boto3.session.Session()
     if settings.role_arn is None:
         return session
     more = {"ExternalId": settings.external_id} if settings.external_id else {}
-    sts = _client(session, "sts", settings, region)
+    sts = _client(session, "sts", settings, region, proxies)
     try:
         assumed = sts.assume_role(RoleArn=settings.role_arn, RoleSessionName=SESSION_NAME, **more)["Credentials"]
     finally:
@@ -81,8 +84,9 @@ def _session(settings: EcrAuth, region: str) -> Any:
     )
 
 
-def _client(session: Any, service: str, settings: EcrAuth, region: str) -> Any:
+def _client(session: Any, service: str, settings: EcrAuth, region: str, proxies: Mapping[str, str] | None) -> Any:
     from botocore.config import Config
 
-    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+    retries = {"mode": "standard", "total_max_attempts": 2}
+    config = Config(connect_timeout=5, read_timeout=10, retries=retries, proxies=None if proxies is None else dict(proxies))
     return session.client(service, region_name=region, endpoint_url=settings.endpoint_url, config=config)

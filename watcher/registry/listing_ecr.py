@@ -39,7 +39,7 @@ class EcrListing(DistributionListing):
     def _listed(self, repository: RepositoryName) -> list[Digest]:
         registry = self._client.registry
         found: dict[Digest, None] = {}
-        with ecr_client(registry, self._settings, region_of(registry, self._settings)) as ecr:
+        with ecr_client(registry, self._settings, region_of(registry, self._settings), self._client.settings.sdk_proxies()) as ecr:
             asked = {"repositoryName": repository, "maxResults": self._limits.size}
             for _ in range(self._limits.pages):
                 try:

@@ -1,12 +1,13 @@
 """How one registry is reached: the block under `registries` in the configuration."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from yarl import URL
 
 from watcher.kit.proxies import Proxies, parse_proxy
-from watcher.kit.secret import SecretReference, resolve
+from watcher.kit.secret import Secret, SecretReference, resolve
 from watcher.kit.units import Duration
 from watcher.model.amazon import ECR_HOST
 from watcher.model.errors import ConfigurationError, InvalidReferenceError
@@ -173,10 +174,21 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         """What requests go through. Reads the secret or the environment; raises ConfigurationError."""
         if self.proxy is None:
             return Proxies.of_environment()
-        if self.proxy == NO_PROXY:
-            return Proxies()
-        text = resolve(self.proxy).reveal() if self.proxy.startswith(SECRET_PREFIXES) else self.proxy
-        return Proxies.always(parse_proxy(text.strip(), f"registry {self.registry}: proxy"))
+        own = self.own_proxy()
+        return Proxies.always(parse_proxy(own.reveal(), f"registry {self.registry}: proxy")) if own is not None else Proxies()
+
+    def own_proxy(self) -> Secret | None:
+        """The URL of `proxy`, perhaps with user and password; None where there is none. Raises ConfigurationError."""
+        if self.proxy is None or self.proxy == NO_PROXY:
+            return None
+        return Secret((resolve(self.proxy).reveal() if self.proxy.startswith(SECRET_PREFIXES) else self.proxy).strip())
+
+    def sdk_proxies(self) -> Mapping[str, str] | None:
+        """`own_proxy` by scheme, as SDKs want it; None leaves it to them to read the environment. Raises ConfigurationError."""
+        if self.proxy is None:
+            return None
+        own = self.own_proxy()
+        return dict.fromkeys(("http", "https"), _with_scheme(own.reveal())) if own is not None else {}
 
     @property
     def registry_kind(self) -> RegistryKind:
@@ -187,6 +199,10 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         """Scheme and authority of the API; paths begin at `/v2/`."""
         scheme = self.scheme or ("http" if is_loopback(self.registry) else "https")
         return URL(f"{scheme}://{DOCKER_HUB_API if self.registry == DOCKER_HUB else self.registry}")
+
+
+def _with_scheme(url: str) -> str:
+    return url if "://" in url else f"http://{url}"
 
 
 def parse_mirror(text: str) -> tuple[Host, str]:
