@@ -33,7 +33,7 @@ from watcher.registry.credentials import CredentialProvider, CredentialSource, n
 from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, next_hop
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, check_realm, next_hop
 from watcher.registry.settings import RegistrySettings
 from watcher.registry.trouble import A_PAGE, is_page, unreachable
 from watcher.registry.wire import OnResponse, Response, Sleep, Wire
@@ -242,13 +242,22 @@ class RegistryClient:
         raise ForbiddenAddressError(f"{self.registry}: more than {MAX_REDIRECTS} redirects")
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
+        """Without a form redirects are followed, to where such credentials as there are in `headers` may be shown too."""
         self.guard.check_literal(url.host or "")
-        # The path is named, the query is not: it holds nothing secret, but it is long.
-        what = f"token service {url.authority}{url.path}"
-        response = await self.wire.send(method, url, headers, form, MAX_TOKEN_BYTES, what=what)
-        if response.status != 200:
-            raise refusal(response.what, response.status, response.headers, response.body, self.clock())
-        return response.body
+        hop = Hop(url=url, authorized=True)
+        for _ in range(MAX_REDIRECTS + 1):
+            # The path is named, the query is not: it holds nothing secret, but it is long.
+            what = asked(f"token service {url.authority}{url.path}", url, hop.url)
+            response = await self.wire.send(method, hop.url, headers, form, MAX_TOKEN_BYTES, what=what)
+            location = response.headers.get("Location")
+            if response.status in REDIRECT_STATUSES and location is not None and form is None:
+                hop = next_hop(hop, location, self.guard)
+                check_realm(str(hop.url), self.base_url, shows=bool(headers), token_hosts=self.settings.token_hosts)
+                continue
+            if response.status != 200:
+                raise refusal(response.what, response.status, response.headers, response.body, self.clock())
+            return response.body
+        raise ForbiddenAddressError(f"{self.registry}: the token service answers with more than {MAX_REDIRECTS} redirects")
 
 
 def challenges_of(response: Response) -> list[Challenge]:

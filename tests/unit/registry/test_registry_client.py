@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from tests.doubles.scripted_server import scripted_server
 from watcher.model.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -113,6 +114,28 @@ async def test_credentials_from_the_docker_configuration(docker_config: Path, co
     async with serve_registry(gate=gate) as registry:
         log_in(registry.host)
         await RegistryUploads(connect(registry)).put_blob(APP, b"x")
+
+
+@pytest.mark.parametrize(("leads_to", "opens"), [("/moved?{query}", True), ("http://localhost.example.com/moved?{query}", False)])
+async def test_a_token_service_may_send_us_on(leads_to: str, opens: bool, connect: Connect) -> None:
+    """To where our credentials may be seen, and they go along: an anonymous token in their place would hide what is there."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN)) as registry:
+
+        async def service(request: web.Request) -> web.StreamResponse:
+            if request.path == "/token":
+                location = leads_to.format(query=request.query_string)
+                return web.Response(status=307, headers={"Location": location})
+            return await registry.gate.token(request)
+
+        async with scripted_server(service) as server:
+            registry.gate.realm = f"{server.url}/token"
+            client = connect(registry, auth=AUTH)
+            if opens:
+                assert (await client.request("GET", "/v2/")).status == 200
+                return
+            with pytest.raises(AuthenticationError, match="a stranger"):
+                await client.request("GET", "/v2/")
+            assert server.count("/moved") == 0
 
 
 async def test_a_token_service_elsewhere_gets_nothing(connect: Connect) -> None:
