@@ -17,7 +17,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Death:
-    """Comes at the `at`th of the points before and after every call, 0 for never; `points` is how many there were."""
+    """Comes at the `at`th of the points that it hears of, 0 for never; `points` is how many there were."""
 
     at: int = 0
     points: int = 0

@@ -181,7 +181,12 @@ def _make(batch: _Batch, arrival: Arrival, push: Push) -> Receipt:
     job = _Job(job_id, arrival.environment, "waiting", lane, tags, 0, batch.now, due_at, "", subject, None, arrival)
     batch.jobs[subject].append(job)
     batch.made[job_id] = job
-    return Receipt(fate=Fate.ACCEPTED, reason=FOUND if arrival.delivery_key is None and arrival.is_news else "", job_id=job_id)
+    return Receipt(fate=Fate.ACCEPTED, reason=FOUND if _is_found(arrival) else "", job_id=job_id)
+
+
+def _is_found(arrival: Arrival) -> bool:
+    """Whether nobody told of it but a sweep. Who judges again looks at what is known."""
+    return arrival.delivery_key is None and arrival.lane in {Lane.PUSH, Lane.SWEEP}
 
 
 def _row(job: _Job) -> tuple[Any, ...]:

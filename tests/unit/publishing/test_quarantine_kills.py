@@ -96,7 +96,7 @@ async def ends(folder: Path, begins: Ending | None, ending: Ending, death: Death
             await begins(bench, bench.publisher(actions=MEASURES))
             await bench.judged(BAD.digest, Outcome.FAIL, "v2")
             await bench.judged(BAD.digest, Outcome.PASS, "v2")
-        mortal = interposed(bench.context, before=death, after=death)
+        mortal = interposed(bench.context, after=death)
         try:
             await ending(bench, bench.publisher(mortal, actions=MEASURES))
         except KilledError:
@@ -105,7 +105,7 @@ async def ends(folder: Path, begins: Ending | None, ending: Ending, death: Death
 
 
 async def test_who_carries_it_out_may_end_anywhere(tmp_path: Path) -> None:
-    """Before or after any request and any note: the next one finds out what was done, and does the rest."""
+    """After any request and any note, which is before the next: the next one finds out what was done, and does the rest."""
     undisturbed = Death()
     expected = await ends(tmp_path / "0", None, quarantined, undisturbed)
     tags, record, kept_back = expected
@@ -136,7 +136,7 @@ async def test_what_was_cut_off_and_passes_leaves_nothing_behind(tmp_path: Path)
         async with opened(tmp_path / str(at)) as (bench, driver):
             death = Death(at)
             try:
-                mortal = interposed(bench.context, before=death, after=death)
+                mortal = interposed(bench.context, after=death)
                 await quarantined(bench, bench.publisher(mortal, actions=MEASURES))
             except KilledError:
                 pass

@@ -77,6 +77,18 @@ async def test_who_pushes_what_we_led_the_tag_to_has_it(bench: MemoryBench) -> N
     assert (await bench.steps())["latest"] == "overtaken"
 
 
+async def test_a_push_that_we_hide_is_decided_by_its_own_verdict(bench: MemoryBench) -> None:
+    """That of what we led the tag to may come sooner, since our own write is told of as well."""
+    await in_quarantine(bench)
+    bench.put(FIXED, "other")
+    bench.clock.advance(1)
+    hidden = await bench.heard(FIXED.digest, "latest")
+    await bench.tell(await bench.pushed(GOOD.digest, "latest", Outcome.PASS, "latest"))
+    assert (bench.tags["latest"], (await bench.steps())["latest"]) == (GOOD.digest, "done")
+    await bench.tell(await bench.judged(FIXED.digest, Outcome.PASS, id=hidden))
+    assert (bench.tags["latest"], (await bench.steps())["latest"]) == (FIXED.digest, "overtaken")
+
+
 async def test_our_own_write_is_no_push_of_others(bench: MemoryBench) -> None:
     """Nor what a sweep finds where we led the tag, however late, nor another tag."""
     await in_quarantine(bench)

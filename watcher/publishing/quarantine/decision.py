@@ -64,6 +64,6 @@ def reason_of(verdict: Verdict) -> str:
 
 
 def fingerprint(verdict: Verdict) -> str:
-    """The same of verdicts that say the same, as `Verdict.repeats` has it."""
-    found = sorted({(each.rule, each.key, each.platform or "", each.action, each.excepted_by is None) for each in verdict.findings})
+    """The same of verdicts that condemn an image for the same. What else is found may come with a tag, and go with it."""
+    found = sorted({(each.rule, each.key, each.platform or "", each.action) for each in verdict.decisive()})
     return hashlib.sha256(msgspec.json.encode((verdict.outcome, found))).hexdigest()

@@ -5,6 +5,7 @@ of that push tells of it, and so the verdict of what was pushed.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
@@ -60,10 +61,10 @@ class Returning:
     async def _given_back(self, record: Quarantine, move: TagMove, verdict: Verdict, pushed: PushedAs) -> TagMove | None:
         """What becomes of the move; None where nothing does."""
         place, since = verdict.subject, max(move.asked_at, pushed.received_at) - DOUBT
-        if not self._hides(move, pushed) or move.to == place.digest:
+        if not self._hides(move, pushed.occurred_at or pushed.received_at) or move.to == place.digest:
             others = await self.context.pushes.pushes(place.registry, place.repository, move.tag, since)
             other = overtaking(move, record.digest, others)
-            if other is None:
+            if other is None or (move.to == place.digest and await self._is_to_come(move, other, verdict)):
                 return None
             detail = f"{other.digest or 'something'} was pushed by it since"
             return replace(move, state=StepState.OVERTAKEN, detail=detail)
@@ -87,7 +88,17 @@ class Returning:
         condemned = Condemned(repository=record.repository, digest=record.digest, reason=record.reason)
         return Ground(access=access, driver=self.context.driver(access), image=condemned, clock=self.context.clock)
 
-    def _hides(self, move: TagMove, pushed: PushedAs) -> bool:
-        """Whether it may have hidden the push; one that is not known to be over lasts until now."""
-        when = pushed.occurred_at or pushed.received_at
+    async def _is_to_come(self, move: TagMove, other: TagPush, verdict: Verdict) -> bool:
+        """Whether the move may have hidden the other push, whose own verdict is not there yet: that one decides, for it knows.
+
+        The verdict of what the tag was led to comes of our own move, and may come sooner.
+        """
+        if other.digest is None or not self._hides(move, other.at):
+            return False
+        place = verdict.subject
+        said = await self.context.judgements.standing(place.registry, place.repository, other.digest)
+        return all(each.id != other.verdict_id for each in said)
+
+    def _hides(self, move: TagMove, when: datetime) -> bool:
+        """Whether it may have hidden a push at that moment; one that is not known to be over lasts until now."""
         return move.asked_at - DOUBT <= when <= (move.moved_at or self.context.clock()) + DOUBT
