@@ -31,6 +31,7 @@ from watcher.sources.webhook import WebhookSource
 from watcher.sources.webhook_settings import BearerAuth, WebhookSourceSettings
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
+from watcher.store.holdings import StoredHoldings
 from watcher.store.images import StoredImages
 from watcher.store.ledger import StoredLedger
 from watcher.store.quarantines import StoredQuarantines
@@ -110,6 +111,7 @@ async def _serve_durable(ready: Callable[[str], None], path: Path) -> None:
             publications=StoredFailedPublications(durable.database, utc_now),
             quarantines=StoredQuarantines(durable.database),
             completeness=Ledger(held=StoredLedger(durable.database), jobs=durable.backlog, policy_revision=str),
+            passes=StoredHoldings(durable.database).passes,
             evaluator=no_evaluator,
             # A push is taken in without a word to its registry.
             registries=RegistryClients([RegistrySettings(host=HOST)], RegistryClient),

@@ -49,8 +49,9 @@ from watcher.registry.access import RegistryClients
 from watcher.registry.protocol import Registries
 from watcher.settings import Settings
 from watcher.sources.catalog import build_source
-from watcher.sources.context import SourceContext
+from watcher.sources.context import Holdings, SourceContext
 from watcher.sources.protocol import Source
+from watcher.sources.sweep_settings import SweepSourceSettings
 from watcher.sources.webhook import WebhookSource
 from watcher.storage import Storage, owned
 from watcher.store.protocol import Judged
@@ -141,9 +142,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
         destinations = destinations_of(settings, publishers, storage.standing)
         await resume_quarantines(settings, storage)
-        await storage.known.holdings.keep(
-            {*(each.registry for each in settings.registries), *(Host(each.registry) for each in settings.sources)}
-        )
+        await _forget_unwanted(settings, storage.known.holdings)
         sources = _sources(settings, storage, registries, metrics)
         supervisor = Supervisor(counted=metrics.count_restart, shown=metrics.show_part)
         advisories = AdvisoryGatherer(
@@ -227,6 +226,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
                 publications=storage.publications,
                 quarantines=storage.quarantines,
                 completeness=ledger,
+                passes=storage.known.holdings.passes,
                 evaluator=lambda: evaluator,
                 registries=registries,
                 metrics=metrics,
@@ -288,6 +288,16 @@ def _sources(settings: Settings, storage: Storage, registries: Registries, metri
         swept=metrics.count_sweep,
     )
     return [build_source(each, context) for each in settings.sources]
+
+
+async def _forget_unwanted(settings: Settings, holdings: Holdings) -> None:
+    """What nobody is told to look at any more, since the configuration is another."""
+    await holdings.keep({*(each.registry for each in settings.registries), *(Host(each.registry) for each in settings.sources)})
+    scopes = [each.scope for each in settings.sources if isinstance(each, SweepSourceSettings)]
+    for host in {each.registry for each in scopes}:
+        wanting = [each for each in scopes if each.registry == host]
+        looks = await holdings.looks(host)
+        await holdings.forget(host, [name for name in looks if not any(each.wants(name) for each in wanting)])
 
 
 def _canaries(settings: Settings, storage: Storage, registries: RegistryClients, metrics: Metrics) -> Sequence[Canary]:

@@ -12,7 +12,7 @@ from tests.doubles.databases import open_database
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.holdings import MemoryHoldings
 from watcher.model.digest import Digest
-from watcher.model.holding import Holding, LastLook, Look
+from watcher.model.holding import Holding, LastLook, LastPass, Look
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.sources.context import Holdings
 from watcher.store.holdings import StoredHoldings
@@ -73,7 +73,7 @@ async def test_a_repository_that_holds_nothing_is_forgotten(holdings: Holdings) 
     """Unless it may hold something, only that it could not be read."""
     bare = Holding(digest=ONE)
     await holdings.looked(a_look(problem="answered 403"))
-    assert await holdings.looks(HOST) == {APP: LastLook(by="catch-up", at=NOW)}
+    assert await holdings.looks(HOST) == {APP: LastLook(by="catch-up", at=NOW, problem="answered 403")}
     await holdings.looked(a_look(came=[bare], by="command catch-up"))
     await holdings.looked(a_look(went=[bare], at=LATER))
     assert await holdings.looks(HOST) == {}
@@ -88,19 +88,23 @@ async def test_what_nobody_looks_at_any_more_is_forgotten(holdings: Holdings) ->
     await holdings.keep([OTHER])
     assert (await holdings.looks(HOST), await holdings.held(HOST, WEB)) == ({}, frozenset())
     assert [*await holdings.looks(OTHER)] == [APP]
+    await holdings.begin("catch-up", OTHER, "a", NOW)
+    await holdings.end("catch-up", NOW)
     await holdings.keep([])
-    assert await holdings.looks(OTHER) == {}
+    assert (await holdings.looks(OTHER), await holdings.passes()) == ({}, [])
 
 
 async def test_a_pass_is_under_way_until_it_ended(holdings: Holdings) -> None:
     """Each sweep has its own, and another scope is another."""
     assert await holdings.begun("catch-up", "a") is None
-    await holdings.begin("catch-up", "a", NOW)
+    await holdings.begin("catch-up", HOST, "a", NOW)
     assert (await holdings.begun("catch-up", "a"), await holdings.ended("catch-up", "a")) == (NOW, None)
     assert (await holdings.begun("catch-up", "b"), await holdings.begun("other", "a")) == (None, None)
-    await holdings.end("catch-up", LATER)
+    assert await holdings.passes() == []
+    await holdings.end("catch-up", LATER, ["one", "two"])
+    assert await holdings.passes() == [LastPass(registry=HOST, at=LATER, problems="one\ntwo")]
     assert (await holdings.begun("catch-up", "a"), await holdings.ended("catch-up", "a")) == (None, LATER)
-    await holdings.begin("catch-up", "a", LATER)
+    await holdings.begin("catch-up", HOST, "a", LATER)
     assert (await holdings.begun("catch-up", "a"), await holdings.ended("catch-up", "a")) == (LATER, LATER)
-    await holdings.begin("catch-up", "b", LATER)
+    await holdings.begin("catch-up", HOST, "b", LATER)
     assert (await holdings.begun("catch-up", "a"), await holdings.ended("catch-up", "b")) == (None, None)

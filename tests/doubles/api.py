@@ -34,6 +34,7 @@ from watcher.publishing.protocol import Standing
 from watcher.sources.protocol import Hook, Source
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.holders import StoredPackageIndex
+from watcher.store.holdings import StoredHoldings
 from watcher.store.images import StoredImages
 from watcher.store.ledger import StoredLedger
 from watcher.store.own_writes import OwnWriteStore
@@ -103,6 +104,7 @@ async def running_api(
             publications=StoredFailedPublications(database, clock),
             quarantines=StoredQuarantines(database),
             completeness=Ledger(held=StoredLedger(database), jobs=backlog, policy_revision=lambda: evaluator.revision),
+            passes=StoredHoldings(database).passes,
             evaluator=lambda: evaluator,
             registries=registries,
             metrics=metrics,

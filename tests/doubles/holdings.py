@@ -1,11 +1,11 @@
 """What registries were last seen to hold, in memory."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from watcher.model.digest import Digest
-from watcher.model.holding import Holding, LastLook, Look
+from watcher.model.holding import Holding, LastLook, LastPass, Look
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.sources.context import Judged, Known
 
@@ -20,6 +20,8 @@ class MemoryHoldings:
     _held: dict[Place, frozenset[Holding]] = field(default_factory=dict)
     _last: dict[Place, LastLook] = field(default_factory=dict)
     _passes: dict[str, tuple[str, datetime | None, datetime | None]] = field(default_factory=dict)
+    _registries: dict[str, Host] = field(default_factory=dict)
+    _ended: dict[str, LastPass] = field(default_factory=dict)
 
     async def looks(self, registry: Host) -> Mapping[RepositoryName, LastLook]:
         return {repository: last for (host, repository), last in self._last.items() if host == registry}
@@ -31,7 +33,7 @@ class MemoryHoldings:
         self.all_looks.append(look)
         place = look.registry, look.repository
         self._held[place] = (await self.held(*place) - {*look.went}) | {*look.came}
-        self._last[place] = LastLook(by=look.by, at=look.at)
+        self._last[place] = LastLook(by=look.by, at=look.at, problem=look.problem)
         if not self._held[place] and not look.problem:
             del self._held[place], self._last[place]
 
@@ -44,6 +46,7 @@ class MemoryHoldings:
         for registry, repository in tuple(self._last):
             if registry not in registries:
                 await self.forget(registry, [repository])
+        self._ended = {sweep: last for sweep, last in self._ended.items() if last.registry in registries}
 
     async def begun(self, sweep: str, scope: str) -> datetime | None:
         known, began, _ = self._passes.get(sweep, ("", None, None))
@@ -53,11 +56,16 @@ class MemoryHoldings:
         known, _, ended = self._passes.get(sweep, ("", None, None))
         return ended if known == scope else None
 
-    async def begin(self, sweep: str, scope: str, at: datetime) -> None:
+    async def begin(self, sweep: str, registry: Host, scope: str, at: datetime) -> None:
+        self._registries[sweep] = registry
         self._passes[sweep] = scope, at, await self.ended(sweep, scope)
 
-    async def end(self, sweep: str, at: datetime) -> None:
+    async def end(self, sweep: str, at: datetime, problems: Sequence[str] = ()) -> None:
         self._passes[sweep] = self._passes[sweep][0], None, at
+        self._ended[sweep] = LastPass(registry=self._registries[sweep], at=at, problems="\n".join(problems))
+
+    async def passes(self) -> Sequence[LastPass]:
+        return sorted(self._ended.values(), key=lambda each: (each.registry, each.at))
 
 
 async def nothing_judged(_host: Host, _repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:

@@ -20,8 +20,8 @@ Answer = Digest | Exception | asyncio.Event | None
 class MemoryRegistries:
     """`Registries`: what is in `held`, by host and repository, but for a name that `answers` has.
 
-    `asked` are the references that `head` was asked for. `trouble` is raised whatever is asked, `no_digests`
-    by a list of digests.
+    `asked` are the references that `head` was asked for. `trouble` is raised whatever is asked, `no_digests`,
+    `no_repositories` and `no_tags` by these lists.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -32,6 +32,8 @@ class MemoryRegistries:
     lists_repositories: bool = True
     lists_digests: bool = True
     no_digests: WatcherError | None = None
+    no_repositories: WatcherError | None = None
+    no_tags: WatcherError | None = None
 
     def images(self, host: Host, repository: RepositoryName) -> "HeldImages":
         return HeldImages(self, host, repository)
@@ -54,9 +56,10 @@ class MemoryRegistries:
             return None
         return await self.images(reference.registry, reference.repository).manifest(wanted)
 
-    def complain(self) -> None:
-        if self.trouble is not None:
-            raise self.trouble
+    def complain(self, also: WatcherError | None = None) -> None:
+        for trouble in (self.trouble, also):
+            if trouble is not None:
+                raise trouble
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class HeldListing:
         self._host = host
 
     async def repositories(self) -> AsyncIterator[RepositoryName]:
-        self._registries.complain()
+        self._registries.complain(self._registries.no_repositories)
         if not self._registries.lists_repositories:
             raise CatalogUnavailableError("does not list its repositories for us")
         for host, repository in tuple(self._registries.held):
@@ -101,14 +104,12 @@ class HeldListing:
                 yield repository
 
     async def tags(self, repository: RepositoryName) -> AsyncIterator[Tag]:
-        self._registries.complain()
+        self._registries.complain(self._registries.no_tags)
         for tag in tuple(self._registries.held.get((self._host, repository), MemoryImages()).tags):
             yield tag
 
     async def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
-        self._registries.complain()
-        if self._registries.no_digests is not None:
-            raise self._registries.no_digests
+        self._registries.complain(self._registries.no_digests)
         held = self._registries.held.get((self._host, repository), MemoryImages())
         for digest in tuple(held.media_types) if self.lists_digests else ():
             yield digest

@@ -48,6 +48,7 @@ def build_app(context: ApiContext) -> web.Application:
     app.router.add_get("/api/v1/events", inbox.events)
     app.router.add_get("/api/v1/ledger", ledger.lines)
     app.router.add_get("/api/v1/ledger/images", ledger.images)
+    app.router.add_get("/api/v1/ledger/registries", ledger.registries)
     app.router.add_get("/api/v1/sources", sources.listing)
     app.router.add_get("/api/v1/dead-letters", inbox.dead_letters)
     admission.install(app)

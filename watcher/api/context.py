@@ -15,6 +15,7 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.metrics import Metrics
 from watcher.kit.secret import Secret
 from watcher.kit.seldom import Seldom
+from watcher.model.holding import LastPass
 from watcher.model.ledger import LedgerEntry, LedgerLine
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName
@@ -70,6 +71,7 @@ class ApiContext:
     publications: FailedPublications
     quarantines: Quarantines
     completeness: Completeness
+    passes: Callable[[], Awaitable[Sequence[LastPass]]]
     evaluator: Callable[[], Evaluator]
     registries: Registries
     metrics: Metrics

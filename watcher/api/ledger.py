@@ -6,7 +6,7 @@ from watcher.api.context import CONTEXT
 from watcher.api.paging import InvalidQueryError, limit_of, page
 from watcher.model.errors import InvalidReferenceError
 from watcher.model.ledger import LedgerState
-from watcher.model.ledger_json import entry_json, line_json
+from watcher.model.ledger_json import entry_json, line_json, pass_json
 from watcher.model.reference import Host, RepositoryName, parse_host, parse_repository
 
 
@@ -21,6 +21,14 @@ async def lines(request: web.Request) -> web.Response:
     shown = found[:limit]
     following = f"{shown[-1].registry}/{shown[-1].repository}" if len(found) > limit else None
     return page("repositories", [line_json(each) for each in shown], following)
+
+
+async def registries(request: web.Request) -> web.Response:
+    """Each configured registry: when it was looked through to the end last, and what could not be read; null where it never was."""
+    context = request.app[CONTEXT]
+    last = {each.registry: each for each in await context.passes()}
+    hosts = sorted({*context.registries.hosts, *last})
+    return web.json_response({"registries": [pass_json(host, last.get(host)) for host in hosts]})
 
 
 async def images(request: web.Request) -> web.Response:

@@ -1,21 +1,22 @@
 """`watcher ledger`: what registries hold, minus what has a verdict, and why it has none."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 
 import click
 import msgspec
 
 from watcher.cli.listing import show_table
 from watcher.cli.options import config_option, required_settings
+from watcher.model.holding import LastPass
 from watcher.model.ledger import LedgerEntry, LedgerLine, LedgerState
 from watcher.model.ledger_json import entry_json, line_json
 from watcher.model.reference import Host, RepositoryName, parse_host, parse_repository
 from watcher.pipeline.ledger import Ledger
-from watcher.pipeline.reevaluate import POLICIES
+from watcher.pipeline.reevaluate import POLICIES, UNFINISHED
+from watcher.reports.table import printable
 from watcher.settings import Settings
-from watcher.storage import opened
+from watcher.storage import Storage, opened
 
 EXIT_MISSING = 1
 EXIT_UNKNOWN = 3
@@ -36,7 +37,7 @@ def ledger(place: str | None, output: str, *, everything: bool) -> None:
     """
     _, settings = required_settings()
     host, _, name = (place or "").partition("/")
-    registry = parse_host(host) if host else None
+    registry = parse_host(host) if place is not None else None
     if registry is not None and name:
         code = _show_images(settings, registry, parse_repository(name), output, everything=everything)
     else:
@@ -45,7 +46,7 @@ def ledger(place: str | None, output: str, *, everything: bool) -> None:
 
 
 def _show_repositories(settings: Settings, registry: Host | None, output: str, *, everything: bool) -> int:
-    lines = asyncio.run(_lines(settings, registry))
+    lines, passes = asyncio.run(_read(settings, registry))
     shown = [each for each in lines if everything or each.judged < each.images or each.problem]
     if output == "json":
         for line in shown:
@@ -53,15 +54,19 @@ def _show_repositories(settings: Settings, registry: Host | None, output: str, *
     elif shown:
         headings = ("REPOSITORY", "images", "judged", "outdated", "waiting", "cannot", "looked at", "not read")
         show_table(headings, [_line_cells(each) for each in shown])
-    if output == "table":
-        click.echo(_sum(lines, registry))
+    unknown = any(each.problem for each in lines)
+    for host in [registry] if registry is not None else sorted(each.registry for each in settings.registries):
+        last = passes.get(host)
+        unknown = unknown or last is None or bool(last.problems)
+        if output == "table":
+            click.echo(_sum(host, [each for each in lines if each.registry == host], last))
     if any(each.without_verdict for each in lines):
         return EXIT_MISSING
-    return EXIT_UNKNOWN if not lines or any(each.problem for each in lines) else 0
+    return EXIT_UNKNOWN if unknown else 0
 
 
 def _show_images(settings: Settings, registry: Host, repository: RepositoryName, output: str, *, everything: bool) -> int:
-    entries = asyncio.run(_entries(settings, registry, repository))
+    line, entries = asyncio.run(_read_one(settings, registry, repository))
     shown = [each for each in entries if everything or each.state is not LedgerState.JUDGED]
     if output == "json":
         for entry in shown:
@@ -72,43 +77,48 @@ def _show_images(settings: Settings, registry: Host, repository: RepositoryName,
         click.echo(f"{registry}/{repository}: all {len(entries)} images are judged")
     else:
         click.echo(f"{registry}/{repository}: no sweep has seen an image there")
-    if not entries:
-        return EXIT_UNKNOWN
-    return EXIT_MISSING if any(each.outcome is None for each in entries) else 0
+    if line is not None and line.problem:
+        click.echo(f"{registry}/{repository}: {printable(line.problem)}", err=True)
+    if any(each.outcome is None for each in entries):
+        return EXIT_MISSING
+    return EXIT_UNKNOWN if line is None or line.problem else 0
 
 
-async def _lines(settings: Settings, registry: Host | None) -> Sequence[LedgerLine]:
-    async with _books(settings) as books:
-        found: list[LedgerLine] = []
+async def _read(settings: Settings, registry: Host | None) -> tuple[Sequence[LedgerLine], Mapping[Host, LastPass]]:
+    """And the last pass over each registry that came to its end."""
+    async with opened(settings.store) as storage:
+        books, found = await _books(storage), list[LedgerLine]()
         while page := await books.lines(registry=registry, after=found[-1].place if found else None, limit=PAGE):
             found += page
-        return found
+        return found, {each.registry: each for each in await storage.known.holdings.passes()}
 
 
-async def _entries(settings: Settings, registry: Host, repository: RepositoryName) -> Sequence[LedgerEntry]:
-    async with _books(settings) as books:
-        return await books.entries(registry, repository)
-
-
-@asynccontextmanager
-async def _books(settings: Settings) -> AsyncIterator[Ledger]:
-    """By the policies that the daemon noted last."""
+async def _read_one(
+    settings: Settings, registry: Host, repository: RepositoryName
+) -> tuple[LedgerLine | None, Sequence[LedgerEntry]]:
+    lines, _ = await _read(settings, registry)
     async with opened(settings.store) as storage:
-        policies = (await storage.standing.marks()).get(POLICIES, "")
-        yield Ledger(held=storage.held, jobs=storage.jobs, policy_revision=lambda: policies)
+        entries = await (await _books(storage)).entries(registry, repository)
+    return next((each for each in lines if each.repository == repository), None), entries
 
 
-def _sum(lines: Sequence[LedgerLine], registry: Host | None) -> str:
-    where = registry or "every registry"
-    if not lines:
-        return f"{where}: no sweep has looked yet; `watcher sweep` does it now"
+async def _books(storage: Storage) -> Ledger:
+    """By the policies that the daemon noted last; any will do while everything is put to be judged by others."""
+    policies = (await storage.standing.marks()).get(POLICIES, "")
+    in_force = "" if policies == UNFINISHED else policies
+    return Ledger(held=storage.held, jobs=storage.jobs, policy_revision=lambda: in_force)
+
+
+def _sum(registry: Host, lines: Sequence[LedgerLine], last: LastPass | None) -> str:
+    if last is None and not lines:
+        return f"{registry}: no sweep has looked yet; `watcher sweep` does it now"
     images, missing = sum(each.images for each in lines), sum(each.without_verdict for each in lines)
-    unread = sum(bool(each.problem) for each in lines)
-    return (
-        f"{where}: {len(lines)} repositories, {images} images, {missing} without a verdict"
-        + (f"; {unread} repositories could not be read whole" if unread else "")
-        + f"; looked through since {min(each.looked_at for each in lines):%Y-%m-%d %H:%M:%S}"
-    )
+    said = f"{registry}: {len(lines)} repositories, {images} images, {missing} without a verdict"
+    if last is None:
+        return f"{said}; not looked through to the end yet"
+    unread = last.problems.splitlines()
+    more = f"; {len(unread)} things could not be read, such as {printable(unread[0])}" if unread else ""
+    return f"{said}{more}; looked through at {last.at:%Y-%m-%d %H:%M:%S}"
 
 
 def _line_cells(line: LedgerLine) -> Sequence[str]:

@@ -68,7 +68,8 @@ def _scopes(settings: Settings) -> Mapping[str, Scope]:
     scopes = {each.name: each.scope for each in settings.sources if isinstance(each, SweepSourceSettings)}
     swept = {scope.registry for scope in scopes.values()}
     others = [each.registry for each in settings.registries if each.registry not in swept]
-    return scopes | {SOURCE if len(others) == 1 else f"{SOURCE}-{host}": Scope(registry=host) for host in others}
+    alone = len(others) == 1 and SOURCE not in scopes
+    return scopes | {SOURCE if alone else f"{SOURCE}-{host}": Scope(registry=host) for host in others}
 
 
 async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> AsyncIterator[SweepReport]:
@@ -131,6 +132,7 @@ def _json(report: SweepReport) -> dict[str, Any]:
         "registry": report.registry,
         "repositories": report.repositories,
         "images": report.images,
+        "names": report.names,
         "without_verdict": sorted(
             f"{push.registry}/{push.repository}{f':{push.tag}' if push.tag else ''}@{push.digest}" for push in report.found
         ),

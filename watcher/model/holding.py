@@ -34,7 +34,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastLook:
-    """Who looked at a repository last, and when."""
+    """Who looked at a repository last, and when; `problem` as in Look."""
 
     by: str
     at: datetime
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPass:
+    """The last pass over a registry that came to its end. `problems` are sentences, one a line, '' where all was read."""
+
+    registry: Host
+    at: datetime
+    problems: str = ""

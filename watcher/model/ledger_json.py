@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from watcher.model.holding import LastPass
 from watcher.model.ledger import LedgerEntry, LedgerLine
 from watcher.model.moments import iso
+from watcher.model.reference import Host
 
 
 def line_json(line: LedgerLine) -> dict[str, Any]:
@@ -31,4 +33,13 @@ def entry_json(entry: LedgerEntry) -> dict[str, Any]:
         "since": iso(entry.since),
         "outcome": entry.outcome,
         "reason": entry.reason or None,
+    }
+
+
+def pass_json(registry: Host, last: LastPass | None) -> dict[str, Any]:
+    """The last pass over a registry that came to its end."""
+    return {
+        "registry": registry,
+        "looked_through_at": iso(last.at) if last is not None else None,
+        "problems": last.problems.splitlines() if last is not None else [],
     }

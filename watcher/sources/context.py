@@ -1,12 +1,12 @@
 """What a source may need of the daemon, whichever it is."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from watcher.model.digest import Digest
-from watcher.model.holding import Holding, LastLook, Look
+from watcher.model.holding import Holding, LastLook, LastPass, Look
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.registry.protocol import Registries
 
@@ -48,12 +48,16 @@ class Holdings(Protocol):
         """When a pass over this scope came to its end last."""
         ...
 
-    async def begin(self, sweep: str, scope: str, at: datetime) -> None:
+    async def begin(self, sweep: str, registry: Host, scope: str, at: datetime) -> None:
         """A pass begins. What was known of another scope of this sweep is forgotten."""
         ...
 
-    async def end(self, sweep: str, at: datetime) -> None:
-        """Its pass came to its end."""
+    async def end(self, sweep: str, at: datetime, problems: Sequence[str] = ()) -> None:
+        """Its pass came to its end, with these sentences about what could not be read."""
+        ...
+
+    async def passes(self) -> Sequence[LastPass]:
+        """The last pass of every sweep that came to its end, by registry; of one registry the latest is the last."""
         ...
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.glob import glob_match
-from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError, RetryableError
+from watcher.model.errors import AuthenticationError, InvalidReferenceError, PermanentError, RetryableError, WatcherError
 from watcher.model.holding import Holding, LastLook, Look
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, parse_repository
-from watcher.registry.protocol import CatalogUnavailableError, Listing, Registries
+from watcher.registry.protocol import Listing, Registries
 from watcher.sources.context import Known
 from watcher.sources.protocol import Intake
 from watcher.sources.sweep_pass_look import Heads, Seen, look, lost_in, news_in, went, without_ours
@@ -37,8 +37,8 @@ MOST_SENTENCES = 100
 
 @dataclass(slots=True, kw_only=True)
 class SweepReport:
-    """What one pass saw. `without_verdict` images had none, or none under that tag, and `found` names the first of them; of those
-    `taken_in` became new jobs.
+    """What one pass saw. `images` have so many `names`, in each repository; `without_verdict` had none, or none under a tag, and
+    `found` names the first of them; `taken_in` became new jobs.
 
     `lost_tags` are images that are known by a tag which leads elsewhere or nowhere: those are looked at again.
     `resumed` repositories were looked at before the pass was cut off, and are in no other number. `unmatched` are sentences about
@@ -48,6 +48,7 @@ class SweepReport:
     registry: Host
     repositories: int = 0
     images: int = 0
+    names: int = 0
     lost_tags: int = 0
     without_verdict: int = 0
     found: list[Push] = field(default_factory=list)
@@ -85,7 +86,12 @@ class SweepPass:
     _listing: Listing = field(init=False)
     _matched: set[str] = field(init=False, default_factory=set)
     _has_ended: bool = field(init=False, default=False)
-    _troubles: list[RetryableError] = field(init=False, default_factory=list)  # in a row
+    _looks: Mapping[RepositoryName, LastLook] = field(init=False, default_factory=dict)
+    # Could not be read before this pass was cut off; are in the catalogue no more.
+    _failed: set[RepositoryName] = field(init=False, default_factory=set)
+    _absent: set[RepositoryName] = field(init=False, default_factory=set)
+    _failures: int = field(init=False, default=0)  # in a row
+    _failure: RetryableError | None = field(init=False, default=None)
     _was_read: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -103,35 +109,48 @@ class SweepPass:
         holdings, scope = self.known.holdings, scope_name(self.scope)
         self._listing = self.registries.listing(self.scope.registry)
         self._has_ended = await holdings.ended(self.name, scope) is not None
-        looks = await holdings.looks(self.scope.registry)
-        done = await self._resumed(looks, scope)
+        self._looks = await holdings.looks(self.scope.registry)
+        done = await self._resume(scope)
         try:
             async with asyncio.TaskGroup() as group:
                 gate = asyncio.Semaphore(REPOSITORIES_AT_ONCE)
-                async for repository in self._repositories(looks):
+                async for repository in self._in_order():
                     if repository in done:
                         self.report.resumed += 1
                         self._matched.update(self._patterns(repository))
                         continue
                     await gate.acquire()
                     group.create_task(self._one(repository, gate), name=f"look-{repository}")
-        except* RetryableError as several:
+        except* WatcherError as several:
             raise _first(several) from None
-        if self._troubles and not self._was_read:
-            raise self._troubles[-1]
-        await holdings.forget(self.scope.registry, [name for name, last in looks.items() if self._is_over(name, last)])
-        await holdings.end(self.name, self.clock())
+        if self._failure is not None and not self._was_read and not done:
+            raise self._failure
+        await holdings.forget(self.scope.registry, [name for name, last in self._looks.items() if self._is_over(name, last)])
+        await holdings.end(self.name, self.clock(), self.report.problems)
         self.report.unmatched += self._unmatched()
         return self.report
 
-    async def _resumed(self, looks: Mapping[RepositoryName, LastLook], scope: str) -> set[RepositoryName]:
-        """What this pass has looked at already; it begins now where none was cut off."""
+    async def _resume(self, scope: str) -> set[RepositoryName]:
+        """What this pass has read already; it begins now where none was cut off."""
         now = self.clock()
         began = await self.known.holdings.begun(self.name, scope)
         if began is None or not timedelta(0) <= now - began < RESUMED_WITHIN:
-            await self.known.holdings.begin(self.name, scope, now)
+            await self.known.holdings.begin(self.name, self.scope.registry, scope, now)
             return set()
-        return {name for name, last in looks.items() if last.by == self.source and last.at >= began}
+        mine = {name: last for name, last in self._looks.items() if last.by == self.source and began <= last.at <= now}
+        self._failed = {name for name, last in mine.items() if last.problem}
+        return {*mine} - self._failed
+
+    async def _in_order(self) -> AsyncIterator[RepositoryName]:
+        """Those last that could not be read before the pass was cut off, so that they hide none of the others again."""
+        failed = []
+        async for repository in self._repositories():
+            if repository in self._failed:
+                failed.append(repository)
+            else:
+                yield repository
+        for repository in failed:
+            yield repository
 
     async def _one(self, repository: RepositoryName, gate: asyncio.Semaphore) -> None:
         try:
@@ -147,15 +166,17 @@ class SweepPass:
         try:
             seen = await look(self.scope, repository, self._listing, self._heads)
         except (RetryableError, PermanentError) as error:
+            if isinstance(error, AuthenticationError) and repository in self._absent:
+                return Seen(untagged=set())  # so many registries say that there is none
             self.report.add_problem(f"{repository}: {error}")
             self._matched.update(self._patterns(repository))
-            if isinstance(error, RetryableError) and not isinstance(error, AuthenticationError):
-                self._troubles.append(error)
-                if len(self._troubles) >= MOST_TROUBLES:
-                    raise
             await self.known.holdings.looked(self._look(repository, problem=str(error)))
+            if isinstance(error, RetryableError) and not isinstance(error, AuthenticationError):
+                self._failure, self._failures = error, self._failures + (repository not in self._failed)
+                if self._failures >= MOST_TROUBLES:
+                    raise
             return None
-        self._troubles, self._was_read = [], True
+        self._failures, self._was_read = 0, True
         if seen.problem:
             self.report.add_problem(f"{repository}: {seen.problem}")
         return seen
@@ -169,12 +190,15 @@ class SweepPass:
             report.repositories += 1
             self._matched.update(self._patterns(repository))
             self._matched.update(f"tag {pattern}" for pattern in scope.tags if any(glob_match(tag, pattern) for tag in seen.tags))
-        report.images += len(names)
+        report.names += len(names)
+        report.images += len({each.digest for each in names})
         news = news_in(scope, repository, seen, judged)
+        report.without_verdict += len({push.digest for push in news})
         # What came since the last pass is as urgent as if it had been told; what was there before waits behind everything.
-        fresh = [push for push in news if self._has_ended and _holding(push) not in held]
+        is_known = self._has_ended and (bool(held) or repository not in self._looks or not self._looks[repository].problem)
+        fresh = [push for push in news if is_known and _holding(push) not in held]
         await self._take_in(fresh, fresh=True)
-        await self._take_in([push for push in news if not self._has_ended or _holding(push) in held], fresh=False)
+        await self._take_in([push for push in news if not is_known or _holding(push) in held], fresh=False)
         if lost := lost_in(scope, repository, seen, judged):
             report.lost_tags += len(lost)
             await self.intake.found(self.source, lost)
@@ -183,7 +207,6 @@ class SweepPass:
 
     async def _take_in(self, news: Sequence[Push], *, fresh: bool) -> None:
         report = self.report
-        report.without_verdict += len(news)
         report.found += news[: MOST_NAMED - len(report.found)]
         for start in range(0, len(news), TOGETHER):
             part = news[start : start + TOGETHER]
@@ -193,10 +216,10 @@ class SweepPass:
     def _look(self, repository: RepositoryName, **seen: Any) -> Look:
         return Look(registry=self.scope.registry, repository=repository, by=self.source, at=self.clock(), **seen)
 
-    async def _repositories(self, looks: Mapping[RepositoryName, LastLook]) -> AsyncIterator[RepositoryName]:
+    async def _repositories(self) -> AsyncIterator[RepositoryName]:
         """Each once: those that are named, those of the catalogue when there is a glob, and those that are there no more."""
         given: set[RepositoryName] = set()
-        for name in filter(_is_name, self.scope.repositories):
+        for name in self.scope.names:
             try:
                 repository = parse_repository(name)
             except InvalidReferenceError as error:
@@ -205,27 +228,29 @@ class SweepPass:
             if repository not in given:
                 given.add(repository)
                 yield repository
-        if all(map(_is_name, self.scope.repositories)):
+        if len(self.scope.names) == len(self.scope.repositories):
             return
+        is_whole = True
         try:
             async for repository in self._listing.repositories():
                 if repository not in given and self._is_wanted(repository):
                     given.add(repository)
                     yield repository
-        except CatalogUnavailableError as error:
+        except PermanentError as error:
             self.report.add_problem(str(error))
-        for repository in looks:
+            is_whole = False
+        for repository in self._looks:
             if repository not in given and self._is_wanted(repository):
+                self._absent.update([repository] if is_whole else [])
                 yield repository
 
     def _is_over(self, repository: RepositoryName, last: LastLook) -> bool:
         """Whether this sweep looked at it, and is not told to any more."""
-        return last.by == self.source and not self._is_wanted(repository)
+        return last.by == self.source and not self.scope.wants(repository)
 
     def _is_wanted(self, repository: RepositoryName) -> bool:
-        excluded = [f"exclude {pattern}" for pattern in self.scope.exclude if glob_match(repository, pattern)]
-        self._matched.update(excluded)
-        return not excluded and bool(self._patterns(repository))
+        self._matched.update(f"exclude {pattern}" for pattern in self.scope.exclude if glob_match(repository, pattern))
+        return self.scope.wants(repository)
 
     def _patterns(self, repository: RepositoryName) -> Sequence[str]:
         return [pattern for pattern in self.scope.repositories if glob_match(repository, pattern)]
@@ -233,7 +258,7 @@ class SweepPass:
     def _unmatched(self) -> Sequence[str]:
         """What was not seen by a pass that was cut off is not known of the rest."""
         scope, matched = self.scope, self._matched
-        found = [f"no repository is called {each}" for each in scope.repositories if each not in matched]
+        found = [f"no repository is called {each}" for each in scope.repositories if each not in matched and each != ALL]
         if not self.report.resumed:
             found += [f"no tag is called {each}" for each in scope.tags if f"tag {each}" not in matched and each != ALL]
             found += [f"{each} excludes nothing" for each in scope.exclude if f"exclude {each}" not in matched]
@@ -248,10 +273,6 @@ def scope_name(scope: Scope) -> str:
 def _holding(push: Push) -> Holding:
     assert push.digest is not None
     return Holding(digest=push.digest, tag=push.tag)
-
-
-def _is_name(pattern: str) -> bool:
-    return not {*pattern} & {*"*?"}
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -22,6 +22,8 @@ MOST_TROUBLES = 16
 # About 200 MB of names. A repository that has more is looked at so far, and the report says so.
 MOST_NAMES = 500_000
 
+Answer = Digest | RetryableError | PermanentError | None
+
 
 class Heads:
     """Asks what tags lead to, several at a time."""
@@ -32,7 +34,7 @@ class Heads:
         self._gate = asyncio.Semaphore(at_once)
         self.at_once = at_once
 
-    async def __call__(self, repository: RepositoryName, tag: Tag) -> "Digest | RetryableError | PermanentError | None":
+    async def __call__(self, repository: RepositoryName, tag: Tag) -> Answer:
         """What it leads to, None where that is nothing; an error of this tag alone. Raises ThrottledError."""
         async with self._gate:
             try:
@@ -78,10 +80,10 @@ async def look(scope: Scope, repository: RepositoryName, listing: Listing, heads
 
     Raises as `Listing.tags`; RetryableError when MOST_TROUBLES tags or all of them could not be asked for.
     """
-    seen = Seen()
-    async for tags in _batches(listing.tags(repository), scope, 4 * heads.at_once):
-        wanted = tags[: most - len(seen.tags)]
-        for tag, answer in zip(wanted, await asyncio.gather(*(heads(repository, tag) for tag in wanted)), strict=True):
+    seen, asked = Seen(), set[Tag]()
+    async for tags in _batches(listing.tags(repository), scope, asked, 4 * heads.at_once):
+        wanted = tags[: most - len(asked) + len(tags)]
+        for tag, answer in (await _answers(heads, repository, wanted)).items():
             if isinstance(answer, RetryableError | PermanentError):
                 seen.troubled[tag] = answer
             elif answer is not None:
@@ -89,7 +91,7 @@ async def look(scope: Scope, repository: RepositoryName, listing: Listing, heads
         last = next(reversed(seen.troubled.values()), None)
         if isinstance(last, RetryableError) and (len(seen.troubled) >= MOST_TROUBLES or not seen.tags):
             raise last
-        if len(wanted) < len(tags):
+        if len(asked) >= most:
             seen.is_cut = True
             return seen
     if scope.untagged and listing.lists_digests:
@@ -159,14 +161,25 @@ def _was_asked(scope: Scope, seen: Seen, tag: Tag) -> bool:
     return tag not in seen.troubled and not seen.is_cut and glob_any(tag, scope.tags)
 
 
-async def _batches(tags: AsyncIterator[Tag], scope: Scope, size: int) -> AsyncIterator[list[Tag]]:
-    """Each tag that is asked for once in a batch, since pages may repeat one."""
-    batch: dict[Tag, None] = {}
+async def _batches(tags: AsyncIterator[Tag], scope: Scope, asked: set[Tag], size: int) -> AsyncIterator[list[Tag]]:
+    """Each tag that is asked for, once: pages may repeat one. `asked` are those that were given."""
+    batch: list[Tag] = []
     async for tag in tags:
-        if glob_any(tag, scope.tags):
-            batch[tag] = None
+        if tag not in asked and glob_any(tag, scope.tags):
+            asked.add(tag)
+            batch.append(tag)
         if len(batch) >= size:
-            yield [*batch]
-            batch = {}
+            yield batch
+            batch = []
     if batch:
-        yield [*batch]
+        yield batch
+
+
+async def _answers(heads: Heads, repository: RepositoryName, tags: Sequence[Tag]) -> Mapping[Tag, Answer]:
+    """As `Heads`, of all of them. Nobody is asked any more when one says that we ask too fast."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            asking = {tag: group.create_task(heads(repository, tag)) for tag in tags}
+    except* ThrottledError as several:
+        raise several.exceptions[0] from None
+    return {tag: task.result() for tag, task in asking.items()}

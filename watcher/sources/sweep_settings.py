@@ -1,9 +1,11 @@
 """What a sweep is told: what to look at, and how often."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from watcher.kit.glob import glob_any
 from watcher.kit.units import Duration
-from watcher.model.reference import Host
+from watcher.model.reference import Host, RepositoryName
 from watcher.sources.binding import SourceSettings
 
 # The glob of everything.
@@ -19,6 +21,15 @@ class Scope:
     exclude: tuple[str, ...] = ()
     tags: tuple[str, ...] = (ALL,)
     untagged: bool = True
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The repositories that are named outright, which nothing excludes."""
+        return [each for each in self.repositories if not {*each} & {*"*?"}]
+
+    def wants(self, repository: RepositoryName) -> bool:
+        """Whether it is looked at."""
+        return repository in self.names or (glob_any(repository, self.repositories) and not glob_any(repository, self.exclude))
 
 
 class SweepSourceSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="sweep"):

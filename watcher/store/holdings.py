@@ -1,13 +1,13 @@
 """What registries were last seen to hold. Only what changed since the look before is written."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, update
 
 from watcher.model.digest import Digest
-from watcher.model.holding import Holding, LastLook, Look
+from watcher.model.holding import Holding, LastLook, LastPass, Look
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.store.statements import Transactions, insert_new, parts
 from watcher.store.tables import held_image, held_repository, sweep_pass
@@ -21,11 +21,11 @@ class StoredHoldings:
 
     async def looks(self, registry: Host) -> Mapping[RepositoryName, LastLook]:
         """See `Holdings.looks`."""
-        wanted = select(held_repository.c.repository, held_repository.c.looked_by, held_repository.c.looked_at)
+        wanted = select(held_repository)
         rows = await self._database.read(
             lambda connection: connection.execute(wanted.where(held_repository.c.registry == registry)).all()
         )
-        return {RepositoryName(row.repository): LastLook(by=row.looked_by, at=row.looked_at) for row in rows}
+        return {RepositoryName(row.repository): LastLook(by=row.looked_by, at=row.looked_at, problem=row.problem) for row in rows}
 
     async def held(self, registry: Host, repository: RepositoryName) -> frozenset[Holding]:
         """See `Holdings.held`."""
@@ -68,7 +68,10 @@ class StoredHoldings:
 
     async def keep(self, registries: Collection[Host]) -> None:
         """See `Holdings.keep`."""
-        await self._forget(held_repository.c.registry.not_in(sorted(registries)))
+        kept = sorted(registries)
+        await self._forget(held_repository.c.registry.not_in(kept))
+        gone = delete(sweep_pass).where(sweep_pass.c.registry.not_in(kept))
+        await self._database.write(lambda connection: connection.execute(gone))
 
     async def _forget(self, *which: ColumnElement[bool]) -> None:
         def write(connection: Connection) -> None:
@@ -90,21 +93,28 @@ class StoredHoldings:
         wanted = select(sweep_pass.c.ended_at).where(sweep_pass.c.sweep == sweep, sweep_pass.c.scope == scope)
         return await self._database.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
 
-    async def begin(self, sweep: str, scope: str, at: datetime) -> None:
+    async def begin(self, sweep: str, registry: Host, scope: str, at: datetime) -> None:
         """See `Holdings.begin`."""
 
         def write(connection: Connection) -> None:
             # What another scope saw says nothing about this one.
             connection.execute(delete(sweep_pass).where(sweep_pass.c.sweep == sweep, sweep_pass.c.scope != scope))
-            insert_new(connection, sweep_pass, [{"sweep": sweep, "scope": scope, "began_at": at}])
+            insert_new(connection, sweep_pass, [{"sweep": sweep, "registry": registry, "scope": scope, "began_at": at}])
             connection.execute(update(sweep_pass).where(sweep_pass.c.sweep == sweep).values(began_at=at))
 
         await self._database.write(write)
 
-    async def end(self, sweep: str, at: datetime) -> None:
+    async def end(self, sweep: str, at: datetime, problems: Sequence[str] = ()) -> None:
         """See `Holdings.end`."""
-        done = update(sweep_pass).where(sweep_pass.c.sweep == sweep).values(began_at=None, ended_at=at)
+        said = {"began_at": None, "ended_at": at, "problems": "\n".join(each.replace("\n", " ") for each in problems)}
+        done = update(sweep_pass).where(sweep_pass.c.sweep == sweep).values(said)
         await self._database.write(lambda connection: connection.execute(done))
+
+    async def passes(self) -> Sequence[LastPass]:
+        """See `Holdings.passes`."""
+        wanted = select(sweep_pass).where(sweep_pass.c.ended_at.is_not(None)).order_by(sweep_pass.c.registry, sweep_pass.c.ended_at)
+        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
+        return [LastPass(registry=Host(row.registry), at=row.ended_at, problems=row.problems) for row in rows]
 
 
 def _repository_id(connection: Connection, look: Look) -> int:

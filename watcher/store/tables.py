@@ -342,14 +342,16 @@ held_image = Table(
 )
 
 # How far each sweep has come with what it is told to look at. `began_at` is of the pass that is under way, NULL when none is;
-# `ended_at` of the last one that came to its end.
+# `ended_at` and `problems` of the last one that came to its end.
 sweep_pass = Table(
     "sweep_pass",
     metadata,
     Column("sweep", Text, primary_key=True),
+    Column("registry", Text, nullable=False),
     Column("scope", String(64), nullable=False),
     Column("began_at", UtcTime),
     Column("ended_at", UtcTime),
+    Column("problems", Text, nullable=False, server_default=""),
 )
 
 # One row a name: what belongs to this deployment and is made once.

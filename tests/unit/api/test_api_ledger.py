@@ -57,17 +57,33 @@ async def test_the_ledger_is_told_by_repository_and_image(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "said"),
     [
-        "/api/v1/ledger?cursor=nonsense",
-        "/api/v1/ledger?registry=no%20host",
-        "/api/v1/ledger/images",
-        f"/api/v1/ledger/images?registry={SUBJECT.registry}",
-        f"{IMAGES}&state=lost",
+        ("/api/v1/ledger?cursor=nonsense", "cursor"),
+        ("/api/v1/ledger?registry=no%20host", "no host"),
+        ("/api/v1/ledger/images", "registry and repository are needed"),
+        (f"/api/v1/ledger/images?registry={SUBJECT.registry}", "registry and repository are needed"),
+        (f"{IMAGES}&state=lost", "judged, outdated, waiting, cannot"),
     ],
 )
-async def test_a_question_that_cannot_be_read_is_refused(tmp_path: Path, path: str) -> None:
+async def test_a_question_that_cannot_be_read_is_refused(tmp_path: Path, path: str, said: str) -> None:
     """With what is wrong."""
     async with running_api(tmp_path) as api:
         status, body = await api.get(path)
-        assert (status, len(body["title"]) > len("Bad Request") or "detail" in body) == (400, True)
+        assert (status, said in body["title"] + body.get("detail", "")) == (400, True)
+
+
+async def test_when_a_registry_was_looked_through_is_told(tmp_path: Path) -> None:
+    """Of every configured one, with what could not be read."""
+    async with running_api(tmp_path) as api:
+        holdings = StoredHoldings(api.database)
+        await holdings.begin("catch-up", SUBJECT.registry, "a", MOMENT)
+        await holdings.end("catch-up", MOMENT, ["the catalogue: 403"])
+        status, body = await api.get("/api/v1/ledger/registries")
+        assert (status, body["registries"]) == (
+            200,
+            [
+                {"registry": "localhost:5000", "looked_through_at": None, "problems": []},
+                {"registry": SUBJECT.registry, "looked_through_at": "2026-11-25T10:00:00Z", "problems": ["the catalogue: 403"]},
+            ],
+        )

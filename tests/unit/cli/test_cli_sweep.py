@@ -96,6 +96,14 @@ def test_a_registry_that_nobody_configured_is_not_asked(watcher: Run, config: Pa
     assert "names no registry that could be looked through" in ended.err
 
 
+def test_no_sweep_hides_another(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
+    """One of the configuration may have the name that a registry without one would get."""
+    source = "sources: [{type: sweep, registry: other.example.com, repositories: [team/app]}]\n"
+    config.write_text(config.read_text().replace("registries: [", "registries: [{host: other.example.com}, ") + source)
+    ended = watcher("sweep", "--registry", registry.host)
+    assert (ended.code, "2 repositories, 3 images" in ended.out) == (0, True)
+
+
 def test_what_cannot_be_read_is_told_and_hides_nothing(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
     """The rest is looked at, and a registry that is down does not hide the other; the exit code says that something is missing."""
     registry.faults.add(Fault(path="/v2/other/web/tags/list", status=403, times=9))
@@ -110,12 +118,12 @@ def test_what_cannot_be_read_is_told_and_hides_nothing(watcher: Run, config: Pat
 def test_the_ledger_says_what_has_no_verdict(watcher: Run, config: Path, registry: MemoryRegistry) -> None:
     """Per repository, then which and why; nothing is known before a sweep has looked."""
     ended = watcher("ledger")
-    assert (ended.code, ended.out) == (3, "every registry: no sweep has looked yet; `watcher sweep` does it now\n")
+    assert (ended.code, ended.out) == (3, f"{registry.host}: no sweep has looked yet; `watcher sweep` does it now\n")
     watcher("sweep")
     ended = watcher("ledger")
     assert ended.code == 1
     assert f"{registry.host}/team/app" in ended.out
-    assert "every registry: 2 repositories, 3 images, 2 without a verdict; looked through since" in ended.out
+    assert f"{registry.host}: 2 repositories, 3 images, 2 without a verdict; looked through at" in ended.out
     lines = [json.loads(line) for line in watcher("ledger", registry.host, "--all", "-o", "json").out.splitlines()]
     counted = [(line["repository"], line["images"], line["waiting"], line["without_verdict"]) for line in lines]
     assert counted == [("other/web", 1, 1, 1), ("team/app", 2, 1, 1)]
@@ -128,5 +136,12 @@ def test_the_ledger_says_what_has_no_verdict(watcher: Run, config: Path, registr
     web = RepositoryName("other/web")
     judged(config.with_name("watcher.db"), registry.host, registry.content.repositories[web].tags[Tag("v1")], "v1", web)
     assert watcher("ledger").code == 0
+    assert watcher("ledger", "/team/app").code == 2
+    registry.faults.add(Fault(path=f"/v2/{APP}/tags/list", status=403, times=9))
+    registry.faults.add(Fault(path="/v2/_catalog", status=403, times=9))
+    watcher("sweep")
+    assert watcher("ledger").code == 3
+    ended = watcher("ledger", f"{registry.host}/{APP}")
+    assert (ended.code, "answered 403" in ended.err) == (3, True)
     ended = watcher("ledger", f"{registry.host}/team/none")
     assert (ended.code, ended.out) == (3, f"{registry.host}/team/none: no sweep has seen an image there\n")

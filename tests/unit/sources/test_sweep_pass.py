@@ -1,89 +1,22 @@
 """One pass over a registry in memory: what is found, what is passed over, and what is told."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.doubles.hand_clock import HandClock
-from tests.doubles.holdings import MemoryHoldings, known
-from tests.doubles.intakes import RecordingIntake, open_intake
-from tests.doubles.registries import MemoryRegistries
-from watcher.model.digest import Digest
-from watcher.model.errors import AuthenticationError, RegistryUnavailableError, RetryableError
+from tests.doubles.pass_bench import APP, WEB, Bench, image, open_bench
+from watcher.model.errors import (
+    AuthenticationError,
+)
 from watcher.model.holding import Look
 from watcher.model.quarantine import marker_tag
-from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.registry.access import RegistryClients
-from watcher.registry.protocol import Registries
-from watcher.sources.sweep_pass import MOST_TROUBLES, SweepPass, SweepReport
+from watcher.model.reference import RepositoryName, Tag
 from watcher.sources.sweep_pass_look import HEADS_AT_ONCE
-from watcher.sources.sweep_settings import Scope
 from watcher.testing.faults import Fault
-from watcher.testing.images import BuiltImage, build_image, build_layer, put_image
-from watcher.testing.registry import MemoryRegistry, serve_registry
+from watcher.testing.images import put_image
 
 pytestmark = pytest.mark.enable_socket
-
-APP, WEB = RepositoryName("team/app"), RepositoryName("team/web")
-
-
-def image(text: str) -> BuiltImage:
-    return build_image([build_layer({"a": text})])
-
-
-@dataclass
-class Bench:
-    """`verdicts` are those there are: tags by digest, by repository. `written` is ours."""
-
-    registry: MemoryRegistry
-    registries: RegistryClients
-    verdicts: dict[RepositoryName, Mapping[Digest, Collection[Tag]]] = field(default_factory=dict)
-    intake: RecordingIntake = field(default_factory=open_intake)
-    holdings: MemoryHoldings = field(default_factory=MemoryHoldings)
-    written: dict[Digest, Tag | None] = field(default_factory=dict)
-    clock: HandClock = field(default_factory=HandClock)
-
-    async def judged(self, host: Host, repository: RepositoryName) -> Mapping[Digest, Collection[Tag]]:
-        assert host == self.registry.host
-        return self.verdicts.get(repository, {})
-
-    async def ours(self, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
-        return {digest: self.written[digest] for digest in digests if digest in self.written}
-
-    async def sweep(self, registries: Registries | None = None, **scope: Any) -> SweepReport:
-        one = SweepPass(
-            scope=Scope(registry=self.registry.host, **scope),
-            source="catch-up",
-            registries=registries or self.registries,
-            known=known(self.judged, self.ours, self.holdings),
-            intake=self.intake,
-            clock=self.clock,
-        )
-        return await one.run()
-
-    def name(self, repository: RepositoryName, tag: str = "v1") -> str:
-        return f"{self.registry.host}/{repository}:{tag}"
-
-    def in_memory(self, *repositories: RepositoryName, **changes: Any) -> MemoryRegistries:
-        """One image under `v1` in each, as in a registry that says what a test wants."""
-        registries = MemoryRegistries(hosts=(self.registry.host,), lists_digests=False, **changes)
-        for repository in repositories:
-            registries.held[self.registry.host, repository].add(image(repository), Tag("v1"))
-        return registries
-
-    @property
-    def found(self) -> list[tuple[str, str | None, str | None]]:
-        assert {source for source, _ in self.intake.swept} <= {"catch-up"}
-        return [(push.repository, push.tag, push.digest) for _, push in self.intake.swept]
-
-
-@asynccontextmanager
-async def open_bench() -> AsyncIterator[Bench]:
-    async with serve_registry() as registry, RegistryClients.of([]) as registries:
-        yield Bench(registry=registry, registries=registries)
 
 
 @pytest.fixture
@@ -147,8 +80,8 @@ async def test_many_tags_are_all_asked_for(bench: Bench) -> None:
     for number in range(1, 2 * HEADS_AT_ONCE + 3):
         put_image(bench.registry, APP, image("1"), f"v{number}")
     report = await bench.sweep()
-    assert report.images == 2 * HEADS_AT_ONCE + 3
-    assert {(tag, found) for _, tag, found in bench.found} == {(f"v{number}", digest) for number in range(report.images)}
+    assert (report.images, report.names) == (1, 2 * HEADS_AT_ONCE + 3)
+    assert {(tag, found) for _, tag, found in bench.found} == {(f"v{number}", digest) for number in range(report.names)}
 
 
 @pytest.mark.parametrize(
@@ -200,52 +133,23 @@ async def test_what_is_no_work_any_more_is_passed_over(bench: Bench) -> None:
     assert (report.images, bench.found) == (0, [])
 
 
-async def test_a_registry_that_is_down_ends_the_pass(bench: Bench) -> None:
-    """Where nothing at all can be read, or one repository after the other cannot; what was found before stays found."""
-    registries = bench.in_memory(APP, answers={bench.name(APP): RegistryUnavailableError("down")})
-    with pytest.raises(RegistryUnavailableError):
-        await bench.sweep(registries)
-    names = [RepositoryName(f"team/{number}") for number in range(9)]
-    down = {bench.name(name): RegistryUnavailableError("down") for name in names[2 : 2 + MOST_TROUBLES]}
-    registries = bench.in_memory(*names, answers=down)
-    with pytest.raises(RegistryUnavailableError):
-        await bench.sweep(registries)
-    assert {repository for repository, _, _ in bench.found} >= {*names[:2]}
-
-
-async def test_a_pass_that_was_cut_off_goes_on_where_it_was(bench: Bench) -> None:
-    """What it has looked at is not asked for again, unless that was long ago; and what alone cannot be read stops it only once."""
-    names = [RepositoryName(f"team/{number}") for number in range(9)]
-    answers: dict[str, Any] = {bench.name(name): RegistryUnavailableError("down") for name in names[2:5]}
-    registries = bench.in_memory(*names, answers=answers)
-    with pytest.raises(RegistryUnavailableError):
-        await bench.sweep(registries)
-    done = {look.repository for look in bench.holdings.all_looks}
-    registries.asked.clear()
-    bench.clock.advance(60)
+async def test_a_repository_that_is_gone_may_be_called_forbidden(bench: Bench) -> None:
+    """Many registries say so of what is not there; one that is in the catalogue is a problem all the same."""
+    registries = bench.in_memory(APP, WEB)
+    await bench.sweep(registries)
+    registries.no_tags = AuthenticationError("denied")
+    del registries.held[bench.registry.host, WEB]
     report = await bench.sweep(registries)
-    assert done >= {*names[:2]}
-    assert not {bench.name(name) for name in done} & {*registries.asked}
-    assert report.resumed == len(done)
-    assert {repository for repository, _, _ in bench.found} == {*names} - {*names[2:5]}
-    bench.clock.advance(60)
-    registries.asked.clear()
-    answers.clear()
-    report = await bench.sweep(registries)
-    assert (report.resumed, report.repositories, len(registries.asked)) == (0, 9, 9)
+    assert report.problems == [f"{APP}: denied"]
+    assert [*await bench.holdings.looks(bench.registry.host)] == [APP]
 
 
-async def test_a_pass_that_was_cut_off_long_ago_begins_anew(bench: Bench) -> None:
-    """Much can have been pushed since."""
-    names = [RepositoryName(f"team/{number}") for number in range(5)]
-    answers: dict[str, Any] = {bench.name(name): RegistryUnavailableError("down") for name in names[2:]}
-    registries = bench.in_memory(*names, answers=answers)
-    with pytest.raises(RegistryUnavailableError):
-        await bench.sweep(registries)
-    bench.clock.advance(2 * 86400)
-    answers.clear()
-    report = await bench.sweep(registries)
-    assert (report.resumed, report.repositories) == (0, 5)
+async def test_who_is_named_is_neither_excluded_nor_forgotten(bench: Bench) -> None:
+    """Pass after pass."""
+    put_image(bench.registry, APP, image("1"), "v1")
+    for _ in range(3):
+        await bench.sweep(repositories=(APP,), exclude=("team/*",))
+        assert [*await bench.holdings.looks(bench.registry.host)] == [APP]
 
 
 async def test_what_came_since_the_last_pass_is_as_urgent_as_if_it_had_been_told(bench: Bench) -> None:
@@ -311,15 +215,7 @@ async def test_a_rule_that_matches_nothing_is_told(bench: Bench) -> None:
     report = await bench.sweep(tags=("v*", "release-*"), exclude=("old/**",))
     assert report.unmatched == ["no tag is called release-*", "old/** excludes nothing"]
     report = await bench.sweep(tags=("**",), exclude=("team/**",))
-    assert report.unmatched == ["no repository is called **"]
-
-
-async def test_what_cannot_be_kept_ends_the_pass(bench: Bench) -> None:
-    """It will be found again."""
-    put_image(bench.registry, APP, image("1"), "v1")
-    bench.intake.broken = True
-    with pytest.raises(RetryableError):
-        await bench.sweep()
+    assert report.unmatched == []
 
 
 async def test_digests_that_cannot_be_listed_hide_no_tag(bench: Bench) -> None:

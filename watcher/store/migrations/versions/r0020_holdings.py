@@ -32,7 +32,9 @@ def upgrade() -> None:
     op.create_table(
         "sweep_pass",
         sa.Column("sweep", sa.Text(), primary_key=True),
+        sa.Column("registry", sa.Text(), nullable=False),
         sa.Column("scope", sa.String(64), nullable=False),
         sa.Column("began_at", TIME),
         sa.Column("ended_at", TIME),
+        sa.Column("problems", sa.Text(), nullable=False, server_default=""),
     )
