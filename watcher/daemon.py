@@ -285,7 +285,7 @@ def _sources(settings: Settings, storage: Storage, registries: Registries, metri
         max_body_bytes=size_bytes(settings.server.max_body),
         registries=registries,
         known=storage.known,
-        swept=metrics.count_sweep,
+        swept=lambda source, taken_in: metrics.count_sweep(source, missed=taken_in if settings.is_told(source) else 0),
     )
     return [build_source(each, context) for each in settings.sources]
 
@@ -301,6 +301,8 @@ async def _forget_unwanted(settings: Settings, holdings: Holdings) -> None:
 
 
 def _canaries(settings: Settings, storage: Storage, registries: RegistryClients, metrics: Metrics) -> Sequence[Canary]:
+    for each in settings.canaries:
+        metrics.begin_canary(each.host, seconds(each.every))
     return [
         Canary(each, access=registries.access(each.host), verdicts=storage.verdicts, told=metrics.count_canary)
         for each in settings.canaries

@@ -56,6 +56,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Those whose events somebody else writes, by their names."""
         return {each.name: each for each in self.sources if isinstance(each, EventSourceSettings)}
 
+    def is_told(self, source: str) -> bool:
+        """Whether events tell of the registry of this source, so that what only a sweep finds was missed."""
+        told = {host for each in self.event_sources.values() for host in (each.registry, *each.further_registries)}
+        return any(each.registry in told for each in self.sources if each.name == source)
+
 
 def find(explicit: Path | None) -> Path:
     """The file to read: the one named, else `./watcher.yaml`, else `/etc/watcher/watcher.yaml`.
@@ -120,9 +125,13 @@ def _completed(settings: Settings, source: YamlSource) -> Settings:
         if named.name in sources:
             raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
         sources[named.name] = named
-    for index, canary in enumerate(settings.canaries):
-        if canary.host not in registries:
-            raise ConfigurationError(f"{source.at(('canaries', index))}: registry {canary.host} is not among `registries`")
+    places = [(each.host, each.name) for each in settings.canaries]
+    for index, (host, repository) in enumerate(places):
+        where = source.at(("canaries", index))
+        if host not in registries:
+            raise ConfigurationError(f"{where}: registry {host} is not among `registries`")
+        if (host, repository) in places[:index]:
+            raise ConfigurationError(f"{where}: two canaries are pushed to {host}/{repository}")
     names: set[str] = set()
     publishers: list[AnyPublisherSettings] = []
     for index, publisher in ((index, each) for index, given in enumerate(settings.publish) for each in one_by_one(given)):

@@ -30,6 +30,8 @@ class Metrics:
     images_without_verdict: Gauge = field(init=False)
     sweep_completed: Gauge = field(init=False)
     canaries: Counter = field(init=False)
+    canary_judged: Gauge = field(init=False)
+    canary_every: Gauge = field(init=False)
     canary_seconds: Histogram = field(init=False)
     missed_events_repaired: Counter = field(init=False)
     jobs: Counter = field(init=False)
@@ -100,6 +102,13 @@ class Metrics:
             ("registry", "result"),
             registry=registry,
         )
+        self.canary_judged = Gauge(
+            "watcher_canary_last_judged_timestamp_seconds",
+            "When a canary got its verdict last, else when the daemon began.",
+            ("registry",),
+            registry=registry,
+        )
+        self.canary_every = Gauge("watcher_canary_every_seconds", "How often a canary is pushed.", ("registry",), registry=registry)
         self.canary_seconds = Histogram(
             "watcher_canary_seconds",
             "From the push of a canary to its verdict.",
@@ -114,7 +123,9 @@ class Metrics:
             registry=registry,
         )
         self.missed_events_repaired = Counter(
-            "watcher_missed_events_repaired_total", "Images that only a sweep told of.", registry=registry
+            "watcher_missed_events_repaired_total",
+            "Images that only a sweep told of, in registries that an event source is for.",
+            registry=registry,
         )
         self.jobs = Counter(
             "watcher_jobs_total",
@@ -271,16 +282,22 @@ class Metrics:
     def count_restart(self, part: str) -> None:
         self.restarts.labels(part).inc()
 
-    def count_sweep(self, source: str, taken_in: int) -> None:
-        """One pass of a sweep came to its end: of `taken_in` images without a verdict nobody had told."""
+    def count_sweep(self, source: str, missed: int) -> None:
+        """One pass of a sweep came to its end: so many images that it found somebody should have told of."""
         self.sweep_completed.labels(source).set_to_current_time()
-        self.missed_events_repaired.inc(taken_in)
+        self.missed_events_repaired.inc(missed)
+
+    def begin_canary(self, host: str, every_seconds: float) -> None:
+        """One will be pushed every so often from now on."""
+        self.canary_every.labels(host).set(every_seconds)
+        self.canary_judged.labels(host).set_to_current_time()
 
     def count_canary(self, host: str, result: str, seconds: float | None) -> None:
         """A canary was pushed, or not; `seconds` are those until its verdict."""
         self.canaries.labels(host, result).inc()
         if seconds is not None:
             self.canary_seconds.labels(host).observe(seconds)
+            self.canary_judged.labels(host).set_to_current_time()
 
     def show_held(self, totals: Mapping[str, tuple[int, int]]) -> None:
         """Replace what was shown: by registry, how many images there are, and how many of them have no verdict."""

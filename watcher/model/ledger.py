@@ -76,12 +76,16 @@ class HeldVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldImage:
-    """One image as a sweep saw it, first at `since`; `verdict` is None where there is none."""
+    """One image as a sweep saw it, first at `since`; `verdict` is None where there is none.
+
+    `missing` is what was said of one that is listed and was not there when it was to be judged.
+    """
 
     digest: Digest
     tags: tuple[Tag, ...]
     since: datetime
     verdict: HeldVerdict | None = None
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

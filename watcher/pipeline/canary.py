@@ -22,7 +22,7 @@ from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import PermanentError, RetryableError
 from watcher.model.image import OCI_CONFIG, OCI_MANIFEST
 from watcher.model.reference import Host, Tag
-from watcher.model.verdict import Verdict
+from watcher.model.verdict import REEVALUATION, Verdict
 from watcher.pipeline.canary_settings import CanarySettings
 from watcher.registry.protocol import RegistryAccess
 from watcher.store.protocol import VerdictStore
@@ -87,8 +87,8 @@ class Canary:
             return Flight.NOT_PUSHED
         pushed_at = self._monotonic()
         while (waited := self._monotonic() - pushed_at) < self._timeout_seconds:
-            verdict = await self._latest(image.digest)
-            if verdict is not None and (before is None or verdict.id != before.id):
+            verdict = await self._answer(image.digest, before)
+            if verdict is not None:
                 source = verdict.origin.source if verdict.origin else None
                 log.info("canary.judged", registry=self._host, seconds=round(waited, 2), outcome=verdict.outcome, source=source)
                 self._told(self._host, Flight.JUDGED, waited)
@@ -107,6 +107,15 @@ class Canary:
         for blob in (image.config, image.layer):
             await self._access.uploads.put_blob(self._repository, blob)
         await self._access.uploads.put_manifest(self._repository, TAG, image.manifest, OCI_MANIFEST)
+
+    async def _answer(self, digest: Digest, before: Verdict | None) -> Verdict | None:
+        """The verdict that this push led to. That of an image judged again for our own reasons answers nobody."""
+        try:
+            verdict = await self._latest(digest)
+        except RetryableError:
+            return None  # the store cannot be read now
+        again = verdict is not None and verdict.origin is not None and verdict.origin.source == REEVALUATION
+        return None if again or verdict is None or (before is not None and verdict.id == before.id) else verdict
 
     async def _latest(self, digest: Digest) -> Verdict | None:
         return await self._verdicts.latest(digest, registry=self._host, repository=self._repository)

@@ -86,27 +86,31 @@ def _entry(held: HeldImage, job: JobRow | None, policy_revision: str) -> LedgerE
     if held.verdict is None:
         if job is not None:
             return _of_job(held, job)
-        return LedgerEntry(
-            digest=held.digest, tags=held.tags, state=LedgerState.WAITING, since=held.since, reason="seen by a sweep, no job yet"
-        )
+        reason = held.missing or "seen by a sweep, no job yet"
+        return LedgerEntry(digest=held.digest, tags=held.tags, state=LedgerState.WAITING, since=held.since, reason=reason)
     said = held.verdict
-    state = LedgerState.JUDGED
+    state, reason = LedgerState.JUDGED, said.reason
     if said.outcome is Outcome.UNKNOWN and said.reason:
         state = LedgerState.CANNOT
     elif policy_revision not in {"", said.policy_revision} and said.outcome is not Outcome.NOT_APPLICABLE:
-        state = LedgerState.OUTDATED
+        state, reason = LedgerState.OUTDATED, _why(job) if job is not None else ""
     return LedgerEntry(
-        digest=held.digest, tags=held.tags, state=state, since=said.evaluated_at, outcome=said.outcome, reason=said.reason
+        digest=held.digest, tags=held.tags, state=state, since=said.evaluated_at, outcome=said.outcome, reason=reason
     )
 
 
 def _of_job(held: HeldImage, job: JobRow) -> LedgerEntry:
     is_given_up = job.state == GIVEN_UP
-    reason = f"{job.reason}: {job.detail}" if job.detail else job.reason
     return LedgerEntry(
         digest=held.digest,
         tags=held.tags,
         state=LedgerState.CANNOT if is_given_up else LedgerState.WAITING,
         since=job.settled_at if is_given_up and job.settled_at is not None else job.received_at,
-        reason=reason or f"in the lane {job.lane}",
+        reason=_why(job),
     )
+
+
+def _why(job: JobRow) -> str:
+    """Why it is not done yet, or was given up."""
+    why = f"{job.reason}: {job.detail}" if job.detail else job.reason or f"in the lane {job.lane}"
+    return f"given up: {why}" if job.state == GIVEN_UP else why

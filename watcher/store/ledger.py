@@ -84,6 +84,7 @@ class StoredLedger:
                     tags=tuple(Tag(row.tag) for row in rows if row.tag),
                     since=min(row.since for row in rows),
                     verdict=_verdict_of(known[digest]),
+                    missing=_missing(known[digest]),
                 )
                 for digest, rows in by_digest.items()
             ]
@@ -156,8 +157,12 @@ def _unjudged(ids: Sequence[int]) -> Select[Any]:
     return select(standing.c.repository_id, standing.c.digest).where(~_is_judged(standing))
 
 
+def _missing(row: Any) -> str:
+    return str(row.reason) if row.outcome is not None and row.reason.startswith(f"{NotFoundError.reason}:") else ""
+
+
 def _verdict_of(row: Any) -> HeldVerdict | None:
-    if row.outcome is None or row.reason.startswith(f"{NotFoundError.reason}:"):
+    if row.outcome is None or _missing(row):
         return None
     return HeldVerdict(
         outcome=Outcome(row.outcome), reason=row.reason, policy_revision=row.policy_revision, evaluated_at=row.evaluated_at

@@ -109,7 +109,8 @@ async def test_every_image_has_a_state_and_why(bench: Bench) -> None:
     assert (found[1].outcome, found[1].since, found[1].tags) == (Outcome.PASS, MOMENT, (Tag("v1"),))
     assert (found[3].outcome, found[3].reason) == (None, "in the lane push")
     assert found[4].reason == "seen by a sweep, no job yet"
-    assert (found[5].outcome, found[5].reason) == (None, "internal: a fault")
+    assert (found[5].outcome, found[5].reason) == (None, "given up: internal: a fault")
+    assert found[7].reason == "not-found: nobody has it"
     assert (found[6].outcome, found[6].reason) == (Outcome.UNKNOWN, "damaged: layer 2 ends early")
     (line,) = await bench.ledger.lines()
     assert (line.images, line.judged, line.outdated, line.waiting, line.cannot) == (8, 2, 1, 3, 2)
