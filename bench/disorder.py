@@ -34,9 +34,9 @@ TOGETHER = 50
 # So much may wait before more is told: else everything would be judged after all had happened.
 BACKLOG = 300
 DRAIN_SECONDS = 1200.0
-# Six evaluations of one image within ten minutes are a loop: what is new of its tags waits for ten minutes, which nobody does here.
+# Six evaluations of one image within ten minutes are a loop: a tag that is new to it waits for ten minutes, which nobody does here.
 OPEN = "SELECT count(*) AS n FROM job WHERE state IN ('waiting', 'leased') AND reason <> 'suppressed'"
-LOOPS = "SELECT repository, digest FROM job WHERE state = 'waiting' AND reason = 'suppressed'"
+HELD = "SELECT repository, tags FROM job WHERE state = 'waiting' AND reason = 'suppressed'"
 LEADS = """SELECT DISTINCT repository, tag, digest FROM reference JOIN image ON image.id = image_id WHERE leads AND tag <> ''"""
 
 
@@ -91,9 +91,9 @@ class Bench:
     def open(self) -> int:
         return int(rows(self.daemon, OPEN)[0]["n"])
 
-    def loops(self) -> set[tuple[str, str]]:
-        """(repository, digest) of what waits since it looks like a loop."""
-        return {(row["repository"], row["digest"]) for row in rows(self.daemon, LOOPS)}
+    def held(self) -> set[tuple[str, str]]:
+        """(repository, tag) of what the loop breaker holds: not known yet, and known nowhere else."""
+        return {(row["repository"], tag) for row in rows(self.daemon, HELD) for tag in row["tags"].split()}
 
     def current(self) -> Counter[tuple[str, str]]:
         """What is true now, as the API says it: how many verdicts of each (repository, digest)."""
@@ -107,17 +107,15 @@ class Bench:
 
     def wrong(self) -> dict[str, int]:
         """What should not be, by how often it is."""
-        there, tags, current, loops = self.registry.ask(present), self.registry.ask(tagged), self.current(), self.loops()
-        tags = {(repository, tag): digest for (repository, tag), digest in tags.items() if (repository, digest) not in loops}
+        there, tags, current, held = self.registry.ask(present), self.registry.ask(tagged), self.current(), self.held()
         leads = {((row["repository"], row["tag"]), row["digest"]) for row in rows(self.daemon, LEADS)}
-        leads = {((repository, tag), digest) for (repository, tag), digest in leads if (repository, digest) not in loops}
         heard = {row["event_id"] for row in rows(self.daemon, "SELECT event_id FROM event")}
         return {
             "ids that are not on disk": len(self.ids - heard),
             "images without a verdict": len(there - current.keys()),
             "images of which two verdicts hold": sum(1 for count in current.values() if count > 1),
             "verdicts of images that are not there": len(current.keys() - there),
-            "tags that are not known": len(tags.items() - leads),
+            "tags that are not known": sum(1 for place, _ in tags.items() - leads if place not in held),
             "tags known at another image": len(leads - tags.items()),
             "dead letters": len(rows(self.daemon, "SELECT id FROM job WHERE state = 'dead'")),
         }
@@ -129,7 +127,7 @@ class Bench:
         fetched = ", ".join(f"{count} fetched {times}x" for times, count in sorted(layers.items()))
         return (
             f"{jobs['n']} jobs about {jobs['subjects']} subjects, {verdicts['n']} verdicts of {verdicts['digests']} digests, "
-            f"{len(self.loops())} images wait as loops; layers: {fetched}"
+            f"{len(self.held())} tags wait as loops; layers: {fetched}"
         )
 
 

@@ -94,6 +94,22 @@ async def test_nobody_is_sent_where_nobody_answers(bench: BacklogBench) -> None:
     assert (await bench.lease()).push.registry == HOST
 
 
+@pytest.mark.parametrize(("reason", "due"), [("suppressed", True), ("timed-out", False)])
+async def test_what_the_loop_breaker_holds_is_due_at_every_event(bench: BacklogBench, reason: str, due: bool) -> None:
+    """However often that is; what failed keeps its delay."""
+    await bench.put(A, "v1")
+    job = await bench.lease()
+    for _ in range(20):
+        await bench.backlog.settle(job, Retry(reason=reason, detail="", delay_seconds=600.0, outside=True))
+        assert await bench.backlog.lease(ALL, 1) == []
+        assert (await bench.put(A, "v2", lane=Lane.REEVALUATE)).reason == "joined"
+        leased = await bench.backlog.lease(ALL, 1)
+        assert [each.attempt for each in leased] == [1] * due
+        if not leased:
+            break
+        (job,) = leased
+
+
 async def test_a_delete_is_remembered_for_what_it_names(bench: BacklogBench) -> None:
     """Of the digest, or of every tag of the job; up to a minute before the push, because no carrier promises order."""
 

@@ -7,8 +7,10 @@ from tests.doubles.store_bench import StoreBench
 from tests.doubles.verdicts import IMAGE, SUBJECT, a_verdict
 from watcher.model.digest import Digest
 from watcher.model.publication import GONE, Publication, Published
+from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Outcome
-from watcher.store.protocol import Judged
+from watcher.store.protocol import Judged, SubjectFilter
+from watcher.store.standing import StoredStanding
 
 OTHER = Digest("sha256:" + "d" * 64)
 
@@ -57,6 +59,32 @@ async def test_an_image_that_comes_back_is_told_of_as_any(bench: StoreBench) -> 
     await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, IMAGE, ["bus"])
     await bench.record("v-2", "bus", outcome=Outcome.FAIL)
     assert [_row(each) for each in await bench.outbox.due(99)] == [("v-2", "bus", "")]
+
+
+async def test_what_is_gone_is_not_true_now(bench: StoreBench) -> None:
+    """It is no current verdict, nobody judges it again, and it is in no other repository either; what was said of it is known."""
+    elsewhere = replace(SUBJECT, repository=RepositoryName("team/elsewhere"))
+    await bench.record("v-1")
+    await bench.record("v-2", subject=elsewhere)
+    standing = StoredStanding(bench.database)
+
+    async def true_now() -> tuple[set[str], set[str], set[str]]:
+        current = {each.id for each in await bench.images.newest(SubjectFilter())}
+        again = {each.repository for each in await standing.subjects()}
+        judged = {each.id for each in await bench.judgements.standing(SUBJECT.registry, SUBJECT.repository, IMAGE)}
+        return current, {str(each) for each in again}, judged
+
+    both = {str(SUBJECT.repository), str(elsewhere.repository)}
+    assert await true_now() == ({"v-1", "v-2"}, both, {"v-1"})
+    for _ in range(2):
+        await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, IMAGE, [])
+        assert await true_now() == ({"v-2"}, {str(elsewhere.repository)}, set())
+        assert await standing.known(SUBJECT.registry, SUBJECT.repository, IMAGE) is None
+        said = await bench.verdicts.latest(IMAGE, registry=SUBJECT.registry, repository=SUBJECT.repository)
+        assert said is not None
+        assert said.id == "v-1"
+    await bench.record("v-3")
+    assert await true_now() == ({"v-2", "v-3"}, both, {"v-3"})
 
 
 async def test_of_what_was_never_judged_nobody_is_told(bench: StoreBench) -> None:

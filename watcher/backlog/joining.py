@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from watcher.backlog.protocol import Arrival, Fate, Lane, Receipt
+from watcher.backlog.protocol import SUPPRESSED, Arrival, Fate, Lane, Receipt
 from watcher.model.digest import Digest
 from watcher.model.push import Deleted, Push
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -114,6 +114,6 @@ def _merge(job: KnownJob, arrival: Arrival, push: Push, now: float) -> None:
     if push.tag is not None and not job.concerns(push.tag):
         job.tags = " ".join(sorted({*job.tags.split(), push.tag}))
     job.lane = min(job.lane, arrival.lane.value, key=_URGENCY.__getitem__)
-    if not job.attempts:
+    if not job.attempts or job.reason == SUPPRESSED:
         # A tagged push does not wait for an index, nor does what it joins; but a job that failed keeps its delay.
         job.due_at = min(job.due_at, now + arrival.wait_seconds)

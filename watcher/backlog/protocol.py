@@ -10,6 +10,9 @@ from watcher.model.digest import Digest
 from watcher.model.push import Decision, Push
 from watcher.model.reference import Host, RepositoryName, Tag
 
+# The reason of a Retry that waits for nothing but to be judged: whatever joins such a job is looked at at once.
+SUPPRESSED = "suppressed"
+
 
 class Lane(StrEnum):
     """From most to least urgent. Each has reserved capacity; a push never waits behind bulk work."""

@@ -23,7 +23,7 @@ from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.owners import OwnerSettings, owned
-from watcher.pipeline.pinning import Pinned, led_elsewhere, pin
+from watcher.pipeline.pinning import Pinned, led_elsewhere, pin, require_present
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
 from watcher.pipeline.routing import Route, only_news, publishers_of
@@ -212,6 +212,12 @@ class Judge:
         revision = self.judging.evaluator.revision
         settlement = suppression(recent, policy_revision=revision, tags=pinned.tags, known=pinned.known, now=now)
         if settlement is not None:
+            # What the registry says costs little, and holds at once.
+            await require_present(push, self.registries)
+            before = {*await self.verdicts.led_to(push.registry, push.repository, pinned.tags)} - {pinned.digest}
+            await self._judge_again(job, before)
+            for digest in before:
+                await self.verdicts.left(push.registry, push.repository, digest, pinned.tags)
             self.suppressed(job)
             image = f"{push.registry}/{push.repository}@{pinned.digest}"
             log.error("evaluation.suppressed", image=image, source=job.source, evaluations=len(recent))

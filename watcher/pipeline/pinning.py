@@ -82,5 +82,21 @@ async def led_elsewhere(registries: Registries, push: Push, digest: Digest, tags
     return {tag: answer for tag, answer in zip(asked, answers, strict=True) if answer != digest}
 
 
+async def require_present(push: Push, registries: Registries) -> None:
+    """Ask for the digest of a push, where it has one. A registry that refuses to say does not say that it is gone.
+
+    Raises:
+        NotFoundError: it is not there.
+        RetryableError: the registry cannot say now.
+    """
+    here = Reference(registry=push.registry, repository=push.repository, digest=push.digest)
+    try:
+        found = push.digest is None or await registries.head(here)
+    except PermanentError:
+        return
+    if not found:
+        raise NotFoundError(f"{here} does not exist")
+
+
 async def _head(registries: Registries, push: Push, tag: Tag) -> Digest | None:
     return await registries.head(Reference(registry=push.registry, repository=push.repository, tag=tag))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from watcher.backlog.protocol import Done, Retry
+from watcher.backlog.protocol import SUPPRESSED, Done, Retry
 from watcher.model.reference import Tag
 from watcher.store.protocol import Evaluation
 
@@ -20,7 +20,8 @@ def suppression(
 
     `recent` are the evaluations since `now - WINDOW`, newest first. Judging again under the same revisions would say the same, so
     nothing is lost; a tag that no verdict names yet, or that is not among the `known` ones any more, waits until there is room
-    again. What a clock that was ahead dated after `now` does not count.
+    again. To wait counts no attempt, since every event that joins asks for a look. What a clock that was ahead dated after `now`
+    does not count.
     """
     same = [
         each
@@ -30,7 +31,7 @@ def suppression(
     if len(same) < MOST:
         return None
     if {*tags} <= {*same[0].tags} & {*known}:
-        return Done(result="suppressed")
+        return Done(result=SUPPRESSED)
     room_at = same[MOST - 1].evaluated_at + WINDOW
     detail = f"judged {len(same)} times within {WINDOW.total_seconds() / 60:g} minutes, by the same policies and data"
-    return Retry(reason="suppressed", detail=detail, delay_seconds=max((room_at - now).total_seconds(), 1.0))
+    return Retry(reason=SUPPRESSED, detail=detail, delay_seconds=max((room_at - now).total_seconds(), 1.0), outside=True)

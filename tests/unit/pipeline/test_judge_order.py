@@ -164,6 +164,32 @@ async def test_a_new_tag_in_a_loop_waits_and_is_not_lost(bench: JudgeBench) -> N
     assert (settlement.reason, settlement.delay_seconds) == ("suppressed", 300.0)
 
 
+async def test_in_a_loop_the_registry_is_heard_at_once(bench: JudgeBench) -> None:
+    """A held job is looked at when an event joins it: tags leave what they left, what is gone stands no more; nothing is judged."""
+    digest, other = bench.put(an_image()), bench.put(an_image("other"), "v2")
+    await bench.settled(other, tag="v2")
+    for _ in range(5):
+        await bench.settled(digest)
+        bench.clock.advance(30)
+    judged = len(bench.recorded)
+    bench.put(an_image(), "v2")
+    assert isinstance(await bench.settled(digest, tag="v2"), Retry)
+    place = bench.registry.host, REPOSITORY
+    assert await bench.verdicts.led_to(*place, [Tag("v2")]) == frozenset()
+    held = bench.registry.content.existing(REPOSITORY)
+    held.delete_manifest("v1")
+    (again,) = await bench.backlog.lease(tuple(Lane), 1)
+    await bench.backlog.settle(again, Done(result="pass"))
+    for _ in range(15):
+        assert isinstance(await bench.settled(digest, tag=None), Retry)
+    assert await bench.verdicts.tags(*place, digest) == ()
+    held.delete_manifest(digest)
+    job = await bench.job(digest, tag=None)
+    assert isinstance(await bench.judge.judge(replace(job, lane=Lane.SWEEP, attempt=3)), Done)
+    assert await bench.judge.standing.known(*place, digest) is None
+    assert len(bench.recorded) == judged + 1
+
+
 async def test_a_tag_that_comes_back_in_a_loop_waits_and_is_not_lost(bench: JudgeBench) -> None:
     """Verdicts have named it, but another image had it since."""
     digest = bench.put(an_image())

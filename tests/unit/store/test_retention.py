@@ -86,6 +86,18 @@ async def test_every_subject_keeps_its_own(bench: Bench) -> None:
     assert await bench.kept() == {"here", "staging", "another"}
 
 
+async def test_of_what_is_gone_the_last_look_stays(bench: Bench) -> None:
+    """Nothing is true of it now, and what was said last is still known."""
+    for name in ("v-1", "v-2"):
+        await bench.record(name)
+    await bench.record("v-3", looked=False)
+    await bench.verdicts.gone(SUBJECT.registry, SUBJECT.repository, SUBJECT.digest, [])
+    bench.clock.advance(KEEP.total_seconds() + 1)
+    await bench.retention.prune()
+    assert "v-2" in await bench.kept()
+    assert "v-1" not in await bench.kept()
+
+
 async def test_what_is_still_to_be_told_keeps_its_verdict(bench: Bench) -> None:
     """Until it is told, or given up for good."""
     await bench.record("waits", "log")
