@@ -111,7 +111,7 @@ class HeldListing:
     async def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
         self._registries.complain(self._registries.no_digests)
         held = self._registries.held.get((self._host, repository), MemoryImages())
-        for digest in tuple(held.media_types) if self.lists_digests else ():
+        for digest in tuple(held.media_types.keys() - held.tags.values()) if self.lists_digests else ():
             yield digest
 
 

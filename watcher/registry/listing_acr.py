@@ -38,5 +38,5 @@ class AcrListing(DistributionListing):
             if page.status == 404:
                 return
             for entry in decode_page(self._client, page, Manifests).manifests or ():
-                if isinstance(entry, dict) and (digest := valid_digest(entry.get("digest"))):
+                if isinstance(entry, dict) and not entry.get("tags") and (digest := valid_digest(entry.get("digest"))):
                     yield digest

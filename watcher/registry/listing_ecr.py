@@ -1,4 +1,4 @@
-"""Amazon ECR: tags are listed as everywhere, and its own API knows every manifest of a repository.
+"""Amazon ECR: tags are listed as everywhere, and its own API knows what no tag of a repository leads to.
 
 Permissions: ecr:DescribeRepositories and ecr:ListImages.
 """
@@ -40,13 +40,14 @@ class EcrListing(DistributionListing):
         registry = self._client.registry
         found: dict[Digest, None] = {}
         with ecr_client(registry, self._settings, region_of(registry, self._settings), self._client.settings.sdk_proxies()) as ecr:
-            asked = {"repositoryName": repository, "maxResults": self._limits.size}
+            asked = {"repositoryName": repository, "maxResults": self._limits.size, "filter": {"tagStatus": "UNTAGGED"}}
             for _ in range(self._limits.pages):
                 try:
                     page = ecr.list_images(**asked)
                 except ecr.exceptions.RepositoryNotFoundException:
                     return []
-                found.update(dict.fromkeys(filter(None, (valid_digest(each.get("imageDigest")) for each in page["imageIds"]))))
+                untagged = (each.get("imageDigest") for each in page.get("imageIds", ()) if not each.get("imageTag"))
+                found.update(dict.fromkeys(filter(None, map(valid_digest, untagged))))
                 if not page.get("nextToken"):
                     break
                 asked["nextToken"] = page["nextToken"]

@@ -33,6 +33,7 @@ class GarListing(DistributionListing):
         async for page in self._pages(path, scopes=scopes, accept=frozenset({404})):
             if page.status == 404:
                 return
-            for text in decode_page(self._client, page, ManifestMap).manifest or ():
-                if digest := valid_digest(text):
+            for text, known in (decode_page(self._client, page, ManifestMap).manifest or {}).items():
+                is_tagged = isinstance(known, dict) and known.get("tag")
+                if not is_tagged and (digest := valid_digest(text)):
                     yield digest

@@ -85,7 +85,7 @@ class Listing(Protocol):
         ...
 
     def digests(self, repository: RepositoryName) -> AsyncIterator[Digest]:
-        """Every manifest, tagged or not; none at all unless `lists_digests`."""
+        """Every manifest that no tag leads to; none at all unless `lists_digests`."""
         ...
 
 

@@ -216,13 +216,13 @@ async def test_a_page_is_bounded() -> None:
 
 
 async def test_artifact_registry_lists_digests_with_its_tags() -> None:
-    """`manifest` of the tag list has every digest, with a tag or without."""
+    """`manifest` of the tag list has every digest, and says which no tag leads to."""
     document = {"child": [], "tags": ["v1"], "manifest": {ONE: {"tag": ["v1"]}, TWO: {"tag": []}, "sha256:odd": {}}}
     async with scripted_server(always(document)) as server, client_of(server, kind="gar") as client:
         listing = build_listing(client)
         assert listing.lists_digests
         assert await everything(listing.tags(APP)) == ["v1"]
-        assert await everything(listing.digests(APP)) == [ONE, TWO]
+        assert await everything(listing.digests(APP)) == [TWO]
 
 
 async def acr(request: web.Request) -> web.Response:
@@ -246,7 +246,7 @@ async def test_azure_has_an_api_of_its_own() -> None:
         listing = build_listing(client)
         assert listing.lists_digests
         assert await everything(listing.repositories()) == ["team/app", "team/web"]
-        assert await everything(listing.digests(APP)) == [ONE, TWO]
+        assert await everything(listing.digests(APP)) == [TWO]
         assert await everything(listing.digests(RepositoryName("none"))) == []
 
 
@@ -277,8 +277,14 @@ async def test_harbor_lists_projects_repositories_and_artefacts() -> None:
     async with scripted_server(Harbor()) as server, client_of(server, kind="harbor", auth=AUTH) as client:
         listing = build_listing(client)
         assert listing.lists_digests
-        assert await everything(listing.repositories()) == ["team/app", "team/tools/lint"]
-        assert await everything(listing.digests(RepositoryName("team/tools/lint"))) == [ONE, TWO]
+        found = []
+        with pytest.raises(CatalogUnavailableError, match="of closed for us"):
+            async for name in listing.repositories():
+                found.append(name)
+        assert found == ["team/app", "team/tools/lint"]
+        assert await everything(listing.digests(RepositoryName("team/tools/lint"))) == [TWO]
+        with pytest.raises(AuthenticationError):
+            await everything(listing.digests(RepositoryName("closed/app")))
         assert await everything(listing.digests(RepositoryName("team/none"))) == []
 
 
