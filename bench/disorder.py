@@ -36,7 +36,7 @@ BACKLOG = 300
 DRAIN_SECONDS = 1200.0
 # Six evaluations of one image within ten minutes are a loop: a tag that is new to it waits for ten minutes, which nobody does here.
 OPEN = "SELECT count(*) AS n FROM job WHERE state IN ('waiting', 'leased') AND reason <> 'suppressed'"
-HELD = "SELECT repository, tags FROM job WHERE state = 'waiting' AND reason = 'suppressed'"
+HELD = "SELECT repository, digest, tags FROM job WHERE state = 'waiting' AND reason = 'suppressed'"
 LEADS = """SELECT DISTINCT repository, tag, digest FROM reference JOIN image ON image.id = image_id WHERE leads AND tag <> ''"""
 
 
@@ -92,8 +92,8 @@ class Bench:
         return int(rows(self.daemon, OPEN)[0]["n"])
 
     def held(self) -> set[tuple[str, str]]:
-        """(repository, tag) of what the loop breaker holds: not known yet, and known nowhere else."""
-        return {(row["repository"], tag) for row in rows(self.daemon, HELD) for tag in row["tags"].split()}
+        """(repository, tag or digest) of what the loop breaker holds: not known yet, and known nowhere else."""
+        return {(row["repository"], name) for row in rows(self.daemon, HELD) for name in (row["digest"], *row["tags"].split())}
 
     def current(self) -> Counter[tuple[str, str]]:
         """What is true now, as the API says it: how many verdicts of each (repository, digest)."""
@@ -112,7 +112,7 @@ class Bench:
         heard = {row["event_id"] for row in rows(self.daemon, "SELECT event_id FROM event")}
         return {
             "ids that are not on disk": len(self.ids - heard),
-            "images without a verdict": len(there - current.keys()),
+            "images without a verdict": len(there - current.keys() - held),
             "images of which two verdicts hold": sum(1 for count in current.values() if count > 1),
             "verdicts of images that are not there": len(current.keys() - there),
             "tags that are not known": sum(1 for place, _ in tags.items() - leads if place not in held),
@@ -127,7 +127,7 @@ class Bench:
         fetched = ", ".join(f"{count} fetched {times}x" for times, count in sorted(layers.items()))
         return (
             f"{jobs['n']} jobs about {jobs['subjects']} subjects, {verdicts['n']} verdicts of {verdicts['digests']} digests, "
-            f"{len(self.held())} tags wait as loops; layers: {fetched}"
+            f"{len(self.held())} names wait as loops; layers: {fetched}"
         )
 
 

@@ -210,7 +210,9 @@ class Judge:
         push, now = job.push, self.clock()
         recent = await self.verdicts.evaluations(push.registry, push.repository, pinned.digest, since=now - WINDOW)
         revision = self.judging.evaluator.revision
-        settlement = suppression(recent, policy_revision=revision, tags=pinned.tags, known=pinned.known, now=now)
+        stands = await self.standing.known(push.registry, push.repository, pinned.digest) is not None
+        tags, known = pinned.tags, pinned.known
+        settlement = suppression(recent, policy_revision=revision, tags=tags, known=known, stands=stands, now=now)
         if settlement is not None:
             # What the registry says costs little, and holds at once.
             await require_present(push, self.registries)

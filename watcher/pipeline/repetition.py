@@ -14,14 +14,14 @@ MOST = 5
 
 
 def suppression(
-    recent: Sequence[Evaluation], *, policy_revision: str, tags: Sequence[Tag], known: Sequence[Tag], now: datetime
+    recent: Sequence[Evaluation], *, policy_revision: str, tags: Sequence[Tag], known: Sequence[Tag], stands: bool, now: datetime
 ) -> Done | Retry | None:
     """What becomes of a job whose digest was judged often enough; None when it is to be judged.
 
     `recent` are the evaluations since `now - WINDOW`, newest first. Judging again under the same revisions would say the same, so
-    nothing is lost; a tag that no verdict names yet, or that is not among the `known` ones any more, waits until there is room
-    again. To wait counts no attempt, since every event that joins asks for a look. What a clock that was ahead dated after `now`
-    does not count.
+    nothing is lost while one of them `stands`; what was gone and is back, a tag that no verdict names yet, or one that is not
+    among the `known` any more, wait until there is room again. To wait counts no attempt, since every event that joins asks for
+    a look. What a clock that was ahead dated after `now` does not count.
     """
     same = [
         each
@@ -30,7 +30,7 @@ def suppression(
     ]
     if len(same) < MOST:
         return None
-    if {*tags} <= {*same[0].tags} & {*known}:
+    if stands and {*tags} <= {*same[0].tags} & {*known}:
         return Done(result=SUPPRESSED)
     room_at = same[MOST - 1].evaluated_at + WINDOW
     detail = f"judged {len(same)} times within {WINDOW.total_seconds() / 60:g} minutes, by the same policies and data"

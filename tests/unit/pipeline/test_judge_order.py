@@ -187,6 +187,10 @@ async def test_in_a_loop_the_registry_is_heard_at_once(bench: JudgeBench) -> Non
     job = await bench.job(digest, tag=None)
     assert isinstance(await bench.judge.judge(replace(job, lane=Lane.SWEEP, attempt=3)), Done)
     assert await bench.judge.standing.known(*place, digest) is None
+    await bench.backlog.settle(job, Done(result="unknown"))
+    bench.clock.advance(30)
+    bench.put(an_image(), "v3")
+    assert isinstance(await bench.settled(digest, tag=None), Retry)  # back, and nothing stands for it
     assert len(bench.recorded) == judged + 1
 
 
