@@ -2,10 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,7 +23,9 @@ from watcher.kit.sqlite_engine import StoreLockedError
 from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
+from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.reference import Tag
 from watcher.pipeline.protocol import HeldImages
 from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantines, SubjectLocks, TagHistory, Tickets
 from watcher.registry.probe_artefacts import DIGESTS
@@ -199,8 +202,15 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         quarantines=StoredQuarantines(database),
         judgements=StoredJudgements(database),
         held=StoredLedger(database),
-        known=Known(judged=verdicts.judged, ours=own_writes.claimed, holdings=StoredHoldings(database)),
+        known=Known(judged=verdicts.judged, ours=partial(_still_ours, own_writes), holdings=StoredHoldings(database)),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
         retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),
     )
+
+
+async def _still_ours(own_writes: OwnWrites, digests: Collection[Digest]) -> Mapping[Digest, Tag | None]:
+    """See `Ours`. What is seen in a registry is still there, and stays ours for as long."""
+    mine = await own_writes.claimed(digests)
+    await own_writes.keep(mine)
+    return mine

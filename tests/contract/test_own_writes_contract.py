@@ -34,6 +34,17 @@ async def test_what_was_claimed_is_known_as_ours(bench: StoreBench) -> None:
     assert set(await bench.own_writes.claimed([IMAGE, OTHER, BOTTOM])) == {OTHER}
 
 
+async def test_what_is_seen_again_stays_ours(bench: StoreBench) -> None:
+    """For as long as it is; what we removed does not come back by that."""
+    await bench.own_writes.claim([IMAGE, OTHER, BOTTOM])
+    await bench.own_writes.forget([BOTTOM])
+    for _ in range(5):
+        bench.clock.advance(20 * 86400)
+        await bench.own_writes.keep([IMAGE, BOTTOM, TOP])
+        await bench.own_writes.claim([])
+    assert set(await bench.own_writes.claimed([IMAGE, OTHER, BOTTOM, TOP])) == {IMAGE}
+
+
 async def test_what_we_removed_is_somebody_else_s_when_it_comes_again(bench: StoreBench) -> None:
     """Until we put it there again ourselves; and it is known that it was ours."""
     await bench.own_writes.claim([IMAGE, OTHER])

@@ -101,6 +101,10 @@ class OwnWrites(Protocol):
         """Those of `digests` that are ours: by which tag, None for any."""
         ...
 
+    async def keep(self, digests: Collection[Digest]) -> None:
+        """Record that these are still there: whatever was claimed is forgotten a month after it was seen last."""
+        ...
+
     async def forgotten(self, digest: Digest) -> bool:
         """Whether it was ours and we have removed it, so that its not being there is no news."""
         ...

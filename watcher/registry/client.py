@@ -254,7 +254,7 @@ class RegistryClient:
                 hop = next_hop(hop, location, self.guard)
                 check_realm(str(hop.url), self.base_url, shows=bool(headers), token_hosts=self.settings.token_hosts)
                 continue
-            if response.status != 200:
+            if not 200 <= response.status < 300:
                 raise refusal(response.what, response.status, response.headers, response.body, self.clock())
             return response.body
         raise ForbiddenAddressError(f"{self.registry}: the token service answers with more than {MAX_REDIRECTS} redirects")

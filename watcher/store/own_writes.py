@@ -14,6 +14,8 @@ from watcher.store.tables import own_write
 # Senders repeat an event for a week at most; a month also covers a queue that was stopped. An older one of ours that is
 # announced again is still found not to be an image, only later, by looking at it.
 KEPT = timedelta(days=30)
+# What a sweep sees again is noted so often.
+SEEN_AGAIN = timedelta(days=1)
 
 
 class OwnWriteStore:
@@ -85,6 +87,25 @@ class OwnWriteStore:
             }
 
         return {**await self._database.read(read), **ours}
+
+    async def keep(self, digests: Collection[Digest]) -> None:
+        """See `OwnWrites.keep`. Written at most once a day."""
+        now = self._clock()
+        seen = sorted(digests)
+        old = (own_write.c.claimed_at < now - SEEN_AGAIN, ~own_write.c.is_gone)
+
+        def read(connection: Connection) -> list[str]:
+            rows = select(own_write.c.digest).where(*old)
+            return [each for part in parts(seen) for each in connection.execute(rows.where(own_write.c.digest.in_(part))).scalars()]
+
+        due = await self._database.read(read) if seen else []
+
+        def write(connection: Connection) -> None:
+            for part in parts(due):
+                connection.execute(update(own_write).where(*old, own_write.c.digest.in_(part)).values(claimed_at=now))
+
+        if due:
+            await self._database.write(write)
 
     async def _read_hints(self) -> None:
         def read(connection: Connection) -> set[int]:

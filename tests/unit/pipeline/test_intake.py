@@ -36,6 +36,9 @@ class Claims:
     async def forget(self, digests: Collection[Digest]) -> None:
         return
 
+    async def keep(self, digests: Collection[Digest]) -> None:
+        return
+
     async def forgotten(self, digest: Digest) -> bool:
         return False
 

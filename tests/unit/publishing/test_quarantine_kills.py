@@ -105,7 +105,7 @@ async def ends(folder: Path, begins: Ending | None, ending: Ending, death: Death
 
 
 async def test_who_carries_it_out_may_end_anywhere(tmp_path: Path) -> None:
-    """After any request and any note, which is before the next: the next one finds out what was done, and does the rest."""
+    """After whatever is written or noted, and so before the next: who comes then finds out what was done, and does the rest."""
     undisturbed = Death()
     expected = await ends(tmp_path / "0", None, quarantined, undisturbed)
     tags, record, kept_back = expected
