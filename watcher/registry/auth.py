@@ -238,7 +238,8 @@ class Authorizer:
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
             raise AuthenticationError(f"{self.registry}: the token service issued no token")
         known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0
-        seconds = min(float(lifetime), MAX_EXPIRES_SECONDS) if known and lifetime is not None else DEFAULT_EXPIRES_SECONDS
+        # A number of JSON may be beyond any float.
+        seconds = float(min(lifetime, MAX_EXPIRES_SECONDS)) if known and lifetime is not None else DEFAULT_EXPIRES_SECONDS
         return Token(value=Secret(value), refresh_at=started + REFRESH_AT * seconds)
 
 

@@ -20,6 +20,7 @@ from watcher.model.errors import (
     AuthenticationError,
     ConfigurationError,
     ForbiddenAddressError,
+    PermanentError,
     RegistryRefusedError,
     RegistryUnavailableError,
     RetryableError,
@@ -217,7 +218,10 @@ class RegistryClient:
     async def _ping(self, authorization: str | None) -> Sequence[Challenge]:
         """What the registry asks of whoever shows `authorization`; nothing when it is content, or not to be asked so."""
         url = self.base_url.join(URL("/v2/"))
-        response = await self._walk("GET", Hop(url=url, authorized=True), authorization, {}, None, MAX_ERROR_BYTES)
+        try:
+            response = await self._walk("GET", Hop(url=url, authorized=True), authorization, {}, None, MAX_ERROR_BYTES)
+        except PermanentError:
+            return []  # a page, or a way that leads nowhere: it asks for nothing
         if response.status >= 500 or response.status in RETRIED_STATUSES:
             raise refusal(response.what, response.status, response.headers, response.body, self.clock())
         away = response.url.origin() != self.base_url.origin()

@@ -172,15 +172,16 @@ def _whole(response: Response, descriptor: Descriptor, what: str) -> bytes:
 
 
 def _verified(response: Response, reference: Tag | Digest, what: str) -> tuple[bytes, Digest]:
-    """The bytes and their digest, checked against what was asked for and what the registry says it sent.
+    """The bytes and their digest, checked against what was asked for, or by a tag against what the registry says it sent.
 
     A `Docker-Content-Digest` under an algorithm we do not know says nothing and is passed over.
     """
     claimed = response.headers.get("Docker-Content-Digest", "")
-    expected = [Digest(each) for each in (reference, claimed) if is_digest(each)]
-    raw = response.bytes_of(expected[0]) if expected else response.body
-    if raw is None and is_digest(reference):
-        raise DigestMismatchError(f"{what}: the bytes received are {digest_as(response.body, Digest(reference))}")
-    if raw is None or any(digest_as(raw, each) != each for each in expected):
-        raise DigestMismatchError(f"{what}: the registry says {claimed}, the bytes received are {digest_of(response.body)}")
-    return raw, expected[0] if expected else digest_of(raw)
+    expected = next((Digest(each) for each in (reference, claimed) if is_digest(each)), None)
+    if expected is None:
+        return response.body, digest_of(response.body)
+    raw = response.bytes_of(expected)
+    if raw is None:
+        said = f"the registry says {claimed}, " if expected != reference else ""
+        raise DigestMismatchError(f"{what}: {said}the bytes received are {digest_as(response.body, expected)}")
+    return raw, expected

@@ -255,7 +255,14 @@ class RegistryReferrers:
             following = next_link(response.headers.get("Link"))
             if following is None:
                 return pages
-            hop = next_hop(Hop(url=response.url, authorized=True), following, self._client.guard)
+            try:
+                hop = next_hop(Hop(url=response.url, authorized=True), following, self._client.guard)
+            except ForbiddenAddressError as error:
+                pages.problem = f"{self._client.registry}{path}: the list goes on where we do not: {error}"
+                return pages
+            if hop.url == response.url:
+                pages.problem = f"{self._client.registry}{path}: page {page + 1} of the list leads back to itself"
+                return pages
         pages.problem = f"{self._client.registry}{path}: {len(pages.entries)} artefacts are attached, and more than we ask for"
         return pages
 

@@ -119,8 +119,7 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ca_file: str | None = None
     client_cert: ClientCertificate | None = None  # for a registry that asks for one
     # `http://HOST:PORT`, or where such a URL with user and password is kept: `env:NAME`, `file:PATH`. It is for everything that is
-    # asked on behalf of this registry but by the SDKs of AWS and Google. None: that of the environment (HTTP_PROXY, HTTPS_PROXY,
-    # NO_PROXY); `none`: none at all.
+    # asked on behalf of this registry. None: that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); `none`: none at all.
     proxy: str | None = None
     # Pull-through caches, `HOST[:PORT][/PREFIX]`: manifests and blobs named by digest are fetched there first, in this order; tags
     # are always asked of the registry itself. One that fails is left alone for a minute. Listed under `registries` as well, it is

@@ -60,7 +60,7 @@ class RegistryUploads:
                     scopes=scopes,
                     headers={"Content-Type": "application/octet-stream"},
                     data=content,
-                    accept=frozenset({201, 204}),
+                    accept=frozenset({200, 201, 202, 204}),
                     attempts=1,
                 )
             except RegistryUnavailableError:

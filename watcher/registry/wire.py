@@ -33,6 +33,8 @@ USER_AGENT = f"registry-watcher/{VERSION}"
 CONNECTIONS = 16
 CONNECT_SECONDS = 10.0
 PIECEWISE_BYTES = 1024 * 1024
+# As the transfers of blobs have it: signed URLs and policies of content get long.
+MAX_HEADER_BYTES = 64 * 1024
 
 Sleep = Callable[[float], Awaitable[None]]
 OnResponse = Callable[[Host, int], None]
@@ -156,6 +158,8 @@ class Wire:
                 auto_decompress=False,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
                 requote_redirect_url=False,
                 middlewares=(through(self.proxies),),
             )
