@@ -66,7 +66,7 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldVerdict:
-    """What was said last of an image in its repository."""
+    """What was said last of an image in its repository, for one environment."""
 
     outcome: Outcome
     reason: str
@@ -76,7 +76,7 @@ class HeldVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldImage:
-    """One image as a sweep saw it, first at `since`; `verdict` is None where there is none.
+    """One image as a sweep saw it, first at `since`; `verdicts` are the newest of every environment, newest first.
 
     `missing` is what was said of one that is listed and was not there when it was to be judged.
     """
@@ -84,7 +84,7 @@ class HeldImage:
     digest: Digest
     tags: tuple[Tag, ...]
     since: datetime
-    verdict: HeldVerdict | None = None
+    verdicts: tuple[HeldVerdict, ...] = ()
     missing: str = ""
 
 

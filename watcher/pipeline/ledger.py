@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from watcher.backlog.protocol import BacklogReader, JobRow
-from watcher.model.ledger import HeldImage, HeldRepository, LedgerEntry, LedgerLine, LedgerState
+from watcher.model.ledger import HeldImage, HeldRepository, HeldVerdict, LedgerEntry, LedgerLine, LedgerState
 from watcher.model.reference import Host, RepositoryName
 from watcher.model.verdict import Outcome
 from watcher.pipeline.protocol import HeldImages
@@ -20,6 +20,7 @@ from watcher.pipeline.protocol import HeldImages
 COUNT_SECONDS = 15.0
 LEISURE = 20
 GIVEN_UP = "dead"
+_WORSE = (LedgerState.JUDGED, LedgerState.OUTDATED, LedgerState.CANNOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +84,27 @@ def _line(held: HeldRepository, jobs: Mapping[str, JobRow]) -> LedgerLine:
 
 
 def _entry(held: HeldImage, job: JobRow | None, policy_revision: str) -> LedgerEntry:
-    if held.verdict is None:
+    if not held.verdicts:
         if job is not None:
             return _of_job(held, job)
         reason = held.missing or "seen by a sweep, no job yet"
         return LedgerEntry(digest=held.digest, tags=held.tags, state=LedgerState.WAITING, since=held.since, reason=reason)
-    said = held.verdict
-    state, reason = LedgerState.JUDGED, said.reason
-    if said.outcome is Outcome.UNKNOWN and said.reason:
-        state = LedgerState.CANNOT
-    elif policy_revision not in {"", said.policy_revision} and said.outcome is not Outcome.NOT_APPLICABLE:
-        state, reason = LedgerState.OUTDATED, _why(job) if job is not None else ""
+    # Of several environments the one in which it stands worst.
+    state, said = max(((_state(each, policy_revision), each) for each in held.verdicts), key=lambda each: _WORSE.index(each[0]))
+    reason = said.reason
+    if state is LedgerState.OUTDATED:
+        reason = _why(job) if job is not None else ""
     return LedgerEntry(
         digest=held.digest, tags=held.tags, state=state, since=said.evaluated_at, outcome=said.outcome, reason=reason
     )
+
+
+def _state(said: HeldVerdict, policy_revision: str) -> LedgerState:
+    if said.outcome is Outcome.UNKNOWN and said.reason:
+        return LedgerState.CANNOT
+    if policy_revision not in {"", said.policy_revision} and said.outcome is not Outcome.NOT_APPLICABLE:
+        return LedgerState.OUTDATED
+    return LedgerState.JUDGED
 
 
 def _of_job(held: HeldImage, job: JobRow) -> LedgerEntry:

@@ -80,7 +80,7 @@ class Marks(Protocol):
 
 
 class HeldImages(Protocol):
-    """What sweeps saw in registries, beside the newest verdict of it that stands."""
+    """What sweeps saw in registries, beside the newest verdict of it that stands in each environment."""
 
     async def repositories(
         self,

@@ -16,6 +16,8 @@ from watcher.store.tables import held_image, held_repository, image, verdict
 
 # What cannot run is not judged again when policies change.
 _LASTS = Outcome.NOT_APPLICABLE.value
+# From the best to the worst; whatever has a verdict in one environment is not without.
+_UNJUDGED, _JUDGED, _OUTDATED, _UNDECIDED = range(4)
 
 
 class StoredLedger:
@@ -74,7 +76,9 @@ class StoredLedger:
         )
 
         def run(connection: Connection) -> Sequence[HeldImage]:
-            known = {row.digest: row for row in connection.execute(_standing(select(held_repository.c.id).where(here)))}
+            known, standing = defaultdict[str, list[Any]](list), _standing(select(held_repository.c.id).where(here))
+            for row in connection.execute(standing.order_by(verdict.c.id.desc())):
+                known[row.digest].append(row)
             by_digest = defaultdict[str, list[Any]](list)
             for row in connection.execute(names):
                 by_digest[row.digest].append(row)
@@ -83,8 +87,8 @@ class StoredLedger:
                     digest=Digest(digest),
                     tags=tuple(Tag(row.tag) for row in rows if row.tag),
                     since=min(row.since for row in rows),
-                    verdict=_verdict_of(known[digest]),
-                    missing=_missing(known[digest]),
+                    verdicts=tuple(_verdict_of(row) for row in known[digest] if _was_there(row)),
+                    missing=next((row.reason for row in known[digest] if row.outcome is not None and not _was_there(row)), ""),
                 )
                 for digest, rows in by_digest.items()
             ]
@@ -93,11 +97,10 @@ class StoredLedger:
 
     async def totals(self) -> Mapping[str, tuple[int, int]]:
         """See `HeldImages.totals`."""
-        standing = _standing().subquery()
-        without = func.sum(case((_is_judged(standing), 0), else_=1))
+        states = _states().subquery()
         rows = (
-            select(held_repository.c.registry, func.count(), without)
-            .join(standing, standing.c.repository_id == held_repository.c.id)
+            select(held_repository.c.registry, func.count(), _how_many(states, _UNJUDGED))
+            .join(states, states.c.repository_id == held_repository.c.id)
             .group_by(held_repository.c.registry)
         )
         found = await self._database.read(lambda connection: connection.execute(rows).all())
@@ -105,65 +108,72 @@ class StoredLedger:
 
 
 def _standing(repositories: Select[Any] | Sequence[int] | None = None) -> Select[Any]:
-    """One row for each image of these repositories, of all by default, with the newest verdict that stands there, if any."""
+    """The newest verdict that stands of each image of these repositories, of all by default, one row for each environment.
+
+    An image without any has one row of NULLs.
+    """
     held = select(held_image.c.repository_id, held_image.c.digest).distinct()
     if repositories is not None:
         held = held.where(held_image.c.repository_id.in_(repositories))
-    place = held.subquery()
-    newest = (
-        select(func.max(verdict.c.id))
-        .where(
-            verdict.c.image_id == image.c.id,
-            verdict.c.registry == held_repository.c.registry,
-            verdict.c.repository == held_repository.c.repository,
-            verdict.c.stands,
-        )
-        .correlate(image, held_repository)
-        .scalar_subquery()
+    place, said = held.subquery(), verdict.alias()
+    # Grouped once, since an image that many repositories hold would be gone through for each of them.
+    subject = (said.c.image_id, said.c.registry, said.c.repository)
+    newest_ones = select(*subject, func.max(said.c.id).label("verdict")).where(said.c.stands)
+    if repositories is not None:
+        newest_ones = newest_ones.where(said.c.image_id.in_(select(image.c.id).join(place, place.c.digest == image.c.digest)))
+    newest = newest_ones.group_by(*subject, said.c.environment).subquery()
+    here = and_(
+        newest.c.image_id == image.c.id,
+        newest.c.registry == held_repository.c.registry,
+        newest.c.repository == held_repository.c.repository,
     )
-    said = (verdict.c.outcome, verdict.c.reason, verdict.c.policy_revision, verdict.c.evaluated_at)
+    told = (verdict.c.outcome, verdict.c.reason, verdict.c.policy_revision, verdict.c.evaluated_at)
     return (
-        select(place.c.repository_id, place.c.digest, *said)
+        select(place.c.repository_id, place.c.digest, *told)
         .join(held_repository, held_repository.c.id == place.c.repository_id)
         .outerjoin(image, image.c.digest == place.c.digest)
-        .outerjoin(verdict, verdict.c.id == newest)
+        .outerjoin(newest, here)
+        .outerjoin(verdict, verdict.c.id == newest.c.verdict)
     )
 
 
-def _is_judged(standing: Subquery) -> ColumnElement[bool]:
-    """What was not there when it was judged, and is there now, has no verdict."""
-    return and_(standing.c.outcome.is_not(None), ~standing.c.reason.startswith(f"{NotFoundError.reason}:"))
+def _states(repositories: Sequence[int] | None = None, policy_revision: str = "") -> Select[Any]:
+    """One row for each image, with the worst of its states in all environments; one of them is enough to have a verdict."""
+    standing = _standing(repositories).subquery()
+    outcome, reason = standing.c.outcome, standing.c.reason
+    # What was not there when it was judged, and is there now, has no verdict.
+    unjudged = or_(outcome.is_(None), reason.startswith(f"{NotFoundError.reason}:"))
+    undecided = and_(outcome == Outcome.UNKNOWN.value, reason != "")
+    present = true() if not policy_revision else or_(standing.c.policy_revision == policy_revision, outcome == _LASTS)
+    state = case((unjudged, _UNJUDGED), (undecided, _UNDECIDED), (present, _JUDGED), else_=_OUTDATED)
+    place = standing.c.repository_id, standing.c.digest
+    return select(*place, func.max(state).label("state")).group_by(*place)
+
+
+def _how_many(states: Subquery, state: int) -> ColumnElement[int]:
+    return func.sum(case((states.c.state == state, 1), else_=0))
 
 
 def _counts(ids: Sequence[int], policy_revision: str) -> Select[Any]:
-    standing = _standing(ids).subquery()
-    undecided = and_(_is_judged(standing), standing.c.outcome == Outcome.UNKNOWN.value, standing.c.reason != "")
-    of_these = true() if not policy_revision else standing.c.policy_revision == policy_revision
-    present = or_(of_these, standing.c.outcome == _LASTS)
-
-    def count(*conditions: ColumnElement[bool]) -> Any:
-        return func.sum(case((and_(*conditions), 1), else_=0))
-
+    states = _states(ids, policy_revision).subquery()
     return select(
-        standing.c.repository_id,
-        count(_is_judged(standing), ~undecided, present).label("judged"),
-        count(_is_judged(standing), ~undecided, ~present).label("outdated"),
-        count(undecided).label("undecided"),
-    ).group_by(standing.c.repository_id)
+        states.c.repository_id,
+        _how_many(states, _JUDGED).label("judged"),
+        _how_many(states, _OUTDATED).label("outdated"),
+        _how_many(states, _UNDECIDED).label("undecided"),
+    ).group_by(states.c.repository_id)
 
 
 def _unjudged(ids: Sequence[int]) -> Select[Any]:
-    standing = _standing(ids).subquery()
-    return select(standing.c.repository_id, standing.c.digest).where(~_is_judged(standing))
+    states = _states(ids).subquery()
+    return select(states.c.repository_id, states.c.digest).where(states.c.state == _UNJUDGED)
 
 
-def _missing(row: Any) -> str:
-    return str(row.reason) if row.outcome is not None and row.reason.startswith(f"{NotFoundError.reason}:") else ""
+def _was_there(row: Any) -> bool:
+    return row.outcome is not None and not row.reason.startswith(f"{NotFoundError.reason}:")
 
 
-def _verdict_of(row: Any) -> HeldVerdict | None:
-    if row.outcome is None or _missing(row):
-        return None
+def _verdict_of(row: Any) -> HeldVerdict:
     return HeldVerdict(
         outcome=Outcome(row.outcome), reason=row.reason, policy_revision=row.policy_revision, evaluated_at=row.evaluated_at
     )

@@ -29,7 +29,9 @@ from watcher.store.verdicts import StoredVerdicts
 
 HOST, APP, WEB = SUBJECT.registry, SUBJECT.repository, RepositoryName("team/web")
 POLICIES = a_verdict().policy_revision
-V1 = Tag("v1")
+OLD = {"policy_revision": "sha256:old"}
+UNDECIDED = {"outcome": Outcome.UNKNOWN, "reason": "timed-out: nobody answered"}
+NOT_THERE = {"outcome": Outcome.UNKNOWN, "reason": "not-found: nobody has it", "looked": False}
 
 
 def digest(number: int) -> Digest:
@@ -49,8 +51,16 @@ class Bench:
         look = Look(registry=HOST, repository=repository, by="catch-up", at=self.clock(), came=came)
         await self.holdings.looked(replace(look, **changes))
 
-    async def judge(self, number: int, *, repository: RepositoryName = APP, looked: bool = True, **changes: Any) -> None:
-        subject = replace(SUBJECT, digest=digest(number), repository=repository)
+    async def judge(
+        self,
+        number: int,
+        *,
+        repository: RepositoryName = APP,
+        environment: str | None = SUBJECT.environment,
+        looked: bool = True,
+        **changes: Any,
+    ) -> None:
+        subject = replace(SUBJECT, digest=digest(number), repository=repository, environment=environment)
         verdict = a_verdict(
             **{"id": f"{repository}-{number}-{self.clock()}", "subject": subject, "outcome": Outcome.PASS, **changes}
         )
@@ -127,6 +137,37 @@ async def test_the_newest_verdict_of_the_repository_counts(bench: Bench) -> None
         1: LedgerState.JUDGED,
         2: LedgerState.WAITING,
     }
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "state"),
+    [
+        (UNDECIDED, {}, "cannot"),
+        ({}, UNDECIDED, "cannot"),
+        ({}, OLD, "outdated"),
+        (OLD, UNDECIDED, "cannot"),
+        (UNDECIDED | OLD, OLD, "cannot"),
+        (NOT_THERE, {}, "judged"),
+        ({}, NOT_THERE, "judged"),
+        (NOT_THERE, UNDECIDED, "cannot"),
+        (NOT_THERE, NOT_THERE, "waiting"),
+        ({}, {}, "judged"),
+    ],
+)
+async def test_an_image_stands_as_in_its_worst_environment(
+    bench: Bench, first: Mapping[str, Any], then: Mapping[str, Any], state: str
+) -> None:
+    """A verdict of one hides none of another; one that stands in any is a verdict. Each image is counted once."""
+    await bench.holds(1)
+    await bench.judge(1, environment="production", **first)
+    await bench.judge(1, environment=None, **then)
+    (line,) = await bench.ledger.lines()
+    assert (await bench.entries())[1].state.value == state
+    assert {"judged": line.judged, "outdated": line.outdated, "waiting": line.waiting, "cannot": line.cannot}[state] == 1
+    assert (line.images, await bench.ledger.held.totals()) == (1, {HOST: (1, int(state == "waiting"))})
+    for environment in ("production", None):
+        await bench.judge(1, environment=environment)
+    assert (await bench.entries())[1].state is LedgerState.JUDGED
 
 
 async def test_one_image_is_counted_once_by_all_its_names(bench: Bench) -> None:
