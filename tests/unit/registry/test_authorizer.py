@@ -144,7 +144,7 @@ async def test_tokens_are_kept_per_scope_and_replaced_at_80_percent() -> None:
 
 @pytest.mark.parametrize(
     ("expires_in", "lifetime"),
-    [(None, 60), ("x", 60), (0, 60), (-1, 60), (True, 60), (1e12, MAX_EXPIRES_SECONDS), (2**63, MAX_EXPIRES_SECONDS)],
+    [(None, 60), ("x", 60), (0, 60), (-1, 60), (True, 60), (1e12, MAX_EXPIRES_SECONDS), (10**400, MAX_EXPIRES_SECONDS)],
 )
 async def test_a_missing_or_odd_lifetime(expires_in: object, lifetime: float) -> None:
     """Sixty seconds where the service does not say, a day at most."""

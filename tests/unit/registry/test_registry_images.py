@@ -209,3 +209,12 @@ async def test_nothing_is_attached_where_the_tag_for_it_is_something_else(regist
     """As in registries that take the tag for the digest: nobody can have attached anything by it."""
     put_image(registry, APP, IMAGE, fallback_tag(IMAGE.digest))
     assert await images.referrers(IMAGE.digest) == ()
+
+
+async def test_a_header_beside_what_a_digest_names_says_nothing(registry: MemoryRegistry, connect: Connect) -> None:
+    """The bytes are those that were asked for."""
+    image = build_image([build_layer({"a": "b"})])
+    put_image(registry, APP, image, "v1")
+    headers = {"Content-Type": image.media_type, "Docker-Content-Digest": f"sha256:{'0' * 64}"}
+    registry.faults.add(Fault(path=f".*/manifests/{image.digest}", status=200, headers=headers, body=image.raw))
+    assert (await RegistryImages(connect(registry), APP).manifest(image.digest)).digest == image.digest
