@@ -87,19 +87,25 @@ def _show_images(settings: Settings, registry: Host, repository: RepositoryName,
 async def _read(settings: Settings, registry: Host | None) -> tuple[Sequence[LedgerLine], Mapping[Host, LastPass]]:
     """And the last pass over each registry that came to its end."""
     async with opened(settings.store) as storage:
-        books, found = await _books(storage), list[LedgerLine]()
-        while page := await books.lines(registry=registry, after=found[-1].place if found else None, limit=PAGE):
-            found += page
-        return found, {each.registry: each for each in await storage.known.holdings.passes()}
+        lines = await _lines(await _books(storage), registry)
+        return lines, {each.registry: each for each in await storage.known.holdings.passes()}
 
 
 async def _read_one(
     settings: Settings, registry: Host, repository: RepositoryName
 ) -> tuple[LedgerLine | None, Sequence[LedgerEntry]]:
-    lines, _ = await _read(settings, registry)
     async with opened(settings.store) as storage:
-        entries = await (await _books(storage)).entries(registry, repository)
-    return next((each for each in lines if each.repository == repository), None), entries
+        books = await _books(storage)
+        lines = await _lines(books, registry)
+        line = next((each for each in lines if each.repository == repository), None)
+        return line, await books.entries(registry, repository)
+
+
+async def _lines(books: Ledger, registry: Host | None) -> Sequence[LedgerLine]:
+    found: list[LedgerLine] = []
+    while page := await books.lines(registry=registry, after=found[-1].place if found else None, limit=PAGE):
+        found += page
+    return found
 
 
 async def _books(storage: Storage) -> Ledger:
