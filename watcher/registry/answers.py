@@ -27,22 +27,25 @@ REFUSALS = frozenset(range(400, 600)) - RETRIED_STATUSES
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
-def is_throttle(status: int, pause_seconds: float | None) -> bool:
+def is_throttle(status: int, pause_seconds: float | None, *, is_optional: bool = False) -> bool:
     """Whether an answer means that we ask too fast; `pause_seconds` is what it asks for. A 503 without that is an outage.
 
-    GitHub says 403 and when to come back; other refusals have no such end.
+    GitHub says 403 and when to come back; other refusals have no such end. Where what was asked `is_optional`, a registry without
+    it may say so with any header: whether everything else is to wait is heard from everything else.
     """
-    return status == 429 or (status in {403, 503} and pause_seconds is not None)
+    return status == 429 or (status in {403, 503} and pause_seconds is not None and not is_optional)
 
 
-def refusal(what: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> WatcherError:
+def refusal(
+    what: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime, *, is_optional: bool = False
+) -> WatcherError:
     """The error of an answer that is not what was asked for. `what` names the request; `headers` are case-insensitive."""
     sentence = f"{what}: answered {status}"
     detail = registry_message(body)
     if detail:
         sentence = f"{sentence}, {detail}"
     wait = asked_seconds(status, headers, now)
-    if is_throttle(status, wait):
+    if is_throttle(status, wait, is_optional=is_optional):
         return ThrottledError(sentence, retry_after_seconds=wait)
     if status >= 500 or status in RETRIED_STATUSES:
         return RegistryUnavailableError(sentence, retry_after_seconds=wait)

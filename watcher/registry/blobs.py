@@ -208,7 +208,7 @@ class BlobTransfer:
             try:
                 response = connection.get(self._headers(hop, origin))
                 headers = CIMultiDict(response.headers.items())
-                self.loop.call_soon_threadsafe(client.wire.heard, response.status, headers)
+                self.loop.call_soon_threadsafe(client.wire.heard, response.status)
                 location = response.headers.get("Location")
                 if response.status in {200, 206}:
                     self._receive(origin, response, stop, sink, update)
@@ -230,7 +230,9 @@ class BlobTransfer:
                     body = _error_body(response)
                     if hop.url.scheme == "http" and asked_in_plain(response.status, body):
                         raise unreachable(self.asked, SPEAKS_TLS)
-                    raise refusal(self.asked, response.status, headers, body, client.clock())
+                    error = refusal(self.asked, response.status, headers, body, client.clock())
+                    self.loop.call_soon_threadsafe(client.wire.refused, error)
+                    raise error
             finally:
                 stop.forget()
                 if response is not None:

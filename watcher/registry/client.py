@@ -6,6 +6,7 @@ Everything here is small (manifests, tokens, referrers, our own uploads) and rea
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +26,7 @@ from watcher.model.errors import (
     RegistryUnavailableError,
     RetryableError,
     ThrottledError,
+    WatcherError,
 )
 from watcher.model.image import ACCEPTED_TYPES
 from watcher.registry.answers import MAX_ERROR_BYTES, RETRIED_STATUSES, is_throttle, refusal
@@ -51,6 +53,14 @@ _MANIFESTS = re.compile(r"^/v2/(_catalog|.+/manifests/[^/]+|.+/tags/list)?$")
 _backoff = tenacity.wait_exponential_jitter(multiplier=0.25, max=3.0, jitter=0.1)
 
 
+@dataclass(slots=True)
+class ReferrersApi:
+    """`is_there`: it has answered; False where all that came was a refusal that may pass. `silent_until` of the client's clock."""
+
+    is_there: bool | None = None
+    silent_until: float = 0.0
+
+
 class RegistryClient:
     """One registry. Close it, or use it as an asynchronous context manager."""
 
@@ -67,11 +77,12 @@ class RegistryClient:
         self.settings = settings
         self.registry = settings.registry
         self.base_url = settings.base_url
-        self.wire = Wire(settings, on_response=on_response, clock=clock, sleep=sleep)
+        self.wire = Wire(settings, on_response=on_response, sleep=sleep)
         self.guard = self.wire.guard
-        # Whether the Referrers API has answered here; False where all that came was 5xx. See `referrers`.
-        self.has_referrers_api: bool | None = None
         self.clock = clock
+        self.monotonic = monotonic
+        # What is known of its Referrers API, for all that ask it. See `referrers`.
+        self.referrers_api = ReferrersApi()
         self._sleep = sleep
         try:
             if settings.api_token is not None:
@@ -118,12 +129,14 @@ class RegistryClient:
         accept: frozenset[int] = frozenset({200}),
         attempts: int = ATTEMPTS,
         password: bool = False,
+        is_optional: bool = False,
     ) -> Response:
         """Send a request until it is answered with one of the statuses in `accept`, and read at most `limit_bytes` of it.
 
         `target` is a path of this registry, or a URL it gave us. Refusals that may pass (408, 429, 5xx, connection errors) are
         retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects. `password` is for an API
-        beside the registry's own, which takes `api_token`, or user name and password, if we have one, and never asks.
+        beside the registry's own, which takes `api_token`, or user name and password, if we have one, and never asks. What
+        `is_optional` a registry may lack: nobody else waits for a refusal of it, but for 429.
 
         Raises:
             ThrottledError: with what the registry asked for, when that is longer than a minute or did not help.
@@ -143,8 +156,8 @@ class RegistryClient:
                 response = await self._authorized(method, url, scopes, dict(headers or {}), data, limit_bytes, password=password)
                 # Who is asked too often has answered nothing, whatever else the status could mean.
                 pause_seconds = asked_seconds(response.status, response.headers, self.clock())
-                if response.status not in accept or is_throttle(response.status, pause_seconds):
-                    raise refusal(response.what, response.status, response.headers, response.body, self.clock())
+                if response.status not in accept or is_throttle(response.status, pause_seconds, is_optional=is_optional):
+                    raise self._refusal(response, is_optional=is_optional)
                 # Registries answer a page where they have no Referrers API, and others' content may be one.
                 if _MANIFESTS.search(url.path) and response.status == 200 and is_page(response.headers, response.body):
                     raise unreachable(response.what, A_PAGE)
@@ -223,9 +236,14 @@ class RegistryClient:
         except PermanentError:
             return []  # a page, or a way that leads nowhere: it asks for nothing
         if response.status >= 500 or response.status in RETRIED_STATUSES:
-            raise refusal(response.what, response.status, response.headers, response.body, self.clock())
+            raise self._refusal(response)
         away = response.url.origin() != self.base_url.origin()
         return [] if away or response.status != 401 else challenges_of(response)
+
+    def _refusal(self, response: Response, *, is_optional: bool = False) -> WatcherError:
+        now = self.clock()
+        error = refusal(response.what, response.status, response.headers, response.body, now, is_optional=is_optional)
+        return self.wire.refused(error)
 
     async def _walk(
         self, method: str, hop: Hop, authorization: str | None, headers: dict[str, str], data: bytes | None, limit_bytes: int
@@ -259,7 +277,7 @@ class RegistryClient:
                 check_realm(str(hop.url), self.base_url, shows=bool(headers), token_hosts=self.settings.token_hosts)
                 continue
             if not 200 <= response.status < 300:
-                raise refusal(response.what, response.status, response.headers, response.body, self.clock())
+                raise self._refusal(response)
             return response.body
         raise ForbiddenAddressError(f"{self.registry}: the token service answers with more than {MAX_REDIRECTS} redirects")
 

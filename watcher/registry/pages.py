@@ -13,7 +13,7 @@ from yarl import URL
 
 from watcher.model.errors import RegistryUnavailableError
 from watcher.registry.client import RegistryClient
-from watcher.registry.referrers import next_link
+from watcher.registry.links import next_page
 from watcher.registry.wire import Response
 
 log = structlog.get_logger(__name__)
@@ -75,9 +75,9 @@ async def pages(
         if response.status == 400:
             raise RegistryUnavailableError(f"{client.registry}{plain.path}: answered 400 in the middle of a list")
         yield response
-        following = next_link(response.headers.get("Link")) if response.status == 200 else None
+        following = next_page(client, response) if response.status == 200 else None
         if following is not None:
-            url = _own(client, response.url, following)
+            url = following
             continue
         shown = names(response) if names is not None and response.status == 200 else ()
         if len(shown) != limits.size or not isinstance(shown[-1], str):
@@ -92,16 +92,3 @@ def decode_page(client: RegistryClient, response: Response, kind: type[T]) -> T:
         return msgspec.json.decode(response.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RegistryUnavailableError(f"{client.registry}{response.url.path}: what it answered is not a list") from error
-
-
-def _own(client: RegistryClient, base: URL, following: str) -> URL:
-    """Where a link leads, on the registry itself. Raises RegistryUnavailableError: nowhere."""
-    try:
-        target = base.join(URL(following, encoded=True))
-        # Not joined: a path that begins with two slashes would name a host.
-        own = client.base_url
-        return URL.build(
-            scheme=own.scheme, authority=own.raw_authority, path=target.raw_path, query_string=target.raw_query_string, encoded=True
-        )
-    except ValueError as error:
-        raise RegistryUnavailableError(f"{client.registry}{base.path}: links to something that is no URL") from error

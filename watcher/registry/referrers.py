@@ -6,7 +6,6 @@ seen without the API and the API without the header. Who may edit an image's ref
 Spec: OCI distribution-spec v1.1 "Listing Referrers", "Pushing Manifests with Subject", "Referrers Tag Schema".
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,7 @@ from watcher.model.errors import (
     RegistryRefusedError,
     RegistryUnavailableError,
     RetryableError,
+    ThrottledError,
     TooLargeError,
 )
 from watcher.model.image import (
@@ -37,8 +37,8 @@ from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.answers import STANDING_REFUSALS
 from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, ATTEMPTS, RegistryClient
+from watcher.registry.links import next_page
 from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError, PutManifest
-from watcher.registry.redirects import Hop, next_hop
 from watcher.registry.referrers_reading import any_entries, descriptor_of, plain_entries
 from watcher.registry.uploads import put_answer
 from watcher.registry.wire import Response
@@ -53,6 +53,8 @@ EMPTY_DESCRIPTOR = Descriptor(
 
 # Kyverno refuses images with more than 50 referrers; twenty pages of any size are beyond every sane image.
 MAX_PAGES = 20
+# An API that only ever asks to be left alone, for which everything waits, is not asked for each image. So long after the pause.
+REST_SECONDS = 60.0
 
 
 class FallbackChangedError(RetryableError):
@@ -126,7 +128,7 @@ class RegistryReferrers:
     async def listed(self, repository: RepositoryName, subject: Digest, digest: Digest) -> bool | None:
         """See `Referrers.listed`."""
         try:
-            pages = await self._api(repository, subject, None)
+            pages = await self._api(repository, subject, None, wanted=digest)
         except _SilentError:
             # Who has put it lists it under the tag, or is never done. Should there be an API after all, it lists it too.
             return None
@@ -231,44 +233,53 @@ class RegistryReferrers:
             raise FallbackChangedError(f"{self._client.registry}/{repository}:{fallback_tag(subject)} was changed meanwhile")
         return put_answer(response, raw, fallback_tag(subject))
 
-    async def _api(self, repository: RepositoryName, subject: Digest, artifact_type: str | None) -> "_Pages | None":
-        """MAX_PAGES of the Referrers API; None where there is none, or what answers is not it.
+    async def _api(
+        self, repository: RepositoryName, subject: Digest, artifact_type: str | None, *, wanted: Digest | None = None
+    ) -> "_Pages | None":
+        """MAX_PAGES of the Referrers API, or those up to the one with `wanted`; None where there is none, or something else.
 
-        Raises _SilentError where nothing but 5xx came from it since this process began. Where it has answered before, that is an
-        error like others: a list under the tag beside it would be seen by some clients and not by others.
+        Raises _SilentError where nothing but refusals that may pass came from it since this process began. Where it has answered
+        before, that is an error like others: a list under the tag beside it would be seen by some clients and not by others.
         """
         path = f"/v2/{repository}/referrers/{subject}"
         url = self._client.base_url.joinpath(path.lstrip("/"))
         if artifact_type:
             url = url.with_query({"artifactType": artifact_type})
-        hop, pages = Hop(url=url, authorized=True), _Pages()
+        pages, seen = _Pages(), set[URL]()
         for page in range(MAX_PAGES):
-            response = await self._ask(hop.url, repository)
+            seen.add(url)
+            response = await self._ask(url, repository)
             found = None if response is None else self._page(response)
             if response is None or found is None:
                 if page == 0:
                     return None
                 pages.problem = f"{self._client.registry}{path}: page {page + 1} of the list cannot be read"
                 return pages
-            self._client.has_referrers_api = True
+            self._client.referrers_api.is_there = True
             pages.entries += found
-            following = next_link(response.headers.get("Link"))
-            if following is None:
+            if wanted is not None and any(entry.get("digest") == wanted for entry in found):
                 return pages
             try:
-                hop = next_hop(Hop(url=response.url, authorized=True), following, self._client.guard)
-            except ForbiddenAddressError as error:
-                pages.problem = f"{self._client.registry}{path}: the list goes on where we do not: {error}"
+                following = next_page(self._client, response)
+            except RegistryUnavailableError as error:
+                pages.problem = str(error)
                 return pages
-            if hop.url == response.url:
-                pages.problem = f"{self._client.registry}{path}: page {page + 1} of the list leads back to itself"
+            if following is None:
                 return pages
+            if following in seen:
+                pages.problem = f"{self._client.registry}{path}: page {page + 1} of the list leads back to one before"
+                return pages
+            url = following
         pages.problem = f"{self._client.registry}{path}: {len(pages.entries)} artefacts are attached, and more than we ask for"
         return pages
 
     async def _ask(self, url: URL, repository: RepositoryName) -> Response | None:
         """The answer of the API, or whatever answers in its place; None where asking leads nowhere."""
-        known = self._client.has_referrers_api
+        api = self._client.referrers_api
+        if api.silent_until > self._client.monotonic():
+            raise _SilentError(
+                f"{self._client.registry}: the Referrers API asked to be left alone", retry_after_seconds=REST_SECONDS
+            )
         try:
             return await self._client.request(
                 "GET",
@@ -276,18 +287,21 @@ class RegistryReferrers:
                 scopes=frozenset({scope(repository, "pull")}),
                 headers={"Accept": OCI_INDEX},
                 limit_bytes=MAX_MANIFEST_BYTES,
-                accept=(STANDING_REFUSALS | {200}) - ({403} if known else set()),
-                attempts=1 if known is False else ATTEMPTS,
+                accept=(STANDING_REFUSALS | {200}) - ({403} if api.is_there else set()),
+                attempts=1 if api.is_there is False else ATTEMPTS,
+                is_optional=not api.is_there,
             )
         except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError):
             # In spite of what we have shown. Should that be wrong, the registry says so of the fallback tag too.
-            if known:
+            if api.is_there:
                 raise
             return None
-        except RegistryUnavailableError as error:
-            if known:
+        except (RegistryUnavailableError, ThrottledError) as error:
+            if api.is_there:
                 raise
-            self._client.has_referrers_api = False
+            api.is_there = False
+            if isinstance(error, ThrottledError):
+                api.silent_until = self._client.monotonic() + (error.retry_after_seconds or 0.0) + REST_SECONDS
             raise _SilentError(str(error), retry_after_seconds=error.retry_after_seconds) from error
 
     def _page(self, response: Response) -> list[Mapping[str, Any]] | None:
@@ -305,7 +319,7 @@ class RegistryReferrers:
 
 
 class _SilentError(RegistryUnavailableError):
-    """The Referrers API answers 5xx or not at all, and never did otherwise: it may be broken now, or never have been there."""
+    """The Referrers API answers 5xx, 429 or not at all, and never did otherwise: it may be broken now, or never have been there."""
 
 
 @dataclass(slots=True)
@@ -319,14 +333,6 @@ class _Pages:
 def _descriptors(entries: Sequence[Mapping[str, Any]], artifact_type: str | None = None) -> tuple[Descriptor, ...]:
     found = [each for each in map(descriptor_of, entries) if each is not None]
     return tuple(each for each in found if not artifact_type or each.artifact_type in {None, "", artifact_type})
-
-
-def next_link(header: str | None) -> str | None:
-    """The target of `rel="next"` in a `Link` header (RFC 8288), None when there is none."""
-    for target, parameters in re.findall(r"<([^<>]*)>((?:\s*;[^,<>]*)*)", header or ""):
-        if re.search(r';\s*rel\s*=\s*"?next"?\s*(;|$)', parameters, re.IGNORECASE):
-            return str(target)
-    return None
 
 
 def _described(descriptor: Descriptor) -> dict[str, Any]:

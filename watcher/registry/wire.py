@@ -11,16 +11,14 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from watcher.kit.clock import Clock
 from watcher.kit.http_trouble import SPEAKS_TLS, asked_in_plain
-from watcher.kit.retry_after import asked_seconds
 from watcher.kit.through_proxies import through
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
 from watcher.model.digest import Digest, digest_as
-from watcher.model.errors import AuthenticationError, RegistryRefusedError
+from watcher.model.errors import AuthenticationError, RegistryRefusedError, ThrottledError, WatcherError
 from watcher.model.reference import Host
-from watcher.registry.answers import MAX_ERROR_BYTES, is_throttle
+from watcher.registry.answers import MAX_ERROR_BYTES
 from watcher.registry.bodies import decoded, read_body
 from watcher.registry.pace import Pace
 from watcher.registry.redirects import Guard
@@ -63,7 +61,7 @@ class Response:
 class Wire:
     """The connections to one registry and to where it sends us, and the turns that all requests to it wait for."""
 
-    def __init__(self, settings: RegistrySettings, *, on_response: OnResponse | None, clock: Clock, sleep: Sleep) -> None:
+    def __init__(self, settings: RegistrySettings, *, on_response: OnResponse | None, sleep: Sleep) -> None:
         """Reads the authorities and certificates that the settings name. Raises ConfigurationError."""
         self.registry = settings.registry
         self.base_url = settings.base_url
@@ -74,7 +72,6 @@ class Wire:
         plain = settings.ca_file is None and settings.client_cert is None
         self._tls = self._own_tls if plain else elsewhere_context(settings)
         self._on_response = on_response
-        self._clock = clock
         self.proxies = settings.proxies()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
@@ -113,7 +110,7 @@ class Wire:
                     method, url, headers=headers, data=body_sent, allow_redirects=False, ssl=self.tls_of(url)
                 ) as response,
             ):
-                self.heard(response.status, response.headers)
+                self.heard(response.status)
                 failed = response.status >= 400
                 limit_bytes = MAX_ERROR_BYTES if failed else limit_bytes
                 received = await read_body(response, what, limit_bytes, cut=failed)
@@ -130,18 +127,20 @@ class Wire:
             # Of all that we send, only a token is others' word for word. The library's text could quote it.
             raise AuthenticationError(f"{what}: the token that we are to show cannot be sent in a header") from None
 
-    def heard(self, status: int, headers: Mapping[str, str]) -> None:
-        """Tell the metrics about one answer, and those who wait for their turn when it says that we ask too fast."""
+    def heard(self, status: int) -> None:
+        """Tell the metrics about one answer."""
         if self._on_response is not None:
             self._on_response(self.registry, status)
-        pause_seconds = asked_seconds(status, headers, self._clock())
-        if is_throttle(status, pause_seconds):
-            self.pace.refused(pause_seconds)
 
     def unheard(self) -> None:
         """Tell the metrics about a request that was not answered."""
-        if self._on_response is not None:
-            self._on_response(self.registry, 0)
+        self.heard(0)
+
+    def refused(self, error: WatcherError) -> WatcherError:
+        """The error of an answer, after those who wait for their turn were told when it says that we ask too fast."""
+        if isinstance(error, ThrottledError):
+            self.pace.refused(error.retry_after_seconds)
+        return error
 
     def tls_of(self, url: URL) -> ssl.SSLContext:
         """Our certificate is for the registry's own host, and its own authorities vouch for it alone; see ADR 0010."""

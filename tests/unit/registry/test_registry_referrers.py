@@ -15,6 +15,7 @@ from watcher.model.image_json import parse_manifest
 from watcher.model.reference import RepositoryName
 from watcher.model.referrers_tag import fallback_tag
 from watcher.registry.client import RegistryClient
+from watcher.registry.links import next_link
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError
 from watcher.registry.referrers import (
@@ -26,7 +27,6 @@ from watcher.registry.referrers import (
     index_of,
     listed_descriptor,
     merge_entries,
-    next_link,
 )
 from watcher.registry.referrers_reading import any_entries, plain_entries
 from watcher.registry.uploads import RegistryUploads
@@ -180,10 +180,15 @@ async def test_without_the_api(oci_subject: bool, connect: Connect) -> None:
         (302, {"Location": "http://169.254.169.254/login"}, b""),
         (302, {"Location": "/login"}, b""),
         (302, {}, b""),
+        (403, {"Retry-After": "90"}, b""),
+        (503, {"Retry-After": "1"}, b""),
+        (503, {"Retry-After": "90"}, b""),
         *((status, {}, b"{}") for status in (204, 400, 401, 403, 405, 406, 410, 414, 451, 500, 501, 502, 503, 504, 505)),
     ],
 )
-async def test_false_apis(status: int, headers: dict[str, str], body: bytes, registry: MemoryRegistry, connect: Connect) -> None:
+async def test_false_apis(
+    status: int, headers: dict[str, str], body: bytes, registry: MemoryRegistry, connect: Connect, waits: list[float]
+) -> None:
     """A 200 that is no index, and every way of not having the API, means the fallback tag, for whoever reads and whoever writes."""
     registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers, body=body, times=99))
     client = connect(registry)
@@ -194,15 +199,30 @@ async def test_false_apis(status: int, headers: dict[str, str], body: bytes, reg
     assert await referrers.in_api(APP, IMAGE.digest) is None
     assert [each.digest for each in await referrers.list_referrers(APP, IMAGE.digest)] == [digest]
     assert registry.requests["GET fault"] <= 5 + 2  # what does not change is not asked for again and again
+    assert max(waits, default=0.0) < 5  # nor does everything else wait for what need not be there
 
 
-async def test_an_api_that_asks_to_be_left_alone(registry: MemoryRegistry, connect: Connect) -> None:
-    """That is no refusal, whatever the status: nothing is known of it yet."""
+async def test_an_api_that_only_asks_to_be_left_alone(registry: MemoryRegistry, connect: Connect, waits: list[float]) -> None:
+    """It is left alone, by everything and for as long as it says; then the tag is there for whoever writes and reads."""
+    registry.faults.add(Fault(path=".*/referrers/.*", status=429, headers={"Retry-After": "40"}, times=99))
     client = connect(registry)
-    for status, headers in ((429, {"Retry-After": "90"}), (403, {"Retry-After": "90"}), (503, {"Retry-After": "90"})):
-        registry.faults.add(Fault(path=".*/referrers/.*", status=status, headers=headers))
-        with pytest.raises(ThrottledError):
-            await RegistryReferrers(client).listed(APP, IMAGE.digest, IMAGE.digest)
+    referrers, digest = RegistryReferrers(client), await attach(client)
+    assert await referrers.listed(APP, IMAGE.digest, digest) is None
+    assert max(waits) > 35
+    asked = registry.requests["GET fault"]
+    raw = index_of([listed_descriptor(artifact(), digest)])
+    await referrers.put_fallback(APP, IMAGE.digest, raw, seen=await referrers.read_fallback(APP, IMAGE.digest))
+    assert [each.digest for each in await referrers.list_referrers(APP, IMAGE.digest)] == [digest]
+    assert registry.requests["GET fault"] == asked
+
+
+async def test_a_pause_longer_than_anybody_waits(registry: MemoryRegistry, connect: Connect) -> None:
+    """It holds for the tag too, which says so."""
+    registry.faults.add(Fault(path=".*/referrers/.*", status=429, headers={"Retry-After": "90"}))
+    referrers = RegistryReferrers(connect(registry))
+    assert await referrers.listed(APP, IMAGE.digest, IMAGE.digest) is None
+    with pytest.raises(ThrottledError):
+        await referrers.read_fallback(APP, IMAGE.digest)
 
 
 async def test_a_silent_api_and_no_tag_say_nothing(registry: MemoryRegistry, connect: Connect) -> None:
@@ -297,6 +317,33 @@ async def test_a_list_that_is_read_in_part(registry: MemoryRegistry, connect: Co
         await RegistryReferrers(client).listed(APP, IMAGE.digest, IMAGE.digest)
     assert await RegistryReferrers(client).listed(APP, IMAGE.digest, listed["digest"])
     assert {each.digest for each in await RegistryImages(client, APP).referrers(IMAGE.digest)} == {listed["digest"]}
+
+
+@pytest.mark.parametrize("base", ["http://wrong.example", "https://169.254.169.254:8443", ""])
+async def test_a_list_goes_on_at_the_registry(base: str, registry: MemoryRegistry, connect: Connect) -> None:
+    """Whatever host the link names. What comes after the page with the artefact does not matter to who looks for it."""
+    client = connect(registry)
+    first, second = [listed_descriptor(artifact(name), await attach(client, name)) for name in ("one", "two")]
+    page = {"Content-Type": OCI_INDEX, "Link": f'<{base}/v2/{APP}/referrers/more>; rel="next"'}
+    registry.faults.add(Fault(path=".*/referrers/sha256:.*", status=200, headers=page, body=index_of([first]), times=99))
+    registry.faults.add(Fault(path=".*/referrers/more", status=200, headers={"Content-Type": OCI_INDEX}, body=index_of([second])))
+    referrers = RegistryReferrers(client)
+    found = await referrers.list_referrers(APP, IMAGE.digest)
+    assert [each.digest for each in found] == [first["digest"], second["digest"]]
+    registry.faults.add(Fault(path=".*/referrers/more", status=502, times=99))
+    assert await referrers.listed(APP, IMAGE.digest, first["digest"])
+
+
+@pytest.mark.parametrize("link", ["/v2/team/app/referrers/more", "http://[", f"/v2/{APP}/referrers/{IMAGE.digest}"])
+async def test_a_link_that_leads_nowhere(link: str, registry: MemoryRegistry, connect: Connect) -> None:
+    """Back to a page before it, or to no URL: what was found is no list of all."""
+    page = {"Content-Type": OCI_INDEX, "Link": f'<{link}>; rel="next"'}
+    client = connect(registry)
+    listed = listed_descriptor(artifact(), await attach(client))
+    registry.faults.add(Fault(path=".*/referrers/.*", status=200, headers=page, body=index_of([listed]), times=9))
+    with pytest.raises(ListIncompleteError) as failed:
+        await RegistryReferrers(client).list_referrers(APP, IMAGE.digest)
+    assert {each.digest for each in failed.value.found} == {listed["digest"]}
 
 
 async def test_an_api_whose_list_programs_read_differently(registry: MemoryRegistry, connect: Connect) -> None:
