@@ -10,7 +10,7 @@ import hashlib
 import http.client
 import re
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -196,6 +196,7 @@ class BlobTransfer:
         client = origin.client
         hop, hops, renewals, sent_again = Hop(url=origin.url, authorized=True), 0, 0, False
         tried: set[Way] = set()
+        strangers: dict[URL, str] = {}
         while True:
             if hop.authorized:  # how fast a store is asked is not for the registry to say
                 if self.requests:
@@ -206,7 +207,7 @@ class BlobTransfer:
             connection = BlobConnection(hop.url, client.wire, stop)
             response: http.client.HTTPResponse | None = None
             try:
-                response = connection.get(self._headers(hop, origin))
+                response = connection.get(self._headers(hop, origin, strangers.get(hop.url.origin())))
                 headers = CIMultiDict(response.headers.items())
                 self.loop.call_soon_threadsafe(client.wire.heard, response.status)
                 location = response.headers.get("Location")
@@ -221,6 +222,8 @@ class BlobTransfer:
                 elif hop.authorized and renewals < MAX_RENEWALS and (better := self._better(origin, response, tried, stop)):
                     renewals += 1
                     origin.authorization = better
+                elif response.status == 401 and (token := self._better_elsewhere(hop, origin, response, strangers, stop)):
+                    strangers[hop.url.origin()] = token
                 elif response.status == 403 and not hop.authorized and not sent_again:
                     sent_again = True
                     hop, hops = Hop(url=origin.url, authorized=True), 0
@@ -249,12 +252,13 @@ class BlobTransfer:
         else:
             self._copy(response, self._skip(origin, response), stop, sink, update)
 
-    def _headers(self, hop: Hop, origin: Origin) -> dict[str, str]:
+    def _headers(self, hop: Hop, origin: Origin, strangers: str | None) -> dict[str, str]:
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
         if self._asks_for_a_part(origin):
             headers["Range"] = f"bytes={self.position}-"
-        if hop.authorized and origin.authorization:
-            headers["Authorization"] = origin.authorization
+        shown = origin.authorization if hop.authorized else strangers
+        if shown:
+            headers["Authorization"] = shown
         return headers
 
     def _asks_for_a_part(self, origin: Origin) -> bool:
@@ -324,8 +328,19 @@ class BlobTransfer:
         if response.status not in HIDING_STATUSES:
             return None
         challenges = response.headers.get_all("WWW-Authenticate") or []
+        return self._token(origin.client.better(response.status, challenges, origin.scopes, origin.authorization, tried), stop)
+
+    def _better_elsewhere(
+        self, hop: Hop, origin: Origin, response: http.client.HTTPResponse, strangers: Mapping[URL, str], stop: Stop
+    ) -> str | None:
+        """What a stranger is given at another registry that this one led to; None when the answer stands."""
+        if hop.authorized or hop.url.origin() in strangers:
+            return None
+        challenges = response.headers.get_all("WWW-Authenticate") or []
+        return self._token(origin.client.better_elsewhere(hop.url, challenges), stop)
+
+    def _token(self, asking: Coroutine[Any, Any, str | None], stop: Stop) -> str | None:
         try:
-            asking = origin.client.better(response.status, challenges, origin.scopes, origin.authorization, tried)
             return self._on_loop(asking, stop)
         except (TimeoutError, concurrent.futures.CancelledError) as error:
             raise AuthenticationError(f"{self.what}: no token in time") from error

@@ -34,6 +34,7 @@ from watcher.registry.auth import Authorizer
 from watcher.registry.challenges import Challenge, Way, parse_challenges
 from watcher.registry.credentials import CredentialProvider, CredentialSource, named
 from watcher.registry.credentials_catalog import build_credentials, sources_of
+from watcher.registry.elsewhere import Elsewhere
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, check_realm, next_hop
@@ -92,6 +93,7 @@ class RegistryClient:
             raise ConfigurationError(named(self.registry, error)) from error
         provider = CredentialProvider(self.registry, source, clock=monotonic)
         self._authorizer = Authorizer(self.registry, self.base_url, provider, self._fetch_token, token_hosts=settings.token_hosts)
+        self._elsewhere = Elsewhere(self.registry, self._fetch_token)
         self._introduction = Introduction(self._authorizer, self._ping, clock=monotonic)
 
     async def __aenter__(self) -> Self:
@@ -179,6 +181,11 @@ class RegistryClient:
                 return await self._authorizer.answer(challenges, scopes, sent, tried)
             return await self._introduction.header(status, scopes, sent)
 
+    async def better_elsewhere(self, url: URL, www_authenticate: list[str]) -> str | None:
+        """The same for where a redirect led to, of which we know nobody. See `Elsewhere.header`."""
+        async with asyncio.timeout(2 * self.wire.timeout_seconds):
+            return await self._elsewhere.header(url, parse_challenges(www_authenticate))
+
     async def _authorized(
         self,
         method: str,
@@ -199,8 +206,12 @@ class RegistryClient:
         else:
             sent = await (self._own_api_header() if password else self._authorizer.header(scopes))
         response = await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
-        # Only the registry itself may ask: a blob store that a redirect led to gets nothing.
+        # Only the registry itself may ask: where a redirect led to gets nothing of ours.
         away = response.url.origin() != self.base_url.origin()
+        if response.status == 401 and own and away and method in {"GET", "HEAD"}:
+            strangers = await self._elsewhere.header(response.url, challenges_of(response))
+            if strangers is not None:
+                return await self._walk(method, Hop(url=response.url, authorized=True), strangers, headers, None, limit_bytes)
         if response.status == 403 and own and away:
             # The signature of the URL we were sent to has run out; the registry writes a new one.
             return await self._walk(method, Hop(url=url, authorized=own), sent, headers, data, limit_bytes)
