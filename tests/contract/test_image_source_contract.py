@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from tests.doubles.image_files import docker_save, layout, write_folder, write_t
 from tests.doubles.image_sources import MemoryImages
 from tests.doubles.registries import HeldImages, MemoryRegistries
 from watcher.model.digest import Digest, digest_of
-from watcher.model.errors import DigestMismatchError, NotFoundError, TimedOutError, TooLargeError
+from watcher.model.errors import DigestMismatchError, NotFoundError, PermanentError, TimedOutError, TooLargeError
 from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.reference import Host, RepositoryName, Tag, parse_repository
 from watcher.pipeline.index_budget import Budgeted
+from watcher.pipeline.patience import HeardOnceError, Patient
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import LocalImage, LocalImages, LocalKind, open_local
 from watcher.registry.manifests import RegistryImages
@@ -70,6 +71,20 @@ async def _budgeted(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSourc
         yield Budgeted(source=images, seconds=3600.0)
 
 
+@asynccontextmanager
+async def _patient(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
+    async with _memory(image, folder) as images:
+        yield Patient(source=images)
+
+
+@contextmanager
+def _answered(kind: type[PermanentError]) -> Iterator[None]:
+    """At a look that is not the last such an error is what it may come to."""
+    with pytest.raises((kind, HeardOnceError)) as raised:
+        yield
+    assert isinstance(raised.value.error if isinstance(raised.value, HeardOnceError) else raised.value, kind)
+
+
 def _local(kind: LocalKind) -> Callable[[BuiltImage, Path], AbstractAsyncContextManager[ImageSource]]:
     @asynccontextmanager
     async def opened(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
@@ -92,6 +107,7 @@ PLACES: Mapping[str, tuple[type, Callable[[BuiltImage, Path], AbstractAsyncConte
     "memory": (MemoryImages, _memory),
     "registry in memory": (HeldImages, _one_of_many),
     "within an index": (Budgeted, _budgeted),
+    "to be looked at again": (Patient, _patient),
 }
 
 
@@ -151,12 +167,12 @@ async def test_every_place_has_the_name_of_a_repository(source: ImageSource) -> 
 
 async def test_what_is_not_there_is_not_found(source: ImageSource) -> None:
     """Whatever is asked for: nobody takes an empty answer for an image."""
-    with pytest.raises(NotFoundError):
+    with _answered(NotFoundError):
         await source.manifest(NOWHERE)
     gone = Descriptor(media_type="", digest=NOWHERE, size=3)
-    with pytest.raises(NotFoundError):
+    with _answered(NotFoundError):
         await source.blob(gone, limit_bytes=10)
-    with pytest.raises(NotFoundError):
+    with _answered(NotFoundError):
         await poured(source, gone)
 
 
@@ -181,18 +197,18 @@ async def test_a_size_that_the_manifest_got_wrong_is_a_mismatch(source: ImageSou
     layer = await last_layer(source)
     for size in (layer.size - 1, layer.size + 1):
         wrong = replace(layer, size=size)
-        with pytest.raises(DigestMismatchError):
+        with _answered(DigestMismatchError):
             await source.blob(wrong, limit_bytes=layer.size + 1)
-        with pytest.raises(DigestMismatchError):
+        with _answered(DigestMismatchError):
             await poured(source, wrong)
 
 
 async def test_other_bytes_than_the_digest_says_are_a_mismatch(damaged: ImageSource) -> None:
     """A layer that lies about its digest is refused."""
     layer = await last_layer(damaged)
-    with pytest.raises(DigestMismatchError):
+    with _answered(DigestMismatchError):
         await damaged.blob(layer, limit_bytes=layer.size)
-    with pytest.raises(DigestMismatchError):
+    with _answered(DigestMismatchError):
         await poured(damaged, layer)
 
 

@@ -33,6 +33,7 @@ from watcher.model.verdict_json import verdict_json
 from watcher.pipeline.environments import environment_of
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judging import Judging, Task
+from watcher.pipeline.patience import ANSWERS, LOOKS, HeardOnceError, Patient
 from watcher.pipeline.protocol import Gatherer
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
@@ -131,6 +132,19 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
 async def _judged(
     named: NamedImage, asked: Scan, settings: Settings, registries: Registries | None, judging: Judging
 ) -> Sequence[Judged]:
+    """Look at it as often as the daemon does before what a registry answers speaks against it."""
+    if isinstance(named.place, Reference):
+        for look in range(1, LOOKS):
+            try:
+                return await _look(named, asked, settings, registries, judging, is_last=False)
+            except HeardOnceError:
+                await asyncio.sleep(look * 1.0)
+    return await _look(named, asked, settings, registries, judging, is_last=True)
+
+
+async def _look(
+    named: NamedImage, asked: Scan, settings: Settings, registries: Registries | None, judging: Judging, *, is_last: bool
+) -> Sequence[Judged]:
     found = await find_image(named, registries)
     task = Task(
         id=uuid4().hex,
@@ -138,10 +152,13 @@ async def _judged(
         tag=found.tag,
         now=utc_now(),
     )
+    if isinstance(found.manifest, ANSWERS) and not is_last:
+        raise HeardOnceError(found.manifest)
     if isinstance(found.manifest, PermanentError):
         return [judging.unknown(task, "", found.manifest)]
     task = replace(task, platforms=choose_platforms(found.manifest, asked.platform))
-    judged = await judging.judge(task, found.source, found.manifest)
+    source = found.source if is_last else Patient(source=found.source)
+    judged = await judging.judge(task, source, found.manifest)
     if len(judged) == 1 and judged[0].verdict.outcome is Outcome.NOT_APPLICABLE and asked.platform not in {None, "all"}:
         # What was asked for is not in there; that nothing can run is not what was asked.
         raise NotFoundError(f"has no image for platform {asked.platform}: {judged[0].verdict.reason}")

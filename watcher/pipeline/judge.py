@@ -23,6 +23,7 @@ from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.owners import OwnerSettings, owned
+from watcher.pipeline.patience import LOOKS, HeardOnceError, Patient
 from watcher.pipeline.pinning import Pinned, led_elsewhere, pin, require_present
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
@@ -34,8 +35,6 @@ from watcher.store.protocol import ImageReader, Judged, Routing, VerdictStore
 
 log = structlog.get_logger(__name__)
 
-# A manifest can be announced a moment before every replica of its registry serves it; this many looks tell late from gone.
-LOOKS_BEFORE_GONE = 3
 # From this attempt on, a mistake of ours is said of the image that we make it over: it would be made again.
 LAST_ATTEMPT = 3
 # An event can be sent before its tag is written: a tag that leads elsewhere is looked at again after this.
@@ -86,9 +85,12 @@ class Judge:
         try:
             return await self._judge(job)
         except NotFoundError as error:
-            if job.attempt < LOOKS_BEFORE_GONE:
+            # A manifest can be announced a moment before every replica of its registry serves it.
+            if job.attempt < LOOKS:
                 return Retry(reason=error.reason, detail=str(error), delay_seconds=job.attempt * 1.0)
             return await self._missing(job, error)
+        except HeardOnceError as heard:
+            return Retry(reason=heard.error.reason, detail=str(heard), delay_seconds=job.attempt * 1.0)
         except RetryableError as error:
             return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds, outside=error.outside)
         except ConfigurationError as error:
@@ -128,6 +130,7 @@ class Judge:
             return Done(result="absorbed")
         started = time.monotonic()
         source = self.registries.images(push.registry, push.repository)
+        source = Patient(source=source) if job.attempt < LOOKS else source
         task = self._task(job, pinned)
         try:
             manifest = await source.manifest(pinned.digest)

@@ -22,7 +22,6 @@ from watcher.kit.http_trouble import SPEAKS_TLS, asked_in_plain, clause
 from watcher.model.errors import (
     AuthenticationError,
     DigestMismatchError,
-    ForbiddenAddressError,
     RegistryRefusedError,
     RegistryUnavailableError,
     RetryableError,
@@ -37,8 +36,8 @@ from watcher.registry.client import MAX_ANSWERS, RegistryClient
 from watcher.registry.introduction import HIDING_STATUSES
 from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, next_hop
-from watcher.registry.trouble import A_PAGE, unreachable
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, StrayedError, asked, next_hop
+from watcher.registry.trouble import A_PAGE, NOTHING, unreachable
 from watcher.registry.unwrapping import Unwrapped, is_wrapped
 from watcher.registry.wire import USER_AGENT
 
@@ -214,10 +213,12 @@ class BlobTransfer:
                 if response.status in {200, 206}:
                     self._receive(origin, response, stop, sink, update)
                     return
-                if response.status in REDIRECT_STATUSES and location is not None:
+                if response.status in REDIRECT_STATUSES:
+                    if location is None:
+                        raise StrayedError(f"{self.asked}: answered {response.status} without saying where to")
                     hops += 1
                     if hops > MAX_REDIRECTS:
-                        raise ForbiddenAddressError(f"{self.what}: more than {MAX_REDIRECTS} redirects")
+                        raise StrayedError(f"{self.asked}: more than {MAX_REDIRECTS} redirects")
                     hop = next_hop(hop, location, client.guard)
                 elif hop.authorized and renewals < MAX_RENEWALS and (better := self._better(origin, response, tried, stop)):
                     renewals += 1
@@ -289,6 +290,8 @@ class BlobTransfer:
         if total is not None and total != self.descriptor.size:
             if response.headers.get_content_type() == "text/html":
                 raise unreachable(self.asked, A_PAGE)
+            if total == 0:
+                raise unreachable(self.asked, NOTHING)
             encoding = response.headers.get("Content-Encoding")
             as_what = f" as {encoding[:20]}" if encoding else ""
             raise DigestMismatchError(f"{self.what}: {total} bytes{as_what}, the manifest says {self.descriptor.size}")

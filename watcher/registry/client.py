@@ -20,7 +20,6 @@ from watcher.kit.secret import resolve
 from watcher.model.errors import (
     AuthenticationError,
     ConfigurationError,
-    ForbiddenAddressError,
     PermanentError,
     RegistryRefusedError,
     RegistryUnavailableError,
@@ -37,7 +36,7 @@ from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.elsewhere import Elsewhere
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, asked, check_realm, next_hop
+from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, StrayedError, asked, check_realm, next_hop
 from watcher.registry.settings import RegistrySettings
 from watcher.registry.trouble import A_PAGE, is_page, unreachable
 from watcher.registry.wire import OnResponse, Response, Sleep, Wire
@@ -132,13 +131,15 @@ class RegistryClient:
         attempts: int = ATTEMPTS,
         password: bool = False,
         is_optional: bool = False,
+        check: Callable[[Response], None] | None = None,
     ) -> Response:
         """Send a request until it is answered with one of the statuses in `accept`, and read at most `limit_bytes` of it.
 
         `target` is a path of this registry, or a URL it gave us. Refusals that may pass (408, 429, 5xx, connection errors) are
         retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects. `password` is for an API
         beside the registry's own, which takes `api_token`, or user name and password, if we have one, and never asks. What
-        `is_optional` a registry may lack: nobody else waits for a refusal of it, but for 429.
+        `is_optional` a registry may lack: nobody else waits for a refusal of it, but for 429. `check` raises
+        RegistryUnavailableError for an answer that is none; it is asked for again.
 
         Raises:
             ThrottledError: with what the registry asked for, when that is longer than a minute or did not help.
@@ -163,6 +164,8 @@ class RegistryClient:
                 # Registries answer a page where they have no Referrers API, and others' content may be one.
                 if _MANIFESTS.search(url.path) and response.status == 200 and is_page(response.headers, response.body):
                     raise unreachable(response.what, A_PAGE)
+                if check is not None:
+                    check(response)
                 return response
         raise AssertionError("tenacity returns or raises")  # pragma: no cover
 
@@ -267,12 +270,14 @@ class RegistryClient:
                 sent["Authorization"] = authorization
             response = await self.wire.send(method, hop.url, sent, data, limit_bytes, what=what)
             location = response.headers.get("Location")
-            if response.status not in REDIRECT_STATUSES or location is None:
+            if response.status not in REDIRECT_STATUSES:
                 return response
+            if location is None:
+                raise StrayedError(f"{what}: answered {response.status} without saying where to")
             if method not in {"GET", "HEAD"}:
                 raise RegistryRefusedError(f"{what}: answered with a redirect, not followed")
             hop = next_hop(hop, location, self.guard)
-        raise ForbiddenAddressError(f"{self.registry}: more than {MAX_REDIRECTS} redirects")
+        raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
         """Without a form redirects are followed, to where such credentials as there are in `headers` may be shown too."""
@@ -290,7 +295,7 @@ class RegistryClient:
             if not 200 <= response.status < 300:
                 raise self._refusal(response)
             return response.body
-        raise ForbiddenAddressError(f"{self.registry}: the token service answers with more than {MAX_REDIRECTS} redirects")
+        raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
 
 
 def challenges_of(response: Response) -> list[Challenge]:
@@ -300,7 +305,9 @@ def challenges_of(response: Response) -> list[Challenge]:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether trying again within this call makes sense: not when the registry wants to be left alone for longer."""
+    """Whether trying again within this call makes sense: not when the registry wants to be left alone for longer, or errs."""
+    if isinstance(error, StrayedError):
+        return False
     if isinstance(error, ThrottledError | RegistryUnavailableError):
         return (error.retry_after_seconds or 0.0) <= LONGEST_WAIT_SECONDS
     return False

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
 from watcher.model.errors import (
@@ -26,6 +27,7 @@ from watcher.registry.client import ACCEPT, ATTEMPTS, RegistryClient
 from watcher.registry.mirrors import Mirror, Mirrors
 from watcher.registry.protocol import ListIncompleteError
 from watcher.registry.referrers import RegistryReferrers
+from watcher.registry.trouble import A_PAGE, NOTHING, is_page, unreachable
 from watcher.registry.wire import Response
 
 NO_MIRRORS = Mirrors()
@@ -107,6 +109,7 @@ class RegistryImages:
             f"/v2/{self.repository}/blobs/{descriptor.digest}",
             scopes=frozenset({scope(self.repository, "pull")}),
             limit_bytes=limit_bytes,
+            check=partial(_require_content, descriptor.digest),
         )
         return _whole(response, descriptor, what)
 
@@ -157,6 +160,7 @@ class RegistryImages:
             limit_bytes=MAX_MANIFEST_BYTES,
             accept=accept,
             attempts=attempts,
+            check=partial(_require_content, reference) if method == "GET" else None,
         )
 
 
@@ -169,6 +173,14 @@ def _whole(response: Response, descriptor: Descriptor, what: str) -> bytes:
     if len(raw) != descriptor.size:
         raise DigestMismatchError(f"{what}: {len(raw)} bytes, the manifest says {descriptor.size}")
     return raw
+
+
+def _require_content(wanted: Tag | Digest, response: Response) -> None:
+    """Raises RegistryUnavailableError for what is nothing, or a page for people, instead of what was asked for."""
+    if is_digest(wanted) and response.bytes_of(Digest(wanted)) is not None:
+        return
+    if not response.body or is_page(response.headers, response.body):
+        raise unreachable(response.what, A_PAGE if response.body else NOTHING)
 
 
 def _verified(response: Response, reference: Tag | Digest, what: str) -> tuple[bytes, Digest]:

@@ -140,6 +140,10 @@ class Hop:
     authorized: bool
 
 
+class StrayedError(RegistryUnavailableError):
+    """Redirects that lead nowhere: in a circle, or without a `Location`. Whoever answers so says nothing of what was asked for."""
+
+
 def asked(what: str, first: URL, url: URL) -> str:
     """A request as errors name it: `what` was asked of `first`, and who answers is at `url`, whose query may be signed."""
     return what if url.origin() == first.origin() else f"{what}, redirected to {url.authority}"

@@ -39,6 +39,7 @@ from watcher.registry.challenges import scope
 from watcher.registry.client import ACCEPT, ATTEMPTS, RegistryClient
 from watcher.registry.links import next_page
 from watcher.registry.protocol import Fallback, ListIncompleteError, OddListError, PutManifest
+from watcher.registry.redirects import StrayedError
 from watcher.registry.referrers_reading import any_entries, descriptor_of, plain_entries
 from watcher.registry.uploads import put_answer
 from watcher.registry.wire import Response
@@ -291,7 +292,7 @@ class RegistryReferrers:
                 attempts=1 if api.is_there is False else ATTEMPTS,
                 is_optional=not api.is_there,
             )
-        except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError):
+        except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError, StrayedError):
             # In spite of what we have shown. Should that be wrong, the registry says so of the fallback tag too.
             if api.is_there:
                 raise

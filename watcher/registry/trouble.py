@@ -6,6 +6,7 @@ from watcher.kit.http_trouble import SPEAKS_PLAIN, SPEAKS_TLS, UNKNOWN, clause
 from watcher.model.errors import RegistryUnavailableError
 
 A_PAGE = "what answers is a web page, not a registry"
+NOTHING = "it was answered with nothing"
 
 _SETTINGS = {
     SPEAKS_TLS: "see scheme",
@@ -22,6 +23,9 @@ def unreachable(what: str, error: BaseException | str, *, timeout_seconds: float
 
 
 def is_page(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether what came is for people: the login of a network, or an application that answers everything with its first page."""
-    is_html = headers.get("Content-Type", "").lower().startswith("text/html")
-    return is_html and body[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    """Whether what came is for people: the login of a network, or an application that answers everything with its first page.
+
+    What a registry holds it may call so as well, and is JSON where this is asked.
+    """
+    text = body[:256].lstrip()
+    return headers.get("Content-Type", "").lower().startswith("text/html") and bool(text) and not text.startswith((b"{", b"["))

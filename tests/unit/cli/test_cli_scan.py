@@ -19,6 +19,7 @@ from watcher.model.image import FetchedManifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.verdict import INSPECTED, SECTIONS
 from watcher.registry.layouts import parse_local
+from watcher.testing.faults import Fault
 from watcher.testing.images import BuiltImage, build_image, build_index, build_layer, put_image
 from watcher.testing.registry import MemoryRegistry
 
@@ -204,6 +205,23 @@ def test_images_of_registries(watcher: Run, policy: Path, registry: MemoryRegist
     assert (line["image"], line["verdict"]["outcome"], line["verdict"]["image"]["tag"]) == (good, "pass", "v1")
     (tmp_path / "watcher.yaml").write_text("environments: [{name: staging, images: ['*/team/*']}]\n")
     assert scanned(watcher, good, "--policy", policy)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(method="GET", path=".*/blobs/.*", status=404),
+        Fault(method="GET", path=".*/blobs/.*", corrupt=True),
+        Fault(method="GET", path=".*/(blobs|manifests)/.*", status=200),
+        Fault(method="GET", path=".*/blobs/.*", status=200, headers={"Content-Type": "text/html"}, body=b"<b>log in</b>"),
+    ],
+)
+def test_one_wrong_answer_is_no_verdict(fault: Fault, watcher: Run, policy: Path, registry: MemoryRegistry) -> None:
+    """Of a store that has no copy yet, of a damaged disk, of a proxy: the registry is asked again."""
+    put_image(registry, "team/app", GOOD, "v1")
+    registry.faults.add(replace(fault))
+    code, (line,) = scanned(watcher, f"{registry.host}/team/app:v1", "--policy", policy)
+    assert (code, line["verdict"]["outcome"]) == (0, "pass")
 
 
 def test_a_registry_that_does_not_answer_is_unknown(watcher: Run, monkeypatch: pytest.MonkeyPatch) -> None:

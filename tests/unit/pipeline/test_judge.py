@@ -24,6 +24,7 @@ from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome, Section, SectionState
 from watcher.pipeline.judge import LAST_ATTEMPT
 from watcher.pipeline.owners import OwnedImages, OwnerSettings
+from watcher.pipeline.patience import LOOKS, HeardOnceError
 from watcher.pipeline.routing import Route
 from watcher.testing.faults import Fault
 from watcher.testing.images import build_image, build_index
@@ -128,11 +129,23 @@ async def test_an_image_that_cannot_be_looked_at_is_unknown(bench: JudgeBench, e
     assert verdict.reason.startswith(error.reason)
 
 
+async def test_what_a_registry_answered_once_is_asked_for_again(bench: JudgeBench) -> None:
+    """In the words and by the name of what it would come to, and it counts as an attempt; the last look is believed."""
+    bench.inspector.error = HeardOnceError(NotFoundError("layer 0 is gone"))
+    job = await bench.job(bench.put(an_image()))
+    again = Retry(reason="not-found", detail="layer 0 is gone", delay_seconds=1.0)
+    assert await bench.judge.judge(job) == again
+    bench.registry.faults.add(Fault(path=".*/manifests/.*", corrupt=True, times=20))
+    settlement = await bench.judge.judge(job)
+    assert isinstance(settlement, Retry)
+    assert (settlement.reason, settlement.outside) == ("digest-mismatch", False)
+
+
 async def test_a_manifest_that_cannot_be_read_is_unknown(bench: JudgeBench) -> None:
     """A registry that serves other bytes than the digest says gets no verdict about them."""
     digest = bench.put(an_image())
     bench.registry.faults.add(Fault(path=".*/manifests/.*", corrupt=True, times=20))
-    job = await bench.job(digest)
+    job = replace(await bench.job(digest), attempt=LOOKS)
     assert await bench.judge.judge(job) == Done(result="unknown")
     verdict = await bench.verdicts.verdict(job.id)
     assert verdict is not None

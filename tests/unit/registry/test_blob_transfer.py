@@ -248,9 +248,9 @@ async def test_redirects_out_of_reach(
 
 
 async def test_redirects_end(registry: MemoryRegistry, images: RegistryImages, drain: Drain) -> None:
-    """A circle is left after five hops."""
+    """A circle is left after five hops; that says nothing of the blob."""
     registry.faults.add(Fault(path=BLOBS, status=302, headers={"Location": f"/v2/team/app/blobs/{BLOB.digest}"}, times=99))
-    with pytest.raises(ForbiddenAddressError, match="more than 5"):
+    with pytest.raises(RegistryUnavailableError, match="more than 5"):
         await drain(images, BLOB)
 
 
@@ -348,7 +348,7 @@ async def test_bodies_without_a_length(sent: bytes, error: type[Exception] | Non
 
 @pytest.mark.parametrize(
     ("status", "headers"),
-    [(206, {"Content-Range": "bytes 5-9/10"}), (206, {}), (204, {}), (302, {})],
+    [(206, {"Content-Range": "bytes 5-9/10"}), (206, {}), (204, {})],
 )
 async def test_answers_that_were_not_asked_for(status: int, headers: dict[str, str], drain: Drain) -> None:
     """A part or a status that makes no sense here is refused."""
