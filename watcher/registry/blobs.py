@@ -246,12 +246,20 @@ class BlobTransfer:
     def _receive(
         self, origin: Origin, response: http.client.HTTPResponse, stop: Stop, sink: Sink, update: Callable[[memoryview], None]
     ) -> None:
-        """The bytes as stored. A label does not matter: size and digest decide."""
-        if response.status == 200 and is_wrapped(response, self.descriptor.size, self.descriptor.media_type):
-            origin.gives_parts = False  # they would be of something else
-            self._copy(Unwrapped(response), self.position, stop, sink, update)
-        else:
-            self._copy(response, self._skip(origin, response), stop, sink, update)
+        """The bytes as stored. A label does not matter: size and digest decide.
+
+        Raises as `_skip` and `_copy` do, but RegistryUnavailableError where another size is that of a page, as a login.
+        """
+        try:
+            if response.status == 200 and is_wrapped(response, self.descriptor.size, self.descriptor.media_type):
+                origin.gives_parts = False  # they would be of something else
+                self._copy(Unwrapped(response), self.position, stop, sink, update)
+            else:
+                self._copy(response, self._skip(origin, response), stop, sink, update)
+        except DigestMismatchError as error:
+            if response.headers.get_content_type() == "text/html":
+                raise unreachable(self.asked, A_PAGE) from error
+            raise
 
     def _headers(self, hop: Hop, origin: Origin, strangers: str | None) -> dict[str, str]:
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
@@ -275,7 +283,7 @@ class BlobTransfer:
 
         Raises:
             DigestMismatchError: it announces another size than the descriptor's.
-            RegistryUnavailableError: so does the login page of a network.
+            RegistryUnavailableError: it is nothing at all.
             RegistryRefusedError: it is a part, and none was asked for.
             _CutError: it is another part than was asked for, or several in one.
         """
@@ -288,8 +296,6 @@ class BlobTransfer:
                 raise self._without_parts(origin)
             skip, total = 0, None if matched[2] == "*" else int(matched[2])
         if total is not None and total != self.descriptor.size:
-            if response.headers.get_content_type() == "text/html":
-                raise unreachable(self.asked, A_PAGE)
             if total == 0:
                 raise unreachable(self.asked, NOTHING)
             encoding = response.headers.get("Content-Encoding")

@@ -247,7 +247,7 @@ class RegistryClient:
         url = self.base_url.join(URL("/v2/"))
         try:
             response = await self._walk("GET", Hop(url=url, authorized=True), authorization, {}, None, MAX_ERROR_BYTES)
-        except PermanentError:
+        except (PermanentError, StrayedError):
             return []  # a page, or a way that leads nowhere: it asks for nothing
         if response.status >= 500 or response.status in RETRIED_STATUSES:
             raise self._refusal(response)

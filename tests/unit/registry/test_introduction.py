@@ -75,6 +75,16 @@ async def tags(client: RegistryClient) -> object:
     return [tag async for tag in DistributionListing(client).tags(APP)] == ["v1"]
 
 
+@pytest.mark.parametrize("headers", [{}, {"Location": "/v2/"}])
+async def test_a_front_page_that_leads_nowhere_asks_for_nothing(
+    headers: dict[str, str], registry: MemoryRegistry, connect: Connect
+) -> None:
+    """What the registry says of the manifest stands, as where that page is a page."""
+    registry.faults.add(Fault(path="/v2/", status=302, headers=headers, times=99))
+    with pytest.raises(NotFoundError):
+        await RegistryImages(connect(registry, auth=AUTH), APP).manifest(Tag("v1"))
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.parametrize("access", [Access.BASIC, Access.TOKEN])
 @pytest.mark.parametrize("ask", [head, manifest, blob, upload, put, delete, referrers, tags])

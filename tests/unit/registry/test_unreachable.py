@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -100,3 +101,15 @@ async def test_a_web_page_is_no_registry(registry: MemoryRegistry, connect: Conn
     await client.request("GET", "/v2/", attempts=2)
     registry.faults.add(Fault(status=200, body=body, headers=headers, times=1))
     assert await drain(RegistryImages(client, APP), BLOB) == b"layer"
+
+
+@pytest.mark.parametrize("size", [5, 5000])
+@pytest.mark.parametrize(
+    "sent", [b"Content-Length: 8\r\n\r\n<script>", b"Transfer-Encoding: chunked\r\n\r\n8\r\n<script>\r\n0\r\n\r\n"]
+)
+async def test_a_page_in_place_of_a_layer(sent: bytes, size: int, registry: MemoryRegistry, connect: Connect, drain: Drain) -> None:
+    """However it is sent, and shorter or longer than the layer: the way is in trouble, and the layer has no part in it."""
+    async with saying(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n" + sent) as port:
+        images = RegistryImages(connect(registry, host=f"127.0.0.1:{port}"), APP)
+        with pytest.raises(RegistryUnavailableError):
+            await drain(images, replace(BLOB, size=size))
