@@ -63,7 +63,8 @@ class Authorizer:
         self._clock = clock
         # Those of the last challenge that we could answer, the one that we answered first.
         self._ways: Sequence[Challenge] = ()
-        self._tokens: dict[frozenset[str], Token] = {}
+        # By the scopes of the request, which say whose credentials are shown, and by those that the token is asked for.
+        self._tokens: dict[tuple[frozenset[str], frozenset[str]], Token] = {}
         self._widened: dict[frozenset[str], frozenset[str]] = {}
         self._fetching = asyncio.Lock()
 
@@ -76,7 +77,7 @@ class Authorizer:
         if not self._ways:
             return None
         try:
-            return await self._first(self._ways, lambda way: self._give(way, self._widened.get(scopes, scopes)))
+            return await self._first(self._ways, lambda way: self._give(way, scopes, self._widened.get(scopes, scopes)))
         except ThrottledError:
             raise
         except RetryableError:
@@ -114,7 +115,7 @@ class Authorizer:
 
         async def give(way: Challenge) -> str:
             tried.add(way.way)
-            return await self._better(way, self._wider(way, scopes, sent), sent)
+            return await self._better(way, scopes, self._wider(way, scopes, sent), sent)
 
         return await self._first(ways, give) if ways else None
 
@@ -151,58 +152,61 @@ class Authorizer:
         wider = frozenset(union(scopes | self._widened.get(scopes, frozenset()) | way.scopes))
         if wider != scopes and len(self._widened) < MAX_TOKENS:
             self._widened[scopes] = wider
-        known = self._tokens.get(wider)
+        known = self._tokens.get((scopes, wider))
         # Another request may have replaced the refused token meanwhile; only that very token is thrown away.
         if known is not None and sent == f"Bearer {known.value.reveal()}":
-            del self._tokens[wider]
+            del self._tokens[scopes, wider]
         return wider
 
-    async def _better(self, challenge: Challenge, scopes: frozenset[str], sent: str | None) -> str:
+    async def _better(self, challenge: Challenge, scopes: frozenset[str], wider: frozenset[str], sent: str | None) -> str:
         """A header that is not `sent`; credentials that are refused may have been replaced at their source."""
-        header = await self._give(challenge, scopes)
+        header = await self._give(challenge, scopes, wider)
         if header in {None, sent}:
             shown = await self._provider.credentials()
             if await self._provider.renew(shown) is not shown:
-                header = await self._give(challenge, scopes)
+                header = await self._give(challenge, scopes, wider)
         if header is None:
             raise AuthenticationError(f"{self.registry}: asks for a user name and password; none is configured (auth)")
         if header == sent:
             raise AuthenticationError(f"{self.registry}: the configured credentials are refused")
         return header
 
-    async def _give(self, challenge: Challenge, scopes: frozenset[str]) -> str | None:
-        return await self.password_header(scopes) if challenge.scheme == "basic" else await self._bearer(challenge, scopes)
+    async def _give(self, challenge: Challenge, scopes: frozenset[str], wider: frozenset[str]) -> str | None:
+        return await (self.password_header(scopes) if challenge.scheme == "basic" else self._bearer(challenge, scopes, wider))
 
-    async def _bearer(self, challenge: Challenge, scopes: frozenset[str]) -> str:
-        token = self._tokens.get(scopes)
+    async def _bearer(self, challenge: Challenge, scopes: frozenset[str], wider: frozenset[str]) -> str:
+        """A token for `wider`, by the credentials for `scopes`: what else the registry asks for is not for it to choose them by."""
+        token = self._tokens.get((scopes, wider))
         if token is None or token.refresh_at <= self._clock():
             credentials = await self._provider.credentials()
             narrowed = _narrowed(credentials, scopes)
             if narrowed is not None and narrowed.registry_token is not None:
                 return f"Bearer {narrowed.registry_token.reveal()}"
             async with self._fetching:
-                token = self._tokens.get(scopes)
+                token = self._tokens.get((scopes, wider))
                 if token is None or token.refresh_at <= self._clock():
-                    token = await self._fetch_token(challenge, scopes, credentials)
+                    token = await self._fetch_token(challenge, scopes, wider, credentials)
                     while len(self._tokens) >= MAX_TOKENS:
                         del self._tokens[next(iter(self._tokens))]
-                    self._tokens[scopes] = token
+                    self._tokens[scopes, wider] = token
         return f"Bearer {token.value.reveal()}"
 
-    async def _fetch_token(self, challenge: Challenge, scopes: frozenset[str], shown: Credentials | None) -> Token:
+    async def _fetch_token(
+        self, challenge: Challenge, scopes: frozenset[str], wider: frozenset[str], shown: Credentials | None
+    ) -> Token:
         """With newer credentials once more when these are refused."""
         try:
-            return await self._token_for(challenge, scopes, shown)
+            return await self._token_for(challenge, wider, _narrowed(shown, scopes))
         except AuthenticationError:
             fresh = await self._provider.renew(shown)
             if fresh is shown:
                 raise
-            return await self._token_for(challenge, scopes, fresh)
+            return await self._token_for(challenge, wider, _narrowed(fresh, scopes))
 
     async def _token_for(self, challenge: Challenge, scopes: frozenset[str], credentials: Credentials | None) -> Token:
         started = self._clock()
         try:
-            body = await self._ask(challenge, union(scopes), _narrowed(credentials, scopes))
+            body = await self._ask(challenge, union(scopes), credentials)
         except PermanentError as error:
             # Whatever is wrong with a token service (a stranger, a 404, a body without end) says nothing about the image.
             raise AuthenticationError(f"{self.registry}: no token: {error}") from error

@@ -36,13 +36,14 @@ class Introduction:
     async def header(self, status: int, scopes: frozenset[str], sent: str | None) -> str | None:
         """What to ask once more with, after `status` without a challenge in answer to `sent`; None when the answer stands.
 
-        It stands for those who have no credentials, and for those who are known: where nothing is hidden by whoever has shown a
-        header, else by whoever is not asked for a better one. But 403 is also what some say to a password that is over.
+        It stands for those who are known: where nothing is hidden by whoever has shown a header, else by whoever is not asked for a
+        better one. Who has no credentials becomes known by a token that anybody is given, and by nothing else. But 403 is also what
+        some say to a password that is over.
 
         Raises:
             AuthenticationError, ThrottledError, RegistryUnavailableError: we are not known, and cannot be now.
         """
-        if status not in HIDING_STATUSES or not await self._authorizer.has_credentials(scopes):
+        if status not in HIDING_STATUSES:
             return None
         if sent is not None and status != 401 and not self._hides:
             return await self._authorizer.replaced(scopes, sent) if status == 403 and sent.startswith("Basic ") else None
@@ -54,6 +55,8 @@ class Introduction:
             if sent is None and self._clock() < self._open_until:
                 return None
             challenges = await self._ping(sent)
+            if not await self._authorizer.has_credentials(scopes):
+                challenges = [each for each in challenges if each.scheme == "bearer"]
             if not challenges:
                 self._open_until = self._clock() + OPEN_SECONDS if sent is None else self._open_until
                 return None

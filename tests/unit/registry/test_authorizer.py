@@ -106,6 +106,11 @@ async def test_a_repository_with_credentials_of_its_own() -> None:
         await ready.answer(basic, frozenset({"repository:b:pull"}), None)
     assert [await ready.has_credentials(scopes) for scopes in (PULL, frozenset({"repository:b:pull"}))] == [True, False]
     assert await ready.password_header() is None
+    # What a challenge names beside it does not choose the credentials, now or at the next request.
+    other = parse_challenges([f'{BEARER},scope="repository:b:pull"'])
+    assert await ready.answer(other, PULL, "Bearer t1") == "Bearer t3" == await ready.header(PULL)
+    _, url, headers, _ = service.asked[-1]
+    assert (url.query.getall("scope"), headers) == ([*PULL, "repository:b:pull"], {"Authorization": "Basic b3duOnBh"})
 
 
 async def test_an_identity_token_is_posted() -> None:

@@ -182,8 +182,27 @@ async def test_a_password_that_is_over_is_forbidden(registry: MemoryRegistry, mo
             await manifest(client)
 
 
-async def test_without_credentials_nothing_is_asked_twice(registry: MemoryRegistry, connect: Connect) -> None:
-    """Who has nothing to show stays a stranger."""
-    with pytest.raises(NotFoundError):
-        await RegistryImages(connect(registry), APP).manifest(Tag("v1"))
-    assert pings(registry) == 0
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("ask", [head, manifest, blob, tags])
+async def test_what_anybody_may_see_is_seen(
+    ask: Callable[[RegistryClient], Awaitable[object]], status: int, connect: Connect, drain: Drain
+) -> None:
+    """Without credentials too: by a token that everybody is given, though nothing but `/v2/` says where."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN, anonymous_pull=True, hides_as=status)) as registry:
+        put_image(registry, APP, IMAGE, "v1")
+        client = connect(registry)
+        assert await ask(client)
+        layer = Descriptor(media_type="application/vnd.oci.image.layer.v1.tar", digest=digest_of(LAYER.raw), size=len(LAYER.raw))
+        assert await drain(RegistryImages(client, APP), layer) == LAYER.raw
+        assert (pings(registry), registry.gate.issued) == (1, 1)
+
+
+@pytest.mark.parametrize("access", [Access.OPEN, Access.BASIC])
+async def test_who_has_nothing_to_show_stays_a_stranger(access: Access, connect: Connect) -> None:
+    """Where no token is to be had what is answered stands, and `/v2/` is not asked each time."""
+    async with serve_registry(gate=Gate(access=access, hides_as=404)) as registry:
+        client = connect(registry)
+        for _ in range(3):
+            with pytest.raises(NotFoundError):
+                await RegistryImages(client, APP).manifest(Tag("v1"))
+        assert pings(registry) == 1

@@ -36,9 +36,9 @@ async def test_a_blob_is_sent_once(registry: MemoryRegistry, uploads: RegistryUp
     """HEAD, POST, PUT the first time; HEAD alone the second."""
     first = await uploads.put_blob(APP, b"verdict", "application/json")
     assert (first.digest, first.size, first.media_type) == (digest_of(b"verdict"), 7, "application/json")
-    assert [seen.method for seen in registry.seen] == ["HEAD", "POST", "PUT"]
+    assert [seen.method for seen in registry.seen if seen.path != "/v2/"] == ["HEAD", "POST", "PUT"]
     assert await uploads.put_blob(APP, b"verdict", "application/json") == first
-    assert len(registry.seen) == 4
+    assert [seen.method for seen in registry.seen if seen.path != "/v2/"][3:] == ["HEAD"]
     assert registry.content.existing(APP).blobs[first.digest] == b"verdict"
 
 
@@ -80,7 +80,7 @@ async def test_a_broken_session_is_started_again(registry: MemoryRegistry, uploa
     """A PUT that failed halfway is not continued but repeated from POST, a few times."""
     registry.faults.add(Fault(method="PUT", status=502))
     await uploads.put_blob(APP, b"x")
-    assert [seen.method for seen in registry.seen] == ["HEAD", "POST", "PUT", "POST", "PUT"]
+    assert [seen.method for seen in registry.seen if seen.path != "/v2/"] == ["HEAD", "POST", "PUT", "POST", "PUT"]
     registry.faults.add(Fault(method="PUT", status=502, times=99))
     with pytest.raises(RegistryUnavailableError):
         await uploads.put_blob(APP, b"y")
