@@ -99,6 +99,10 @@ class _CutError(Exception):
     """The connection ended early, or gives no parts; what arrived so far is good."""
 
 
+class _EndedError(_CutError):
+    """The answer says itself that it is at its end, and that is too early."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Origin:
     """Where a blob may come from: a mirror, or, last of all, the registry itself."""
@@ -179,6 +183,10 @@ class BlobTransfer:
                 if failures >= MAX_FAILURES:
                     if isinstance(error, WatcherError):
                         raise
+                    if isinstance(error, _EndedError) and self.position:
+                        # Nothing was cut: this is all that there is, or whoever is in between has kept no more.
+                        came = f"ends after {self.position} bytes at each attempt"
+                        raise DigestMismatchError(f"{self.asked}: {came}, the manifest says {self.descriptor.size}") from error
                     reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
                     said = "the answer broke off" if isinstance(error, _CutError) else clause(error)
                     raise unreachable(self.asked, f"{reason}: {said}") from error
@@ -256,7 +264,7 @@ class BlobTransfer:
                 self._copy(Unwrapped(response), self.position, stop, sink, update)
             else:
                 self._copy(response, self._skip(origin, response), stop, sink, update)
-        except DigestMismatchError as error:
+        except (DigestMismatchError, _EndedError) as error:
             if response.headers.get_content_type() == "text/html":
                 raise unreachable(self.asked, A_PAGE) from error
             raise
@@ -330,7 +338,9 @@ class BlobTransfer:
             sink.write(piece)
             self.position += count
         if self.position < size:
-            raise _CutError
+            # A body in chunks that is cut is an error of its own.
+            is_whole = isinstance(response, http.client.HTTPResponse) and response.status == 200 and response.chunked
+            raise _EndedError if is_whole else _CutError
 
     def _better(self, origin: Origin, response: http.client.HTTPResponse, tried: set[Way], stop: Stop) -> str | None:
         """Another token where the one we have has expired, or there was none yet; None when the answer stands."""

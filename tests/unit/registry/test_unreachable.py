@@ -9,7 +9,7 @@ import pytest
 
 from watcher.kit.http_trouble import SPEAKS_PLAIN, SPEAKS_TLS
 from watcher.model.digest import digest_of
-from watcher.model.errors import AuthenticationError, RegistryUnavailableError, WatcherError
+from watcher.model.errors import AuthenticationError, DigestMismatchError, RegistryUnavailableError, WatcherError
 from watcher.model.image import Descriptor
 from watcher.model.reference import RepositoryName
 from watcher.registry.client import RegistryClient
@@ -101,6 +101,20 @@ async def test_a_web_page_is_no_registry(registry: MemoryRegistry, connect: Conn
     await client.request("GET", "/v2/", attempts=2)
     registry.faults.add(Fault(status=200, body=body, headers=headers, times=1))
     assert await drain(RegistryImages(client, APP), BLOB) == b"layer"
+
+
+async def test_a_body_that_ends_too_early_comes_to_an_end(registry: MemoryRegistry, connect: Connect, drain: Drain) -> None:
+    """In chunks, and whole by them: asked again, it is other bytes than the manifest says. One that is cut is waited for."""
+    begin, part, end = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nla\r\n", b"0\r\n\r\n"
+    answers: list[tuple[bytes, type[WatcherError], str]] = [
+        (begin + part + end, DigestMismatchError, "ends after 2 bytes at each attempt, the manifest says 5"),
+        (begin + part, RegistryUnavailableError, "without progress"),
+        (begin + end, RegistryUnavailableError, "without progress"),
+    ]
+    for answer, kind, said in answers:
+        async with saying(answer) as port:
+            with pytest.raises(kind, match=said):
+                await drain(RegistryImages(connect(registry, host=f"127.0.0.1:{port}"), APP), BLOB)
 
 
 @pytest.mark.parametrize("size", [5, 5000])
