@@ -90,7 +90,7 @@ class Judge:
                 return Retry(reason=error.reason, detail=str(error), delay_seconds=job.attempt * 1.0)
             return await self._missing(job, error)
         except HeardOnceError as heard:
-            return Retry(reason=heard.error.reason, detail=str(heard), delay_seconds=job.attempt * 1.0)
+            return Retry(reason=heard.reason, detail=str(heard), delay_seconds=job.attempt * 1.0)
         except RetryableError as error:
             return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds, outside=error.outside)
         except ConfigurationError as error:

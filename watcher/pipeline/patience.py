@@ -33,6 +33,8 @@ class HeardOnceError(RetryableError):
     def __init__(self, error: PermanentError) -> None:
         super().__init__(str(error))
         self.error = error
+        # Who goes on without it, as without an SBOM, says why.
+        self.reason = error.reason  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

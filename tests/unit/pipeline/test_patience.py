@@ -25,6 +25,7 @@ async def test_what_is_missing_or_other_bytes_may_be_there_next_time() -> None:
     with pytest.raises(HeardOnceError) as heard:
         await patient.blob(LAYER, limit_bytes=100)
     assert isinstance(heard.value.error, DigestMismatchError)
+    assert heard.value.reason == DigestMismatchError.reason
     with pytest.raises(TooLargeError):
         await patient.blob(LAYER, limit_bytes=1)
 
