@@ -302,9 +302,9 @@ async def _forget_unwanted(settings: Settings, holdings: Holdings) -> None:
 
 def _canaries(settings: Settings, storage: Storage, registries: RegistryClients, metrics: Metrics) -> Sequence[Canary]:
     for each in settings.canaries:
-        metrics.begin_canary(each.host, seconds(each.every))
+        metrics.begin_canary(each.host, each.name, seconds(each.every))
     return [
-        Canary(each, access=registries.access(each.host), verdicts=storage.verdicts, told=metrics.count_canary)
+        Canary(each, access=registries.access(each.host), verdicts=storage.verdicts, told=partial(metrics.count_canary, each.name))
         for each in settings.canaries
     ]
 

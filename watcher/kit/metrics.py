@@ -105,10 +105,12 @@ class Metrics:
         self.canary_judged = Gauge(
             "watcher_canary_last_judged_timestamp_seconds",
             "When a canary got its verdict last, else when the daemon began.",
-            ("registry",),
+            ("registry", "repository"),
             registry=registry,
         )
-        self.canary_every = Gauge("watcher_canary_every_seconds", "How often a canary is pushed.", ("registry",), registry=registry)
+        self.canary_every = Gauge(
+            "watcher_canary_every_seconds", "How often a canary is pushed.", ("registry", "repository"), registry=registry
+        )
         self.canary_seconds = Histogram(
             "watcher_canary_seconds",
             "From the push of a canary to its verdict.",
@@ -287,17 +289,17 @@ class Metrics:
         self.sweep_completed.labels(source).set_to_current_time()
         self.missed_events_repaired.inc(missed)
 
-    def begin_canary(self, host: str, every_seconds: float) -> None:
+    def begin_canary(self, host: str, repository: str, every_seconds: float) -> None:
         """One will be pushed every so often from now on."""
-        self.canary_every.labels(host).set(every_seconds)
-        self.canary_judged.labels(host).set_to_current_time()
+        self.canary_every.labels(host, repository).set(every_seconds)
+        self.canary_judged.labels(host, repository).set_to_current_time()
 
-    def count_canary(self, host: str, result: str, seconds: float | None) -> None:
+    def count_canary(self, repository: str, host: str, result: str, seconds: float | None) -> None:
         """A canary was pushed, or not; `seconds` are those until its verdict."""
         self.canaries.labels(host, result).inc()
         if seconds is not None:
             self.canary_seconds.labels(host).observe(seconds)
-            self.canary_judged.labels(host).set_to_current_time()
+            self.canary_judged.labels(host, repository).set_to_current_time()
 
     def show_held(self, totals: Mapping[str, tuple[int, int]]) -> None:
         """Replace what was shown: by registry, how many images there are, and how many of them have no verdict."""

@@ -136,9 +136,9 @@ class RegistryClient:
         """Send a request until it is answered with one of the statuses in `accept`, and read at most `limit_bytes` of it.
 
         `target` is a path of this registry, or a URL it gave us. Refusals that may pass (408, 429, 5xx, connection errors) are
-        retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects. `password` is for an API
-        beside the registry's own, which takes `api_token`, or user name and password, if we have one, and never asks. What
-        `is_optional` a registry may lack: nobody else waits for a refusal of it, but for 429. `check` raises
+        retried `attempts` times within a minute, as Retry-After says. GET and HEAD follow redirects, the others at the registry.
+        `password` is for an API beside the registry's own, which takes `api_token`, or user name and password, if we have one, and
+        never asks. What `is_optional` a registry may lack: nobody else waits for a refusal of it, but for 429. `check` raises
         RegistryUnavailableError for an answer that is none; it is asked for again.
 
         Raises:
@@ -274,9 +274,10 @@ class RegistryClient:
                 return response
             if location is None:
                 raise StrayedError(f"{what}: answered {response.status} without saying where to")
-            if method not in {"GET", "HEAD"}:
-                raise RegistryRefusedError(f"{what}: answered with a redirect, not followed")
             hop = next_hop(hop, location, self.guard)
+            # What is written goes to the registry itself, by an answer that says to send the very same again.
+            if method not in {"GET", "HEAD"} and not (hop.authorized and response.status in {307, 308}):
+                raise RegistryRefusedError(f"{what}: answered with a redirect, not followed")
         raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:

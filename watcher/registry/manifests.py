@@ -15,6 +15,7 @@ from watcher.model.errors import (
     NotFoundError,
     RegistryRefusedError,
     RegistryUnavailableError,
+    ThrottledError,
     TooLargeError,
 )
 from watcher.model.image import MAX_MANIFEST_BYTES, Descriptor, FetchedManifest
@@ -74,7 +75,7 @@ class RegistryImages:
                 return Digest(claimed)
         except (AuthenticationError, ForbiddenAddressError, RegistryRefusedError):
             pass
-        except RegistryUnavailableError:
+        except (RegistryUnavailableError, ThrottledError):
             attempts = 1  # it had its time already
         try:
             response = await self._request("GET", reference, attempts=attempts)

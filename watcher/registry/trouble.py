@@ -25,7 +25,8 @@ def unreachable(what: str, error: BaseException | str, *, timeout_seconds: float
 def is_page(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether what came is for people: the login of a network, or an application that answers everything with its first page.
 
-    What a registry holds it may call so as well, and is JSON where this is asked.
+    What a registry holds, or the word that all is well, it may call so too.
     """
-    text = body[:256].lstrip()
-    return headers.get("Content-Type", "").lower().startswith("text/html") and bool(text) and not text.startswith((b"{", b"["))
+    return headers.get("Content-Type", "").lower().startswith("text/html") and body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(
+        b"<"
+    )

@@ -110,6 +110,13 @@ async def test_a_head_that_asks_too_often(registry: MemoryRegistry, images: Regi
     assert registry.requests["GET manifests"] == 0
 
 
+async def test_a_head_that_always_asks_too_often(registry: MemoryRegistry, images: RegistryImages) -> None:
+    """At last GET has to say it: some limit HEAD alone."""
+    registry.faults.add(Fault(method="HEAD", path=MANIFESTS, status=429, times=99))
+    assert await images.head(V1) == IMAGE.digest
+    assert registry.requests["GET manifests"] == 1
+
+
 async def test_whatever_else_comes_is_no_manifest(registry: MemoryRegistry, images: RegistryImages) -> None:
     """A proxy that answers everything with 200 gives nothing a digest."""
     registry.faults.add(Fault(path=MANIFESTS, status=200, body=b'{"message": "log in"}', times=2))
