@@ -38,7 +38,7 @@ from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
 from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, StrayedError, asked, next_hop
 from watcher.registry.trouble import A_PAGE, NOTHING, unreachable
-from watcher.registry.unwrapping import Unwrapped, is_wrapped
+from watcher.registry.unwrapping import Begun, Unwrapped, body_of
 from watcher.registry.wire import USER_AGENT
 
 T = TypeVar("T")
@@ -259,11 +259,17 @@ class BlobTransfer:
         Raises as `_skip` and `_copy` do, but RegistryUnavailableError where another size is that of a page, as a login.
         """
         try:
-            if response.status == 200 and is_wrapped(response, self.descriptor.size, self.descriptor.media_type):
+            body = body_of(response, self.descriptor.size, self.descriptor.media_type)
+            if isinstance(body, Unwrapped):
                 origin.gives_parts = False  # they would be of something else
-                self._copy(Unwrapped(response), self.position, stop, sink, update)
+                skip = self.position
             else:
-                self._copy(response, self._skip(origin, response), stop, sink, update)
+                skip = self._skip(origin, response, body.length)
+            self._copy(body, skip, stop, sink, update)
+            if self.position < self.descriptor.size:
+                # A body in chunks that is cut is an error of its own.
+                is_whole = not isinstance(body, Unwrapped) and response.status == 200 and response.chunked
+                raise _EndedError if is_whole else _CutError
         except (DigestMismatchError, _EndedError) as error:
             if response.headers.get_content_type() == "text/html":
                 raise unreachable(self.asked, A_PAGE) from error
@@ -286,8 +292,8 @@ class BlobTransfer:
         origin.gives_parts = False
         return _CutError()
 
-    def _skip(self, origin: Origin, response: http.client.HTTPResponse) -> int:
-        """How many bytes of this answer we already have.
+    def _skip(self, origin: Origin, response: http.client.HTTPResponse, total: int | None) -> int:
+        """How many bytes of this answer, of `total`, we already have.
 
         Raises:
             DigestMismatchError: it announces another size than the descriptor's.
@@ -295,7 +301,7 @@ class BlobTransfer:
             RegistryRefusedError: it is a part, and none was asked for.
             _CutError: it is another part than was asked for, or several in one.
         """
-        skip, total = self.position, response.length
+        skip = self.position
         if response.status == 206:
             matched = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
             if not self._asks_for_a_part(origin):
@@ -313,7 +319,7 @@ class BlobTransfer:
 
     def _copy(
         self,
-        response: http.client.HTTPResponse | Unwrapped,
+        body: http.client.HTTPResponse | Begun | Unwrapped,
         skip: int,
         stop: Stop,
         sink: Sink,
@@ -322,9 +328,9 @@ class BlobTransfer:
         buffer = memoryview(bytearray(CHUNK_BYTES))
         size, begun = self.descriptor.size, self.position
         # One byte beyond the end is asked for where no length was announced, to see that there is none.
-        while self.position < size or response.length is None:
+        while self.position < size or body.length is None:
             stop.check()
-            count = response.readinto(buffer[: min(skip, CHUNK_BYTES)] if skip else buffer)
+            count = body.readinto(buffer[: min(skip, CHUNK_BYTES)] if skip else buffer)
             if not count:
                 break
             if skip:
@@ -337,10 +343,6 @@ class BlobTransfer:
             update(piece)
             sink.write(piece)
             self.position += count
-        if self.position < size:
-            # A body in chunks that is cut is an error of its own.
-            is_whole = isinstance(response, http.client.HTTPResponse) and response.status == 200 and response.chunked
-            raise _EndedError if is_whole else _CutError
 
     def _better(self, origin: Origin, response: http.client.HTTPResponse, tried: set[Way], stop: Stop) -> str | None:
         """Another token where the one we have has expired, or there was none yet; None when the answer stands."""

@@ -9,9 +9,11 @@ from watcher.model.errors import TooLargeError
 
 # Each for itself within the bound; nobody encodes more often.
 MAX_ENCODINGS = 3
-_GZIP_BITS, _ZLIB_BITS, _RAW_BITS = 31, 15, -15
+# Of gzip, which are written one after the other where an answer is compressed piece by piece.
+MAX_MEMBERS = 100
+GZIP_BITS, _ZLIB_BITS, _RAW_BITS = 31, 15, -15
 # What is called deflate is meant to be zlib's, and by some is not.
-_BITS = {"gzip": (_GZIP_BITS,), "x-gzip": (_GZIP_BITS,), "deflate": (_ZLIB_BITS, _RAW_BITS)}
+_BITS = {"gzip": (GZIP_BITS,), "x-gzip": (GZIP_BITS,), "deflate": (_ZLIB_BITS, _RAW_BITS)}
 
 
 async def read_body(response: aiohttp.ClientResponse, what: str, limit_bytes: int, *, cut: bool) -> bytes:
@@ -35,7 +37,7 @@ def decoded(body: bytes, encodings: Sequence[str], limit_bytes: int) -> bytes:
     We ask for none, and some proxies apply one all the same; some registries write what a blob is stored as. So a body that is not
     encoded as it says, or more than `limit_bytes` then, is given as it is: who has a digest compares both.
     """
-    named = [name for name in ",".join(encodings).lower().replace(" ", "").split(",") if name not in {"", "identity"}]
+    named = encodings_of(encodings)
     if len(named) > MAX_ENCODINGS:
         return body
     found = body
@@ -47,11 +49,23 @@ def decoded(body: bytes, encodings: Sequence[str], limit_bytes: int) -> bytes:
     return found
 
 
+def encodings_of(headers: Sequence[str]) -> list[str]:
+    """What the headers of that name say, in order, without what says nothing."""
+    return [name for each in ",".join(headers).lower().split(",") if (name := each.strip()) not in {"", "identity"}]
+
+
 def _inflated(body: bytes, bits: int, limit_bytes: int) -> bytes | None:
     """None of what is no such stream from its beginning to its end, or is too long."""
-    inflater = zlib.decompressobj(bits)
-    try:
-        found = inflater.decompress(body, limit_bytes + 1)
-    except zlib.error:
-        return None
-    return found if inflater.eof and not inflater.unused_data and len(found) <= limit_bytes else None
+    found = b""
+    for _ in range(MAX_MEMBERS if bits == GZIP_BITS else 1):
+        inflater = zlib.decompressobj(bits)
+        try:
+            found += inflater.decompress(body, limit_bytes + 1 - len(found))
+        except zlib.error:
+            return None
+        body = inflater.unused_data
+        if not inflater.eof or len(found) > limit_bytes:
+            return None
+        if not body:
+            return found
+    return None
