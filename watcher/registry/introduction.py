@@ -16,6 +16,7 @@ from watcher.registry.challenges import Challenge
 
 HIDING_STATUSES = frozenset({401, 403, 404})
 # A registry whose `/v2/` asks nothing of strangers is believed for so long; a registry is reconfigured more rarely than that.
+# So is one that is content with the tokens that anybody is given.
 OPEN_SECONDS = 300.0
 
 Ping = Callable[[str | None], Awaitable[Sequence[Challenge]]]
@@ -30,7 +31,8 @@ class Introduction:
         self._ping = ping
         self._clock = clock
         self._hides = False
-        self._open_until = float("-inf")
+        # By whether there are no credentials, and whether nothing was shown: what one is told says nothing about the others.
+        self._open_until: dict[tuple[bool, bool], float] = {}
         self._pinging = asyncio.Lock()
 
     async def header(self, status: int, scopes: frozenset[str], sent: str | None) -> str | None:
@@ -52,13 +54,15 @@ class Introduction:
             known = await self._authorizer.header(scopes)
             if known not in {None, sent}:
                 return known
-            if sent is None and self._clock() < self._open_until:
+            anonymous = not await self._authorizer.has_credentials(scopes)
+            # What credentials brought is looked at each time: once it is over, what is there is called gone.
+            believed = (anonymous, sent is None) if anonymous or sent is None else None
+            if believed is not None and self._clock() < self._open_until.get(believed, 0.0):
                 return None
-            challenges = await self._ping(sent)
-            if not await self._authorizer.has_credentials(scopes):
-                challenges = [each for each in challenges if each.scheme == "bearer"]
+            challenges = [each for each in await self._ping(sent) if not anonymous or each.scheme == "bearer"]
             if not challenges:
-                self._open_until = self._clock() + OPEN_SECONDS if sent is None else self._open_until
+                if believed is not None:
+                    self._open_until[believed] = self._clock() + OPEN_SECONDS
                 return None
             self._hides = True
             better = await self._authorizer.answer(challenges, scopes, sent)

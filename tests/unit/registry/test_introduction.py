@@ -1,7 +1,10 @@
 """Registries that hide from strangers instead of asking who they are."""
 
 import asyncio
+import base64
+import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +43,11 @@ def password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pings(registry: MemoryRegistry) -> int:
     return sum(seen.path == "/v2/" for seen in registry.seen)
+
+
+def log_in(docker_config: Path, where: str) -> None:
+    docker_config.parent.mkdir()
+    docker_config.write_text(json.dumps({"auths": {where: {"auth": base64.b64encode(b"watcher:s3cret").decode()}}}))
 
 
 async def head(client: RegistryClient) -> object:
@@ -206,3 +214,31 @@ async def test_who_has_nothing_to_show_stays_a_stranger(access: Access, connect:
             with pytest.raises(NotFoundError):
                 await RegistryImages(client, APP).manifest(Tag("v1"))
         assert pings(registry) == 1
+
+
+async def test_a_public_image_that_is_gone_is_not_pinged_for_each_time(connect: Connect) -> None:
+    """`/v2/` is asked once in a while whether it is content with a token that everybody is given; one that is over is replaced."""
+    now = [0.0]
+    async with serve_registry(gate=Gate(access=Access.TOKEN, anonymous_pull=True, hides_as=404)) as registry:
+        put_image(registry, APP, IMAGE, "v1")
+        async with RegistryClient(RegistrySettings(host=registry.host), monotonic=lambda: now[0]) as client:
+            assert await manifest(client)
+            for _ in range(3):
+                with pytest.raises(NotFoundError):
+                    await RegistryImages(client, APP).manifest(NOWHERE)
+            assert pings(registry) == 2
+            now[0] += OPEN_SECONDS
+            registry.gate.tokens.clear()
+            assert await manifest(client)
+            assert pings(registry) == 3
+
+
+async def test_what_strangers_are_told_is_not_held_against_whoever_has_credentials(docker_config: Path, connect: Connect) -> None:
+    """Where some repositories have credentials of their own, the others' answers stand for the others alone."""
+    async with serve_registry(gate=Gate(access=Access.BASIC, hides_as=404)) as registry:
+        put_image(registry, APP, IMAGE, "v1")
+        log_in(docker_config, f"{registry.host}/{APP}")
+        client = connect(registry)
+        with pytest.raises(NotFoundError):
+            await RegistryImages(client, RepositoryName("team/other")).manifest(Tag("v1"))
+        assert await manifest(client)
