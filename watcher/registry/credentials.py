@@ -31,7 +31,8 @@ class Credentials:
     """A user name with its password, an identity token for the token service, or a finished bearer token.
 
     `lifetime_seconds` counts from the moment they were given; None is unknown. `narrower` are for those repositories whose names
-    begin so, and are shown instead; with those alone there may be none of its own.
+    begin so, and are shown instead; with those alone there may be none of its own. `malformed` says why some cannot be read: it
+    is raised when they are the ones to show, and the others are none the worse.
     """
 
     username: str = ""
@@ -40,14 +41,30 @@ class Credentials:
     registry_token: Secret | None = None
     lifetime_seconds: float | None = None
     narrower: Mapping[str, "Credentials"] = field(default_factory=dict)
+    malformed: str = ""
+
+    @property
+    def are_for_all(self) -> bool:
+        """Whether they say anything of the registry as a whole."""
+        return bool(self.password or self.identity_token or self.registry_token or self.malformed)
+
+    @property
+    def are_damaged(self) -> bool:
+        """Whether any of them cannot be read, which somebody will mend."""
+        return any(each.malformed for each in (self, *self.narrower.values()))
 
     def of(self, repository: str) -> "Credentials | None":
-        """Those to show for a repository, or for the registry as a whole where that is empty; None is anonymous."""
+        """Those to show for a repository, or for the registry as a whole where that is empty; None is anonymous.
+
+        Raises:
+            AuthenticationError: there are some, and they are malformed.
+        """
         parts = repository.split("/")
-        for count in range(len(parts), 0, -1):
-            if (found := self.narrower.get("/".join(parts[:count]))) is not None:
-                return found
-        return self if self.password or self.identity_token or self.registry_token else None
+        beginnings = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+        found = next((self.narrower[each] for each in beginnings if each in self.narrower), self)
+        if found.malformed:
+            raise AuthenticationError(found.malformed)
+        return found if found.are_for_all else None
 
 
 # `await fetch(method, url, headers, form)` gives the body of a 200; raises one of our errors for anything else.
@@ -130,7 +147,10 @@ class CredentialProvider:
     def _keep(self, found: Credentials | None, started: float) -> None:
         lifetime = found.lifetime_seconds if found is not None else None
         self._failure, self._held, self._asked_at = None, found, started
-        self._refresh_at = started + (RECHECK_SECONDS if lifetime is None else lifetime * REFRESH_AT)
+        good_seconds = RECHECK_SECONDS if lifetime is None else lifetime * REFRESH_AT
+        if found is not None and found.are_damaged:
+            good_seconds = min(good_seconds, RENEW_SECONDS)
+        self._refresh_at = started + good_seconds
         self._ends_at = float("inf") if lifetime is None else started + lifetime
 
 

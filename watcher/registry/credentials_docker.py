@@ -44,6 +44,8 @@ class DockerSource:
             if config.helper is not None and shutil.which(config.helper) is None:
                 raise ConfigurationError(f"{where} asks {config.helper}, which cannot be run: it is not in PATH")
             if config.credentials is not None:
+                if config.credentials.malformed:
+                    raise ConfigurationError(config.credentials.malformed)
                 return
 
     def _paths(self) -> Sequence[Path]:

@@ -20,6 +20,6 @@ class FirstOf:
             if found is None:
                 continue
             narrower = {**found.narrower, **narrower}
-            if found.of("") is not None:
+            if found.are_for_all:
                 return replace(found, narrower=narrower)
         return Credentials(narrower=narrower) if narrower else None

@@ -31,7 +31,8 @@ _API_PATHS = frozenset({"", "v1", "v2"})
 class DockerConfig:
     """What the file says about one registry. `helper` is the program to ask, where the file has one instead of credentials.
 
-    `narrower` are those that the file has for some repositories of it, by the beginning of their names.
+    `narrower` are those that the file has for some repositories of it, by the beginning of their names. An entry that cannot be
+    read is there too, as one that is malformed.
     """
 
     credentials: Credentials | None = None
@@ -56,7 +57,7 @@ def read_docker_config(path: Path, registry: Host) -> DockerConfig:
     """What the file says about one registry; nothing when there is no file.
 
     Raises:
-        ConfigurationError: it cannot be read or is not of docker's form.
+        ConfigurationError: it cannot be read or is not of docker's form as a whole.
     """
     try:
         with path.open("rb") as file:
@@ -75,10 +76,10 @@ def parse_docker_config(raw: bytes, registry: Host, where: str) -> DockerConfig:
         document, _ = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=str).raw_decode(text)
         helpers = {_place(key)[0]: value for key, value in _map(document, "credHelpers").items()}
         helper, store = _text(helpers.get(registry)), _last(document, "credsStore")
-        entries = {} if helper else _entries(_map(document, "auths"), registry)
+        entries = {} if helper else _entries(_map(document, "auths"), registry, where)
     # The cause is left out: its text could quote the file.
     except (RecursionError, TypeError, ValueError):
-        raise ConfigurationError(f"{where}: not a docker configuration, or its entry for {registry} is malformed") from None
+        raise ConfigurationError(f"{where}: not a docker configuration, or its helper for {registry} is malformed") from None
     # docker's order, but for one thing: what stands in the file itself is not passed over for a `credsStore`.
     credentials, program = entries.pop("", None), helper or store
     named = f"docker-credential-{program}" if credentials is None and program else None
@@ -122,13 +123,18 @@ def _place(key: str) -> tuple[str, str]:
     return DOCKER_HUB if host in DOCKER_HUB_ALIASES else host, "" if is_url or path in _API_PATHS else path
 
 
-def _entries(auths: Mapping[str, Any], registry: Host) -> dict[str, Credentials]:
+def _entries(auths: Mapping[str, Any], registry: Host, where: str) -> dict[str, Credentials]:
     """The credentials for a registry, by the beginning of a repository's name. An exact host wins over a URL."""
     found: dict[str, Credentials] = {}
     for key in sorted(auths, key=lambda key: "://" in key or key.endswith("/")):
         host, prefix = _place(key)
         if host == registry and prefix not in found and auths[key] is not None:
-            credentials = _credentials(_pairs(auths[key]))
+            try:
+                credentials = _credentials(_pairs(auths[key]))
+            # The cause is left out, as above.
+            except (TypeError, ValueError):
+                place = f"{registry}/{prefix}".rstrip("/")
+                credentials = Credentials(malformed=f"{where}: its entry for {place} is malformed")
             found |= {} if credentials is None else {prefix: credentials}
     return found
 

@@ -141,7 +141,8 @@ class _Probe:
         for called, source in sources.items():
             found = await source.fetch()
             if found is not None:
-                whose = f" for {found.username}" if found.username and found.password is not None else ""
+                own = found.of("")
+                whose = f" for {own.username}" if own is not None and own.username and own.password is not None else ""
                 return Found(detail=f"{called}{whose}")
         self._is_anonymous = True
         if self._client.settings.auth is not None:

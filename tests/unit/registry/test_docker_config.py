@@ -15,7 +15,7 @@ from yarl import URL
 from watcher.model.errors import AuthenticationError, ConfigurationError
 from watcher.model.reference import DOCKER_HUB, Host
 from watcher.registry.client import RegistryClient
-from watcher.registry.credentials import FAILED_SECONDS, CredentialProvider, Credentials
+from watcher.registry.credentials import FAILED_SECONDS, RENEW_SECONDS, CredentialProvider, Credentials
 from watcher.registry.credentials_catalog import build_credentials
 from watcher.registry.docker_config import parse_docker_config
 from watcher.registry.settings import AnonymousAuth, DockerConfigAuth, PasswordAuth, RegistrySettings
@@ -135,10 +135,9 @@ def test_a_helper_is_named() -> None:
         b"{",
         b"[]",
         b'{"auths": [1]}',
-        b'{"auths": {"registry.example.com": 3}}',
-        b'{"auths": {"registry.example.com": {"auth": "%%%"}}}',
-        b'{"auths": {"registry.example.com": {"auth": "c2VjcmV0dmFsdWU="}}}',
-        b'{"auths": {"registry.example.com": {"auth": 7}}}',
+        b'{"auths": "secretvalue"}',
+        b'{"credsStore": [7]}',
+        b'{"credHelpers": {"registry.example.com": {}}}',
     ],
 )
 def test_damage_is_a_configuration_error_that_quotes_nothing(raw: bytes) -> None:
@@ -147,6 +146,48 @@ def test_damage_is_a_configuration_error_that_quotes_nothing(raw: bytes) -> None
         parse_docker_config(raw, HOST, "config.json")
     assert "secretvalue" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+DAMAGED = [3, [], {"auth": "%%%"}, {"auth": "c2VjcmV0dmFsdWU="}, {"auth": 7}, {"auth": "/zp4"}, {"identitytoken": {}}]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_entry_is_nobody_else_s(damaged: object) -> None:
+    """Whoever would be shown it learns which file and entry, and none of its content; all others get what is theirs."""
+    good = {"auth": encoded("user:pa")}
+    for bad, places in (
+        ("other.example.com", {HOST: "", f"{HOST}/team": ""}),
+        (f"{HOST}/team/app", {HOST: "", f"{HOST}/team": "", f"{HOST}/team/app/x": "team/app is malformed"}),
+        (HOST, {HOST: f"{HOST} is malformed", f"{HOST}/team": ""}),
+    ):
+        auths = {HOST: good, f"{HOST}/team": good, bad: damaged}
+        found = parse_docker_config(json.dumps({"auths": auths}).encode(), HOST, "config.json")
+        shown = replace(found.credentials or Credentials(), narrower=found.narrower)
+        for place, expected in places.items():
+            repository = place.partition("/")[2]
+            if expected:
+                with pytest.raises(AuthenticationError, match=rf"config\.json.*{expected}$"):
+                    shown.of(repository)
+            else:
+                own = shown.of(repository)
+                assert own is not None
+                assert own.username == "user"
+
+
+async def test_a_damaged_entry_is_read_again_before_long(docker_config: Path) -> None:
+    """It is not passed over for what stands elsewhere, nor for nothing; once it is mended nobody has to restart."""
+    now = [0.0]
+    log_in(docker_config, "%%%")
+    provider = CredentialProvider(HOST, build_credentials(RegistrySettings(host=HOST), nothing), clock=lambda: now[0])
+    damaged = await provider.credentials()
+    assert damaged is not None
+    with pytest.raises(AuthenticationError, match="malformed"):
+        damaged.of("")
+    log_in(docker_config, encoded("u:p"))
+    now[0] = RENEW_SECONDS
+    mended = await provider.credentials()
+    assert mended is not None
+    assert mended.of("") is mended
 
 
 @given(st.binary(max_size=300))
@@ -166,9 +207,9 @@ async def credentials_of(settings: RegistrySettings) -> Credentials | None:
     return await build_credentials(settings, nothing).fetch()
 
 
-def log_in(docker_config: Path) -> None:
-    docker_config.parent.mkdir()
-    docker_config.write_text(json.dumps({"auths": {HOST: {"auth": encoded("u:p")}}}))
+def log_in(docker_config: Path, auth: str) -> None:
+    docker_config.parent.mkdir(exist_ok=True)
+    docker_config.write_text(json.dumps({"auths": {HOST: {"auth": auth}}}))
 
 
 async def test_credentials_of_settings(docker_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +221,7 @@ async def test_credentials_of_settings(docker_config: Path, monkeypatch: pytest.
     assert basic.username == "u"
     with pytest.raises(ConfigurationError, match="has nothing for this registry"):
         await credentials_of(RegistrySettings(host=HOST, auth=DockerConfigAuth()))
-    log_in(docker_config)
+    log_in(docker_config, encoded("u:p"))
     ambient = await credentials_of(RegistrySettings(host=HOST))
     assert ambient is not None
     assert ambient.username == "u"
@@ -234,6 +275,7 @@ async def test_a_secret_that_is_missing_is_said_at_once(monkeypatch: pytest.Monk
         {"auth": {"type": "basic", "username": "u", "password": "env:NOT_SET_ANYWHERE"}},
         {"auth": {"type": "docker-config", "path": "/nope"}},
         {"auth": {"type": "docker-config", "path": "{tmp}/malformed"}},
+        {"auth": {"type": "docker-config", "path": "{tmp}/entry"}},
         {"auth": {"type": "docker-config", "path": "{tmp}/helper"}},
         {"auth": {"type": "gcp", "key_file": "/nope"}},
         {"auth": {"type": "acr", "client_id": "c", "client_secret": "file:/nope"}},
@@ -246,6 +288,7 @@ def test_what_is_missing_is_said_before_anything_is_asked(settings: object, tmp_
     """In one sentence that names the registry, and quotes nothing of what was read."""
     (tmp_path / "bytes").write_bytes(b"s3cret\xff")
     (tmp_path / "malformed").write_text('{"auths": "s3cret"}')
+    (tmp_path / "entry").write_text(json.dumps({"auths": {HOST: {"auth": encoded("s3cret")}}}))
     (tmp_path / "helper").write_text(json.dumps({"credHelpers": {HOST: "nowhere"}}))
     document = json.loads(json.dumps(settings).replace("{tmp}", str(tmp_path)))
     with pytest.raises(ConfigurationError, match=HOST) as caught:

@@ -63,6 +63,17 @@ async def test_a_name_that_nobody_knows_ends_it() -> None:
     assert asked.steps["ping"].detail == "needs connect"
 
 
+async def test_an_entry_that_cannot_be_read(registry: MemoryRegistry, docker_config: Path) -> None:
+    """The file is named, and the entry; what is in it is not."""
+    image(registry)
+    await asyncio.to_thread(docker_config.parent.mkdir)
+    entry = f'{{"auths": {{"{registry.host}": {{"auth": "%{PASSWORD}%"}}}}}}'
+    await asyncio.to_thread(docker_config.write_text, entry)
+    asked = await look(registry)
+    assert asked.result("credentials") == "failed"
+    assert asked.steps["credentials"].detail.endswith(f"config.json: its entry for {registry.host} is malformed")
+
+
 async def test_a_closed_port(unused_tcp_port: int) -> None:
     """It says which, and what may be in between."""
     asked = await look(f"127.0.0.1:{unused_tcp_port}")
