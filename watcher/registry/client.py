@@ -260,11 +260,22 @@ class RegistryClient:
         return self.wire.refused(error)
 
     async def _walk(
-        self, method: str, hop: Hop, authorization: str | None, headers: dict[str, str], data: bytes | None, limit_bytes: int
+        self,
+        method: str,
+        hop: Hop,
+        authorization: str | None,
+        headers: Mapping[str, str],
+        data: bytes | Mapping[str, str] | None,
+        limit_bytes: int,
+        *,
+        called: str = "",
+        check: Callable[[URL], object] | None = None,
     ) -> Response:
+        """One request and where it leads. `headers` go everywhere, which `check` may forbid, `authorization` to its own origin."""
         first = hop.url
         for _ in range(MAX_REDIRECTS + 1):
-            what = asked(f"{method} {first.authority}{first.path}", first, hop.url)
+            # The path is named, the query is not: it is long, and may be signed.
+            what = asked(f"{called or method} {first.authority}{first.path}", first, hop.url)
             sent = dict(headers)
             if hop.authorized and authorization:
                 sent["Authorization"] = authorization
@@ -275,28 +286,25 @@ class RegistryClient:
             if location is None:
                 raise StrayedError(f"{what}: answered {response.status} without saying where to")
             hop = next_hop(hop, location, self.guard)
+            if check is not None:
+                check(hop.url)
             # What is written goes to the registry itself, by an answer that says to send the very same again.
             if method not in {"GET", "HEAD"} and not (hop.authorized and response.status in {307, 308}):
                 raise RegistryRefusedError(f"{what}: answered with a redirect, not followed")
         raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
-        """Without a form redirects are followed, to where such credentials as there are in `headers` may be shown too."""
+        """A form stays with its origin; without one redirects are followed to where what is in `headers` may be shown too."""
         self.guard.check_literal(url.host or "")
-        hop = Hop(url=url, authorized=True)
-        for _ in range(MAX_REDIRECTS + 1):
-            # The path is named, the query is not: it holds nothing secret, but it is long.
-            what = asked(f"token service {url.authority}{url.path}", url, hop.url)
-            response = await self.wire.send(method, hop.url, headers, form, MAX_TOKEN_BYTES, what=what)
-            location = response.headers.get("Location")
-            if response.status in REDIRECT_STATUSES and location is not None and form is None:
-                hop = next_hop(hop, location, self.guard)
-                check_realm(str(hop.url), self.base_url, shows=bool(headers), token_hosts=self.settings.token_hosts)
-                continue
-            if not 200 <= response.status < 300:
-                raise self._refusal(response)
-            return response.body
-        raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
+
+        def check(led_to: URL) -> None:
+            check_realm(str(led_to), self.base_url, shows=bool(headers), token_hosts=self.settings.token_hosts)
+
+        start = Hop(url=url, authorized=True)
+        response = await self._walk(method, start, None, headers, form, MAX_TOKEN_BYTES, called="token service", check=check)
+        if not 200 <= response.status < 300:
+            raise self._refusal(response)
+        return response.body
 
 
 def challenges_of(response: Response) -> list[Challenge]:

@@ -42,6 +42,11 @@ def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_PASSWORD", "s3cret")
 
 
+def log_in(docker_config: Path, registry: MemoryRegistry, **entry: str) -> None:
+    docker_config.parent.mkdir()
+    docker_config.write_text(json.dumps({"auths": {registry.host: entry}}))
+
+
 async def test_ping_says_who_we_are(registry: MemoryRegistry, connect: Connect) -> None:
     """Every request carries our name and version, and no credentials unasked."""
     response = await connect(registry).request("GET", "/v2/")
@@ -304,6 +309,21 @@ async def test_writes_are_not_redirected(status: int, location: str, registry: M
     registry.faults.add(Fault(method="PUT", status=status, headers={"Location": location}))
     with pytest.raises(RegistryRefusedError, match="redirect"):
         await RegistryUploads(connect(registry)).put_manifest(APP, Tag("v1"), IMAGE.raw, IMAGE.media_type)
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_an_identity_token_is_posted_again(status: int, docker_config: Path, connect: Connect) -> None:
+    """To the token service itself, where its answer says so; and to nobody else, nor as something else."""
+    async with serve_registry(gate=Gate(access=Access.TOKEN, refresh_token="refresh")) as registry:
+        put_image(registry, APP, IMAGE, "v1")
+        log_in(docker_config, registry, identitytoken="refresh")
+        registry.faults.add(Fault(method="POST", path="/token", status=status, headers={"Location": "/token?moved"}))
+        assert await RegistryImages(connect(registry), APP).head(Tag("v1")) == IMAGE.digest
+        for answer, location in ((status, "http://localhost:9/token"), (302, "/token"), (status, "https://registry.test/token")):
+            registry.faults.clear()
+            registry.faults.add(Fault(method="POST", path="/token", times=9, status=answer, headers={"Location": location}))
+            with pytest.raises(AuthenticationError, match="no token"):
+                await RegistryImages(connect(registry), APP).head(Tag("v1"))
 
 
 async def test_unreadable_authorities_are_a_configuration_error(tmp_path: Path) -> None:
