@@ -74,8 +74,9 @@ class BlobConnection(http.client.HTTPConnection):
         try:
             # Its address is the operator's choice; that of the registry is the proxy's to find.
             return self._dial(proxy.url.raw_host or "", proxy.url.port or 0, is_checked=False)
-        except OSError as error:
-            raise RegistryUnavailableError(f"{self.host}: the proxy {proxy.name} cannot be reached: {clause(error)}") from error
+        except (OSError, RegistryUnavailableError) as error:
+            why = clause(error) if isinstance(error, OSError) else str(error)
+            raise RegistryUnavailableError(f"{self.host}: the proxy {proxy.name} cannot be reached: {why}") from error
 
     def _open_tunnel(self, proxy: Proxy) -> None:
         self.sock.sendall(tunnel_head(self._url, proxy))

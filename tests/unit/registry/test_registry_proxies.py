@@ -115,6 +115,13 @@ async def test_what_the_proxy_refuses_is_not_the_registry_s_word(
     assert (await both(client, drain)).count(f"the proxy 127.0.0.1:{proxy.port} cannot be reached: Connection refused") == 2
 
 
+async def test_a_proxy_whose_name_nobody_knows(registry: MemoryRegistry, connect: Connect, drain: Drain) -> None:
+    """It is the proxy that cannot be found, not the registry."""
+    said = await both(connect(registry, host=NAME, proxy="http://proxy.invalid:3128"), drain)
+    assert said.count("the proxy proxy.invalid:3128") == 2
+    assert said.count("the name cannot be resolved") == 2
+
+
 async def test_a_registry_s_own_proxy(
     registry: MemoryRegistry, connect: Connect, drain: Drain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
