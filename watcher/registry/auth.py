@@ -26,6 +26,8 @@ DEFAULT_EXPIRES_SECONDS = 60.0
 MAX_EXPIRES_SECONDS = 86_400.0
 # A registry has one token service; more than these are not asked, however many it names.
 MAX_BEARERS = 4
+# Of all scopes that one token is asked for, which go into a URL: a registry names one or two repositories.
+MAX_SCOPES_LENGTH = 4096
 # One entry per repository and action; a fleet of ten thousand repositories fits, a runaway does not.
 MAX_TOKENS = 20_000
 
@@ -149,7 +151,10 @@ class Authorizer:
         """The scopes to ask for instead of `scopes`, and no token kept for them that has been refused."""
         if way.scheme == "basic":
             return scopes
-        wider = frozenset(union(scopes | self._widened.get(scopes, frozenset()) | way.scopes))
+        asked_for = scopes | way.scopes
+        together = union(asked_for | self._widened.get(scopes, frozenset()))
+        # A registry that asks for something else each time is told no more than its last word.
+        wider = frozenset(together if len(" ".join(together)) <= MAX_SCOPES_LENGTH else union(asked_for))
         if wider != scopes and len(self._widened) < MAX_TOKENS:
             self._widened[scopes] = wider
         known = self._tokens.get((scopes, wider))

@@ -1,16 +1,16 @@
 """How tokens are asked for, kept and replaced; without a network."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 
 import pytest
 from yarl import URL
 
+from tests.doubles.fetched_tokens import TokenService
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, NotFoundError, RegistryUnavailableError, ThrottledError
 from watcher.model.reference import Host
-from watcher.registry.auth import MAX_BEARERS, MAX_EXPIRES_SECONDS, Authorizer
+from watcher.registry.auth import MAX_BEARERS, MAX_EXPIRES_SECONDS, MAX_SCOPES_LENGTH, Authorizer
 from watcher.registry.challenges import Challenge, Way, parse_challenges
 from watcher.registry.credentials import RENEW_SECONDS, CredentialProvider, Credentials
 
@@ -18,20 +18,6 @@ PULL = frozenset({"repository:a:pull"})
 PUSH = frozenset({"repository:a:pull,push"})
 USER = Credentials(username="user", password=Secret("pa"))
 BEARER = 'Bearer realm="https://auth.example.com/token",service="reg"'
-
-
-class TokenService:
-    """Answers with tokens t1, t2, … and remembers what it was asked."""
-
-    def __init__(self, **extra: object) -> None:
-        self.asked: list[tuple[str, URL, Mapping[str, str], Mapping[str, str] | None]] = []
-        self.extra = extra
-        self.body: bytes | None = None
-
-    async def fetch(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
-        self.asked.append((method, url, headers, form))
-        await asyncio.sleep(0)
-        return self.body or json.dumps({"token": f"t{len(self.asked)}", **self.extra}).encode()
 
 
 class Kept:
@@ -172,6 +158,19 @@ async def test_insufficient_scope_widens_for_good() -> None:
     assert service.asked[1][1].query["scope"] == "repository:a:delete,pull"
     assert await ready.header(PULL) == "Bearer t2"
     assert len(service.asked) == 2
+
+
+async def test_what_is_asked_for_does_not_grow_without_end() -> None:
+    """Where each refusal names another scope, the oldest are forgotten; the last one and our own are always asked for."""
+    service, header = TokenService(expires_in=300), None
+    ready = authorizer(service)
+    for each in range(500):
+        header = await ready.answer(challenge(scope=f"repository:other/{each}:pull"), PULL, header)
+    lengths = [len(str(url)) for _, url, _, _ in service.asked]
+    assert max(lengths) < 2 * MAX_SCOPES_LENGTH
+    assert lengths[-1] < max(lengths)
+    for number, (_, url, _, _) in enumerate(service.asked):
+        assert {"repository:a:pull", f"repository:other/{number}:pull"} <= set(url.query.getall("scope"))
 
 
 async def test_a_refused_token_is_replaced_once_for_everybody() -> None:
