@@ -62,6 +62,8 @@ def _said(error: BaseException, timeout_seconds: float | None) -> str:
             return "the answer broke off"
         case aiohttp.ClientResponseError() | http.client.BadStatusLine() | http.client.HTTPException():
             text = f"{getattr(error, 'message', '')} {getattr(error, 'line', '')}"
+            if "Transfer-Encoding" in text and "Content-Length" in text:
+                return "it gives its answer a length and sends it in chunks: what is in between should drop Content-Length"
             return SPEAKS_TLS if any(each in text for each in _ALERT) else "what it answers is not HTTP"
         case aiohttp.ClientConnectorError():
             return _of_system(error.os_error)

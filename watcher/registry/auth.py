@@ -5,6 +5,7 @@ Spec: distribution "Token Authentication Specification" and "OAuth2 Token Authen
 
 import asyncio
 import base64
+import codecs
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -238,7 +239,7 @@ class Authorizer:
 
     def _read_token(self, body: bytes, started: float) -> Token:
         try:
-            answer: dict[str, Any] = msgspec.json.decode(body)
+            answer: dict[str, Any] = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
             value = answer.get("token") or answer.get("access_token")
             lifetime = answer.get("expires_in")
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, AttributeError):

@@ -7,6 +7,8 @@ import ssl
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from watcher.kit.http_trouble import SPEAKS_PLAIN, SPEAKS_TLS, asked_in_plain, clause
 
@@ -28,6 +30,14 @@ def from_inside(inner: Exception) -> aiohttp.ClientError:
     error = aiohttp.ClientError("outer, with http://u:s3cret@proxy.test in it")
     error.__cause__ = inner
     return error
+
+
+def refused(message: str) -> aiohttp.ClientResponseError:
+    """What aiohttp's parser has to say."""
+    asked = aiohttp.RequestInfo(
+        URL("http://registry.test/v2/"), "GET", CIMultiDictProxy(CIMultiDict()), URL("http://registry.test/v2/")
+    )
+    return aiohttp.ClientResponseError(asked, (), status=400, message=message)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +67,8 @@ def from_inside(inner: Exception) -> aiohttp.ClientError:
         (aiohttp.ClientPayloadError(), "broke off"),
         (http.client.BadStatusLine("\x15\x03\x01\x00\x02\x02F"), SPEAKS_TLS),
         (http.client.BadStatusLine("SSH-2.0-OpenSSH_9.2 s3cret"), "not HTTP"),
+        (refused("Transfer-Encoding can't be present with Content-Length"), "and sends it in chunks"),
+        (refused("Bad status line 's3cret'"), "not HTTP"),
         (from_inside(ValueError("s3cret")), "connection failed (ClientError)"),
     ],
 )

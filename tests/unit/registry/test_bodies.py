@@ -5,7 +5,7 @@ import json
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import partial, reduce
 
 import pytest
 from aiohttp import web
@@ -16,7 +16,7 @@ from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, InvalidManifestError, RegistryRefusedError, WatcherError
 from watcher.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor
 from watcher.model.reference import RepositoryName, Tag
-from watcher.registry.bodies import MAX_MEMBERS, decoded
+from watcher.registry.bodies import MAX_ENCODINGS, MAX_MEMBERS, decoded
 from watcher.registry.client import RegistryClient
 from watcher.registry.listing import DistributionListing
 from watcher.registry.manifests import RegistryImages
@@ -54,13 +54,16 @@ def test_what_is_encoded_is_decoded(encoding: str) -> None:
         (TEXT, "gzip"),
         (TEXT, "br"),
         (TEXT, ""),
-        (TEXT, "gzip, gzip, gzip, gzip"),
+        (
+            reduce(lambda body, _: gzip.compress(body, mtime=0), range(MAX_ENCODINGS + 1), TEXT),
+            ",".join(["gzip"] * (MAX_ENCODINGS + 1)),
+        ),
         (b"", "gzip"),
         (gzip.compress(TEXT, mtime=0)[:-9], "gzip"),
         (gzip.compress(TEXT, mtime=0) + b"more", "gzip"),
         (gzip.compress(TEXT, mtime=0), "identity"),
         (gzip.compress(bytes(1 << 20)), "gzip"),
-        (gzip.compress(b"x") * (MAX_MEMBERS + 1), "gzip"),
+        (gzip.compress(b"x", mtime=0) * (MAX_MEMBERS + 1), "gzip"),
         (gzip.compress(gzip.compress(bytes(1 << 26))), "gzip, gzip"),
     ],
 )
@@ -80,7 +83,7 @@ PAGES: dict[str, tuple[str, bytes]] = {
     "/v2/team/app/tags/list": ("application/json", b'{"name": "team/app", "tags": ["v1"]}'),
     f"/v2/team/app/referrers/{IMAGE.digest}": (OCI_INDEX, json.dumps({"mediaType": OCI_INDEX, "manifests": []}).encode()),
     "/api": ("application/json", b'{"ours": true}'),
-    "/token": ("application/json", b'{"token": "T"}'),
+    "/token": ("application/json", b'\xef\xbb\xbf{"token": "T"}'),
 }
 
 
