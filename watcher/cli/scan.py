@@ -33,7 +33,7 @@ from watcher.model.verdict_json import verdict_json
 from watcher.pipeline.environments import environment_of
 from watcher.pipeline.gathering import Gathering
 from watcher.pipeline.judging import Judging, Task
-from watcher.pipeline.patience import ANSWERS, LOOKS, HeardOnceError, Patient
+from watcher.pipeline.patience import ANSWERS, LOOKS, HeardOnceError, Patient, seconds_after
 from watcher.pipeline.protocol import Gatherer
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
@@ -138,7 +138,7 @@ async def _judged(
             try:
                 return await _look(named, asked, settings, registries, judging, is_last=False)
             except HeardOnceError:
-                await asyncio.sleep(look * 1.0)
+                await asyncio.sleep(seconds_after(look))
     return await _look(named, asked, settings, registries, judging, is_last=True)
 
 

@@ -23,7 +23,7 @@ from watcher.pipeline.attached import attached_to
 from watcher.pipeline.environments import EnvironmentSettings, environment_of
 from watcher.pipeline.judging import Judging, Sight, Task, own_fault
 from watcher.pipeline.owners import OwnerSettings, owned
-from watcher.pipeline.patience import LOOKS, HeardOnceError, Patient
+from watcher.pipeline.patience import LOOKS, HeardOnceError, Patient, seconds_after
 from watcher.pipeline.pinning import Pinned, led_elsewhere, pin, require_present
 from watcher.pipeline.protocol import Standing
 from watcher.pipeline.repetition import WINDOW, suppression
@@ -87,10 +87,10 @@ class Judge:
         except NotFoundError as error:
             # A manifest can be announced a moment before every replica of its registry serves it.
             if job.attempt < LOOKS:
-                return Retry(reason=error.reason, detail=str(error), delay_seconds=job.attempt * 1.0)
+                return Retry(reason=error.reason, detail=str(error), delay_seconds=seconds_after(job.attempt))
             return await self._missing(job, error)
         except HeardOnceError as heard:
-            return Retry(reason=heard.reason, detail=str(heard), delay_seconds=job.attempt * 1.0)
+            return Retry(reason=heard.reason, detail=str(heard), delay_seconds=seconds_after(job.attempt))
         except RetryableError as error:
             return Retry(reason=error.reason, detail=str(error), delay_seconds=error.retry_after_seconds, outside=error.outside)
         except ConfigurationError as error:

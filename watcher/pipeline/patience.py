@@ -25,6 +25,11 @@ LOOKS = 3
 ANSWERS = (DigestMismatchError, ForbiddenAddressError, NotFoundError, RegistryRefusedError)
 
 
+def seconds_after(look: int) -> float:
+    """How long what was heard at a look, counted from 1, has to become another thing."""
+    return look * 1.0
+
+
 class HeardOnceError(RetryableError):
     """What a registry answered, which may be another thing at the next look. `error` is what it comes to if it is not."""
 

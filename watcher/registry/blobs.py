@@ -36,7 +36,7 @@ from watcher.registry.client import MAX_ANSWERS, RegistryClient
 from watcher.registry.introduction import HIDING_STATUSES
 from watcher.registry.mirrors import DISTRUSTED_SECONDS, Mirror, Mirrors
 from watcher.registry.pipes import CHUNK_BYTES, Sink, Stop, run_transfer
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, StrayedError, asked, next_hop
+from watcher.registry.redirects import REDIRECT_STATUSES, Hop, asked, followed
 from watcher.registry.trouble import A_PAGE, NOTHING, unreachable
 from watcher.registry.unwrapping import Begun, Unwrapped, body_of
 from watcher.registry.wire import USER_AGENT
@@ -217,17 +217,12 @@ class BlobTransfer:
                 response = connection.get(self._headers(hop, origin, strangers.get(hop.url.origin())))
                 headers = CIMultiDict(response.headers.items())
                 self.loop.call_soon_threadsafe(client.wire.heard, response.status)
-                location = response.headers.get("Location")
                 if response.status in {200, 206}:
                     self._receive(origin, response, stop, sink, update)
                     return
                 if response.status in REDIRECT_STATUSES:
-                    if location is None:
-                        raise StrayedError(f"{self.asked}: answered {response.status} without saying where to")
-                    hops += 1
-                    if hops > MAX_REDIRECTS:
-                        raise StrayedError(f"{self.asked}: more than {MAX_REDIRECTS} redirects")
-                    hop = next_hop(hop, location, client.guard)
+                    location = response.headers.get("Location")
+                    hop, hops = followed(hop, response.status, location, client.guard, hops=hops, what=self.asked), hops + 1
                 elif hop.authorized and renewals < MAX_RENEWALS and (better := self._better(origin, response, tried, stop)):
                     renewals += 1
                     origin.authorization = better

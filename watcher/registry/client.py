@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -36,7 +37,7 @@ from watcher.registry.credentials_catalog import build_credentials, sources_of
 from watcher.registry.elsewhere import Elsewhere
 from watcher.registry.introduction import Introduction
 from watcher.registry.pace import LONGEST_WAIT_SECONDS
-from watcher.registry.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, Hop, StrayedError, asked, check_realm, next_hop
+from watcher.registry.redirects import REDIRECT_STATUSES, Hop, StrayedError, asked, check_realm, followed
 from watcher.registry.settings import RegistrySettings
 from watcher.registry.trouble import A_PAGE, is_page, unreachable
 from watcher.registry.wire import OnResponse, Response, Sleep, Wire
@@ -273,25 +274,22 @@ class RegistryClient:
     ) -> Response:
         """One request and where it leads. `headers` go everywhere, which `check` may forbid, `authorization` to its own origin."""
         first = hop.url
-        for _ in range(MAX_REDIRECTS + 1):
+        for hops in count():
             # The path is named, the query is not: it is long, and may be signed.
             what = asked(f"{called or method} {first.authority}{first.path}", first, hop.url)
             sent = dict(headers)
             if hop.authorized and authorization:
                 sent["Authorization"] = authorization
             response = await self.wire.send(method, hop.url, sent, data, limit_bytes, what=what)
-            location = response.headers.get("Location")
             if response.status not in REDIRECT_STATUSES:
                 return response
-            if location is None:
-                raise StrayedError(f"{what}: answered {response.status} without saying where to")
-            hop = next_hop(hop, location, self.guard)
+            hop = followed(hop, response.status, response.headers.get("Location"), self.guard, hops=hops, what=what)
             if check is not None:
                 check(hop.url)
             # What is written goes to the registry itself, by an answer that says to send the very same again.
             if method not in {"GET", "HEAD"} and not (hop.authorized and response.status in {307, 308}):
                 raise RegistryRefusedError(f"{what}: answered with a redirect, not followed")
-        raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
+        raise AssertionError("a chain is answered or strays")  # pragma: no cover
 
     async def _fetch_token(self, method: str, url: URL, headers: Mapping[str, str], form: Mapping[str, str] | None) -> bytes:
         """A form stays with its origin; without one redirects are followed to where what is in `headers` may be shown too."""

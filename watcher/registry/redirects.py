@@ -175,6 +175,19 @@ def next_hop(hop: Hop, location: str, guard: Guard) -> Hop:
     return Hop(url=url, authorized=hop.authorized and same)
 
 
+def followed(hop: Hop, status: int, location: str | None, guard: Guard, *, hops: int, what: str) -> Hop:
+    """Where a redirect leads after so many `hops`; `what` is the request as `asked` names it.
+
+    Raises:
+        StrayedError: it says no `Location`, or there were MAX_REDIRECTS before it. ForbiddenAddressError: as `next_hop`.
+    """
+    if location is None:
+        raise StrayedError(f"{what}: answered {status} without saying where to")
+    if hops >= MAX_REDIRECTS:
+        raise StrayedError(f"{what}: more than {MAX_REDIRECTS} redirects")
+    return next_hop(hop, location, guard)
+
+
 def check_realm(realm: str, registry: URL, *, shows: bool = True, token_hosts: Sequence[str] = ()) -> URL:
     """Whether a token service may be asked; over https, or over http when the registry itself is plain http.
 

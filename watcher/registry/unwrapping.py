@@ -10,6 +10,7 @@ from watcher.registry.pipes import CHUNK_BYTES
 # A header of gzip without a name, and the first bytes after it.
 BEGINNING_BYTES = 64
 _MAGIC = b"\x1f\x8b"
+_GZIP = (["gzip"], ["x-gzip"])
 
 
 def body_of(response: http.client.HTTPResponse, size: int, media_type: str) -> "http.client.HTTPResponse | Begun | Unwrapped":
@@ -25,9 +26,6 @@ def body_of(response: http.client.HTTPResponse, size: int, media_type: str) -> "
     is_gzip = length is not None or not media_type.endswith("gzip")
     is_wrapped = beginning.startswith(_MAGIC) if is_gzip else _inflates_to_gzip(beginning)
     return Unwrapped(response, beginning) if is_wrapped else Begun(response, length, beginning)
-
-
-_GZIP = (["gzip"], ["x-gzip"])
 
 
 def _inflates_to_gzip(beginning: bytes) -> bool:
