@@ -15,6 +15,7 @@ from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.api.app import build_app, serving
 from watcher.api.context import ApiContext
 from watcher.backlog.protocol import Job
+from watcher.counted import show_from_start
 from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
@@ -24,6 +25,7 @@ from watcher.inspection.inspector import Inspector
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import utc_now
 from watcher.kit.metrics import Metrics
+from watcher.kit.process_metrics import add_process_metrics
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
 from watcher.kit.units import seconds, size_bytes
@@ -133,7 +135,10 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
     extra = extra or {}
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        add_process_metrics(metrics.registry)
+        show_from_start(metrics, settings)
         storage = await stack.enter_async_context(owned(settings.store, counted=metrics.count_store_error))
+        metrics.registry.register(storage.files)
         outages = Outages[Host](kind="registry", shown=partial(metrics.show_reachable, "registry"), most_unheard=UNHEARD)
         registries = await stack.enter_async_context(_open_registries(settings, metrics, outages))
         evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from prometheus_client.registry import Collector
 
 from watcher.advisories.protocol import FirstSeen
 from watcher.backlog.protocol import Backlog, BacklogKeeper, BacklogReader
@@ -20,6 +21,7 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.sqlite_condition import ROOM_BYTES
 from watcher.kit.sqlite_engine import StoreLockedError
+from watcher.kit.sqlite_files import DatabaseFiles
 from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
@@ -67,7 +69,7 @@ class Storage:
     """What is waiting and what we know, each part by its Protocol; all of it is in one database.
 
     `salt` gives the salt of this deployment's fingerprints, which is made when it is first asked for. `trouble` says why nothing
-    could be written now, None when something was.
+    could be written now, None when something was. `files` has the metrics of their size and of the room that is left.
     """
 
     backlog: Backlog
@@ -93,6 +95,7 @@ class Storage:
     held: HeldImages
     salt: Callable[[], Awaitable[bytes]]
     trouble: Callable[[], Awaitable[str | None]]
+    files: Collector
     retention: Retention
 
 
@@ -205,6 +208,7 @@ def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone
         known=Known(judged=verdicts.judged, ours=partial(_still_ours, own_writes), holdings=StoredHoldings(database)),
         salt=lambda: stored_salt(database, secrets.token_bytes(32)),
         trouble=database.trouble,
+        files=DatabaseFiles(database.path),
         retention=Retention(database, clock, keep=timedelta(seconds=seconds(settings.keep_verdicts))),
     )
 

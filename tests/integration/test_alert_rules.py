@@ -14,15 +14,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from watcher.backlog.protocol import Lane
 from watcher.kit.metrics import Metrics
+from watcher.kit.sqlite_files import DatabaseFiles
 from watcher.model.verdict import Outcome
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = PROMETHEUS / "alerts.yml"
 TESTS = (PROMETHEUS / "alerts_test.yml", PROMETHEUS / "alerts_days_test.yml")
-# What Prometheus itself adds to each series, and says of each target.
+# What Prometheus itself adds to each series, and says of each target, and what its client library does.
 ADDED = {"instance", "job"}
-OF_PROMETHEUS = {"up": ADDED}
-SELECTOR = re.compile(r"\b((?:watcher_\w+)|up)\b(?:\{([^}]*)\})?")
+OF_PROMETHEUS = {"up": ADDED, "process_start_time_seconds": ADDED}
+SELECTOR = re.compile(r"\b((?:watcher_\w+)|up|process_start_time_seconds)\b(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
 
 
@@ -60,6 +61,7 @@ def shown_once() -> Metrics:
     for status in (0, 200, 403, 429, 500):
         metrics.count_registry_request("registry.example.com", status)
     metrics.count_store_error("disk-full")
+    metrics.registry.register(DatabaseFiles(Path(__file__)))
     return metrics
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,12 +12,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doubles.hooks import envelope, push_event
 from watcher import settings as configuration
 from watcher.daemon import Daemon, assembled, run_until_signalled
 from watcher.evaluation.policies.loading import load_settings
 from watcher.kit.sqlite import StoreUnavailableError
+from watcher.kit.version import VERSION
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.reference import RepositoryName
 from watcher.model.verdict import Verdict
@@ -26,6 +29,7 @@ from watcher.testing.images import BuiltImage, build_image, build_layer, put_ima
 from watcher.testing.ports import free_port
 from watcher.testing.registry import MemoryRegistry, serve_registry
 
+METRICS_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 APP = RepositoryName("team/app")
 CONFIGURATION = """\
 server: {{port: {port}}}
@@ -161,6 +165,26 @@ async def test_a_source_listens_again_by_itself(tmp_path: Path) -> None:
             await queue.listening.wait()
         _, metrics = await world.get("/metrics")
         assert 'watcher_restarts_total{part="source-queue"} 1.0' in metrics
+
+
+async def test_a_daemon_that_has_just_begun_shows_every_metric(tmp_path: Path) -> None:
+    """All of the reference, and of what it counts a number: nothing has to happen first, so that the first time is an increase."""
+    documented = re.findall(r"^\| `(watcher_\w+)` \| (\w+) \|", METRICS_PAGE.read_text(), re.MULTILINE)
+    nobody_is_configured = {"watcher_canaries_total", "watcher_canary_seconds", "watcher_publications_total"}
+    async with running(tmp_path, lambda daemon: daemon) as world:
+        _, text = await world.get("/metrics")
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        names = {name: families.get(name.removesuffix("_total")) for name, _ in documented}
+        assert [name for name, family in names.items() if family is None] == []
+        counted = {name for name, kind in documented if kind in {"counter", "histogram"}} - nobody_is_configured
+        assert [name for name in sorted(counted) if not families[name.removesuffix("_total")].samples] == []
+        assert 'watcher_events_total{decision="refused",reason="store-unavailable",source="distribution"} 0.0' in text
+        assert 'watcher_backlog_jobs{lane="push",state="waiting"} 0.0' in text
+        assert f'version="{VERSION}"' in text
+        # The one that evaluates policies, and the one that reads layers.
+        assert families["watcher_children"].samples[0].value >= 2
+        assert families["watcher_children_resident_memory_bytes"].samples[0].value > 2**20
+        assert families["process_resident_memory_bytes"].samples[0].value > 2**20
 
 
 @pytest.mark.parametrize("error", [StoreUnavailableError("the store is full"), KeyError("a bug")])

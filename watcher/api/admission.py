@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -28,20 +29,37 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS = 4.0
 # A message is read in a terminal; the API has all findings.
 NAMED_FINDINGS = 3
+# The log names as many images, of which a pod rarely has more.
+NAMED_IMAGES = 5
+NAMED_CHARACTERS = 300
+DECISIONS = ("denied", "warned", "allowed")
+NOTES = {"denied": "denied", "warned": "allowed with warnings", "allowed": "allowed"}
+STRICTEST: tuple[Mode, ...] = ("deny", "warn", "allow")
 
 
 @dataclass(slots=True)
 class _Said:
-    """What is said about one image. `mode` is the strictest of its parts."""
+    """What is said about one image: sentences for people, and one word for the first thing of each mode."""
 
     denials: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    words: dict[Mode, str] = field(default_factory=dict)
 
-    def add(self, mode: Mode, sentence: str) -> None:
+    def add(self, mode: Mode, word: str, sentence: str) -> None:
+        self.words.setdefault(mode, word)
         if mode == "deny":
             self.denials.append(sentence)
         elif mode == "warn":
             self.warnings.append(sentence)
+
+    @property
+    def decision(self) -> str:
+        return "denied" if self.denials else "warned" if self.warnings else "allowed"
+
+    @property
+    def reason(self) -> str:
+        """Why, in a word of few; empty for an image that nothing is to be said of."""
+        return next((self.words[mode] for mode in STRICTEST if mode in self.words), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,34 +72,45 @@ class Admission:
     event_rules: EventRules
 
     async def answer(self, request: web.Request) -> web.Response:
-        secret = self.context.admission_token
+        secret, metrics = self.context.admission_token, self.context.metrics
         if secret is not None and not _admits(request, secret):
             refused = problem(401, "Unauthorized", headers={"WWW-Authenticate": 'Bearer realm="admission"'})
             refused.force_close()
+            if times := self.context.refusals.times("admission"):
+                log.warning("admission.refused", peer=request.remote, times=times)
+            metrics.count_admission("refused", "unauthorized")
             return refused
         started = time.monotonic()
         try:
             review = parse_review(await request.read())
         except MalformedReviewError as error:
+            metrics.count_admission("refused", error.reason)
             return problem(400, "Not an AdmissionReview", detail=str(error), reason=error.reason)
         said = dict(zip(review.images, await asyncio.gather(*map(self._image, review.images)), strict=True))
         answer = Answer(
             denials=[sentence for each in said.values() for sentence in each.denials],
             warnings=[sentence for each in said.values() for sentence in each.warnings],
-            notes={f"image-{index}": f"{image}: {_word(each)}" for index, (image, each) in enumerate(said.items())},
+            notes={f"image-{index}": f"{image}: {NOTES[each.decision]}" for index, (image, each) in enumerate(said.items())},
         )
         body = render(review, answer)
+        taken = time.monotonic() - started
+        metrics.count_admission(*_in_all(list(said.values()), allowed=body["response"]["allowed"]), taken)
         log.info(
             "admission.answered",
             uid=review.uid,
             kind=review.kind,
             namespace=review.namespace,
             name=review.name,
+            user=review.user,
             allowed=body["response"]["allowed"],
-            images=len(review.images),
+            images=[
+                {"image": image[:NAMED_CHARACTERS], "decision": each.decision, "reason": each.reason}
+                for image, each in sorted(said.items(), key=lambda item: DECISIONS.index(item[1].decision))[:NAMED_IMAGES]
+            ],
+            more_images=max(0, len(said) - NAMED_IMAGES),
             denials=len(answer.denials),
             warnings=len(answer.warnings),
-            seconds=round(time.monotonic() - started, 4),
+            seconds=round(taken, 4),
         )
         return web.json_response(body)
 
@@ -92,11 +121,11 @@ class Admission:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._judge(text, parse_reference(text), said)
         except TimeoutError:
-            said.add(self.settings.on_unknown, f"{text}: unknown: no answer within {ANSWER_SECONDS:.0f} s")
+            said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: no answer within {ANSWER_SECONDS:.0f} s")
         except InvalidReferenceError as error:
-            said.add(self.settings.on_unknown, f"{text}: unknown: {error}")
+            said.add(self.settings.on_unknown, error.reason, f"{text}: unknown: {error}")
         except WatcherError as error:
-            said.add(self.settings.on_unknown, f"{text}: unknown: {error.reason}")
+            said.add(self.settings.on_unknown, error.reason, f"{text}: unknown: {error.reason}")
         return said
 
     async def _judge(self, text: str, reference: Reference, said: _Said) -> None:
@@ -107,7 +136,7 @@ class Admission:
                 digest = await self.tags.digest(reference)  # 1
                 why_not = "its registry has no such tag"
             except TimeoutError:
-                said.add(self.settings.on_unknown, f"{text}: unknown: its registry did not answer in time")
+                said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: its registry did not answer in time")
         elif digest is None:
             why_not = f"{reference.registry} is not a configured registry"
         judgement = await self.event_rules.judge(reference, digest, self.settings.environment)  # 2
@@ -115,7 +144,7 @@ class Admission:
         if digest is not None:
             await self._stored(text, reference, digest, said)  # 3
         elif why_not:
-            said.add(self.settings.on_unjudged, f"{text}: never judged: {why_not}")
+            said.add(self.settings.on_unjudged, "never-judged", f"{text}: never judged: {why_not}")
 
     async def _stored(self, text: str, reference: Reference, digest: Digest, said: _Said) -> None:
         verdicts, settings = self.context.verdicts, self.settings
@@ -133,23 +162,24 @@ class Admission:
                 if other.outcome is Outcome.FAIL:
                     self._outcome(text, other.outcome, other.findings, f" [{where}]", said)
                     return
-            said.add(settings.on_unjudged, f"{text}: never judged: {where}")
+            said.add(settings.on_unjudged, "never-judged", f"{text}: never judged: {where}")
             return
         age = self.context.clock() - verdict.evaluated_at
         # How old a verdict is that a clock dated ahead, nobody knows.
         if verdict.outcome in (Outcome.PASS, Outcome.WARN) and abs(age) > timedelta(seconds=seconds(settings.max_age)):
             hours, old = abs(age).total_seconds() / 3600, "old" if age > timedelta() else "ahead of the clock"
-            said.add(settings.on_unknown, f"{text}: unknown: its verdict {verdict.outcome} is {hours:.0f} hours {old}")
+            sentence = f"{text}: unknown: its verdict {verdict.outcome} is {hours:.0f} hours {old}"
+            said.add(settings.on_unknown, "verdict-too-old", sentence)
         self._outcome(text, verdict.outcome, verdict.findings, _pointer(verdict), said)
 
     def _outcome(self, text: str, outcome: Outcome, findings: tuple[Finding, ...], pointer: str, said: _Said) -> None:
         match outcome:
             case Outcome.FAIL:
-                said.add("deny", f"{text}: fail: {_reasons(findings, Action.FAIL)}{pointer}")
+                said.add("deny", outcome.value, f"{text}: fail: {_reasons(findings, Action.FAIL)}{pointer}")
             case Outcome.UNKNOWN:
-                said.add(self.settings.on_unknown, f"{text}: unknown: {_reasons(findings, Action.UNKNOWN)}{pointer}")
+                said.add(self.settings.on_unknown, outcome.value, f"{text}: unknown: {_reasons(findings, Action.UNKNOWN)}{pointer}")
             case Outcome.WARN:
-                said.add("warn", f"{text}: warn: {_reasons(findings, Action.WARN)}{pointer}")
+                said.add("warn", outcome.value, f"{text}: warn: {_reasons(findings, Action.WARN)}{pointer}")
             case Outcome.PASS | Outcome.NOT_APPLICABLE:
                 return
 
@@ -201,5 +231,9 @@ def _pointer(verdict: Verdict) -> str:
     return f"{reason} (verdict {verdict.id})"
 
 
-def _word(said: _Said) -> str:
-    return "denied" if said.denials else "allowed with warnings" if said.warnings else "allowed"
+def _in_all(said: Sequence[_Said], *, allowed: bool) -> tuple[str, str]:
+    """Decision and reason of a review: those of the worst image; what would be denied in a pod is only warned of in a workload."""
+    if not said:
+        return "allowed", "no-image"
+    worst_image = min(said, key=lambda each: DECISIONS.index(each.decision))
+    return "warned" if allowed and worst_image.decision == "denied" else worst_image.decision, worst_image.reason

@@ -17,6 +17,8 @@ JUDGED_OPERATIONS = frozenset({"CREATE", "UPDATE"})
 WARNING_CHARACTERS = 256
 MAX_WARNINGS = 16
 MESSAGE_CHARACTERS = 4096
+# Of who asks, as the log names him: `system:serviceaccount:NAMESPACE:NAME` has 63 characters in each of its names.
+USER_CHARACTERS = 160
 
 # Where the pod specification is, by kind. A kind that is not here brings no image in.
 POD_SPECS: Mapping[str, tuple[str, ...]] = {
@@ -37,8 +39,10 @@ class MalformedReviewError(PermanentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """`images` are new in this request, in order, each once. Only pods are enforced: a workload's controller would go on trying
-    to create pods while its author has long been told that all is well, so a workload is warned about.
+    """`images` are new in this request, in order, each once; `user` is who asks the cluster.
+
+    Only pods are enforced: a workload's controller would go on trying to create pods while its author has long been told that all
+    is well, so a workload is warned about.
     """
 
     uid: str
@@ -46,6 +50,7 @@ class Review:
     kind: str
     namespace: str
     name: str
+    user: str
     images: tuple[str, ...]
 
     @property
@@ -83,6 +88,7 @@ def parse_review(body: bytes) -> Review:
             kind=kind,
             namespace=str(request.get("namespace") or ""),
             name=str(request.get("name") or ""),
+            user=str((request.get("userInfo") or {}).get("username") or "")[:USER_CHARACTERS],
             images=images,
         )
     except (KeyError, TypeError, AttributeError) as error:

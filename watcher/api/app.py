@@ -1,5 +1,6 @@
 """The HTTP server: every route on one screen, and what stands before all of them."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ def build_app(context: ApiContext) -> web.Application:
     app = web.Application(middlewares=[answering, guarding], client_max_size=MAX_REQUEST_BYTES)
     app[CONTEXT] = context
     app[OPEN] = set()
+    app[health.SHOWN_TO_ONE] = asyncio.Lock()
     add_open(app, "GET", "/healthz", health.alive)
     add_open(app, "GET", "/readyz", health.ready)
     add_open(app, "GET", "/metrics", health.metrics)

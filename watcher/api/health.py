@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from watcher.api.context import CONTEXT
+from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.problems import problem
 from watcher.api.sources import hearing
 from watcher.model.errors import RetryableError
@@ -14,6 +14,7 @@ from watcher.publishing.protocol import Standing
 
 # A store that takes longer than this to write a little, or to count its jobs, is not ready for more of them.
 STORE_SECONDS = 2.0
+SHOWN_TO_ONE: web.AppKey[asyncio.Lock] = web.AppKey("shown_to_one", asyncio.Lock)
 
 
 async def alive(request: web.Request) -> web.Response:
@@ -57,8 +58,18 @@ def _reached(standing: Standing) -> dict[str, Any]:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """The text format of Prometheus. Without the store's numbers when the store does not answer: the rest is needed then."""
+    """The text format of Prometheus. Without the store's numbers when the store does not answer: the rest is needed then.
+
+    One after the other: what is shown of the store is taken away and put anew. Files of /proc are read beside the event loop.
+    """
     context = request.app[CONTEXT]
+    async with request.app[SHOWN_TO_ONE]:
+        await _show(context)
+        body = await asyncio.to_thread(context.metrics.exposition)
+    return web.Response(body=body, headers={"Content-Type": context.metrics.content_type})
+
+
+async def _show(context: ApiContext) -> None:
     for source in context.sources:
         health = source.health
         context.metrics.show_source(
@@ -79,4 +90,3 @@ async def metrics(request: web.Request) -> web.Response:
         waited = {name: (now - since).total_seconds() for name, since in oldest.items()}
         context.metrics.show_outbox(publications, waited)
         context.metrics.show_quarantines(quarantines)
-    return web.Response(body=context.metrics.exposition(), headers={"Content-Type": context.metrics.content_type})

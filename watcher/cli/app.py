@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "quarantine": ("watcher.cli.quarantine", "quarantine", "See which images are kept from being pulled; let one go."),
     "dead-letters": ("watcher.cli.dead_letters", "dead_letters", "List and replay what could not be processed."),
     "notify": ("watcher.cli.notify", "notify", "Send a sample to one of those who are told of verdicts."),
-    "store": ("watcher.cli.store", "store", "Copy the store, and see whether it is whole."),
+    "store": ("watcher.cli.store", "store", "Copy the store, see whether it is whole and what is in it."),
     "doctor": ("watcher.cli.doctor", "doctor", "Try every step to registries, sources and publishers; say what is missing."),
     "config": ("watcher.cli.config", "config", "Check the configuration; print its JSON Schema."),
 }

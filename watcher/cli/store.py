@@ -1,13 +1,16 @@
-"""`watcher store backup|check`: copies of the file that everything is kept in, and whether it is whole."""
+"""`watcher store backup|check|stats`: copies of the file that everything is kept in, whether it is whole, and what is in it."""
 
+import math
 from pathlib import Path
 
 import click
 import msgspec
 
+from watcher.cli.listing import show_table
 from watcher.cli.options import config_option, required_settings
 from watcher.kit.sqlite_copy import copy
 from watcher.store.checking import Report, check, lost, require_ours
+from watcher.store.stats import sizes
 
 EXIT_DAMAGED = 1
 
@@ -15,7 +18,7 @@ EXIT_DAMAGED = 1
 @click.group("store")
 @config_option
 def store() -> None:
-    """Copy the store, and see whether it is whole; beside a running daemon too."""
+    """Copy the store, see whether it is whole and what is in it; beside a running daemon too."""
 
 
 @store.command()
@@ -44,6 +47,25 @@ def check_store(file: Path | None, output: str, *, quick: bool) -> int:
     else:
         _show(report)
     return EXIT_DAMAGED if report.problems else 0
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@config_option
+def stats(file: Path | None, output: str) -> None:
+    """Show how many rows and bytes each table of the store has, or of the backup FILE, the largest first."""
+    found = sizes(file or required_settings()[1].store.sqlite_path())
+    room = None if math.isinf(found.free_bytes) else int(found.free_bytes)
+    if output == "json":
+        tables = {name: {"rows": each.rows, "bytes": each.bytes} for name, each in found.tables.items()}
+        told = {"files": found.files, "reusable_bytes": found.reusable_bytes, "free_bytes": room, "tables": tables}
+        click.echo(msgspec.json.encode({"path": str(found.path), **told}))
+        return
+    show_table(("TABLE", "rows", "bytes"), [(name, str(each.rows), _size(each.bytes)) for name, each in found.tables.items()])
+    database, log = (_size(found.files[file]) for file in ("database", "log"))
+    left = f"; {_size(room)} are free beside it" if room is not None else ""
+    click.echo(f"{found.path}: {database}, {_size(found.reusable_bytes)} of it to be used again, and a log of {log}{left}")
 
 
 def _show(report: Report) -> None:

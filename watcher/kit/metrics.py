@@ -1,62 +1,33 @@
 """Metrics of one process."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics import MetricWrapperBase
 
 # From a hit in the cache to the largest images: `push to verdict` has a goal of 1 s and a limit of 10 min.
 SECONDS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+# An answer from the store takes some milliseconds, and Kubernetes waits ten seconds for it at most.
+ADMISSION_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(slots=True)
 class Metrics:
-    """Every metric of docs/reference/metrics.md, in a registry of its own. No label holds a digest, a repository or a CVE id."""
+    """Every metric of docs/reference/metrics.md but those of the process and its files, in a registry of its own.
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    content_type: str = CONTENT_TYPE_LATEST
-    events: Counter = field(init=False)
-    backlog_jobs: Gauge = field(init=False)
-    backlog_oldest_seconds: Gauge = field(init=False)
-    push_to_verdict_seconds: Histogram = field(init=False)
-    inspection_seconds: Histogram = field(init=False)
-    layers: Counter = field(init=False)
-    verdicts: Counter = field(init=False)
-    evaluations_suppressed: Counter = field(init=False)
-    images_held: Gauge = field(init=False)
-    images_without_verdict: Gauge = field(init=False)
-    sweep_completed: Gauge = field(init=False)
-    canaries: Counter = field(init=False)
-    canary_judged: Gauge = field(init=False)
-    canary_every: Gauge = field(init=False)
-    canary_seconds: Histogram = field(init=False)
-    missed_events_repaired: Counter = field(init=False)
-    jobs: Counter = field(init=False)
-    publications: Counter = field(init=False)
-    outbox_publications: Gauge = field(init=False)
-    quarantines: Gauge = field(init=False)
-    outbox_oldest_seconds: Gauge = field(init=False)
-    publisher_last_published: Gauge = field(init=False)
-    publisher_held: Gauge = field(init=False)
-    registry_requests: Counter = field(init=False)
-    unreachable: Gauge = field(init=False)
-    dead_letters: Counter = field(init=False)
-    connections_ended: Counter = field(init=False)
-    store_errors: Counter = field(init=False)
-    restarts: Counter = field(init=False)
-    part_up: Gauge = field(init=False)
-    source_connected: Gauge = field(init=False)
-    source_last_event: Gauge = field(init=False)
-    source_lag_seconds: Gauge = field(init=False)
-    reevaluations: Counter = field(init=False)
-    advisories_age_seconds: Gauge = field(init=False)
-    _events: dict[tuple[str, str, str], Counter] = field(init=False, default_factory=dict)
+    No label holds a digest, a repository or a CVE id. What may be counted is there as 0 from the start (`known`): a counter that
+    begins with 1 has no increase.
+    """
 
-    def __post_init__(self) -> None:
-        registry = self.registry
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._events: dict[tuple[str, str, str], Counter] = {}
+        self._always: dict[Gauge, list[tuple[str, ...]]] = {}
         self.events = Counter(
             "watcher_events_total",
             "Events by source, what became of them (accepted, duplicate, ignored, rejected, refused) and why.",
@@ -189,6 +160,18 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.admission_answers = Counter(
+            "watcher_admission_answers_total",
+            "Answers to Kubernetes by decision (allowed, warned, denied, refused) and what it came from.",
+            ("decision", "reason"),
+            registry=registry,
+        )
+        self.admission_seconds = Histogram(
+            "watcher_admission_seconds",
+            "From the request of Kubernetes to the answer.",
+            buckets=ADMISSION_BUCKETS,
+            registry=registry,
+        )
         self.unreachable = Gauge(
             "watcher_unreachable",
             "1 while a registry, or a publisher for the images of one, does not answer and what needs it waits together.",
@@ -237,6 +220,13 @@ class Metrics:
         )
         self.advisories_age_seconds.set(math.nan)
 
+    def known(self, metric: MetricWrapperBase, *values: Iterable[str]) -> None:
+        """Show 0 for every combination of `values`, those of each label, until something else is known."""
+        for labels in product(*values):
+            metric.labels(*labels)
+            if isinstance(metric, Gauge):
+                self._always.setdefault(metric, []).append(labels)
+
     def count_event(self, source: str, decision: str, reason: str) -> None:
         """One more event. On the hot path of intake: looking a child up by its labels costs more than counting."""
         labels = (source, decision, reason)
@@ -251,6 +241,12 @@ class Metrics:
     def count_refused(self, source: str, reason: str, events: int) -> None:
         """So many events were not taken in."""
         self.events.labels(source, "refused", reason).inc(events)
+
+    def count_admission(self, decision: str, reason: str, seconds: float | None = None) -> None:
+        """`seconds` None is a request that was no question."""
+        self.admission_answers.labels(decision, reason).inc()
+        if seconds is not None:
+            self.admission_seconds.observe(seconds)
 
     def count_layer(self, result: str) -> None:
         """One more layer: `hit` or `miss`."""
@@ -313,10 +309,9 @@ class Metrics:
         self.verdicts.labels(outcome).inc()
 
     def show_backlog(self, jobs: Mapping[tuple[str, str], int], oldest_seconds: Mapping[str, float]) -> None:
-        """Replace what was shown: a lane that is empty now has no line."""
+        """Replace what was shown: a lane that is empty now has no line, or that of what is `known`."""
         self.forget_backlog()
-        for (lane, state), count in jobs.items():
-            self.backlog_jobs.labels(lane, state).set(count)
+        self._show_each(self.backlog_jobs, jobs)
         for lane, seconds in oldest_seconds.items():
             self.backlog_oldest_seconds.labels(lane).set(seconds)
 
@@ -325,14 +320,12 @@ class Metrics:
         self.forget_outbox()
         for publisher, seconds in oldest_seconds.items():
             self.outbox_oldest_seconds.labels(publisher).set(max(0.0, seconds))
-        for (publisher, state), count in publications.items():
-            self.outbox_publications.labels(publisher, state).set(count)
+        self._show_each(self.outbox_publications, publications)
 
     def show_quarantines(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Replace what was shown, as `show_backlog`."""
         self.quarantines.clear()
-        for (publisher, state), count in counts.items():
-            self.quarantines.labels(publisher, state).set(count)
+        self._show_each(self.quarantines, counts)
 
     def show_source(self, source: str, *, connected: bool, last_event_at: datetime | None, lag_seconds: float | None) -> None:
         """What is not known has no line."""
@@ -366,6 +359,12 @@ class Metrics:
         """Its restarts are shown from the first moment too, as 0: a counter that begins with 1 has no rate."""
         self.restarts.labels(part)
         self.part_up.labels(part).set(int(up))
+
+    def _show_each(self, gauge: Gauge, counts: Mapping[tuple[str, str], int]) -> None:
+        for labels in self._always.get(gauge, ()):
+            gauge.labels(*labels)
+        for labels, count in counts.items():
+            gauge.labels(*labels).set(count)
 
     def exposition(self) -> bytes:
         """The text format of Prometheus."""

@@ -33,6 +33,10 @@ def _names_a_secret(name: str, value: Any) -> bool:
 
 
 def _redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: HIDDEN if _names_a_secret(str(name), each) else _redacted(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_redacted(each) for each in value]
     if not isinstance(value, str):
         return value
     for pattern, replacement in _SECRET_TEXT:

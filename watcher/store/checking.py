@@ -51,7 +51,7 @@ def check(path: Path, *, quick: bool) -> Report:
         ConfigurationError: there is no such file, or a newer version wrote it.
         CannotTellError: it is locked, or cannot be read.
     """
-    with closing(_opened(path)) as connection:
+    with closing(opened_to_look(path)) as connection:
         size = path.stat().st_size
         problems = [*_integrity(connection, path, quick=quick)]
         revision = _revision(connection)
@@ -72,12 +72,13 @@ def require_ours(path: Path) -> None:
         ConfigurationError: there is no such file, or no table of ours in it.
         CannotTellError: it cannot be opened.
     """
-    with closing(_opened(path)) as connection, suppress(sqlite3.Error):
+    with closing(opened_to_look(path)) as connection, suppress(sqlite3.Error):
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
             raise ConfigurationError(f"store {path} has no tables of ours: there is nothing to copy")
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def opened_to_look(path: Path) -> sqlite3.Connection:
+    """For reading alone. Raises as `require_ours`."""
     try:
         kind = path.stat().st_mode
     except OSError as error:
@@ -87,10 +88,11 @@ def _opened(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(read_only_url(path), uri=True, timeout=BUSY_SECONDS)
     except sqlite3.Error as error:
-        raise _cannot_tell(error, path) from error
+        raise cannot_tell(error, path) from error
 
 
-def _cannot_tell(error: sqlite3.Error, path: Path) -> CannotTellError:
+def cannot_tell(error: sqlite3.Error, path: Path) -> CannotTellError:
+    """What ails the file, with what to do about it."""
     trouble = trouble_of(error, path)
     return CannotTellError(f"store {path}: {f'{trouble.text}: {trouble.advice}' if trouble else error}")
 
@@ -104,7 +106,7 @@ def _integrity(connection: sqlite3.Connection, path: Path, *, quick: bool) -> It
     except sqlite3.Error as error:
         trouble = trouble_of(error, path)
         if trouble is not None and trouble.ailment is not Ailment.DAMAGED:
-            raise _cannot_tell(error, path) from error
+            raise cannot_tell(error, path) from error
         yield str(error)
 
 

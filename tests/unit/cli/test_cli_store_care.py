@@ -1,4 +1,4 @@
-"""`watcher store backup` and `watcher store check`, beside a daemon or on a file that is broken."""
+"""`watcher store backup`, `check` and `stats`, beside a daemon or on a file that is broken."""
 
 import asyncio
 import json
@@ -183,3 +183,28 @@ def test_who_cannot_write_the_backup_is_told_where(watcher: Run, path: Path, tmp
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (refused.code, refused.err.startswith("watcher: there/copy.db: cannot be written: ")) == (2, True)
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_stats_say_what_the_store_consists_of(watcher: Run, path: Path) -> None:
+    """Rows and bytes by table, with what is free; the tables and what is free in the file are all of it."""
+    ended = watcher("store", "stats", "-o", "json")
+    told = json.loads(ended.out)
+    assert (ended.code, told["tables"]["verdict"]["rows"]) == (0, VERDICTS)
+    assert told["files"]["database"] == path.stat().st_size
+    in_tables = sum(each["bytes"] for each in told["tables"].values())
+    assert told["files"]["database"] * 0.8 < in_tables + told["reusable_bytes"] <= told["files"]["database"]
+    assert list(told["tables"].values()) == sorted(told["tables"].values(), key=lambda each: -each["bytes"])
+    lines = watcher("store", "stats").out.splitlines()
+    assert any(line.split()[:2] == ["verdict", str(VERDICTS)] for line in lines)
+    assert lines[-1].startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"", 2), (b"x" * 5000, 3)])
+def test_stats_of_what_is_no_store_are_refused(watcher: Run, path: Path, tmp_path: Path, content: bytes, code: int) -> None:
+    """An empty file has no tables of ours, and one that is no database cannot be read: one line, no traceback."""
+    other = tmp_path / "other.db"
+    other.write_bytes(content)
+    ended = watcher("store", "stats", str(other))
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.startswith(f"watcher: store {other}")
+    assert ended.err.count("\n") == 1

@@ -76,11 +76,13 @@ def test_a_terminal_gets_columns() -> None:
         {"detail": "sent Basic hunter2=="},
         {"url": "https://user:hunter2@registry.example.com/v2/"},
         {"path": "/hooks/main/hunter2"},
+        {"images": [{"image": "https://user:hunter2@registry.example.com/app"}]},
+        {"headers": {"authorization": "Bearer hunter2"}},
         {"path": "POST /k8s/admission/hunter2 HTTP/1.1"},
     ],
 )
 @pytest.mark.parametrize("as_json", [True, False])
-def test_a_secret_that_slips_in_does_not_get_out(fields: dict[str, str], as_json: bool) -> None:
+def test_a_secret_that_slips_in_does_not_get_out(fields: dict[str, Any], as_json: bool) -> None:
     """By the name of its field, or by the form in which secrets travel."""
     stream = io.StringIO()
     configure_logging(stream=stream, as_json=as_json)
