@@ -13,6 +13,7 @@ import yaml
 
 from tests.doubles.daemon import RunningDaemon
 from tests.doubles.docker_registry import PASSWORD, USERNAME, RunningRegistry
+from tests.doubles.terminal import at_a_terminal
 from tests.doubles.token_service import SERVICE, token_service
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.access import RegistryClients
@@ -88,8 +89,10 @@ async def test_where_nothing_is_deleted(start_docker_registry: Start, tmp_path: 
     assert "UNSUPPORTED" in steps["delete"]["detail"]
     assert "REGISTRY_STORAGE_DELETE_ENABLED=true" in steps["delete"]["advice"]
     (typed,) = re.findall(r"```console\n\$ (watcher .*)\n((?:.*\n)*?)```", PAGE.read_text())
-    ended = run(tmp_path, *(word.replace("localhost:5000", str(registry.host)) for word in typed[0].split()[1:]))
-    assert ended.stdout.replace(str(registry.host), "localhost:5000").replace(f"port {registry.port}", "port 5000") == typed[1]
+    command = [sys.executable, "-m", *(word.replace("localhost:5000", str(registry.host)) for word in typed[0].split())]
+    environment = {"DOCKER_CONFIG": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    _, shown = at_a_terminal(command, columns=300, folder=tmp_path, environment=environment)
+    assert shown.replace(str(registry.host), "localhost:5000").replace(f"port {registry.port}", "port 5000") == typed[1]
 
 
 async def test_what_a_token_service_grants(start_docker_registry: Start, tmp_path: Path) -> None:

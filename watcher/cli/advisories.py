@@ -1,6 +1,6 @@
 """`watcher advisories import|export|update|status`: the vulnerability data that images are held against."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from watcher.advisories.bundle import export_bundle, is_bundle
@@ -17,10 +15,11 @@ from watcher.advisories.coverage import is_stale
 from watcher.advisories.importing import Report, import_paths
 from watcher.advisories.merging import import_bundle
 from watcher.advisories.status import Status, status_of
+from watcher.advisories.tables import Feed
 from watcher.cli.advisories_lint import lint_vex
 from watcher.cli.advisories_update import fetch_configured
-from watcher.cli.options import config_folder, config_option, optional_settings
-from watcher.cli.terminal import console
+from watcher.cli.options import config_folder, config_option, optional_settings, output_option
+from watcher.cli.terminal import Cell, console, is_terminal, show_table
 from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.kit.clock import utc_now
 from watcher.kit.units import seconds
@@ -44,7 +43,7 @@ advisories.add_command(lint_vex)
 @advisories.command("import")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, exists=True))
 @click.option("--as-of", metavar="DATE", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Of when they are, in UTC.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def import_files(paths: tuple[Path, ...], as_of: datetime | None, output: str) -> None:
     """Read advisories from files, folders and archives (.zip, .gz).
@@ -74,18 +73,24 @@ def import_files(paths: tuple[Path, ...], as_of: datetime | None, output: str) -
 @advisories.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Take the place of a FILE that is there.")
+@output_option
 @config_option
-def export(file: Path, *, replace: bool) -> None:
+def export(file: Path, output: str, *, replace: bool) -> None:
     """Write the data to FILE, one bundle for machines without a network: `watcher advisories import FILE`."""
     try:
         manifest = export_bundle(data_path(), file, replace=replace)
     except FileNotFoundError as error:
         raise ConfigurationError(f"{data_path()}: there are no advisories yet: watcher advisories update") from error
-    click.echo(f"{file}: {file.stat().st_size / 2**20:.1f} MiB of {manifest.bytes / 2**20:.1f} MiB, revision {manifest.revision}")
+    size = file.stat().st_size
+    if output == "json":
+        answer = {"file": str(file), "bytes": size, "unpacked_bytes": manifest.bytes, "revision": manifest.revision}
+        click.echo(msgspec.json.encode(answer))
+        return
+    click.echo(f"{file}: {size / 2**20:.1f} MiB of {manifest.bytes / 2**20:.1f} MiB, revision {manifest.revision}")
 
 
 @advisories.command()
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def status(output: str) -> int:
     """What the data cover, and how old they are. Ends with 1 when there are none, or some are older than they may be."""
@@ -116,11 +121,10 @@ def data_path() -> Path:
 @contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
     """A line that counts records and goes away again, on a terminal only."""
-    terminal = console(stderr=True)
-    if not terminal.is_terminal:
+    if not is_terminal(stderr=True):
         yield lambda _count: None
         return
-    with terminal.status("reading advisories") as shown:
+    with console(stderr=True).status("reading advisories") as shown:
         yield lambda count: shown.update(f"reading advisories: {count}")
 
 
@@ -156,20 +160,19 @@ def _report_json(report: Report) -> dict[str, Any]:
 
 
 def _show_status(found: Status, stale: set[str], now: datetime) -> None:
-    table = Table(box=box.SIMPLE)
-    for heading in ("feed", "covers", "advisories", "age", "licence"):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "advisories" else "left")
-    for each in found.feeds:
-        age = Text(_age(now - each.as_of) if each.as_of else "-", style="red" if each.name in stale else "")
-        if each.name in stale:
-            age.append(", stale")
-        table.add_row(Text(printable(each.name)), Text(printable(each.covers) or "-"), str(each.advisories), age, each.licence)
-    console().print(table)
+    headings = ("feed", "covers", "advisories", "age", "licence")
+    show_table(headings, [_cells(each, now, is_stale=each.name in stale) for each in found.feeds])
     click.echo(
         f"{found.path}: {found.bytes / 2**20:.1f} MiB, revision {found.revision}; {len(found.ecosystems)} ecosystems,"
         f" {sum(found.ecosystems.values())} vulnerable packages; {found.exploited} known exploited, {found.likelihoods} with a"
         f" probability, {found.statements} VEX statements"
     )
+
+
+def _cells(feed: Feed, now: datetime, *, is_stale: bool) -> Sequence[Cell]:
+    age = _age(now - feed.as_of) if feed.as_of else "-"
+    shown = Text(f"{age}, stale", style="red") if is_stale else age
+    return printable(feed.name), printable(feed.covers) or "-", feed.advisories, shown, feed.licence
 
 
 def _show_lifecycles(now: datetime) -> None:

@@ -16,7 +16,7 @@ from watcher.advisories.reading import AdvisoryFile
 from watcher.advisories.record import Malformed, Statement
 from watcher.advisories.vex import names_image
 from watcher.advisories.vex_lint import UNJUSTIFIED, Held, Remark, images_wanted, names_wanted, remarks_on
-from watcher.cli.options import config_folder, config_option, optional_settings, required_settings
+from watcher.cli.options import config_folder, config_option, optional_settings, output_option, required_settings
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.inventory import Distro, PackageRecord
@@ -67,7 +67,7 @@ class _Stock:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="What `watcher scan -o json` printed of an image, instead of the images in the store.",
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def lint_vex(files: tuple[Path, ...], inspections: tuple[Path, ...], output: str) -> int:
     """Say which VEX statements would do nothing, and what they may have meant.

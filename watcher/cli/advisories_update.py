@@ -9,8 +9,8 @@ import click
 import msgspec
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from watcher.cli.options import config_folder, config_option, optional_settings
-from watcher.cli.terminal import console
+from watcher.cli.options import config_folder, config_option, optional_settings, output_option
+from watcher.cli.terminal import console, is_terminal
 from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
@@ -24,7 +24,7 @@ EXIT_INCOMPLETE = 1
 @click.command("update")
 @click.argument("feeds", nargs=-1, metavar="[FEED]...")
 @click.option("--full", is_flag=True, help="Fetch everything anew, also what has not changed.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def fetch_configured(feeds: tuple[str, ...], full: bool, output: str) -> int:
     """Fetch what the configuration names, or of that only FEED (osv:Debian, kev).
@@ -60,12 +60,11 @@ def fetch_configured(feeds: tuple[str, ...], full: bool, output: str) -> int:
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int | None, int], None]]:
     """A bar a download, on a terminal only; they go away again."""
-    terminal = console(stderr=True)
-    if not terminal.is_terminal:
+    if not is_terminal(stderr=True):
         yield lambda _name, _total, _done: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=terminal, transient=True) as shown:
+    with Progress(*columns, console=console(stderr=True), transient=True) as shown:
         bars: dict[str, TaskID] = {}
 
         def tell(name: str, total: int | None, done: int) -> None:

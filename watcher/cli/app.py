@@ -1,7 +1,6 @@
 """The command line: one file per group of commands, one line on stderr per error."""
 
 import gc
-import os
 import sys
 import traceback
 from importlib import import_module
@@ -10,6 +9,7 @@ from types import ModuleType
 import click
 
 from watcher.cli.options import config_option
+from watcher.cli.outlets import outlive_readers
 from watcher.kit.version import VERSION
 from watcher.model.errors import ConfigurationError, InvalidReferenceError, WatcherError
 
@@ -72,6 +72,7 @@ def watcher() -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: docs/reference/commands.md."""
+    outlive_readers()
     try:
         ended = watcher(prog_name="watcher", standalone_mode=False)
     except click.ClickException as error:
@@ -85,9 +86,6 @@ def main() -> None:
     except WatcherError as error:
         _complain(error)
         sys.exit(EXIT_UNKNOWN)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); that is its business. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception:  # noqa: BLE001  the end of the program: a fault of ours must not look like a verdict
         traceback.print_exc()
         sys.exit(EXIT_UNKNOWN)

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from watcher import settings as configuration
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, output_option, required_settings
 from watcher.kit.clock import utc_now
+from watcher.kit.counted import counted
 from watcher.model.errors import ConfigurationError
 from watcher.publishing.notation import notary
 from watcher.publishing.settings import ReferrerPublisherSettings
@@ -22,24 +24,58 @@ def config() -> None:
 
 
 @config.command()
+@output_option
 @config_option
-def check() -> None:
+def check(output: str) -> None:
     """Read the configuration and say what is wrong with it. Needs no network, and of all secrets only keys to sign with."""
     path, settings = required_settings()
     for publisher in settings.publish:
         if isinstance(publisher, ReferrerPublisherSettings):
             _check_keys(path, publisher)
-    click.echo(
-        f"{path}: good: {len(settings.registries)} registries, {len(settings.sources)} sources, {len(settings.publish)} publishers"
-    )
+    if output == "json":
+        click.echo(json.dumps(_json(path, settings)))
+        return
+    registries = counted(len(settings.registries), "registry", "registries")
+    sources, publishers = counted(len(settings.sources), "source"), counted(len(settings.publish), "publisher")
+    click.echo(f"{path}: good: {registries}, {sources}, {publishers}")
     for source in settings.sources:
         kind = str(source.__struct_config__.tag)
-        at = f" at http://{settings.server.host}:{settings.server.port}/hooks/{source.name}" if kind == "webhook" else ""
+        at = f" at {hook}" if (hook := _hook(settings, source.name, kind)) else ""
         what = f"{source.dialect} events of" if isinstance(source, EventSourceSettings) else "looks into"
         click.echo(f"  {source.name}: {kind}, {what} {source.registry}{at}")
     for publisher in settings.publish:
         outcomes = ", ".join(outcome.value for outcome in publisher.outcomes)
         click.echo(f"  {publisher.name}: {publisher.__struct_config__.tag}, told of {outcomes}")
+
+
+def _hook(settings: configuration.Settings, source: str, kind: str) -> str | None:
+    """Where a sender reaches it."""
+    return f"http://{settings.server.host}:{settings.server.port}/hooks/{source}" if kind == "webhook" else None
+
+
+def _json(path: Path, settings: configuration.Settings) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "registries": [each.host for each in settings.registries],
+        "sources": [
+            {
+                "name": each.name,
+                "type": (kind := str(each.__struct_config__.tag)),
+                "dialect": each.dialect if isinstance(each, EventSourceSettings) else None,
+                "registry": each.registry,
+                "url": _hook(settings, each.name, kind),
+            }
+            for each in settings.sources
+        ],
+        "publishers": [
+            {
+                "name": each.name,
+                "type": str(each.__struct_config__.tag),
+                "outcomes": [outcome.value for outcome in each.outcomes],
+            }
+            for each in settings.publish
+        ],
+    }
 
 
 def _check_keys(path: Path, publisher: ReferrerPublisherSettings) -> None:

@@ -1,6 +1,7 @@
 """`watcher dead-letters list|replay`: what could not be processed, and another chance for it."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ import click
 from watcher.backlog.inbox_json import job_json
 from watcher.backlog.protocol import JobRow
 from watcher.cli.listing import listing_options, show_rows
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.terminal import short_digest
 from watcher.model.errors import ConfigurationError
 from watcher.settings import Settings
 from watcher.storage import Storage, opened
@@ -50,14 +52,15 @@ def list_(output: str, limit: int) -> None:
 @dead_letters.command()
 @click.argument("letter_id", metavar="ID", required=False)
 @click.option("--all", "everything", is_flag=True, help="Replay every dead letter.")
+@output_option
 @config_option
-def replay(letter_id: str | None, *, everything: bool) -> None:
+def replay(letter_id: str | None, output: str, *, everything: bool) -> None:
     """Give a dead letter, or all, another chance with all attempts; a running daemon takes it up within a second."""
     if (letter_id is None) != everything:
         raise click.UsageError("name one ID, or give --all")
     _, settings = required_settings()
     replayed = asyncio.run(_replayed(settings, letter_id))
-    click.echo(f"{replayed} replayed")
+    click.echo(json.dumps({"replayed": replayed}) if output == "json" else f"{replayed} replayed")
 
 
 async def _replayed(settings: Settings, letter_id: str | None) -> int:
@@ -94,5 +97,5 @@ def _cells(row: JobRow | FailedPublication) -> Sequence[str]:
     else:
         subject = row.subject
         of, place, digest, given_up = row.publisher, f"{subject.registry}/{subject.repository}", subject.digest, row.failed_at
-    image = place + (f":{row.tag}" if row.tag else f"@{digest[:19]}")
+    image = place + (f":{row.tag}" if row.tag else f"@{short_digest(digest)}")
     return (row.id, f"{given_up:%Y-%m-%d %H:%M:%S}", of, image, str(row.attempts), row.reason, row.detail)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.padding import Padding
+from rich.rule import Rule
 from rich.text import Text
 
 from watcher import settings as configuration
@@ -19,6 +19,7 @@ from watcher.backlog.protocol import EventRow
 from watcher.cli.demo_advisories import write_advisories
 from watcher.cli.demo_images import CASES, ROGUE_BASE, TRUSTED_BASE, Case, base_image, rogue_image
 from watcher.cli.options import config_option
+from watcher.cli.terminal import console, is_terminal, show_verdict
 from watcher.daemon import Daemon, assembled
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
@@ -27,7 +28,6 @@ from watcher.model.verdict import Outcome, Verdict
 from watcher.publishing.protocol import Progress
 from watcher.registry.access import RegistryClients
 from watcher.registry.settings import RegistrySettings
-from watcher.reports.table import verdict_block
 from watcher.testing.images import push_image, put_image
 from watcher.testing.notifications import Endpoint
 from watcher.testing.ports import free_port
@@ -54,8 +54,8 @@ class DemoPublisher:
 
     name = "terminal"
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, shown: Console) -> None:
+        self._shown = shown
         self._printed: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
         self.arrived = asyncio.Condition()
@@ -70,9 +70,9 @@ class DemoPublisher:
         if verdict.id in self._printed:
             return
         self._printed.add(verdict.id)
-        self._console.print()
-        self._console.print(verdict_block(verdict))
-        self._console.print()
+        self._shown.print()
+        show_verdict(verdict)
+        self._shown.print()
         async with self.arrived:
             self.outcomes[verdict.subject.repository] = verdict.outcome
             self.arrived.notify_all()
@@ -83,19 +83,19 @@ class DemoPublisher:
 @config_option
 def demo(leave: bool) -> None:
     """See it work: a registry, four pushes, four verdicts; offline, nothing else needed."""
-    console = Console(highlight=False, soft_wrap=False)
+    shown = console()
     configure_logging(level="error", stream=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
-        good = asyncio.run(_demo(console, Path(folder), leave=leave))
+        good = asyncio.run(_demo(shown, Path(folder), leave=leave))
     if not good:
-        console.print("The outcomes are not what they should be; please report this.", style="bold red")
+        shown.print("The outcomes are not what they should be; please report this.", style="bold red")
         sys.exit(1)
 
 
-async def _demo(console: Console, folder: Path, *, leave: bool) -> bool:
+async def _demo(shown: Console, folder: Path, *, leave: bool) -> bool:
     secret = secrets.token_urlsafe(24)
     (folder / "hook-secret").write_text(secret, encoding="utf-8")
-    publisher = DemoPublisher(console)
+    publisher = DemoPublisher(shown)
     async with AsyncExitStack() as stack:
         # The registry must know where to send its events before the daemon knows where it listens.
         port = free_port()
@@ -114,46 +114,47 @@ async def _demo(console: Console, folder: Path, *, leave: bool) -> bool:
         await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        events = asyncio.create_task(_print_events(console, daemon), name="events")
+        events = asyncio.create_task(_print_events(shown, daemon), name="events")
         stack.push_async_callback(_cancelled, events)
-        _greet(console, registry, port)
-        await _push_all(console, registry, publisher)
+        _greet(shown, registry, port)
+        await _push_all(shown, registry, publisher)
         # The last lines: our own referrers come back as events, and start no work.
         await registry.notifications.drained() if registry.notifications else None
         await asyncio.sleep(0.2)
         good = {case.repository: case.expected for case in CASES} == publisher.outcomes
-        _next(console, registry, port, path)
+        _next(shown, registry, port, path)
         if not leave and good:
-            await _until_interrupted(console)
+            await _until_interrupted(shown)
     return good
 
 
-async def _push_all(console: Console, registry: MemoryRegistry, publisher: DemoPublisher) -> None:
+async def _push_all(shown: Console, registry: MemoryRegistry, publisher: DemoPublisher) -> None:
     put_image(registry, TRUSTED_BASE, base_image(), "12")
     put_image(registry, ROGUE_BASE, rogue_image(), "latest")
     async with RegistryClients.of([RegistrySettings(host=registry.host)]) as registries:
         uploads = registries.access(registry.host).uploads
         for case in CASES:
-            _announce(console, registry, case)
+            _announce(shown, registry, case)
             await push_image(uploads, RepositoryName(case.repository), case.image(registry.host), Tag(case.tag))
             async with asyncio.timeout(VERDICT_SECONDS), publisher.arrived:
                 await publisher.arrived.wait_for(lambda: case.repository in publisher.outcomes)  # noqa: B023 - awaited at once
 
 
-def _greet(console: Console, registry: MemoryRegistry, port: int) -> None:
-    console.print()
-    console.print(Text.assemble(("Registry Watcher", "bold"), "  every pushed image gets a verdict, in the registry itself"))
-    console.print(Text(f"registry on {registry.host}, watcher on 127.0.0.1:{port}, all in this process", style="dim"))
-    console.print(Text("policies: baseline, and vulnerabilities on two advisories that came along", style="dim"))
+def _greet(shown: Console, registry: MemoryRegistry, port: int) -> None:
+    shown.print()
+    shown.print(Text.assemble(("Registry Watcher", "bold"), "  every pushed image gets a verdict, in the registry itself"))
+    shown.print(Text(f"registry on {registry.host}, watcher on 127.0.0.1:{port}, all in this process", style="dim"))
+    shown.print(Text("policies: baseline, and vulnerabilities on two advisories that came along", style="dim"))
 
 
-def _announce(console: Console, registry: MemoryRegistry, case: Case) -> None:
-    console.print()
-    console.rule(Text.assemble((case.title, "bold")), align="left", style="dim")
-    console.print(Text(f"$ docker push {registry.host}/{case.repository}:{case.tag}", style="cyan"))
+def _announce(shown: Console, registry: MemoryRegistry, case: Case) -> None:
+    title = Text(case.title, "bold")
+    shown.print()
+    shown.print(Rule(title, align="left", style="dim") if is_terminal() else title)
+    shown.print(Text(f"$ docker push {registry.host}/{case.repository}:{case.tag}", style="cyan"))
 
 
-async def _print_events(console: Console, daemon: Daemon) -> None:
+async def _print_events(shown: Console, daemon: Daemon) -> None:
     """One line per event about a manifest, as the inbox has it; the artefact and the index of one verdict share theirs."""
     last, previous = 0, ""
     while True:
@@ -163,7 +164,7 @@ async def _print_events(console: Console, daemon: Daemon) -> None:
             if row.reason in _QUIET or row.reason == previous == OWN_WRITE:
                 continue
             previous = row.reason
-            console.print(_event_line(row))
+            shown.print(_event_line(row))
         await asyncio.sleep(0.02)
 
 
@@ -180,7 +181,7 @@ def _event_line(row: EventRow) -> Text:
     return line.append(f"{row.fate}: {row.reason}")
 
 
-def _next(console: Console, registry: MemoryRegistry, port: int, path: Path) -> None:
+def _next(shown: Console, registry: MemoryRegistry, port: int, path: Path) -> None:
     leaky = CASES[1]
     digest = leaky.image(registry.host).digest
     python = Path(sys.argv[0])
@@ -193,16 +194,17 @@ def _next(console: Console, registry: MemoryRegistry, port: int, path: Path) -> 
         ),
         (f"{watcher} verdict show -c {path} {registry.host}/{leaky.repository}:{leaky.tag}", "what the watcher remembers"),
     ]
-    console.print()
-    console.print(Text("Next:", style="bold"))
+    shown.print()
+    shown.print(Text("Next:", style="bold"))
     for command, why in commands:
-        console.print(Padding(Text(f"# {why}", style="dim"), (0, 0, 0, 2)))
-        console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
-    console.print(Padding(Text(f"API: http://127.0.0.1:{port}/api/v1/images", style="dim"), (1, 0, 0, 2)), soft_wrap=True)
+        shown.print(Text(f"  # {why}", style="dim"), soft_wrap=True)
+        shown.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+    shown.print()
+    shown.print(Text(f"  API: http://127.0.0.1:{port}/api/v1/images", style="dim"), soft_wrap=True)
 
 
-async def _until_interrupted(console: Console) -> None:
-    console.print(Text("\nEverything keeps running until you press Ctrl-C.", style="bold"))
+async def _until_interrupted(shown: Console) -> None:
+    shown.print(Text("\nEverything keeps running until you press Ctrl-C.", style="bold"))
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,7 +12,7 @@ from watcher.cli.doctor_own import own_areas
 from watcher.cli.doctor_publishers import publisher_areas, scratch
 from watcher.cli.doctor_registry import asked_for, registries_of, registry_areas
 from watcher.cli.doctor_sources import source_areas
-from watcher.cli.options import config_folder, config_option, optional_settings, required_settings
+from watcher.cli.options import config_folder, config_option, optional_settings, output_option, required_settings
 from watcher.kit.telemetry import configure_logging
 from watcher.settings import Settings
 
@@ -22,7 +22,7 @@ EXIT_FAILED = 1
 @click.command("doctor")
 @click.argument("reference", metavar="[REF]", required=False)
 @click.option("--write", is_flag=True, help="Attach a small artefact in each registry, read it back and delete it again.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def doctor(reference: str | None, output: str, *, write: bool) -> int:
     """Try every step to each registry, source and publisher, and say what is missing.

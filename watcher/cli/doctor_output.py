@@ -1,4 +1,4 @@
-"""What `watcher doctor` prints: a block for each area with a line for each step, or one JSON object a step."""
+"""What `watcher doctor` prints: at a terminal a block for each area with a line for each step; else a record or JSON a step."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from watcher.cli.doctor_areas import Area
-from watcher.cli.terminal import console
+from watcher.cli.terminal import console, is_terminal, show_record
 from watcher.kit.checkup import Checkup, Found, Result
 from watcher.reports.table import printable
 
@@ -44,6 +44,12 @@ class Report:
                 line = {"area": area.kind, "name": area.name, "step": step.name, "result": found.result.value}
                 click.echo(json.dumps({**line, "detail": found.detail, "advice": found.advice}))
             return
+        if not is_terminal():
+            for step in checkup.steps:
+                found = step.found
+                fields = (found.result.value, area.kind, area.name, step.name, found.detail, found.advice)
+                show_record(fields, style=STYLES[found.result])
+            return
         shown = console()
         title = Text(f"{area.kind} {printable(area.name)}", "bold")
         shown.print(title + Text(f"  {printable(area.about)}", "dim") if area.about else title)
@@ -61,10 +67,8 @@ class Report:
 
 
 def _said(found: Found, shown: Console) -> list[str]:
-    """Lines that fit; advice under what it is about, or behind it where one step has to be one line."""
+    """Lines that fit; advice under what it is about."""
     detail = _DIGEST.sub(r"\1…", printable(found.detail))
     advice = f"→ {printable(found.advice)}" if found.advice else ""
-    if not shown.is_terminal:
-        return [f"{detail} {advice}".strip()]
     width = max(shown.width - INDENT, LEAST_WIDTH)
     return [*textwrap.wrap(detail, width), *textwrap.wrap(advice, width, subsequent_indent="  ")]

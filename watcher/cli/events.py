@@ -15,8 +15,10 @@ from watcher.backlog.protocol import EventRow
 from watcher.cli.captured import read_deliveries
 from watcher.cli.events_replay import Replay
 from watcher.cli.listing import listing_options, show_rows
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.terminal import short_digest
 from watcher.dialects.catalog import DIALECTS, build_dialect
+from watcher.kit.counted import counted
 from watcher.kit.telemetry import configure_logging
 from watcher.model.errors import ConfigurationError
 from watcher.model.moments import iso
@@ -24,6 +26,8 @@ from watcher.model.push import Decision, Deleted, Handshake, Ignored, Push, Push
 from watcher.model.reference import Host, parse_host
 from watcher.sources.binding import EventSourceSettings
 from watcher.storage import opened
+
+FATES = ("accepted", "duplicates", "ignored", "rejected")
 
 
 @click.group()
@@ -72,8 +76,9 @@ def list_(output: str, limit: int) -> None:
 @click.option("--source", metavar="NAME", help="Take in captured files, as `parse` reads them, as this source would.")
 @click.option("--rejected", is_flag=True, help="Read every rejected event anew that is kept whole: its first 4 KiB are kept.")
 @click.argument("which", metavar="[ID]... | --source NAME FILE...", nargs=-1)
+@output_option
 @config_option
-def replay(source: str | None, which: tuple[str, ...], *, rejected: bool) -> None:
+def replay(source: str | None, which: tuple[str, ...], output: str, *, rejected: bool) -> None:
     """Take events in once more: by the running daemon they are judged within a second, else when it is started.
 
     A rejected event is read again, by the configuration of now; the image of any other is judged again.
@@ -98,9 +103,13 @@ def replay(source: str | None, which: tuple[str, ...], *, rejected: bool) -> Non
 
     again = asyncio.run(replayed())
     counts = again.counts
-    click.echo(", ".join(f"{counts[fate]} {fate}" for fate in ("accepted", "duplicates", "ignored", "rejected")))
+    if output == "json":
+        click.echo(msgspec.json.encode({**{fate: counts[fate] for fate in FATES}, "cut": again.cut}))
+        return
+    click.echo(", ".join(f"{counts[fate]} {fate}" for fate in FATES))
     if again.cut:
-        click.echo(f"{again.cut} rejected events are not kept whole: let their sender send them again", err=True)
+        are = "is" if again.cut == 1 else "are"
+        click.echo(f"{counted(again.cut, 'rejected event')} {are} not kept whole: let the sender send again", err=True)
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def _push_json(push: Push) -> dict[str, Any]:
 
 def _cells(row: EventRow) -> Sequence[str]:
     place = f"{row.registry}/{row.repository}" if row.repository else ""
-    named = f":{row.tag}" if row.tag else f"@{row.digest[:19]}" if row.digest else ""
+    named = f":{row.tag}" if row.tag else f"@{short_digest(row.digest)}" if row.digest else ""
     fate = f"{row.fate}: {row.reason}" if row.reason else row.fate
     cells = (str(row.id), f"{row.received_at:%Y-%m-%d %H:%M:%S}", row.source, fate, place + named, row.job_id or "")
     return (*cells, became(row))

@@ -1,5 +1,6 @@
 """`watcher init`: the shortest useful configuration, and what to tell the registry."""
 
+import json
 import re
 import secrets
 import textwrap
@@ -10,7 +11,8 @@ import click
 
 from watcher.cli.init_dialects import SETUPS, TYPES, dialect_of
 from watcher.cli.init_ways import chosen_dialect, chosen_type, filled, has_own_secret, losses_of, source_of, text_of
-from watcher.cli.options import config_option, given_config
+from watcher.cli.options import config_option, given_config, output_option
+from watcher.cli.terminal import is_terminal
 from watcher.model.amazon import ECR_HOST, partition_of
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, parse_host
@@ -32,8 +34,9 @@ _URL = re.compile(r"https?://[^\s'\"\\]+")
 @click.option("--dialect", metavar="NAME", help="How that registry writes its events; else what its host tells, or distribution.")
 @click.option("--type", "type_", type=click.Choice(TYPES), help="By what way its events come; else the dialect's usual one.")
 @click.option("--url", metavar="URL", help=f"How senders reach the watcher; else {HERE} or, for a registry elsewhere, {ELSEWHERE}.")
+@output_option
 @config_option
-def init(registry: str | None, dialect: str | None, type_: str | None, url: str | None) -> None:
+def init(registry: str | None, dialect: str | None, type_: str | None, url: str | None, output: str) -> None:
     """Write the shortest useful watcher.yaml and print what to do at the other side."""
     told = None if registry is None else dialect_of(parse_host(registry))
     chosen = chosen_dialect(dialect, told, type_, has_registry=registry is not None)
@@ -57,11 +60,16 @@ def init(registry: str | None, dialect: str | None, type_: str | None, url: str 
     _write(path, CONFIGURATION.format(host=host, kind=kind, type=way, dialect=chosen, source=filled(source, values)))
     click.echo(f"Wrote {path}, for {setup.name}.", err=True)
     if dialect is None and told is None:
-        click.echo(textwrap.fill(f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}.", WIDTH), err=True)
-    click.echo(err=True)
-    click.echo(filled(text_of(chosen, way), values))
+        others = f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}."
+        click.echo(textwrap.fill(others, WIDTH) if is_terminal(stderr=True) else others, err=True)
     own_secret = secret if has_own_secret(setup, way) else ""
-    click.echo("\n".join([*_start(way, base, own_secret, path), *_sweep(losses_of(chosen, way), host, path)]))
+    start, sweep = list(_start(way, base, own_secret, path)), list(_sweep(losses_of(chosen, way), host, path))
+    text = "\n".join([filled(text_of(chosen, way), values), *start, *sweep])
+    if output == "json":
+        click.echo(json.dumps({"file": str(path), "registry": host, "dialect": chosen, "type": way, "text": text}))
+        return
+    click.echo(err=True)
+    click.echo(text)
 
 
 def _write(path: Path, configuration: str) -> None:

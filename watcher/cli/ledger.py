@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import click
 import msgspec
 
-from watcher.cli.listing import show_table
 from watcher.cli.options import config_option, required_settings
+from watcher.cli.terminal import Cell, show_table
 from watcher.model.holding import LastPass
 from watcher.model.ledger import LedgerEntry, LedgerLine, LedgerState
 from watcher.model.ledger_json import entry_json, line_json
@@ -127,9 +127,9 @@ def _sum(registry: Host, lines: Sequence[LedgerLine], last: LastPass | None) -> 
     return f"{said}{more}; looked through at {last.at:%Y-%m-%d %H:%M:%S}"
 
 
-def _line_cells(line: LedgerLine) -> Sequence[str]:
+def _line_cells(line: LedgerLine) -> Sequence[Cell]:
     numbers = (line.images, line.judged, line.outdated, line.waiting, line.cannot)
-    return (f"{line.registry}/{line.repository}", *map(str, numbers), f"{line.looked_at:%Y-%m-%d %H:%M:%S}", line.problem)
+    return (f"{line.registry}/{line.repository}", *numbers, f"{line.looked_at:%Y-%m-%d %H:%M:%S}", line.problem)
 
 
 def _entry_cells(entry: LedgerEntry) -> Sequence[str]:

@@ -6,13 +6,9 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.terminal import console
-from watcher.reports.table import printable
+from watcher.cli.terminal import show_table
 from watcher.storage import Storage, opened
 
 Row = TypeVar("Row")
@@ -52,18 +48,7 @@ def show_rows(
             click.echo(msgspec.json.encode(as_json(row)))
         return
     if not rows:
-        click.echo(nothing)
+        # No row: what counts lines counts none.
+        click.echo(nothing, err=True)
         return
     show_table(headings, [as_cells(row) for row in rows])
-
-
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of cells. The first column is there to be copied, and never cut."""
-    table = Table(box=box.SIMPLE)
-    table.add_column(headings[0], no_wrap=True)
-    for heading in headings[1:]:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        # Text objects, so that nothing that others wrote is markup.
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    console().print(table)

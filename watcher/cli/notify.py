@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, output_option, required_settings
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.version import VERSION
@@ -38,7 +38,7 @@ def notify() -> None:
 
 @notify.command("test")
 @click.argument("name")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def test_(name: str, output: str) -> None:
     """Send a sample to the publisher NAME, which says that it is one; exit with 3 when it is not taken.

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+"""What is printed for people is printed for programs, too."""
+
 
 def config_option(command: Command) -> Command:
     """`-c FILE`, before or after the subcommand; the innermost one given wins."""

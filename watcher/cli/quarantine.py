@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from watcher.cli.listing import listing_options, show_rows
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.terminal import SHORT_DIGEST, short_digest
 from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
@@ -37,10 +38,6 @@ class NotTakenBackError(RetryableError):
     """Something that was done to an image could not be taken back now."""
 
     reason = "not-taken-back"
-
-
-# `sha256:` and twelve digits, as lists show it.
-SHORTEST = 19
 
 
 @click.group()
@@ -75,7 +72,7 @@ def list_(output: str, limit: int, *, everything: bool) -> None:
 @click.option("--reason", required=True, help="Why; it is kept, with your name.")
 @click.option("--registry", metavar="HOST", help="Where the digest is in quarantine in several.")
 @click.option("--repository", metavar="NAME", help="Where it is in several repositories.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def release_(digest: str, reason: str, registry: str | None, repository: str | None, output: str) -> None:
     """Let an image be pulled again, also beside a running daemon. Twelve digits of DIGEST are enough.
@@ -109,7 +106,7 @@ async def _released(
         host = parse_host(registry) if registry is not None else None
         name = parse_repository(repository) if repository is not None else None
         listed = await storage.quarantines.listed(registry=host, repository=name)
-        found = [each for each in listed if each.state in OPEN and len(digest) >= SHORTEST and each.digest.startswith(digest)]
+        found = [each for each in listed if each.state in OPEN and len(digest) >= SHORT_DIGEST and each.digest.startswith(digest)]
         places = sorted({each.name for each in found})
         if not places:
             raise ConfigurationError(f"{digest[:80]} is not in quarantine: `watcher quarantine list` shows what is")
@@ -196,10 +193,10 @@ def _json(settings: Settings, record: Quarantine) -> dict[str, Any]:
 
 def _cells(settings: Settings, record: Quarantine) -> Sequence[str]:
     done = [_said(name.value, step.state) for name, step in record.steps.items()]
-    done += [_said(f"{each.tag} → {each.to[:SHORTEST] if each.to else 'nothing'}", each.state) for each in record.tags]
+    done += [_said(f"{each.tag} → {short_digest(each.to) if each.to else 'nothing'}", each.state) for each in record.tags]
     reason = f"{record.reason}; {record.ended_by}: {record.ended_reason}" if record.ended_reason else record.reason
     return (
-        record.digest[:SHORTEST],
+        short_digest(record.digest),
         f"{record.registry}/{record.repository}",
         f"{record.began_at:%Y-%m-%d %H:%M:%S}",
         record.state.value + (" (passing)" if record.passing_since is not None and record.state in OPEN else ""),

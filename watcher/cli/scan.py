@@ -14,12 +14,11 @@ from uuid import uuid4
 import click
 import msgspec
 from rich.markup import escape
-from rich.padding import Padding
 
 from watcher.cli.chosen_policies import chosen_policies
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
 from watcher.cli.options import config_folder, config_option, optional_settings
-from watcher.cli.terminal import console
+from watcher.cli.terminal import console, is_terminal, show_verdict, show_vulnerabilities
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
@@ -37,8 +36,7 @@ from watcher.pipeline.patience import ANSWERS, LOOKS, HeardOnceError, Patient, s
 from watcher.pipeline.protocol import Gatherer
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
-from watcher.reports.table import MAX_LISTED, printable, verdict_block
-from watcher.reports.vulnerabilities import vulnerabilities_block
+from watcher.reports.table import printable
 from watcher.sbom.contents import Contents
 from watcher.sbom.formats import FORMATS, SbomFormat
 from watcher.settings import Settings
@@ -239,11 +237,10 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries | Non
 def _progress(text: str) -> AbstractContextManager[Any]:
     """A line that goes away again, on a terminal only."""
     terminal = console(stderr=True)
-    return terminal.status(f"inspecting {escape(printable(text))}") if terminal.is_terminal else nullcontext()
+    return terminal.status(f"inspecting {escape(printable(text))}") if is_terminal(stderr=True) else nullcontext()
 
 
 def _show(named: NamedImage, judged: Sequence[Judged], output: str) -> None:
-    terminal = console()
     if output in FORMATS:
         _show_sboms(judged, FORMATS[output])
         return
@@ -259,11 +256,9 @@ def _show(named: NamedImage, judged: Sequence[Judged], output: str) -> None:
             }
             click.echo(msgspec.json.encode(line))
             continue
-        terminal.print(verdict_block(each.verdict, name=named.text))
+        show_verdict(each.verdict, name=named.text)
         if found is not None:
-            # A pipe is given all of them: other programs read it.
-            shown = vulnerabilities_block(found, most=MAX_LISTED if terminal.is_terminal else None)
-            terminal.print(Padding(shown, (0, 0, 0, 2), expand=False))
+            show_vulnerabilities(found)
 
 
 def _show_sboms(judged: Sequence[Judged], written: SbomFormat) -> None:

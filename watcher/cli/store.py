@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from watcher.cli.listing import show_table
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.terminal import show_columns, show_table
 from watcher.kit.sqlite_copy import copy
 from watcher.store.checking import Report, check, lost, require_ours
 from watcher.store.stats import sizes
@@ -24,20 +24,21 @@ def store() -> None:
 @store.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Take the place of a FILE that is there.")
+@output_option
 @config_option
-def backup(file: Path, *, replace: bool) -> None:
+def backup(file: Path, output: str, *, replace: bool) -> None:
     """Write a consistent copy of the store to FILE, readable by you alone."""
     _, settings = required_settings()
     path = settings.store.sqlite_path()
     require_ours(path)
     size = copy(path, file, replace=replace)
-    click.echo(f"{file}: {_size(size)}")
+    click.echo(msgspec.json.encode({"file": str(file), "bytes": size}) if output == "json" else f"{file}: {_size(size)}")
 
 
 @store.command("check")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--quick", is_flag=True, help="Do not hold indexes against their tables: a fraction of the time.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def check_store(file: Path | None, output: str, *, quick: bool) -> int:
     """Read the whole store, or the backup FILE, and say whether it is undamaged. Ends with 1 when it is not."""
@@ -51,7 +52,7 @@ def check_store(file: Path | None, output: str, *, quick: bool) -> int:
 
 @store.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def stats(file: Path | None, output: str) -> None:
     """Show how many rows and bytes each table of the store has, or of the backup FILE, the largest first."""
@@ -62,7 +63,7 @@ def stats(file: Path | None, output: str) -> None:
         told = {"files": found.files, "reusable_bytes": found.reusable_bytes, "free_bytes": room, "tables": tables}
         click.echo(msgspec.json.encode({"path": str(found.path), **told}))
         return
-    show_table(("TABLE", "rows", "bytes"), [(name, str(each.rows), _size(each.bytes)) for name, each in found.tables.items()])
+    show_table(("TABLE", "rows", "bytes"), [(name, each.rows, _size(each.bytes)) for name, each in found.tables.items()])
     database, log = (_size(found.files[file]) for file in ("database", "log"))
     left = f"; {_size(room)} are free beside it" if room is not None else ""
     click.echo(f"{found.path}: {database}, {_size(found.reusable_bytes)} of it to be used again, and a log of {log}{left}")
@@ -70,9 +71,7 @@ def stats(file: Path | None, output: str) -> None:
 
 def _show(report: Report) -> None:
     click.echo(f"{report.path}: {_size(report.bytes)}, tables {report.revision}")
-    for table, count in report.rows.items():
-        if count is not None:
-            click.echo(f"  {table:<12} {count}")
+    show_columns([(table, str(count)) for table, count in report.rows.items() if count is not None])
     if not report.problems:
         click.echo("undamaged")
         return

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from watcher.cli.options import config_option, required_settings
-from watcher.cli.terminal import console
+from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.terminal import console, is_terminal
 from watcher.kit.clock import utc_now
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.reference import parse_host
@@ -28,7 +28,7 @@ EXIT_INCOMPLETE = 3
 
 @click.command("sweep")
 @click.option("--registry", metavar="HOST", help="Only this one; else every registry of the configuration.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def sweep_now(registry: str | None, output: str) -> None:
     """Find images without a verdict, and have them judged: by the running daemon within a second, else when it is started.
@@ -107,7 +107,7 @@ def _progress(registry: str, expected: int) -> Iterator[Callable[[SweepReport], 
     """A bar on a terminal, which goes away again. How long the way is, is known from the last time."""
     terminal = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}"), TimeElapsedColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+    with Progress(*columns, console=terminal, transient=True, disable=not is_terminal(stderr=True)) as progress:
         task = progress.add_task(registry, total=expected or None, seen="")
 
         def told(report: SweepReport) -> None:

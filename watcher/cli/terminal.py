@@ -1,12 +1,100 @@
-"""What commands print to."""
+"""What commands print to, and in which shape: laid out for the eye at a terminal, else one record a line.
 
-from rich.console import Console
+A record in a pipe is its fields with a tab between them, whole: nothing is wrapped, padded or cut, so that other programs find it.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.padding import Padding
+from rich.segment import Segment, Segments
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from watcher.model.verdict import Verdict
+from watcher.reports.records import STYLES, verdict_records
+from watcher.reports.table import MAX_LISTED, printable, verdict_block
+from watcher.reports.vulnerabilities import Vulnerability, vulnerabilities_block, vulnerability_records
 
 # Wider than any line: a pipe has no edge, and what stands on one line can be searched and cut by other programs.
 _ENDLESS = 100_000
+# `sha256:` and twelve digits: by these a person knows a digest.
+SHORT_DIGEST = 19
+
+
+def is_terminal(*, stderr: bool = False) -> bool:
+    """Whether a person looks at it. FORCE_COLOR and its like give colours to a pipe, and make no terminal of it."""
+    stream = sys.stderr if stderr else sys.stdout
+    return stream is not None and stream.isatty()
 
 
 def console(*, stderr: bool = False) -> Console:
-    """As wide as the terminal; where there is none, one record is one line, nothing wrapped or cut."""
-    shown = Console(stderr=stderr, highlight=False)
-    return shown if shown.is_terminal else Console(stderr=stderr, highlight=False, width=_ENDLESS)
+    """As wide as the terminal, and endless where there is none; colours as NO_COLOR, FORCE_COLOR and TERM say."""
+    return Console(stderr=stderr, highlight=False, width=None if is_terminal(stderr=stderr) else _ENDLESS)
+
+
+def short_digest(digest: str) -> str:
+    """What of a digest is shown: its beginning to a person, all of it to a program."""
+    return digest[:SHORT_DIGEST] if is_terminal() else digest
+
+
+Cell = str | int | Text
+"""A number stands on the right; a Text has a style, and what others wrote is printable in it already."""
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    """Print rows of cells under their headings. At a terminal the first column is there to be copied, and never broken."""
+    if not is_terminal():
+        show_record(headings)
+        for row in rows:
+            show_record(list(map(str, row)))
+        return
+    table = Table(box=box.SIMPLE)
+    for number, heading in enumerate(headings):
+        justify: JustifyMethod = "right" if rows and isinstance(rows[0][number], int) else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=not number)
+    for row in rows:
+        # Text objects, so that nothing that others wrote is markup.
+        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
+    console().print(table)
+
+
+def show_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows that need no headings, such as names and what is said of them."""
+    if not is_terminal():
+        for row in rows:
+            show_record(row)
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        grid.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
+    console().print(grid)
+
+
+def show_record(fields: Sequence[str], *, style: str = "") -> None:
+    """Print one line for other programs; `style` is the colour of its first field, where colours are asked for."""
+    first, *others = map(printable, fields)
+    rest = "".join(f"\t{each}" for each in others).rstrip("\t")
+    # Of a text rich would make spaces of the tabs.
+    console().print(Segments([Segment(first, Style.parse(style)), Segment(f"{rest}\n")]), end="", crop=False)
+
+
+def show_verdict(verdict: Verdict, *, name: str | None = None) -> None:
+    """Print a verdict with its findings."""
+    if is_terminal():
+        console().print(verdict_block(verdict, name=name))
+        return
+    for fields in verdict_records(verdict, name=name):
+        show_record(fields, style=STYLES.get(fields[0], ""))
+
+
+def show_vulnerabilities(found: Sequence[Vulnerability]) -> None:
+    """Print those of an image, below its verdict: the worst to a person, all of them to a program."""
+    if is_terminal():
+        console().print(Padding(vulnerabilities_block(found, most=MAX_LISTED), (0, 0, 0, 2), expand=False))
+        return
+    for fields in vulnerability_records(found):
+        show_record(fields)

@@ -7,7 +7,7 @@ import click
 
 from watcher.cli.images import EXIT_CODES
 from watcher.cli.options import config_option, required_settings
-from watcher.cli.terminal import console
+from watcher.cli.terminal import show_verdict
 from watcher.cli.verdict_verify import verify
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
@@ -16,7 +16,6 @@ from watcher.model.verdict import Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import parse_local
-from watcher.reports.table import verdict_block
 from watcher.settings import Settings
 from watcher.storage import Storage, opened
 from watcher.store.protocol import ImageReader
@@ -48,7 +47,7 @@ def show(image: str, output: str, environment: str | None) -> None:
     if output == "json":
         click.echo(verdict_bytes(found))
     else:
-        console().print(verdict_block(found))
+        show_verdict(found)
     click.get_current_context().exit(EXIT_CODES.get(found.outcome, 0))
 
 

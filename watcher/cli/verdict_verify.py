@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from watcher.cli.images import EXIT_CODES
-from watcher.cli.options import config_option, optional_settings
+from watcher.cli.options import config_option, optional_settings, output_option
+from watcher.cli.terminal import show_columns
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.units import seconds
@@ -23,7 +24,6 @@ from watcher.publishing.notation_trust import Trusted, trusted
 from watcher.publishing.signing_key import PublicKey, public_key
 from watcher.registry.access import RegistryClients
 from watcher.registry.layouts import parse_local
-from watcher.reports.table import printable
 from watcher.settings import Settings
 
 EXIT_UNVERIFIED = 3
@@ -41,7 +41,7 @@ EXIT_UNVERIFIED = 3
     help="A public key as PEM, or a certificate that Notary Project signatures are by or lead to. Several: whichever has signed.",
 )
 @click.option("--max-age", metavar="DURATION", help="What was said longer ago does not count: 24h, 7d.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @config_option
 def verify(image: str, paths: tuple[Path, ...], max_age: str | None, output: str) -> None:
     """Check what is attached to an image with public keys and certificates, and exit as `watcher scan` would.
@@ -62,8 +62,7 @@ def verify(image: str, paths: tuple[Path, ...], max_age: str | None, output: str
         said = {"image": image, "digest": named.digest, "outcome": outcome.value if outcome else None, "found": found}
         click.echo(json.dumps(said))
     else:
-        for each in checked:
-            click.echo(_line(each, str(named_by[each.key]) if each.key is not None else ""))
+        show_columns([_line(each, str(named_by[each.key]) if each.key is not None else "") for each in checked])
         result = f"verified as {outcome.value}" if outcome else "nothing verified"
         click.echo(f"{named.registry}/{named.repository}@{named.digest}: {result}")
     click.get_current_context().exit(EXIT_CODES.get(outcome, 0) if outcome else EXIT_UNVERIFIED)
@@ -100,12 +99,12 @@ def _seconds(max_age: str | None) -> float | None:
         raise click.BadParameter(str(error), param_hint="--max-age") from error
 
 
-def _line(checked: Checked, key: str) -> str:
+def _line(checked: Checked, key: str) -> tuple[str, str]:
     what = f"{checked.form} {checked.digest}"
     said = f"{checked.outcome.value} at {iso(checked.said_at)}" if checked.outcome and checked.said_at else ""
     if checked.problem:
-        return f"refused   {what}: {printable(checked.problem)}{f' ({said})' if said else ''}"
-    return f"verified  {what}: {said}, by {key}"
+        return "refused", f"{what}: {checked.problem}{f' ({said})' if said else ''}"
+    return "verified", f"{what}: {said}, by {key}"
 
 
 def _as_json(checked: Checked, key: str | None) -> Mapping[str, Any]:

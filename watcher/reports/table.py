@@ -30,13 +30,16 @@ def verdict_block(verdict: Verdict, *, name: str | None = None) -> RenderableTyp
     lines: list[RenderableType] = [_headline(verdict, name)]
     if verdict.reason and not verdict.findings:
         lines.append(_indented(Text(printable(verdict.reason), style="dim"), 2))
-    for category, group in groupby(_ordered(verdict.findings), key=lambda finding: finding.category):
+    for category, group in groupby(ordered(verdict.findings), key=lambda finding: finding.category):
         found = list(group)
         lines.append(_indented(Text(category.value.replace("-", " "), style="dim"), 2))
         lines.append(_indented(_findings(found[:MAX_LISTED]), 4))
         if len(found) > MAX_LISTED:
             lines.append(_indented(Text(f"… and {len(found) - MAX_LISTED} more; -o json lists all", style="dim"), 4))
-    lines.extend(_gaps(verdict))
+    lines.extend(
+        _indented(Text(f"{', '.join(names)}: {state.value}: {printable(reason)[:200]}", style="magenta dim"), 2)
+        for state, names, reason in gaps(verdict)
+    )
     return Group(*lines)
 
 
@@ -61,7 +64,8 @@ def _headline(verdict: Verdict, name: str | None) -> Text:
     return headline
 
 
-def _ordered(findings: Sequence[Finding]) -> list[Finding]:
+def ordered(findings: Sequence[Finding]) -> list[Finding]:
+    """Category by category and rule by rule, each the worst first."""
     worst_first = {action: place for place, action in enumerate(_ACTION_ORDER)}
     worst_of: dict[str, int] = {}
     for finding in findings:
@@ -80,18 +84,18 @@ def _findings(found: Sequence[Finding]) -> RenderableType:
     grid.add_column(overflow="fold")
     for rule, group in groupby(found, key=lambda finding: finding.rule):
         hits = list(group)
-        for finding, platforms in _over_platforms(hits):
+        for finding, platforms in over_platforms(hits):
             text = Text(printable(", ".join(platforms) + ": " if platforms else "") + printable(finding.message or finding.title))
             evidence = finding.evidence
             if evidence is not None and evidence.created_by:
                 text.append(f"\nin layer {evidence.layer_index}: {printable(evidence.created_by)[:100]}", style="dim")
             grid.add_row(Text(finding.action.value, style=ACTION_STYLES[finding.action]), text)
-        remediation = printable(hits[0].remediation.strip())
+        remediation = printable(" ".join(hits[0].remediation.split()))
         grid.add_row("", Text(f"{rule}: {remediation}" if remediation else rule, style="dim"))
     return grid
 
 
-def _over_platforms(found: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
+def over_platforms(found: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
     """What an index's platforms have in common is said once, with their names."""
     platforms: dict[Finding, list[str]] = {}
     for finding in found:
@@ -99,14 +103,14 @@ def _over_platforms(found: Sequence[Finding]) -> list[tuple[Finding, list[str]]]
     return list(platforms.items())
 
 
-def _gaps(verdict: Verdict) -> list[RenderableType]:
-    """What one reason keeps from several sections is said once, and not again where it is that of the verdict."""
+def gaps(verdict: Verdict) -> Sequence[tuple[SectionState, Sequence[str], str]]:
+    """State, sections and reason of what was not looked at.
+
+    What one reason keeps from several sections is said once, and not again where it is that of the verdict.
+    """
     quiet = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
     names: dict[tuple[SectionState, str], list[str]] = {}
     for name, section in verdict.sections.items():
         if section.state not in quiet and (not section.reason or section.reason not in verdict.reason):
             names.setdefault((section.state, section.reason), []).append(name)
-    return [
-        _indented(Text(f"{', '.join(concerned)}: {state.value}: {printable(reason)[:200]}", style="magenta dim"), 2)
-        for (state, reason), concerned in names.items()
-    ]
+    return [(state, concerned, reason) for (state, reason), concerned in names.items()]

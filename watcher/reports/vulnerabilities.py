@@ -1,7 +1,7 @@
-"""The vulnerabilities of an image for people at a terminal, as rich renderables."""
+"""The vulnerabilities of an image: for people at a terminal as rich renderables, for a pipe as records."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,17 +51,36 @@ def vulnerabilities_block(found: Sequence[Vulnerability], *, most: int | None = 
 
     What VEX documents say does not affect the image is counted and not listed.
     """
-    open_ones = [each for each in found if each.get("vex_status") not in _SETTLED]
-    rows = sorted({_row(each) for each in open_ones}, key=lambda row: row.order)
+    rows, settled = _rows(found)
     shown = rows if most is None else rows[:most]
     lines: list[RenderableType] = [_total(rows)]
     if shown:
         lines.append(_table(shown))
     if len(rows) > len(shown):
         lines.append(Text(f"… and {len(rows) - len(shown)} more; -o json lists all", style="dim"))
-    if settled := len(found) - len(open_ones):
-        lines.append(Text(f"{settled} more of which VEX says that the image is not affected", style="dim"))
+    if settled:
+        lines.append(Text(_settled(settled), style="dim"))
     return Group(*lines)
+
+
+def vulnerability_records(found: Sequence[Vulnerability]) -> Iterator[Sequence[str]]:
+    """The same, one record each: `vulnerability, id, package, severity, installed, fixed`, and `kev` where it is exploited."""
+    rows, settled = _rows(found)
+    yield (_total(rows).plain,)
+    for row in rows:
+        yield "vulnerability", row.id, row.package, row.severity, row.installed, row.fixed, "kev" if row.exploited else ""
+    if settled:
+        yield (_settled(settled),)
+
+
+def _rows(found: Sequence[Vulnerability]) -> tuple[Sequence[_Row], int]:
+    """Worst first, and how many more are settled."""
+    open_ones = [each for each in found if each.get("vex_status") not in _SETTLED]
+    return sorted({_row(each) for each in open_ones}, key=lambda row: row.order), len(found) - len(open_ones)
+
+
+def _settled(count: int) -> str:
+    return f"{count} more of which VEX says that the image is not affected"
 
 
 def _row(found: Vulnerability) -> _Row:

@@ -145,7 +145,7 @@ def test_what_was_rejected_is_read_by_the_configuration_of_now(watcher: Run, sto
     config.write_text(config.read_text().replace("type: sqs,", "type: sqs, aliases: [hub.internal],"))
     ended = watcher("events", "replay", "--rejected")
     assert ended.out == "2 accepted, 0 duplicates, 0 ignored, 0 rejected\n"
-    assert ended.err == "1 rejected events are not kept whole: let their sender send them again\n"
+    assert ended.err == "1 rejected event is not kept whole: let the sender send again\n"
     assert [row["tag"] for row in rows(watcher)[:2]] == ["v2", "v1"]
 
 

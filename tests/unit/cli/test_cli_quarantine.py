@@ -115,7 +115,7 @@ def test_what_is_in_quarantine_is_listed(watcher: Run, kept: Kept, record: Quara
 def test_nothing_in_quarantine_is_said(watcher: Run, kept: Kept) -> None:
     """An empty list is an answer."""
     kept()
-    assert watcher("quarantine", "list").out == "Nothing is in quarantine.\n"
+    assert watcher("quarantine", "list").err == "Nothing is in quarantine.\n"
 
 
 def test_an_image_is_let_go(watcher: Run, kept: Kept, record: Quarantine, registry: MemoryRegistry, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_an_image_is_let_go(watcher: Run, kept: Kept, record: Quarantine, regist
     assert over is not None
     assert (over.state, over.ended_reason, bool(over.ended_by)) == (QuarantineState.RELEASED, "a test key", True)
     assert over.excused == fingerprint(condemning())
-    assert watcher("quarantine", "list").out == "Nothing is in quarantine.\n"
+    assert watcher("quarantine", "list").err == "Nothing is in quarantine.\n"
 
 
 def test_a_daemon_goes_on_where_the_command_is_cut_off(watcher: Run, kept: Kept, record: Quarantine, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_an_ambiguous_image_is_unknown_and_says_why_once(
     assert named in line["verdict"]["reason"]
     ended = watcher("scan", f"oci:{layout}", "--policy", policy)
     assert ended.out.count(named.rpartition(".")[2]) == 1
-    assert len(ended.out.splitlines()) == 2
+    assert len(ended.out.splitlines()) == 1
 
 
 def test_an_attested_sbom_is_held_against_the_image(watcher: Run, tmp_path: Path) -> None:
@@ -123,10 +123,9 @@ def test_vulnerabilities_are_listed(watcher: Run, tmp_path: Path, monkeypatch: p
         "vulnerabilities/unrated": "warn",
     }
     shown = watcher("scan", f"oci:{layout}").out.splitlines()
-    assert [each.split() for each in shown[-3:]] == [
-        ["Vulnerabilities:", "1", "(UNKNOWN:", "1)"],
-        ["Package", "Vulnerability", "Severity", "Installed", "Fixed"],
-        ["openssl", "CVE-2023-5363", "UNKNOWN", "3.0.11-1~deb12u1", "3.0.11-1~deb12u2"],
+    assert [each.split("\t") for each in shown[-2:]] == [
+        ["Vulnerabilities: 1 (UNKNOWN: 1)"],
+        ["vulnerability", "CVE-2023-5363", "openssl", "UNKNOWN", "3.0.11-1~deb12u1", "3.0.11-1~deb12u2"],
     ]
 
 

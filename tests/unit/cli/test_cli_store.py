@@ -169,7 +169,7 @@ def test_a_dead_letter_is_replayed_once(watcher: Run, store: Path) -> None:
 def test_all_dead_letters_are_replayed(watcher: Run, store: Path) -> None:
     """Then there are none."""
     assert watcher("dead-letters", "replay", "--all").out == "2 replayed\n"
-    assert watcher("dead-letters", "list").out == "No dead letters.\n"
+    assert watcher("dead-letters", "list").err == "No dead letters.\n"
 
 
 def test_a_publication_that_failed_is_a_dead_letter_too(watcher: Run, store: Path) -> None:

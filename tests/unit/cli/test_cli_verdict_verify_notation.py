@@ -69,7 +69,7 @@ def test_a_certificate_of_the_chain_verifies(
     trusted = kept(tmp_path, chain.issued[place])
     ended = watcher("verdict", "verify", f"{registry.host}/team/app:v1", "--key", trusted, "--max-age", "1h")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.count("verified  notation sha256:") == 1
+    assert ended.out.count("verified\tnotation sha256:") == 1
     assert f", by {trusted}\n" in ended.out
     assert ended.out.endswith(": verified as pass\n")
 
@@ -100,7 +100,7 @@ def test_one_key_can_check_both(watcher: Any, signed: Signs, registry: MemoryReg
     public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     signed(chain, sign_with=f"file:{chain.key}")
     ended = watcher("verdict", "verify", f"{registry.host}/team/app:v1", "--key", public)
-    assert (ended.code, ended.out.count("verified  ")) == (0, 3)
+    assert (ended.code, ended.out.count("verified\t")) == (0, 3)
 
 
 def test_what_others_signed_does_not_count(

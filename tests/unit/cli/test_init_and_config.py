@@ -26,7 +26,7 @@ def test_init_writes_what_config_check_accepts(tmp_path: Path) -> None:
     assert done.exit_code == 0
     checked = invoke("config", "check")
     assert checked.exit_code == 0
-    assert "1 registries, 1 sources, 1 publishers" in checked.output
+    assert "1 registry, 1 source, 1 publisher" in checked.output
     assert "  referrer: referrer, told of pass, warn, fail, unknown\n" in checked.output
     block = yaml.safe_load(done.stdout.split("# 2.")[0])
     (endpoint,) = block["notifications"]["endpoints"]
