@@ -66,6 +66,8 @@ JOBS_AT_ONCE = 10
 AT_HOME = Backoff(first_seconds=0.5, longest_seconds=5.0)
 # One for cases that are large, and one for those that would wait for them. The second is started when it is first needed.
 EVALUATORS = 2
+# Most of what is under way ends within it. With what requests are given then, and all that is closed, it is less than ten seconds.
+DRAIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +351,8 @@ def _disconnected(sources: Sequence[Source]) -> Mapping[str, str]:
 async def run_until_signalled(settings: Settings, *, folder: Path) -> None:
     """The whole life of `watcher run`: SIGTERM and SIGINT end it, SIGHUP reloads policies.
 
+    What is cut off at the end is taken up again at the next start, and was no failed attempt.
+
     Raises as `assembled` does.
     """
     loop = asyncio.get_running_loop()
@@ -362,9 +366,18 @@ async def run_until_signalled(settings: Settings, *, folder: Path) -> None:
         stopped = asyncio.create_task(stopping.wait(), name="stop")
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
         log.info("daemon.stopping")
+        began = loop.time()
+        jobs, publications = await asyncio.gather(daemon.jobs.close(DRAIN_SECONDS), daemon.announcer.close(DRAIN_SECONDS))
         for task in (running, reloads, stopped):
             task.cancel()
         results = await asyncio.gather(running, reloads, stopped, return_exceptions=True)
+    log.info(
+        "daemon.stopped",
+        drained=not (jobs or publications),
+        jobs_cut_off=jobs,
+        publications_cut_off=publications,
+        seconds=round(loop.time() - began, 2),
+    )
     for result in results:
         if isinstance(result, Exception):
             raise result

@@ -16,6 +16,7 @@ from watcher.dialects.hosts import ANY_HOST
 from watcher.evaluation.settings import PolicySettings
 from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.inspection.settings import InspectionSettings
+from watcher.kit.log_settings import LogSettings
 from watcher.kit.yaml_source import YamlSource, parse_yaml
 from watcher.model.errors import ConfigurationError, PolicyError, WatcherError
 from watcher.model.reference import parse_host
@@ -37,6 +38,7 @@ DEFAULT_PATHS = (Path("watcher.yaml"), Path("/etc/watcher/watcher.yaml"))
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. Every part has defaults; the shortest useful file names a registry, a source and a publisher."""
 
+    log: LogSettings = LogSettings()
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
     registries: tuple[RegistrySettings, ...] = ()

@@ -156,6 +156,8 @@ def test_a_push_to_the_registry_of_compose_gets_a_verdict(compose: dict[str, Any
 
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(timeout=10) == 0
+    (stopped,) = (json.loads(line) for line in watcher_log.read_text().splitlines() if '"daemon.stopped"' in line)
+    assert (stopped["drained"], stopped["jobs_cut_off"], stopped["publications_cut_off"]) == (True, 0, 0)
     log = watcher_log.read_text() + registry_log.read_text()
     assert not [name for name, secret in SECRETS.items() if secret in log]
 

@@ -28,10 +28,11 @@ def daemon(tmp_path: Path, receivers: tuple[Receiver, Receiver]) -> Iterator[tup
     config = (
         f'registries: [{{host: "{registry.host}"}}]\n'
         "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
+        "log: {level: debug}\n"
         "publish: [{type: notify, name: chat, urls: ['env:FIRST_URL', 'env:SECOND_URL']}]\n"
     )
     first, second = (each.url.replace("http://", "json://") + f"/{TOKEN}" for each in receivers)
-    environment = {"FIRST_URL": first, "SECOND_URL": second, "WATCHER_LOG_LEVEL": "debug"}
+    environment = {"FIRST_URL": first, "SECOND_URL": second}
     running = RunningDaemon(directory=tmp_path, config=config, environment=environment)
     running.start()
     yield running, registry

@@ -134,13 +134,15 @@ def test_a_daemon_keeps_and_tells_no_value(tmp_path: Path, value: str, content: 
     """Not in the referrer, the message, the answers of the API, the database with its write-ahead log, or its own log."""
     registry, receiver = ServedRegistry(), Receiver()
     (tmp_path / "policy.yaml").write_text(POLICY)
+    log_format = "json" if "\n" in content else "text"
     config = (
         f'registries: [{{host: "{registry.host}"}}]\n'
         "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
         f"publish: [{{type: referrer}}, {{type: webhook, url: '{receiver.url}', secret: 'env:OUT_SECRET'}}, {{type: log}}]\n"
         f"policies: {{packs: [baseline], path: {tmp_path / 'policy.yaml'}}}\n"
+        f"log: {{level: debug, format: {log_format}}}\n"
     )
-    daemon = RunningDaemon(directory=tmp_path, config=config, environment={"OUT_SECRET": "out", "WATCHER_LOG_LEVEL": "debug"})
+    daemon = RunningDaemon(directory=tmp_path, config=config, environment={"OUT_SECRET": "out"})
     daemon.start()
     try:
         image = planted(value, content)
@@ -159,7 +161,9 @@ def test_a_daemon_keeps_and_tells_no_value(tmp_path: Path, value: str, content: 
         daemon.stop()
         registry.close()
         receiver.close()
-    assert spoken(value, daemon.log.read_bytes()) == []
+    written = daemon.log.read_bytes()
+    assert b'"level": "debug"' in written if log_format == "json" else b"[debug" in written
+    assert spoken(value, written) == []
     assert spoken(value, *kept(tmp_path / "watcher.db")) == []
 
 

@@ -1,6 +1,7 @@
 """Logs of one process."""
 
 import logging
+import os
 import re
 import sys
 from typing import Any, TextIO
@@ -62,7 +63,9 @@ def configure_logging(*, level: str = "info", stream: TextIO | None = None, as_j
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=stream.isatty() and not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact, renderer]
     handler = logging.StreamHandler(stream)

@@ -19,6 +19,7 @@ from watcher.model.publication import Publication, Published, PublishFailed, Pub
 from watcher.model.reference import Host
 from watcher.model.verdict import Verdict
 from watcher.pipeline.destinations import SLOTS, Destination
+from watcher.pipeline.draining import Draining
 from watcher.pipeline.essence import Essences
 from watcher.pipeline.outages import Outages
 from watcher.pipeline.settling import settled
@@ -60,6 +61,7 @@ class Announcer:
     clock: Clock = utc_now
     seldom: Seldom = field(default_factory=Seldom)
     outages: Outages[Place] = field(default_factory=lambda: Outages(kind="publisher", label=place_name))
+    _draining: Draining = field(default_factory=Draining, init=False)
     _running: dict[int, Publication] = field(default_factory=dict, init=False)  # by id
     _reading: SharedCalls[str, Verdict | None] = field(init=False)
     _renewed_at: datetime = field(default=datetime.min.replace(tzinfo=UTC), init=False)
@@ -82,7 +84,7 @@ class Announcer:
             if destination.holding is not None:
                 await destination.holding.open(self.clock())
         while True:
-            due = await self._due()
+            due = [] if self._draining.closing else await self._due()
             if not due:
                 await self.outbox.wait(IDLE_SECONDS)
             for each in due:
@@ -91,6 +93,10 @@ class Announcer:
                 self.outages.begun(self._place(parcel[0]), parcel[0].id)
                 publications.create_task(self._work(parcel), name=f"announce-{parcel[0].id}")
             await asyncio.sleep(GATHER_SECONDS)
+
+    async def close(self, seconds: float) -> int:
+        """Begin nothing more, and give what is under way so many seconds; how many publications there are then."""
+        return await self._draining.close(self._running, seconds)
 
     def standings(self) -> Mapping[str, Standing]:
         """How every destination is, by its name."""
@@ -137,6 +143,7 @@ class Announcer:
                 # What has passed to another holder, and from him back to us, is still under way.
                 if self._running.get(each.id) is each:
                     del self._running[each.id]
+            self._draining.ended()
 
     async def announce(self, *parcel: Publication) -> None:
         """Make publications to one destination, those of several in one message, and settle them."""

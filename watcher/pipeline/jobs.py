@@ -12,6 +12,7 @@ from watcher.backlog.protocol import Backlog, Dead, Done, Job, Lane, Retry, Sett
 from watcher.model.errors import RetryableError
 from watcher.model.reference import Host
 from watcher.model.verdict import Outcome
+from watcher.pipeline.draining import Draining
 from watcher.pipeline.lanes import LONG_SECONDS, in_slots, open_lanes
 from watcher.pipeline.outages import OUTAGES, Outages
 from watcher.pipeline.settling import settled
@@ -48,6 +49,7 @@ class Jobs:
     buried: Callable[[str], None] = lambda _reason: None
     renew_seconds: float = RENEW_SECONDS
     long_seconds: float = LONG_SECONDS
+    _draining: Draining = field(default_factory=Draining, init=False)
     _running: dict[str, _Work] = field(default_factory=dict, init=False)  # by the job's id
 
     async def run(self, jobs: asyncio.TaskGroup) -> NoReturn:
@@ -59,7 +61,7 @@ class Jobs:
         while True:
             under_way = [(each.job.lane, loop.time() - each.begun) for each in self._running.values()]
             lanes = open_lanes(in_slots(under_way, long_seconds=self.long_seconds), slots=self.slots)
-            leased = await self._lease(lanes) if lanes else ()
+            leased = await self._lease(lanes) if lanes and not self._draining.closing else ()
             if not leased:
                 await self.backlog.wait(IDLE_SECONDS)
             for job in leased:
@@ -68,6 +70,10 @@ class Jobs:
                 if self.asks(job):
                     self.outages.begun(job.push.registry, job.id)
                 self._running[job.id] = _Work(job, jobs.create_task(self._do(job), name=f"job-{job.id}"), loop.time())
+
+    async def close(self, seconds: float) -> int:
+        """Begin no more jobs, and give those under way so many seconds; how many there are then."""
+        return await self._draining.close(self._running, seconds)
 
     async def renew(self) -> NoReturn:
         """Keep the leases of jobs under way until cancelled. A job that has passed to another holder is dropped."""
@@ -125,6 +131,7 @@ class Jobs:
             # What has passed to another holder is his.
             if job.id in self._running and self._running[job.id].job is job:
                 del self._running[job.id]
+                self._draining.ended()
 
     async def _worked(self, job: Job) -> Settlement:
         try:

@@ -71,3 +71,34 @@ async def test_jobs_that_have_just_begun_hold_their_slots(backlog: BacklogBench)
         endless.end.set()
         await begun(endless, SLOTS + 2, backlog)
         loop.cancel()
+
+
+async def test_what_is_under_way_comes_to_its_end_and_nothing_else_is_begun(backlog: BacklogBench) -> None:
+    """At the orderly end: the job that is waiting waits for the next daemon."""
+    endless = Endless()
+    jobs = Jobs(backlog=backlog.backlog, work=endless.work, slots=SLOTS, long_seconds=3600)
+    for number in range(PUSHES + 1):
+        await backlog.put(digest(number))
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(jobs.run(group))
+        await begun(endless, PUSHES, backlog)
+        closing = asyncio.create_task(jobs.close(30))
+        await asyncio.sleep(0)
+        endless.end.set()
+        assert await closing == 0
+        assert len(endless.begun) == PUSHES
+        assert (await backlog.backlog.depth()).jobs == {("push", "waiting"): 1}
+        loop.cancel()
+
+
+async def test_what_takes_too_long_is_counted(backlog: BacklogBench) -> None:
+    """So many jobs will be cut off."""
+    endless = Endless()
+    jobs = Jobs(backlog=backlog.backlog, work=endless.work, slots=SLOTS, long_seconds=3600)
+    await backlog.put(digest(1))
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(jobs.run(group))
+        await begun(endless, 1, backlog)
+        assert await jobs.close(0.01) == 1
+        loop.cancel()
+        endless.end.set()
