@@ -1,7 +1,6 @@
 """The composition root: settings in, one running daemon out. The only place that knows every adapter."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from watcher.counted import show_from_start
 from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
-from watcher.evaluation.policies.loading import load_settings
+from watcher.evaluation.policies.loading import PolicySources, load_settings
 from watcher.inspection.image.base_image import listed_in, trusted_by
 from watcher.inspection.inspector import Inspector
 from watcher.kit.backoff import Backoff
@@ -66,8 +65,6 @@ JOBS_AT_ONCE = 10
 AT_HOME = Backoff(first_seconds=0.5, longest_seconds=5.0)
 # One for cases that are large, and one for those that would wait for them. The second is started when it is first needed.
 EVALUATORS = 2
-# Most of what is under way ends within it. With what requests are given then, and all that is closed, it is less than ten seconds.
-DRAIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +125,16 @@ class Daemon:
 
 
 @asynccontextmanager
-async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Publisher] | None = None) -> AsyncIterator[Daemon]:
+async def assembled(
+    settings: Settings,
+    *,
+    folder: Path,
+    extra: Mapping[str, Publisher] | None = None,
+    evaluator_begun: ProcessEvaluator | None = None,
+) -> AsyncIterator[Daemon]:
     """Put a daemon together from its configuration; `folder` is where relative paths begin, `extra` are publishers by name.
+
+    `evaluator_begun` has the configured policies already, and is closed here from the moment it is put in force.
 
     Raises:
         ConfigurationError: something the operator must change: a secret, a policy, the store, the sandbox.
@@ -143,7 +148,7 @@ async def assembled(settings: Settings, *, folder: Path, extra: Mapping[str, Pub
         metrics.registry.register(storage.files)
         outages = Outages[Host](kind="registry", shown=partial(metrics.show_reachable, "registry"), most_unheard=UNHEARD)
         registries = await stack.enter_async_context(_open_registries(settings, metrics, outages))
-        evaluator = CurrentEvaluator(await _begin_evaluator(settings, folder))
+        evaluator = CurrentEvaluator(evaluator_begun or await _begin_evaluator(settings, folder))
         stack.push_async_callback(evaluator.aclose)
         inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
         publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
@@ -264,7 +269,11 @@ async def _open_registries(settings: Settings, metrics: Metrics, outages: Outage
 
 
 async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator:
-    sources = await asyncio.to_thread(load_settings, settings.policies, beside=folder)
+    return await begin_evaluator(await asyncio.to_thread(load_settings, settings.policies, beside=folder))
+
+
+async def begin_evaluator(sources: PolicySources) -> ProcessEvaluator:
+    """One that is ready. Raises as `ProcessEvaluator.start` does."""
     evaluator = ProcessEvaluator(sources, workers=EVALUATORS)
     try:
         await evaluator.start()
@@ -346,49 +355,3 @@ def _disconnected(sources: Sequence[Source]) -> Mapping[str, str]:
     """The sources that run and hear nothing, as parts that are down."""
     silent = [each.name for each in sources if each.health.problem and not each.health.connected]
     return {f"source-{name}": "disconnected" for name in silent}
-
-
-async def run_until_signalled(settings: Settings, *, folder: Path) -> None:
-    """The whole life of `watcher run`: SIGTERM and SIGINT end it, SIGHUP reloads policies.
-
-    What is cut off at the end is taken up again at the next start, and was no failed attempt.
-
-    Raises as `assembled` does.
-    """
-    loop = asyncio.get_running_loop()
-    stopping, reloading = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, reloading.set)
-    async with assembled(settings, folder=folder) as daemon:
-        running = asyncio.create_task(daemon.run(), name="daemon")
-        reloads = asyncio.create_task(daemon.supervisor.keep("reload", partial(_reload_on, reloading, daemon)), name="reload")
-        stopped = asyncio.create_task(stopping.wait(), name="stop")
-        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        log.info("daemon.stopping")
-        began = loop.time()
-        jobs, publications = await asyncio.gather(daemon.jobs.close(DRAIN_SECONDS), daemon.announcer.close(DRAIN_SECONDS))
-        for task in (running, reloads, stopped):
-            task.cancel()
-        results = await asyncio.gather(running, reloads, stopped, return_exceptions=True)
-    log.info(
-        "daemon.stopped",
-        drained=not (jobs or publications),
-        jobs_cut_off=jobs,
-        publications_cut_off=publications,
-        seconds=round(loop.time() - began, 2),
-    )
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-
-
-async def _reload_on(signalled: asyncio.Event, daemon: Daemon) -> None:
-    while True:
-        await signalled.wait()
-        signalled.clear()
-        try:
-            await daemon.reload()
-        except Exception:
-            signalled.set()  # what was asked for is still to be done, when this loop is run again
-            raise

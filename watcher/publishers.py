@@ -45,8 +45,21 @@ async def open_publishers(
 ) -> AsyncIterator[Mapping[str, Publisher]]:
     """Those that are configured and `extra`, by name; all are closed at the end."""
     async with AsyncExitStack() as stack:
-        proxies = Proxies.of_environment()
-        context = PublisherContext(
+        context = await stack.enter_async_context(publisher_context(settings, storage, registries))
+        publishers = {each.name: build_publisher(each, context) for each in settings.publish} | dict(extra)
+        for publisher in publishers.values():
+            stack.push_async_callback(publisher.aclose)
+        yield publishers
+
+
+@asynccontextmanager
+async def publisher_context(
+    settings: Settings, storage: Storage, registries: WritableRegistries
+) -> AsyncIterator[PublisherContext]:
+    """What each is built with. Raises ConfigurationError for proxies of the environment that cannot be used."""
+    proxies = Proxies.of_environment()
+    async with aiohttp.ClientSession(middlewares=(through(proxies),)) as session:
+        yield PublisherContext(
             registries=registries,
             own_writes=storage.own_writes,
             locks=storage.locks,
@@ -59,15 +72,11 @@ async def open_publishers(
             pushes=StoredPushes(storage.jobs),
             driver=build_driver,
             environment=partial(environment_of, settings.environments),
-            session=await stack.enter_async_context(aiohttp.ClientSession(middlewares=(through(proxies),))),
+            session=session,
             proxies=proxies,
             links=Links(public_url=settings.server.public_url.rstrip("/")),
             clock=utc_now,
         )
-        publishers = {each.name: build_publisher(each, context) for each in settings.publish} | dict(extra)
-        for publisher in publishers.values():
-            stack.push_async_callback(publisher.aclose)
-        yield publishers
 
 
 async def resume_quarantines(settings: Settings, storage: Storage) -> None:

@@ -4,6 +4,7 @@ Reference: docs/reference/settings.md; the JSON Schema is config/schemas/watcher
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return any(each.registry in told for each in self.sources if each.name == source)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A file as it was read: `written` is what it says, `settings` that with what follows from it, `source` where it says so."""
+
+    settings: Settings
+    written: Settings
+    source: YamlSource
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths begin."""
+        return Path(self.source.file).parent
+
+
 def find(explicit: Path | None) -> Path:
     """The file to read: the one named, else `./watcher.yaml`, else `/etc/watcher/watcher.yaml`.
 
@@ -81,7 +96,12 @@ def find(explicit: Path | None) -> Path:
 
 
 def load(path: Path) -> Settings:
-    """Read and check a configuration file. Secrets are not resolved here: `config check` needs none of them.
+    """What a configuration file comes to. Raises as `read` does."""
+    return read(path).settings
+
+
+def read(path: Path) -> Configuration:
+    """Read and check a configuration file. What it names is not looked at here, neither secrets nor files.
 
     Raises:
         ConfigurationError: `file:line:column: what`.
@@ -95,10 +115,10 @@ def load(path: Path) -> Settings:
         raise ConfigurationError(f"{path}: one document is expected, {len(documents)} found")
     source = documents[0] if documents else YamlSource(file=str(path), value={}, positions={})
     try:
-        settings = msgspec.convert(source.value or {}, Settings)
+        written = msgspec.convert(source.value or {}, Settings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(source.at_msgspec(str(error))) from error
-    return _completed(settings, source)
+    return Configuration(settings=_completed(written, source), written=written, source=source)
 
 
 def schema() -> dict[str, Any]:

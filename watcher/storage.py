@@ -19,10 +19,8 @@ from watcher.inspection.image.merge import merged_files
 from watcher.inspection.protocol import KnownBases, LayerCache
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database, StoreUnavailableError
-from watcher.kit.sqlite_condition import ROOM_BYTES
 from watcher.kit.sqlite_engine import StoreLockedError
 from watcher.kit.sqlite_files import DatabaseFiles
-from watcher.kit.sqlite_trouble import Trouble, free_bytes, full
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
@@ -33,6 +31,7 @@ from watcher.publishing.protocol import Judgements, Labels, OwnWrites, Quarantin
 from watcher.registry.probe_artefacts import DIGESTS
 from watcher.sources.context import Known
 from watcher.store.bases import StoredBases
+from watcher.store.beginning import cannot_begin, require_room
 from watcher.store.facts import LayerStore
 from watcher.store.failed_publications import StoredFailedPublications
 from watcher.store.first_seen import StoredFirstSeen
@@ -152,15 +151,8 @@ async def _begin(storage: Storage, database: Database) -> None:
         await storage.outbox.recover()
         await database.write(write_trial)
     except StoreUnavailableError as error:
-        raise ConfigurationError(_cannot_begin(database.path, error.trouble or str(error))) from error
-    if free_bytes(database.path) < ROOM_BYTES:
-        # A little still fits into the log where something else did not.
-        raise ConfigurationError(_cannot_begin(database.path, full(database.path)))
-
-
-def _cannot_begin(path: Path, why: Trouble | str) -> str:
-    told = f"{why.text}: {why.advice}, then start the watcher again" if isinstance(why, Trouble) else why
-    return f"store {path}: {told}"
+        raise ConfigurationError(cannot_begin(database.path, error.trouble or str(error))) from error
+    require_room(database.path)
 
 
 @asynccontextmanager
@@ -177,6 +169,11 @@ async def opened(settings: StoreSettings, clock: Clock = utc_now, *, read_only: 
         yield _storage(settings, database, clock, alone=False)
     finally:
         await database.close()
+
+
+def unopened(settings: StoreSettings) -> Storage:
+    """For whoever only puts together what would use it: nothing of it may be called, and nothing is there to be closed."""
+    return _storage(settings, Database(Path("unopened")), utc_now, alone=False)
 
 
 def _storage(settings: StoreSettings, database: Database, clock: Clock, *, alone: bool) -> Storage:

@@ -141,7 +141,7 @@ def test_an_adapter_knows_no_neighbour(graph: grimp.ImportGraph, room: str) -> N
 def test_only_those_who_assemble_know_a_catalog(graph: grimp.ImportGraph) -> None:
     """A catalog names every adapter of its room, so whoever imports it depends on all of them."""
     rooms = ("watcher.cli", "watcher.inspection", "watcher.advisories")
-    assemblers = ("watcher.settings", "watcher.daemon", "watcher.publishers", *rooms)
+    assemblers = ("watcher.settings", "watcher.daemon", "watcher.preflight", "watcher.publishers", *rooms)
     strangers = {
         f"{importer} imports {room}.catalog"
         for room in SHARED

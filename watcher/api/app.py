@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.log import server_logger
@@ -66,7 +67,7 @@ async def serving(app: web.Application, settings: ServerSettings, limits: Limits
     Raises:
         ConfigurationError: the address cannot be listened on, or the certificate cannot be read.
     """
-    tls = _tls(settings)
+    tls = tls_context(settings)
     counted = _counting(app)
     connections = Connections(limits, counted)
     app.middlewares.insert(0, connections.answering)
@@ -99,12 +100,21 @@ def _counting(app: web.Application) -> Callable[[str], None]:
     return context.metrics.count_connection if context is not None else lambda _reason: None
 
 
-def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
+def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
+    """What we show to whoever connects; None for plain HTTP. Reads the files; raises ConfigurationError."""
     if settings.tls is None:
         return None
+    given = settings.tls
+    for key, path in (("cert", given.cert), ("key", given.key)):
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"server.tls.{key}: {path}: cannot be read: {error.strerror}") from error
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.tls.cert, settings.tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"server.tls: {settings.tls.cert} and {settings.tls.key} cannot be used: {error}") from error
+        # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+        context.load_cert_chain(given.cert, given.key, password="")
+    except OSError as error:  # that of OpenSSL is one
+        what = "are no certificate in PEM and its key, or the key has a passphrase"
+        raise ConfigurationError(f"server.tls: {given.cert} and {given.key} {what}") from error
     return context

@@ -1,20 +1,21 @@
 """`watcher config check|schema`."""
 
+import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from watcher import settings as configuration
-from watcher.cli.options import config_option, output_option, required_settings
-from watcher.kit.clock import utc_now
+from watcher.cli.options import config_option, output_option, required_configuration
+from watcher.cli.preflight import looked
 from watcher.kit.counted import counted
+from watcher.kit.telemetry import configure_logging
 from watcher.model.errors import ConfigurationError
-from watcher.publishing.notation import notary
-from watcher.publishing.settings import ReferrerPublisherSettings
-from watcher.publishing.signing_key import signing_key
+from watcher.preflight import Preflight
 from watcher.sources.binding import EventSourceSettings
+
+EXIT_USAGE = 2
 
 
 @click.group()
@@ -27,14 +28,20 @@ def config() -> None:
 @output_option
 @config_option
 def check(output: str) -> None:
-    """Read the configuration and say what is wrong with it. Needs no network, and of all secrets only keys to sign with."""
-    path, settings = required_settings()
-    for publisher in settings.publish:
-        if isinstance(publisher, ReferrerPublisherSettings):
-            _check_keys(path, publisher)
+    """Say all that keeps the daemon from beginning, without a network: settings, policies, secrets, files, the store, the sandbox.
+
+    Whether the port is free and the store is nobody else's is seen when the daemon begins.
+    """
+    configure_logging(level="critical")  # stderr is for what was asked
     if output == "json":
-        click.echo(json.dumps(_json(path, settings)))
+        _print_json()
         return
+    read = required_configuration()
+    seen = asyncio.run(looked(read))
+    for warning in seen.warnings:
+        click.echo(f"watcher: warning: {warning}", err=True)
+    seen.require()
+    settings, path = read.settings, read.source.file
     registries = counted(len(settings.registries), "registry", "registries")
     sources, publishers = counted(len(settings.sources), "source"), counted(len(settings.publish), "publisher")
     click.echo(f"{path}: good: {registries}, {sources}, {publishers}")
@@ -53,9 +60,22 @@ def _hook(settings: configuration.Settings, source: str, kind: str) -> str | Non
     return f"http://{settings.server.host}:{settings.server.port}/hooks/{source}" if kind == "webhook" else None
 
 
-def _json(path: Path, settings: configuration.Settings) -> dict[str, Any]:
+def _print_json() -> None:
+    """One object, also of a file that cannot be read."""
+    try:
+        read = required_configuration()
+    except ConfigurationError as error:
+        seen, about = Preflight(problems=tuple(str(error).splitlines()), warnings=()), {}
+    else:
+        seen, about = asyncio.run(looked(read)), _json(read.source.file, read.settings)
+    click.echo(json.dumps({"problems": seen.problems, "warnings": seen.warnings, **about}))
+    if seen.problems:
+        click.get_current_context().exit(EXIT_USAGE)
+
+
+def _json(path: str, settings: configuration.Settings) -> dict[str, Any]:
     return {
-        "file": str(path),
+        "file": path,
         "registries": [each.host for each in settings.registries],
         "sources": [
             {
@@ -76,19 +96,6 @@ def _json(path: Path, settings: configuration.Settings) -> dict[str, Any]:
             for each in settings.publish
         ],
     }
-
-
-def _check_keys(path: Path, publisher: ReferrerPublisherSettings) -> None:
-    """Raises ConfigurationError, as `run` would."""
-    what = "sign_with"
-    try:
-        if publisher.sign_with is not None:
-            signing_key(publisher.sign_with, publisher.sign_with_password)
-        what = "notation"
-        if publisher.notation is not None and (soon := notary(publisher.notation, utc_now()).warning_at(utc_now())):
-            click.echo(f"{path}: publisher {publisher.name}: {what}: {soon}", err=True)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: publisher {publisher.name}: {what}: {error}") from error
 
 
 @config.command()

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from watcher.cli.doctor_areas import Area, looked_at
 from watcher.cli.doctor_output import Report
-from watcher.cli.doctor_own import own_areas
+from watcher.cli.doctor_own import configuration_area, own_areas
 from watcher.cli.doctor_publishers import publisher_areas, scratch
 from watcher.cli.doctor_registry import asked_for, registries_of, registry_areas
 from watcher.cli.doctor_sources import source_areas
-from watcher.cli.options import config_folder, config_option, optional_settings, output_option, required_settings
+from watcher.cli.options import config_option, optional_settings, output_option, required_configuration
 from watcher.kit.telemetry import configure_logging
-from watcher.settings import Settings
+from watcher.settings import Configuration
 
 EXIT_FAILED = 1
 
@@ -30,22 +29,23 @@ def doctor(reference: str | None, output: str, *, write: bool) -> int:
     With REF, an image, a repository (HOST/NAME) or a host, only that registry; it need not be configured. Ends with 1 when a step
     failed. Nothing is stored or told anywhere unless --write says so.
     """
-    settings = required_settings()[1] if reference is None else optional_settings()
+    configuration = required_configuration() if reference is None else None
+    settings = configuration.settings if configuration is not None else optional_settings()
     registries = registries_of(settings) if reference is None else [asked_for(reference, settings)]
     areas = registry_areas(settings, registries, write=write)
     # stdout is for what was asked, and what goes wrong is said there.
     configure_logging(level="critical")
     report = Report(as_json=output == "json")
-    folder = config_folder()
-    asyncio.run(_show_all(settings, folder, areas, report) if reference is None else _show(areas, report))
+    asyncio.run(_show_all(configuration, areas, report) if configuration is not None else _show(areas, report))
     report.end()
     return EXIT_FAILED if report.failed else 0
 
 
-async def _show_all(settings: Settings, folder: Path, registries: Sequence[Area], report: Report) -> None:
+async def _show_all(configuration: Configuration, registries: Sequence[Area], report: Report) -> None:
+    settings = configuration.settings
     async with scratch() as storage:
-        others = [*source_areas(settings), *publisher_areas(settings, storage)]
-        await _show([*own_areas(settings, folder), *registries, *others], report)
+        own = [configuration_area(configuration), *own_areas(settings, configuration.folder)]
+        await _show([*own, *registries, *source_areas(settings), *publisher_areas(settings, storage)], report)
 
 
 async def _show(areas: Sequence[Area], report: Report) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +10,10 @@ import aiohttp
 import msgspec
 
 from watcher.advisories.gatherer import AdvisoryGatherer
+from watcher.api.app import tls_context
 from watcher.api.settings import ServerSettings
 from watcher.cli.doctor_areas import Area
+from watcher.cli.preflight import compiled, looked
 from watcher.evaluation.policies.loading import load_settings
 from watcher.kit.checkup import Checkup, Found, Result
 from watcher.kit.clock import utc_now
@@ -20,8 +21,7 @@ from watcher.kit.secret import resolve
 from watcher.kit.sqlite_condition import ROOM_BYTES
 from watcher.kit.sqlite_trouble import free_bytes
 from watcher.kit.units import seconds
-from watcher.model.errors import ConfigurationError
-from watcher.settings import Settings
+from watcher.settings import Configuration, Settings
 from watcher.storage import opened
 from watcher.store.protocol import SubjectFilter
 
@@ -30,6 +30,23 @@ ANSWER_SECONDS = 5.0
 ANSWER_BYTES = 256 * 1024
 UPDATE = "watcher advisories update"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  addresses that are listened on, as they are reached
+
+
+def configuration_area(configuration: Configuration) -> Area:
+    """What would keep the daemon from beginning, as `watcher config check` says it."""
+
+    async def look() -> Checkup:
+        checkup = Checkup()
+        seen = await looked(configuration)
+        for problem in seen.problems:
+            checkup.note("begin", Found(detail=problem, result=Result.FAILED))
+        for warning in seen.warnings:
+            checkup.note("begin", Found(detail=warning, result=Result.WARNING))
+        if not checkup.steps:
+            checkup.note("begin", Found(detail="nothing in it keeps the daemon from beginning"))
+        return checkup
+
+    return Area(kind="configuration", name=configuration.source.file, look=look)
 
 
 def own_areas(settings: Settings, folder: Path) -> Sequence[Area]:
@@ -50,11 +67,7 @@ async def _server(server: ServerSettings) -> Found:
     """Whether a daemon of ours listens, or could. Raises ConfigurationError for certificates and secrets."""
     if server.api_token is not None:
         resolve(server.api_token)
-    if server.tls is not None:
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(server.tls.cert, server.tls.key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"server.tls: {server.tls.cert} and {server.tls.key} cannot be read as PEM") from error
+    tls_context(server)
     if server.port == 0:
         return Found(detail="the system chooses a port; where the daemon listens is in its log")
     host = EVERYWHERE.get(server.host, server.host)
@@ -142,7 +155,7 @@ async def _store(settings: Settings) -> Found:
 
 async def _policies(settings: Settings, folder: Path) -> Found:
     """Raises PolicyError."""
-    await asyncio.to_thread(load_settings, settings.policies, beside=folder)
+    await compiled(await asyncio.to_thread(load_settings, settings.policies, beside=folder))
     named = ", ".join(settings.policies.packs) or "no pack"
     more = f" and {settings.policies.path}" if settings.policies.path else ""
     return Found(detail=f"{named}{more}: they compile")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from watcher.settings import Settings
+    from watcher.settings import Configuration, Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -47,6 +47,13 @@ def required_settings() -> "tuple[Path, Settings]":
 
     path = settings.find(given_config())
     return path, settings.load(path)
+
+
+def required_configuration() -> "Configuration":
+    """The same, with where each thing stands. Raises ConfigurationError."""
+    from watcher import settings
+
+    return settings.read(settings.find(given_config()))
 
 
 def optional_settings() -> "Settings":

@@ -5,10 +5,10 @@ from typing import get_args
 
 import click
 
-from watcher.cli.options import config_option, required_settings
-from watcher.daemon import run_until_signalled
+from watcher.cli.options import config_option, required_configuration
 from watcher.kit.log_settings import Level
 from watcher.kit.telemetry import configure_logging
+from watcher.running import run_until_signalled
 
 AS_JSON = {"auto": None, "json": True, "text": False}
 
@@ -18,6 +18,7 @@ AS_JSON = {"auto": None, "json": True, "text": False}
 @config_option
 def run(log_level: str | None) -> None:
     """Run the daemon until SIGTERM; SIGHUP reloads policies."""
-    path, settings = required_settings()
-    configure_logging(level=log_level or settings.log.level, as_json=AS_JSON[settings.log.format])
-    asyncio.run(run_until_signalled(settings, folder=path.parent))
+    configuration = required_configuration()
+    logged = configuration.settings.log
+    configure_logging(level=log_level or logged.level, as_json=AS_JSON[logged.format])
+    asyncio.run(run_until_signalled(configuration))

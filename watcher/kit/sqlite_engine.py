@@ -57,8 +57,8 @@ def _may_be_ours(path: Path) -> bool:
         return False
 
 
-def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
-    """An engine whose transactions are what they seem.
+def sqlite_engine(path: Path, *, read_only: bool = False, at_rest: bool = False) -> Engine:
+    """An engine whose transactions are what they seem. `at_rest` says that nobody writes: then nothing is made beside the file.
 
     Python's sqlite3 opens transactions by itself, late and not before every statement, which breaks savepoints and DDL. So it
     is told not to (`isolation_level = None`) and BEGIN is written here; a writer takes its lock at once, because a transaction
@@ -66,7 +66,8 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     """
     # `mode=ro` holds even for a statement that lifts `query_only`, and for what SQLite itself writes: no checkpoint, no change of
     # the journal's kind.
-    url = URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": "ro", "uri": "true"}) if read_only else None
+    query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if at_rest else {})
+    url = URL.create("sqlite", database=path.absolute().as_uri(), query=query) if read_only else None
     engine = create_engine(
         url or URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,

@@ -33,10 +33,24 @@ class YamlSource:
 
     def at(self, path: Path) -> str:
         """`file:line:column` of the value at `path`, or of the nearest value that contains it."""
+        line, column = self.position(path)
+        return f"{self.file}:{line}:{column}"
+
+    def position(self, path: Path) -> tuple[int, int]:
+        """Line and column of the value at `path`, or of the nearest value that contains it."""
         while path and path not in self.positions:
             path = path[:-1]
-        line, column = self.positions.get(path, (1, 1))
-        return f"{self.file}:{line}:{column}"
+        return self.positions.get(path, (1, 1))
+
+    def get(self, path: Path) -> Any:
+        """The value at `path`, None where there is none."""
+        value = self.value
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
     def at_msgspec(self, message: str) -> str:
         """Turn msgspec's ``… - at `$.sources[0].type` `` into `file:line:column: …`."""

@@ -61,7 +61,11 @@ class RegistryClients:
             ConfigurationError: a certificate, a secret or a setting that is not there.
         """
         for host in self._settings:
-            self._mirrors_of(host)
+            self.open(host)
+
+    def open(self, host: Host) -> None:
+        """Make the client of one registry now, and those of its mirrors. Raises as `open_configured` does."""
+        self._mirrors_of(host)
 
     def images(self, host: Host, repository: RepositoryName) -> RegistryImages:
         """See `Registries.images`."""

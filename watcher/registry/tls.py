@@ -14,7 +14,7 @@ def own_context(settings: RegistrySettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise _unreadable(settings) from error
+        raise _unreadable(settings, error) from error
     if settings.client_cert is not None:
         given = settings.client_cert
         try:
@@ -36,9 +36,10 @@ def elsewhere_context(settings: RegistrySettings) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=settings.ca_file)
         except (OSError, ssl.SSLError) as error:
-            raise _unreadable(settings) from error
+            raise _unreadable(settings, error) from error
     return context
 
 
-def _unreadable(settings: RegistrySettings) -> ConfigurationError:
-    return ConfigurationError(f"registry {settings.registry}: ca_file {settings.ca_file} cannot be read as PEM")
+def _unreadable(settings: RegistrySettings, error: OSError) -> ConfigurationError:
+    why = " as PEM" if isinstance(error, ssl.SSLError) else f": {error.strerror}"
+    return ConfigurationError(f"registry {settings.registry}: ca_file {settings.ca_file} cannot be read{why}")

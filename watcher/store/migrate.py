@@ -53,6 +53,19 @@ def require_current(path: Path) -> None:
         engine.dispose()
 
 
+def require_upgradable(path: Path) -> None:
+    """Refuse tables that `migrate` would refuse, without touching them. Raises as it does."""
+    # Reading a log beside the file makes its index, which may then belong to somebody else than the daemon's user.
+    engine = sqlite_engine(path, read_only=True, at_rest=not Path(f"{path}-wal").exists())
+    try:
+        with connect(engine, path) as connection, connection.begin():
+            _is_current(connection, _config(), path)
+    except DBAPIError as error:
+        raise refusal(error, path) from error
+    finally:
+        engine.dispose()
+
+
 def known_revisions() -> frozenset[str]:
     """Of tables that this version can read or upgrade."""
     return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())

@@ -149,7 +149,7 @@ def test_certificates_of_the_server(watcher: Run, unused_tcp_port: int) -> None:
     Path("watcher.yaml").write_text(yaml.safe_dump({"server": server}))
     ended = watcher("doctor")
     assert ended.code == 1
-    assert "server.tls: none.pem" in ended.out
+    assert "server.tls.cert: none.pem: cannot be read: No such file" in ended.out
 
 
 def test_webhooks(watcher: Run, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:

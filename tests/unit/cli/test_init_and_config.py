@@ -14,6 +14,8 @@ from watcher.model.errors import ConfigurationError
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of this machine is read or written."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("HOOK_SECRET", "hush-hush")
 
 
 def invoke(*arguments: str) -> Result:

@@ -92,7 +92,7 @@ def test_config_check_finds_it_too(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert f"{file}: publisher referrer: sign_with: {pair.reference}: is no private key" in capsys.readouterr().err
+    assert f"{file}:1:39: publish[0].sign_with: {pair.reference}: is no private key" in capsys.readouterr().err
 
 
 def test_a_password_without_a_key_is_refused(tmp_path: Path) -> None:

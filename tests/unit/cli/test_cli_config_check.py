@@ -1,0 +1,175 @@
+"""`watcher config check` says what `watcher run` would refuse, in the same words."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.databases import open_database
+from tests.unit.cli.conftest import Run
+
+pytestmark = pytest.mark.enable_socket
+
+GOOD = """\
+registries: [{host: a.example}]
+sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: "env:HOOK_SECRET"}}]
+publish: [{type: log}]
+"""
+# One file, a mistake in each of its parts.
+BAD = """\
+registries:
+- {host: a.example, ca_file: gone/ca.pem, auth: {type: basic, username: x, password: "env:UNSET_1"}}
+- {host: b.example, proxy: "env:UNSET_2", client_cert: {cert: gone.pem, key: gone.pem}}
+- {host: c.example, api_token: "file:empty"}
+sources:
+- {name: a, type: webhook, registry: a.example, auth: {type: bearer, secret: "env:UNSET_3", previous_secret: "file:gone/before"}}
+- {name: b, type: pubsub, registry: a.example, subscription: projects/p/subscriptions/s, credentials_file: gone/gcp.json}
+- {name: c, type: mqtt, registry: a.example, host: broker.example, topic: a/b, ca_file: gone/mqtt.pem}
+server: {tls: {cert: watcher.yaml, key: gone/tls.key}}
+store: {url: "sqlite:///gone/watcher.db"}
+policies: {packs: [basline], path: gone}
+publish:
+- {type: referrer, sign_with: "file:watcher.yaml"}
+- {type: notify, urls: ["env:UNSET_4", "env:NO_SERVICE"]}
+admission: {token: "env:UNSET_5"}
+"""
+FOUND = [
+    "2:30: registries[0].ca_file: registry a.example: ca_file gone/ca.pem cannot be read",
+    "2:86: registries[0].auth.password: environment variable UNSET_1 is not set",
+    "3:3: registries[1]: registry b.example: client_cert gone.pem and its key gone.pem cannot be read as PEM",
+    "3:28: registries[1].proxy: environment variable UNSET_2 is not set",
+    "4:32: registries[2].api_token: file:empty: the file is empty",
+    "6:78: sources[0].auth.secret: environment variable UNSET_3 is not set",
+    "6:110: sources[0].auth.previous_secret: file:gone/before: cannot be read: No such file or directory",
+    "7:108: sources[1].credentials_file: credentials_file gone/gcp.json: No such file or directory",
+    "8:89: sources[2].ca_file: gone/mqtt.pem: no such file",
+    "9:41: server.tls.key: gone/tls.key: cannot be read: No such file or directory",
+    "10:14: store.url: store gone/watcher.db: ",
+    "11:12: policies.packs: no pack 'basline'",
+    "11:36: policies.path: gone: no such file or folder",
+    "13:31: publish[0].sign_with: file:watcher.yaml: ",
+    "14:25: publish[1].urls[0]: environment variable UNSET_4 is not set",
+    "14:40: publish[1].urls[1]: publisher notify-2: what env:NO_SERVICE holds is no URL of a service",
+    "15:20: admission.token: environment variable UNSET_5 is not set",
+]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the machine plays a part."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("HOOK_SECRET", "hush-hush")
+    monkeypatch.setenv("NO_SERVICE", "hidden-word")
+
+
+def test_everything_that_run_would_refuse_is_found_at_once(watcher: Run) -> None:
+    """One line for each mistake, in the order of the file, with its place and its key; `run` says the same."""
+    Path("watcher.yaml").write_text(BAD)
+    Path("empty").touch()
+    checked = watcher("config", "check")
+    lines = checked.err.splitlines()
+    assert [wanted for wanted in FOUND if f"watcher: watcher.yaml:{wanted}" not in checked.err] == []
+    assert len(lines) == len(FOUND)
+    assert "hidden-word" not in checked.err
+    assert (checked.code, checked.out) == (2, "")
+    assert watcher("run") == checked
+    as_json = watcher("config", "check", "-o", "json")
+    assert (as_json.code, as_json.err) == (2, "")
+    assert json.loads(as_json.out)["problems"] == [line.removeprefix("watcher: ") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("store: {url: 'mysql://h/d'}", "4:14: store.url: mysql is not supported by this version"),
+        ("store: {url: 'env:UNSET'}", "4:14: store.url: environment variable UNSET is not set"),
+        ("store: {url: 'sqlite:///nothing.txt'}", "4:14: store.url: store nothing.txt: the database file is damaged"),
+        ("store: {url: 'sqlite:///folder'}", "4:14: store.url: store folder: is no file"),
+        ("store: {url: 'sqlite:///others.db'}", "4:14: store.url: store others.db holds the tables of another program (t)"),
+        ("store: {url: 'sqlite:///newer.db'}", "4:14: store.url: store newer.db was written by a newer version"),
+        ("server: {tls: {cert: nothing.txt, key: nothing.txt}}", "4:10: server.tls: nothing.txt and nothing.txt are no cert"),
+        ("server: {port: 70000}", "4:16: expected `int` <= 65535"),
+        ("policies: {path: policies}", "policies/p.yaml:5:33: "),
+        ("policies: {path: folder}", "4:18: policies.path: folder: no document in it"),
+        ("policies: {lists: {trusted: []}}", "policies.lists: no pack has a list 'trusted'"),
+    ],
+)
+def test_run_refuses_in_the_words_of_config_check(watcher: Run, written: str, sentence: str) -> None:
+    """Whatever it is, it is found beforehand."""
+    Path("watcher.yaml").write_text(f"{GOOD}{written}\n")
+    Path("folder").mkdir()
+    Path("nothing.txt").write_text("nothing of use " * 100)
+    Path("policies").mkdir()
+    Path("policies/p.yaml").write_text(
+        "apiVersion: watcher/v1\nkind: Policy\nmetadata: {name: p}\nrules:\n- {id: a, title: a, when: 'image.no_such == 1'}\n"
+    )
+    with closing(sqlite3.connect("others.db")) as others:
+        others.execute("CREATE TABLE t (a)")
+    asyncio.run(newer_store())
+    before = set(Path().rglob("*"))
+    checked = watcher("config", "check")
+    assert (checked.code, checked.out) == (2, "")
+    assert sentence in checked.err
+    assert len(checked.err.splitlines()) == 1
+    assert set(Path().rglob("*")) <= before
+    assert watcher("run") == checked
+
+
+async def newer_store() -> None:
+    async with open_database(Path("newer.db")):
+        pass
+    with closing(sqlite3.connect("newer.db")) as newer, newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def test_a_good_file_is_said_to_be_good(watcher: Run) -> None:
+    """What it comes to is listed, nothing is made, and stderr is empty."""
+    Path("watcher.yaml").write_text(GOOD)
+    checked = watcher("config", "check")
+    assert (checked.code, checked.err) == (0, "")
+    assert checked.out.startswith("watcher.yaml: good: ")
+    assert sorted(path.name for path in Path().iterdir()) == ["watcher.yaml"]
+    told = json.loads(watcher("config", "check", "-o", "json").out)
+    assert (told["problems"], told["warnings"], told["registries"]) == ([], [], ["a.example"])
+    Path("watcher.yaml").write_text("registries: 7\n")
+    (problem,) = json.loads(watcher("config", "check", "-o", "json").out)["problems"]
+    assert problem.startswith("watcher.yaml:1:13: ")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])
+def test_an_empty_file_is_said(watcher: Run, text: str) -> None:
+    """The daemon would begin and hear of nothing, which is seldom what was meant."""
+    Path("watcher.yaml").write_text(text)
+    checked = watcher("config", "check")
+    assert checked.code == 0
+    assert [line.partition("yaml: ")[2].split(":")[0] for line in checked.err.splitlines()] == [
+        "the file is empty, so that everything is as the defaults have it",
+        "nothing will be heard",
+        "nobody will be told",
+    ]
+
+
+def test_a_daemon_without_sources_is_said(watcher: Run, tmp_path: Path) -> None:
+    """Damaged advisories neither keep it from beginning."""
+    Path("watcher.yaml").write_text("registries: [{host: a.example}]\npublish: [{type: log}]\nadvisories: {path: data.db}\n")
+    (tmp_path / "data.db").write_text("nothing of use " * 100)
+    checked = watcher("config", "check")
+    assert checked.code == 0
+    assert "watcher: warning: watcher.yaml: nothing will be heard" in checked.err
+    assert "watcher: warning: watcher.yaml:3:20: advisories.path: data.db: no advisory data of ours" in checked.err
+
+
+def test_doctor_says_the_same_and_goes_on(watcher: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step for each problem, and the others are taken all the same."""
+    Path("watcher.yaml").write_text(f"{GOOD}store: {{url: 'sqlite:///gone/watcher.db'}}\nserver: {{port: 0}}\n")
+    monkeypatch.delenv("HOOK_SECRET")
+    ended = watcher("doctor", "-o", "json")
+    steps = [json.loads(line) for line in ended.out.splitlines()]
+    problems = [step["detail"] for step in steps if step["area"] == "configuration" and step["result"] == "failed"]
+    checked = watcher("config", "check")
+    assert [f"watcher: {each}" for each in problems] == checked.err.splitlines()
+    assert len(problems) == 2
+    assert {"watcher", "registry", "source", "publisher"} <= {step["area"] for step in steps}

@@ -1,0 +1,214 @@
+"""What keeps the daemon from beginning, without asking anybody: `watcher run` looks first, and `watcher config check` only looks.
+
+Everything is put together by what the daemon itself puts it together with, and nothing is begun, written or sent. What only a
+moment decides is left to the start: whether the port is free, and whether another daemon has the store.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from watcher.advisories.gatherer import AdvisoryGatherer
+from watcher.api.app import tls_context
+from watcher.evaluation.policies.loading import PolicySources, load_settings
+from watcher.kit.clock import utc_now
+from watcher.kit.secret import SecretReference, resolve
+from watcher.kit.units import seconds, size_bytes
+from watcher.kit.yaml_source import Path, YamlSource
+from watcher.model.errors import ConfigurationError
+from watcher.publishers import publisher_context
+from watcher.publishing.catalog import build_publisher
+from watcher.publishing.notation import notary
+from watcher.publishing.settings import ReferrerPublisherSettings, one_by_one
+from watcher.registry.access import RegistryClients
+from watcher.settings import Configuration, Settings
+from watcher.sources.catalog import build_source
+from watcher.sources.context import SourceContext
+from watcher.storage import Storage, unopened
+from watcher.store.beginning import require_beginnable
+
+# What a value looks like that says where something is.
+_NAMES_A_FILE = re.compile(r"env:|file:|.*/")
+NOTHING_HEARD = "nothing will be heard: there are no `sources`; only what POST /api/v1/evaluations asks for is judged"
+NOBODY_TOLD = "nobody will be told: there is nothing under `publish`; verdicts are in the store and the API alone"
+EMPTY = "the file is empty, so that everything is as the defaults have it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """What was seen: `problems` keep the daemon from beginning, `warnings` do not. One sentence each, with its place."""
+
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def require(self) -> None:
+        """Raises ConfigurationError with every problem, one a line, if there is one."""
+        if self.problems:
+            raise ConfigurationError("\n".join(self.problems))
+
+
+async def preflight(configuration: Configuration, compiled: Callable[[PolicySources], Awaitable[object]]) -> Preflight:
+    """Look at everything that is configured, at once. `compiled` raises PolicyError for policies whose expressions are wrong."""
+    seen = _Seen(configuration.source)
+    settings = configuration.settings
+    for path, reference in secret_references(configuration.written):
+        seen.secret(path, reference)
+    with seen.at("server", "tls"):
+        tls_context(settings.server)
+    with seen.at("store", "url"):
+        await asyncio.to_thread(require_beginnable, settings.store.sqlite_path())
+    await _look_at_policies(configuration, compiled, seen)
+    storage = unopened(settings.store)
+    async with RegistryClients.of(settings.registries) as registries:
+        for index, registry in enumerate(settings.registries):
+            with seen.at("registries", index):
+                registry.proxies()
+            with seen.at("registries", index):
+                registries.open(registry.registry)
+        _look_at_sources(settings, storage, registries, seen)
+        with seen.at("publish"):
+            await _look_at_publishers(configuration, storage, registries, seen)
+    await _look_at_advisories(configuration, seen)
+    if not configuration.source.value:
+        seen.warn(EMPTY)
+    if not settings.sources:
+        seen.warn(NOTHING_HEARD)
+    if not settings.publish:
+        seen.warn(NOBODY_TOLD)
+    return Preflight(problems=seen.problems, warnings=tuple(seen.warnings))
+
+
+def secret_references(settings: msgspec.Struct, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every reference to a secret below `settings`, with the path of its key."""
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        for key, each in enumerate(value) if isinstance(value, tuple) else [(None, value)]:
+            place = (*path, field.encode_name) if key is None else (*path, field.encode_name, key)
+            if isinstance(each, msgspec.Struct):
+                yield from secret_references(each, place)
+            elif isinstance(each, str) and _is_of_secret(field.type):
+                yield place, each
+
+
+class _Seen:
+    """Collects. What is said of a secret at its own place is not said again by whoever wants to read it."""
+
+    def __init__(self, source: YamlSource) -> None:
+        self._source = source
+        self._secrets: list[str] = []
+        self._problems: list[tuple[tuple[int, int], str]] = []
+        self._elsewhere: list[str] = []
+        self.warnings: list[str] = []
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """In the order of the file, then those of other files."""
+        own = [text for _, text in sorted(self._problems, key=lambda each: each[0])]
+        return tuple(dict.fromkeys([*own, *self._elsewhere]))
+
+    def secret(self, path: Path, reference: str) -> None:
+        try:
+            resolve(reference)
+        except ConfigurationError as error:
+            self.add(path, str(error))
+            self._secrets.append(str(error))
+
+    @contextmanager
+    def at(self, *path: str | int) -> Iterator[None]:
+        """Whatever must be changed in what is done inside is a problem of the value at `path`."""
+        try:
+            yield
+        except ConfigurationError as error:
+            self.add(path, str(error))
+
+    def add(self, path: Path, text: str) -> None:
+        if any(said in text for said in self._secrets):
+            return
+        named = re.match(r"([a-z_.]+): ", text)
+        if named and named[1].startswith(key_of(path)):  # it says itself of which key it is
+            path, text = tuple(named[1].split(".")), text[named.end() :]
+        path = self._pointed(path, text)
+        self._problems.append((self._source.position(path), f"{self._source.at(path)}: {key_of(path)}: {text}"))
+
+    def add_placed(self, text: str) -> None:
+        """What names its place in another file itself."""
+        self._elsewhere.append(text)
+
+    def warn(self, text: str, *path: str | int) -> None:
+        self.warnings.append(f"{self._source.at(path)}: {key_of(path)}: {text}" if path else f"{self._source.file}: {text}")
+
+    def _pointed(self, path: Path, text: str) -> Path:
+        """Of what is below `path` the file or reference that `text` names, if it does."""
+        below = ((self._source.get(each), each) for each in self._source.positions if each[: len(path)] == path)
+        named = [(value, each) for value, each in below if isinstance(value, str) and _NAMES_A_FILE.match(value) and value in text]
+        return max(named, key=lambda each: len(each[0]))[1] if named else path
+
+
+def key_of(path: Path) -> str:
+    """A path as people write it: `sources[0].auth.secret`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+async def _look_at_policies(
+    configuration: Configuration, compiled: Callable[[PolicySources], Awaitable[object]], seen: _Seen
+) -> None:
+    settings, folder = configuration.settings.policies, configuration.folder
+    try:
+        await compiled(await asyncio.to_thread(load_settings, settings, beside=folder))
+    except ConfigurationError as error:
+        own = f"{folder / settings.path}: " if settings.path is not None else None
+        for line in str(error).splitlines():
+            if match := re.match(r"policies\.(packs|lists): ", line):
+                seen.add(("policies", match[1]), line)
+            elif own and line.startswith(own):
+                seen.add(("policies", "path"), line)
+            else:
+                seen.add_placed(line)
+
+
+def _look_at_sources(settings: Settings, storage: Storage, registries: RegistryClients, seen: _Seen) -> None:
+    context = SourceContext(
+        max_body_bytes=size_bytes(settings.server.max_body),
+        registries=registries,
+        known=storage.known,
+        swept=lambda _source, _missed: None,
+    )
+    for index, source in enumerate(settings.sources):
+        with seen.at("sources", index):
+            build_source(source, context)
+
+
+async def _look_at_publishers(configuration: Configuration, storage: Storage, registries: RegistryClients, seen: _Seen) -> None:
+    """Raises ConfigurationError for what is wrong with all of them."""
+    async with publisher_context(configuration.settings, storage, registries) as context:
+        for index, given in enumerate(configuration.written.publish):
+            for publisher in one_by_one(given):
+                with seen.at("publish", index):
+                    await build_publisher(publisher, context).aclose()
+                    _warn_of_expiry(publisher, index, seen)
+
+
+def _warn_of_expiry(publisher: object, index: int, seen: _Seen) -> None:
+    if isinstance(publisher, ReferrerPublisherSettings) and publisher.notation is not None:
+        now = utc_now()
+        if soon := notary(publisher.notation, now).warning_at(now):
+            seen.warn(soon, "publish", index, "notation")
+
+
+async def _look_at_advisories(configuration: Configuration, seen: _Seen) -> None:
+    """Without data the daemon begins, and what needs them is unknown."""
+    settings = configuration.settings.advisories
+    gatherer = AdvisoryGatherer(path=configuration.folder / settings.path, max_age_seconds=seconds(settings.max_age))
+    try:
+        await gatherer.oldest()
+    except ConfigurationError as error:
+        seen.warn(str(error), "advisories", "path")
+
+
+def _is_of_secret(hint: Any) -> bool:
+    return hint == SecretReference or any(_is_of_secret(each) for each in get_args(hint))
