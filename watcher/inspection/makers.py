@@ -15,7 +15,7 @@ from watcher.inspection.secrets.rules import VERSION as SECRETS_VERSION
 from watcher.model.inventory import FILE, HARDLINK, FileTable, LayerFacts
 
 # What walks a layer and puts its facts together: confined/layer_reader.py with all it needs, and workers/collector.py.
-READER_VERSION = 23
+READER_VERSION = 24
 
 READER, SECRETS, DIGESTS = "reader", "secrets", "file-digests"
 

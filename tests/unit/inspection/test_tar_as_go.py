@@ -261,24 +261,6 @@ def test_a_sum_is_exact() -> None:
         walk(block[:148] + b"\x80" + (int(block[148:154], 8)).to_bytes(7, "big") + block[156:])
 
 
-def test_one_block_of_zeros_is_an_end_only_at_the_end() -> None:
-    """What follows it is another one, or nothing."""
-    assert paths(header(b"own") + bytes(512)) == [b"own"]
-    for behind in (header(b"behind"), b"x", bytes(100)):
-        with pytest.raises(DamagedTarError, match="second block of zeros at byte 1024"):
-            walk(header(b"own") + bytes(512) + behind)
-
-
-@pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("padding", [0, 300])
-def test_an_archive_that_ends_in_padding_is_damaged(keep: bool, padding: int) -> None:
-    """The one thing that Go reads and that is not believed: it was cut, and nobody knows how much of it."""
-    reader = TarReader(pieces(header(b"own", sized(700)) + b"c" * 700 + bytes(padding)))
-    with pytest.raises(DamagedTarError, match="within a file"):
-        for _ in reader.members():
-            reader.keep = keep
-
-
 NAMED = (b"GNU.sparse.size=12", b"GNU.sparse.name=file")
 COUNTED = b"GNU.sparse.numblocks=2"
 MAPPED = (COUNTED, b"GNU.sparse.map=2,3,9,1")

@@ -249,7 +249,7 @@ class TarReader(TarPieces):
                 at += (stored + 511) & -512
             if at > end:
                 self._at = at
-                self._skip()
+                self._skip(-stored % BLOCK)
                 data, at, end = self._data, self._at, len(self._data)
 
     def _expect_end(self) -> None:
@@ -266,7 +266,7 @@ class TarReader(TarPieces):
             raise DamagedTarError(self.offset, "the archive ends within a header")
         self._at += -size % BLOCK
         if self._at > len(self._data):
-            self._skip()
+            self._skip(-size % BLOCK)
         return content
 
     def _expected(self, field: bytes) -> int:

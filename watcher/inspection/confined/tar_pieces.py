@@ -55,16 +55,20 @@ class TarPieces:
             self._start += self._at
             self._data, self._at = self._data[self._at :] + piece, 0
 
-    def _skip(self) -> None:
+    def _skip(self, padding: int = 0) -> None:
         """Bring `_at`, which lies beyond the piece at hand, into the piece where it belongs.
 
+        The last `padding` bytes may be missing: no content is, and to Go that is the end. `umoci insert` writes such layers.
+
         Raises:
-            DamagedTarError: there is none. Go forgives it where only padding is missing; what is cut there is cut all the same.
+            DamagedTarError: more is missing.
         """
         while self._at > len(self._data):
             beyond = self._at - len(self._data)
             self._at = len(self._data)
             if not self._next():
+                if beyond <= padding:
+                    return
                 raise DamagedTarError(self.offset, "the archive ends within a file")
             self._at = beyond
 
