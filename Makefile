@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all of their own set-up; tools/setup.sh says what it installs.
-.PHONY: demo test check format suite
+.PHONY: demo test bench check format suite
 
 demo:
 	@sh tools/setup.sh demo
@@ -8,6 +8,11 @@ demo:
 test:
 	@sh tools/setup.sh test
 	@$(MAKE) --no-print-directory check suite
+
+# One table of everything that is measured, each against its bound or peer: BENCH_ARGS="--quick", or names of benches.
+bench:
+	@sh tools/setup.sh test
+	@.venv/bin/python -m bench $(BENCH_ARGS)
 
 check:
 	.venv/bin/ruff format --check .

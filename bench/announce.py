@@ -26,6 +26,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bench.intake_turns import server
+from bench.results import Result, told
 from tests.doubles.mosquitto import start_mosquitto
 from tests.doubles.moto import REGION, isolate_identity
 from tests.doubles.publishing import Notes
@@ -178,9 +179,8 @@ async def ours(settings: Settings, storage: Storage, publishers: Mapping[str, Pu
     return seconds
 
 
-async def measure(folder: Path, count: int, rounds: int) -> bool:
-    """Whether the goal was reached."""
-    ratios = []
+async def measure(folder: Path, count: int, rounds: int) -> int:
+    bare_rates, our_rates = [], []
     with configured(folder) as settings:
         async with (
             owned(settings.store) as storage,
@@ -191,11 +191,20 @@ async def measure(folder: Path, count: int, rounds: int) -> bool:
             for turn in range(rounds):
                 alone = await bare(publishers, verdicts(2 * turn, count))
                 kept = await ours(settings, storage, publishers, verdicts(2 * turn + 1, count))
-                ratios.append(alone / kept)
+                bare_rates.append(count / alone)
+                our_rates.append(count / kept)
                 print(f"bare {count / alone:6.0f}   ours {count / kept:6.0f} verdicts/s to each of {len(publishers)}", flush=True)
-    ratio = statistics.median(ratios)
-    print(f"ratio {ratio:.2f} of bare (goal {GOAL})")
-    return ratio >= GOAL
+    result = Result(
+        what=f"verdicts told to each of {len(publishers)} destinations",
+        unit="verdicts/s",
+        ours=statistics.median(our_rates),
+        against="the publishers alone",
+        other=statistics.median(bare_rates),
+        ratio=statistics.median(ours / bare for ours, bare in zip(our_rates, bare_rates, strict=True)),
+        least=GOAL,
+        of_ratio=True,
+    )
+    return told(result)
 
 
 def main() -> int:
@@ -205,7 +214,7 @@ def main() -> int:
     asked = parser.parse_args()
     configure_logging(level="error")
     with tempfile.TemporaryDirectory() as folder:
-        return 0 if asyncio.run(measure(Path(folder), asked.verdicts, asked.rounds)) else 1
+        return asyncio.run(measure(Path(folder), asked.verdicts, asked.rounds))
 
 
 if __name__ == "__main__":

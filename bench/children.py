@@ -8,12 +8,14 @@ more memory the daemon holds at the end than after the first tenth.
 import argparse
 import itertools
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from bench.results import Result, told
 from tests.doubles.children import BLOWS, household, resident_bytes
 from tests.doubles.daemon import eventually
 
@@ -22,7 +24,7 @@ ROUND_SECONDS = 120.0
 MEBIBYTE = 1024 * 1024
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=100)
     rounds = parser.parse_args().rounds
@@ -50,10 +52,16 @@ def main() -> None:
         print(f"{count:4} {line}")
     for name, taken in sorted(seconds.items()):
         print(f"{name}: median {statistics.median(taken):.1f} s, longest {max(taken):.1f} s")
-    print(f"{rounds} rounds: children {sorted(each.what for each in living)}, left behind {strangers}")
-    print(f"the daemon holds {early / MEBIBYTE:.0f} MiB after a tenth, {grown / MEBIBYTE:+.1f} MiB at the end")
-    print(f"left behind when it ended: {[each for each in struck | {*living} if each.lives]}")
+    left = [each for each in struck | {*living} if each.lives]
+    print(f"{rounds} rounds: children {sorted(each.what for each in living)}, left behind {strangers}, when it ended {left}")
+    undecided = sum(count for line, count in outcomes.items() if ": unknown" in line)
+    said = f"{rounds} blows to the daemon's children"
+    return told(
+        Result(what=f"{said}, images without a decision", unit="images", ours=undecided),
+        Result(what=f"{said}, processes left behind", unit="processes", ours=len(strangers) + len(left), most=0),
+        Result(what=f"{said}, growth", unit="MiB", ours=grown / MEBIBYTE, against="after a tenth", other=early / MEBIBYTE),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,12 +8,14 @@ second takes. In the same run, so that the machine's own speed is in both.
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 import zlib
 from pathlib import Path
 from typing import Any
 
+from bench.results import Result, told
 from tests.doubles.daemon import RunningDaemon, eventually
 from tests.doubles.hooks import deliver, envelope, push_event, rows
 from tests.doubles.served_registry import ServedRegistry
@@ -25,7 +27,7 @@ LAYERS = 8
 MIB = 1024 * 1024
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--burst", type=int, default=200)
     parser.add_argument("--mib", type=int, default=870)
@@ -55,9 +57,20 @@ def main() -> None:
             daemon.stop()
             registry.close()
     p99 = burst[min(len(burst) - 1, int(len(burst) * 0.99))]
-    print(f"burst of {asked.burst} small images: p50 {statistics.median(burst):.2f} s, p99 {p99:.2f} s")
-    print(f"{SMALL} small images alone: {alone:.2f} s; beside one of {asked.mib} MiB, which took {whole:.1f} s: {beside:.2f} s")
-    print(f"beside a large image {beside / alone:.1f} times as long (budget {RATIO_BUDGET})")
+    print(f"the large image took {whole:.1f} s")
+    return told(
+        Result(what=f"{asked.burst} small images at once, p50 of the verdicts", unit="s", ours=statistics.median(burst)),
+        Result(what=f"{asked.burst} small images at once, p99 of the verdicts", unit="s", ours=p99),
+        Result(
+            what=f"{SMALL} small images beside one of {asked.mib} MiB",
+            unit="s",
+            ours=beside,
+            against="alone",
+            other=alone,
+            most=RATIO_BUDGET,
+            of_ratio=True,
+        ),
+    )
 
 
 def _pushed(daemon: RunningDaemon, registry: ServedRegistry, name: str, count: int) -> list[float]:
@@ -97,4 +110,4 @@ def _judged(daemon: RunningDaemon, repository: str) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

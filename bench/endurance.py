@@ -15,6 +15,7 @@ import random
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bench.results import Result, told
 from tests.doubles.children import children
 from tests.doubles.daemon import Receiver, RunningDaemon
 from tests.doubles.docker_registry import RunningRegistry, start_docker_registry
@@ -171,7 +173,7 @@ class Endurance:
         time.sleep(self.random.uniform(0.5, 4))
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pushes", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
@@ -181,7 +183,7 @@ def main() -> None:
         _endure(all_of_it, asked.pushes, random.Random(asked.seed))
         pushing_ended = time.monotonic()
         drained = _drained(all_of_it)
-        _say(all_of_it, pushing=pushing_ended - begun, drained=drained - pushing_ended)
+        return _say(all_of_it, pushing=pushing_ended - begun, drained=drained - pushing_ended)
 
 
 def _endure(it: Endurance, pushes: int, choice: random.Random) -> None:
@@ -212,7 +214,7 @@ def _drained(it: Endurance) -> float:
     return time.monotonic()
 
 
-def _say(it: Endurance, *, pushing: float, drained: float) -> None:
+def _say(it: Endurance, *, pushing: float, drained: float) -> int:
     it.remember()
     doubled = [each for each in it.pushed if referrers(it.registry, *each) > 1]
     unattached = [each for each in it.pushed if referrers(it.registry, *each) < 1]
@@ -229,7 +231,20 @@ def _say(it: Endurance, *, pushing: float, drained: float) -> None:
         f"untold {len(untold)}"
     )
     print(f"dead letters {len(dead[0])} jobs, {len(dead[1])} publications")
-    print(f"memory of the daemon: {early:.0f} MiB, then {late:.0f} MiB: {late / early - 1:+.0%} (budget ±{RSS_BUDGET:.0%})")
+    wrong = len(it.unjudged()) + len(unattached) + len(doubled) + len(untold) + len(dead[0]) + len(dead[1])
+    what = f"{len(it.pushed)} pushes while everything fails"
+    return told(
+        Result(what=f"{what}: lost, doubled, untold or given up", unit="images", ours=wrong, most=0),
+        Result(
+            what=f"{what}: memory of the daemon",
+            unit="MiB",
+            ours=late,
+            against="at first",
+            other=early,
+            most=1 + RSS_BUDGET,
+            of_ratio=True,
+        ),
+    )
 
 
 def referrers(registry: RunningRegistry, repository: str, digest: str) -> int:
@@ -304,4 +319,4 @@ def _everything(folder: Path, disk: Path) -> Iterator[Endurance]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
+from bench.results import Result, told
 from watcher.kit.sqlite import Database
 from watcher.model.digest import Digest
 from watcher.store.holders import StoredPackageIndex
@@ -130,7 +131,7 @@ async def median(run: Callable[[], Awaitable[Any]], times: int = 7) -> tuple[flo
     return statistics.median(took), found
 
 
-async def measure(database: Database, images: int) -> bool:
+async def measure(database: Database, images: int) -> int:
     index = StoredPackageIndex(database)
     names, rare = wanted(100), [PackageName(type="npm", name="own0")]
     questions: dict[str, Callable[[], Awaitable[Any]]] = {
@@ -141,17 +142,18 @@ async def measure(database: Database, images: int) -> bool:
         "first page, a purl without version": lambda: index.holding(PackageQuery(purl="pkg:npm/own0")),
     }
     print(f"{images} images of {BASE_PACKAGES + OWN_PACKAGES} packages")
+    results = []
+    budgets = {"holders of 100 names": 1000 * BUDGET_SECONDS * max(1.0, images / IMAGES)}
     with_indexes = {name: await median(run) for name, run in questions.items()}
     await database.write(drop_indexes)
     for name, run in questions.items():
         seconds, found = with_indexes[name]
         without, again = await median(run, times=3)
         assert len(found) == len(again)
-        times = f"{seconds * 1000:8.1f} ms, without indexes {without * 1000:8.1f} ms, {without / seconds:5.1f}x"
-        print(f"{name:36s} {len(found):6d} found {times}")
-    worst = with_indexes["holders of 100 names"][0]
-    print(f"budget: {BUDGET_SECONDS:g} s at {IMAGES} images; took {worst:.3f} s")
-    return worst <= BUDGET_SECONDS * max(1.0, images / IMAGES)
+        what = f"{images} images, {name} ({len(found)} found)"
+        ours, other = 1000 * seconds, 1000 * without
+        results.append(Result(what=what, unit="ms", ours=ours, against="without indexes", other=other, most=budgets.get(name)))
+    return told(*results)
 
 
 @asynccontextmanager
@@ -173,7 +175,7 @@ async def main(images: int) -> int:
             await database.write(lambda connection: fill(connection, images))
         # Opened again, so that nothing is read from the log that one huge transaction leaves.
         async with opened(path) as database:
-            return 0 if await measure(database, images) else 1
+            return await measure(database, images)
 
 
 if __name__ == "__main__":

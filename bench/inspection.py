@@ -23,7 +23,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +31,7 @@ from pathlib import Path
 from isal import igzip_lib
 
 from bench.peer import compare_with_syft
+from bench.results import Result, told
 from watcher.inspection.file_digests import FileDigests
 from watcher.inspection.inspector import Inspector
 from watcher.inspection.settings import InspectionSettings
@@ -39,12 +40,12 @@ from watcher.model.digest import Digest, digest_of
 from watcher.model.image import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, Manifest
 from watcher.model.image_json import parse_manifest
 from watcher.model.inventory import LayerFacts
-from watcher.model.reference import Host, Reference, Tag, parse_reference
+from watcher.model.reference import Reference, Tag, parse_reference
 from watcher.registry.client import RegistryClient
 from watcher.registry.manifests import RegistryImages
 from watcher.registry.settings import RegistrySettings
 
-CACHE = Path(__file__).parents[1] / ".cache" / "bench-inspection"
+CACHE = Path(__file__).parents[1] / ".cache" / "bench-image"
 # By a part of the image's name: an image of a hundred thousand small files is walked more than it is unpacked.
 CPU_BUDGETS = {"kitchen-sink": 2.0, "app/python": 2.1, "app/node": 2.6}
 CPU_BUDGET, MEMORY_BUDGET_MIB = 2.2, 128
@@ -74,7 +75,7 @@ class NoCache:
         pass
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", action="append", help="an image on a registry that answers plain HTTP without credentials")
     parser.add_argument("--peer", action="store_true", help="compare with syft: what both find, and what it takes them")
@@ -82,23 +83,19 @@ def main() -> None:
     parser.add_argument("--file-digests", default=InspectionSettings().file_digests, help="as inspection.file_digests")
     parser.add_argument("--side", choices=("bound", "inspection"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.peer:
-        sys.exit(0 if compare_with_syft(arguments.image, arguments.rounds) else 1)
-    if arguments.side == "bound":
-        return print(json.dumps(asdict(bound(parse_reference(arguments.image[0])))))
-    if arguments.side == "inspection":
-        return print(json.dumps(asdict(asyncio.run(inspection(parse_reference(arguments.image[0]), arguments.file_digests)))))
-    if arguments.image:
-        kept = [compare(image, arguments.rounds, arguments.file_digests) for image in arguments.image]
-        sys.exit(0 if all(kept) else 1)
-    build()
-    with serving() as host:
-        kept = [compare(f"{host}/bench:1", arguments.rounds, arguments.file_digests)]
-    sys.exit(0 if all(kept) else 1)
+    if arguments.side:
+        image = parse_reference(arguments.image[0])
+        run = bound(image) if arguments.side == "bound" else asyncio.run(inspection(image, arguments.file_digests))
+        print(json.dumps(asdict(run)))
+        return 0
+    with nullcontext(arguments.image) if arguments.image else own_image() as images:
+        if arguments.peer:
+            return told(*compare_with_syft(images, arguments.rounds))
+        return told(*(result for image in images for result in compare(image, arguments.rounds, arguments.file_digests)))
 
 
-def compare(image: str, rounds: int, file_digests: FileDigests) -> bool:
-    """Print both sides; whether the budgets of the image's class are kept."""
+def compare(image: str, rounds: int, file_digests: FileDigests) -> tuple[Result, ...]:
+    """Print both sides; held against the budgets of the image's class."""
     budget = next((budget for name, budget in CPU_BUDGETS.items() if name in image), CPU_BUDGET)
     sides = {"bound": [], "inspection": []}  # type: dict[str, list[Run]]
     for number in range(1, rounds + 1):
@@ -113,11 +110,25 @@ def compare(image: str, rounds: int, file_digests: FileDigests) -> bool:
     ratio = statistics.median(ours.cpu / base.cpu for base, ours in zip(*sides.values(), strict=True))
     wall = statistics.median(ours.wall / base.wall for base, ours in zip(*sides.values(), strict=True))
     peak = max(run.peak_mib for run in sides["inspection"])
-    print(
-        f"processor time {ratio:.2f}x (budget {budget}x), wall {wall:.2f}x, "
-        f"largest worker {peak:.0f} MiB (budget {MEMORY_BUDGET_MIB})"
+    ours, base = (
+        Run(cpu=statistics.median(run.cpu for run in runs), wall=statistics.median(run.wall for run in runs), plain_mb=0)
+        for runs in (sides["inspection"], sides["bound"])
     )
-    return ratio <= budget and peak <= MEMORY_BUDGET_MIB
+    what, against = f"inspection of {image.rpartition('/')[2]}", "download, unpack, hash"
+    return (
+        Result(
+            what=f"{what}, processor",
+            unit="s",
+            ours=ours.cpu,
+            against=against,
+            other=base.cpu,
+            ratio=ratio,
+            most=budget,
+            of_ratio=True,
+        ),
+        Result(what=f"{what}, wall", unit="s", ours=ours.wall, against=against, other=base.wall, ratio=wall),
+        Result(what=f"{what}, largest worker", unit="MiB", ours=peak, most=MEMORY_BUDGET_MIB),
+    )
 
 
 def bound(image: Reference) -> Run:
@@ -172,16 +183,22 @@ def build() -> None:
     if (CACHE / "manifest.json").exists():
         return
     CACHE.mkdir(parents=True, exist_ok=True)
-    layers, total = [], 0
+    layers, diff_ids, total = [], [], 0
     for root in ROOTS:
         if total > IMAGE_BYTES:
             break
         size, raw = _layer(root)
         total += size
         layers.append(_put(raw, "application/vnd.oci.image.layer.v1.tar+gzip"))
+        diff_ids.append(digest_of(gzip.decompress(raw)))
         print(f"built {root}: {size / 1e6:.0f} MB, {len(raw) / 1e6:.0f} MB compressed", file=sys.stderr)
-    config = _put(json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers"}}).encode(), OCI_CONFIG)
-    manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": _put(json.dumps(config).encode(), OCI_CONFIG),
+        "layers": layers,
+    }
     (CACHE / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -207,15 +224,16 @@ def _put(raw: bytes, media_type: str) -> dict[str, object]:
 
 
 @contextmanager
-def serving() -> Iterator[Host]:
-    """The image behind as much of the distribution specification as pulling needs, in another process."""
+def own_image() -> Iterator[list[str]]:
+    """The image of this machine's files, behind as much of the distribution specification as pulling needs, in another process."""
+    build()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     pid = os.fork()
     if pid == 0:
         server.serve_forever()
     server.server_close()
     try:
-        yield Host(f"127.0.0.1:{server.server_port}")
+        yield [f"127.0.0.1:{server.server_port}/this-machine:1"]
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
@@ -268,4 +286,4 @@ def _children_now() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import intake_mqtt, intake_pubsub, intake_sqs, intake_webhook
 from bench.intake_turns import Goal, Options, Way, compare, queue_goal
+from bench.results import told
 
 WAYS: dict[str, tuple[Way, Goal]] = {
     "webhook": (intake_webhook, intake_webhook.goal),
@@ -39,8 +40,7 @@ def main() -> int:
     given = vars(parser.parse_args())
     ways, directory = given.pop("by"), given.pop("directory")
     with tempfile.TemporaryDirectory(dir=directory) as name:
-        reached = [compare(way, *WAYS[way], Options(**given), Path(name)) for way in ways]
-    return 0 if all(reached) else 1
+        return told(*(result for way in ways for result in compare(way, *WAYS[way], Options(**given), Path(name))))
 
 
 if __name__ == "__main__":

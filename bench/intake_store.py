@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.results import Result, told
 from watcher.backlog.protocol import Arrival
 from watcher.backlog.sqlite import SqliteBacklog
 from watcher.kit.clock import utc_now
@@ -64,18 +65,19 @@ async def group_commit(path: Path, events: int, producers: int) -> tuple[float, 
     return len(waited) / seconds, waited[int(len(waited) * 0.99)] * 1000
 
 
-def main() -> None:
+def main() -> int:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     with tempfile.TemporaryDirectory(dir=".") as folder:
         floor = one_commit_an_event(Path(folder) / "floor.db", events // 10)
-        print(f"one commit an event, 1 producer       {floor:8.0f} events/s")
+        results = []
         for producers in (1, 64, 256):
             path = Path(folder) / f"{producers}.db"
             rate, p99 = asyncio.run(group_commit(path, events if producers > 1 else events // 10, producers))
-            print(
-                f"backlog.put, {producers:3d} producer(s)            {rate:8.0f} events/s, p99 {p99:5.1f} ms, {rate / floor:4.1f}x"
-            )
+            print(f"{producers} at once: p99 {p99:.1f} ms")
+            what = f"events made durable, {producers} at once"
+            results.append(Result(what=what, unit="events/s", ours=rate, against="a bare commit each", other=floor))
+        return told(*results)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

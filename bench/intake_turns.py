@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
+from bench.results import Result
+
 Side = Literal["bare", "durable"]
 SIDES: tuple[Side, ...] = ("bare", "durable")
 # For a round of one side. It only ends what hangs.
@@ -73,8 +75,8 @@ def queue_goal(limit: float) -> float:
     return min(QUEUE_GOAL_PER_SECOND, limit)
 
 
-def compare(name: str, way: Way, goal_of: Goal, options: Options, directory: Path) -> bool:
-    """Measure and print; whether the goal was reached and every message is on disk exactly once."""
+def compare(name: str, way: Way, goal_of: Goal, options: Options, directory: Path) -> tuple[Result, Result]:
+    """Measure: messages a second against the goal, and those that are not on disk exactly once."""
     path = directory / f"{name}.db"
     loads: dict[Side, list[Load]] = {side: [] for side in SIDES}
     flushes: list[float] = []
@@ -92,10 +94,16 @@ def compare(name: str, way: Way, goal_of: Goal, options: Options, directory: Pat
     sent = sum(load.messages for load in loads["durable"])
     most = sent + sum(load.unanswered for load in loads["durable"])
     print(f"{name:8} on disk  {events} events, {jobs} jobs for {sent} messages")
-    goal = goal_of(medians["bare"])
-    ratio = medians["durable"] / medians["bare"]
-    print(f"{name:8} ratio    {ratio:.2f} of bare; {medians['durable']:.0f} messages/s (goal {goal:.0f})", flush=True)
-    return medians["durable"] >= goal and sent <= jobs <= most
+    print(flush=True)
+    rate = Result(
+        what=f"intake by {name}, each on disk before it is acknowledged",
+        unit="messages/s",
+        ours=medians["durable"],
+        against="acknowledged only",
+        other=medians["bare"],
+        least=goal_of(medians["bare"]),
+    )
+    return rate, Result(what=f"intake by {name}: lost or doubled", unit="messages", ours=max(sent - jobs, jobs - most, 0), most=0)
 
 
 def flush_ms(directory: Path) -> list[float]:

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import sys
 import tarfile
 import tempfile
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from bench.results import Result, told
 from tests.doubles.databases import open_database
 from tests.doubles.image_sources import MemoryImages
 from tests.doubles.routes import nobody
@@ -37,13 +39,13 @@ FEW = 1000
 TICK_SECONDS = 0.001
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=1_000_000)
-    asyncio.run(_measure(parser.parse_args().files))
+    return asyncio.run(_measure(parser.parse_args().files))
 
 
-async def _measure(files: int) -> None:
+async def _measure(files: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             open_database(Path(folder) / "watcher.db") as database,
@@ -52,9 +54,18 @@ async def _measure(files: int) -> None:
         ):
             judging = Judging(inspector=inspector, gathering=Gathering(), evaluator=evaluator, engine_version="bench")
             verdicts = StoredVerdicts(database, utc_now)
+            longest = {}
             for count in (FEW, files):
-                longest, seconds = await _longest(judging, verdicts, count)
-                print(f"{count} files: the loop did not turn for {longest * 1000:.0f} ms at most, of {seconds:.1f} s")
+                longest[count], seconds = await _longest(judging, verdicts, count)
+                print(f"{count} files took {seconds:.1f} s")
+            result = Result(
+                what=f"event loop at a standstill, image of {files} files",
+                unit="ms",
+                ours=1000 * longest[files],
+                against=f"of {FEW} files",
+                other=1000 * longest[FEW],
+            )
+            return told(result)
 
 
 async def _longest(judging: Judging, verdicts: StoredVerdicts, count: int) -> tuple[float, float]:
@@ -106,4 +117,4 @@ def _headers(count: int) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

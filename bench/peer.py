@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.results import Result
+
 SYFT, WATCHER = (os.environ.get(name.upper(), str(Path(sys.executable).with_name(name))) for name in ("syft", "watcher"))
 EXAMPLES = 10
 
@@ -72,15 +74,15 @@ class Comparison:
     ours: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
-def compare_with_syft(images: Sequence[str], rounds: int) -> bool:
-    """Print the comparison; whether every ecosystem agrees as far as it must."""
-    kept = True
+def compare_with_syft(images: Sequence[str], rounds: int) -> list[Result]:
+    """Print the comparison; the processor time, and how far each ecosystem agrees."""
+    results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
         # All before anything is read: a process is said to have been as large as the one that started it.
         ran = [(image, _ran(image, rounds, Path(folder) / str(number))) for number, image in enumerate(images)]
         for image, runs in ran:
-            kept = _shown(image, runs) and kept
-    return kept
+            results += _shown(image, runs)
+    return results
 
 
 def _ran(image: str, rounds: int, folder: Path) -> dict[str, list[Run]]:
@@ -93,25 +95,34 @@ def _ran(image: str, rounds: int, folder: Path) -> dict[str, list[Run]]:
     return runs
 
 
-def _shown(image: str, runs: Mapping[str, list[Run]]) -> bool:
-    kept = True
+def _shown(image: str, runs: Mapping[str, list[Run]]) -> Iterator[Result]:
+    what, medians = image.partition("/")[2], []
     print(f"\n## {image}\n\n| | processor time | wall | largest process |\n|---|---|---|---|")
     for name, each in runs.items():
         cpu, wall = (statistics.median(getattr(run, what) for run in each) for what in ("cpu", "wall"))
+        medians.append(cpu)
         print(f"| {name} | {cpu:.1f} s | {wall:.1f} s | {max(run.peak_mib for run in each):.0f} MiB |")
-    ratio = statistics.median(theirs.cpu / ours.cpu for theirs, ours in zip(*runs.values(), strict=True))
-    print(f"\nsyft takes {ratio:.1f} times the processor time.\n")
+    ratio = statistics.median(ours.cpu / theirs.cpu for theirs, ours in zip(*runs.values(), strict=True))
+    print(f"\nsyft takes {1 / ratio:.1f} times the processor time.\n")
+    yield Result(what=f"scan of {what}, processor", unit="s", ours=medians[1], against="syft", other=medians[0], ratio=ratio)
     print("| ecosystem | syft | both | of these named otherwise | agreement |\n|---|---|---|---|---|")
     found = compared(dict(_of_syft(_read(runs["syft"][0]))), dict(_of_watcher(_read(runs["watcher"][0]))))
     for kind, asked in sorted(found.asked.items()):
         agreed = found.agreed[kind] + found.renamed[kind]
-        kept = kept and agreed / asked >= LEAST.get(kind, 0)
         print(f"| {kind} | {asked} | {agreed} | {found.renamed[kind] or ''} | {agreed / asked:.1%} |")
+        yield Result(
+            what=f"packages of {what}, {kind}",
+            unit="packages",
+            ours=agreed,
+            against="of syft",
+            other=asked,
+            least=LEAST.get(kind, 0),
+            of_ratio=True,
+        )
     for title, causes in (("Only syft has", found.theirs), ("Only watcher has", found.ours)):
         for cause, those in sorted(causes.items()):
             shown = ", ".join(f"`{each}`" for each in those[:EXAMPLES])
             print(f"\n{title}, {cause} ({len(those)}): {shown}{', …' if len(those) > EXAMPLES else ''}")
-    return kept
 
 
 def compared(theirs: Mapping[Key, str], ours: Mapping[Key, str]) -> Comparison:

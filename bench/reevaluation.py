@@ -29,6 +29,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from bench.fleet import Fleet, fill, import_advisories
+from bench.results import Result, told
 from watcher import settings as configuration
 from watcher.backlog.protocol import Lane
 from watcher.daemon import Daemon, assembled
@@ -183,13 +184,17 @@ class _Still:
         await asyncio.Event().wait()
 
 
-async def measure(world: World, days: int) -> bool:
+async def measure(world: World, days: int) -> int:
     fleet = world.fleet
     changes = [range(step * CHANGED, (step + 1) * CHANGED) for step in range(3)]
     found = [await world.found(changed, fixed=25 + step) for step, changed in enumerate(changes)]
     finding, jobs, processor = (float(statistics.median(column)) for column in list(zip(*found, strict=True))[1:])
     print(f"{CHANGED} changed advisories: {[each.images for each in found]} images are concerned, found in {finding * 1000:.0f} ms")
     print(f"  a job each after {jobs * 1000:.0f} ms, ratio {jobs / finding:.1f}; {processor * 1000:.0f} ms of processor (medians)")
+    budget = FINDING_BUDGET_SECONDS * max(1.0, fleet.images / IMAGES)
+    results = [
+        Result(what=f"images concerned by {CHANGED} advisories, of {fleet.images}", unit="s", ours=finding, most=budget),
+    ]
     await world.forget()
     async with working(world):
         idle = statistics.median([await world.push() for _ in range(5)])
@@ -197,22 +202,23 @@ async def measure(world: World, days: int) -> bool:
         used = time.process_time()
         took, count, waits = await world.judged_again(pushing=True)
         rate, shared = count / took, (time.process_time() - used) / count
-        print(f"judged again: {count} images in {took:.1f} s, {rate:.1f} a second")
-        print(f"  the policies alone: {alone:.1f} a second; ratio {alone / rate:.2f}")
+        print(f"judged again: {count} images in {took:.1f} s")
+        what = "stored images judged again"
+        results.append(Result(what=what, unit="images/s", ours=rate, against="the policies alone", other=alone))
         print(f"  {shared * 1000:.0f} ms of processor for each in the daemon's process; those that evaluate come on top")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"  peak memory of the daemon's process, with the registry of this bench in it: {peak:.0f} MiB")
         if waits:
-            print(f"a push meanwhile: {statistics.median(waits):.2f} s, at most {max(waits):.2f} s; alone {idle:.2f} s (medians)")
+            print(f"a push meanwhile at most {max(waits):.2f} s")
+            what = "push to verdict, while all are judged again"
+            results.append(Result(what=what, unit="s", ours=statistics.median(waits), against="alone", other=idle))
         for day in range(1, days + 1):
             before = await world.stored()
             await world.judged_again()
             after = await world.stored()
             grown = (after[0] - before[0], after[1] - before[1])
             print(f"day {day} without news: {grown[0]} bytes, {grown[1]} verdicts more in the store ({after[0] >> 20} MiB)")
-    budget = FINDING_BUDGET_SECONDS * max(1.0, fleet.images / IMAGES)
-    print(f"budget of finding: {budget:g} s; took {finding:.3f} s")
-    return finding <= budget
+    return told(*results)
 
 
 async def run(folder: Path, images: int, days: int) -> int:
@@ -227,7 +233,7 @@ async def run(folder: Path, images: int, days: int) -> int:
             raise SystemExit("the store could not be filled")
         print(f"{images} images on {fleet.bases} bases, recorded in {time.perf_counter() - began:.0f} s")
         async with opened(folder, fleet, registry) as world:
-            return 0 if await measure(world, days) else 1
+            return await measure(world, days)
 
 
 def main() -> int:

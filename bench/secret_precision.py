@@ -11,18 +11,21 @@ import gzip
 import json
 import random
 import string
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.results import Result, told
 from watcher.inspection.image.config_secrets import config_secrets
 from watcher.inspection.image.config_texts import other_texts
 from watcher.inspection.secrets.rules import SecretRules
 from watcher.model.image_json import parse_config
 from watcher.model.inventory import Secret
 
+LEAST_PRECISION = 0.95
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "official-images.jsonl.gz"
 RULES = SecretRules.load(b"bench")
 
@@ -134,19 +137,20 @@ PLACES: Mapping[str, tuple[Callable[[random.Random], str], Callable[[Configurati
 }
 
 
-def main() -> None:
+def main() -> int:
     measure = measured(configurations())
     for line in (*measure.false, *measure.missed):
         print(line)
     places = len(PLACES)
-    print(
-        f"{measure.images} configurations of official images, without credentials: {len(measure.false)} findings, all of them false"
-    )
-    print(f"the same with {places} credentials each: {measure.true} of {measure.images * places} found")
-    print(f"precision over both: {measure.precision:.4f}")
     if measure.missed:
         print("missed:", dict(Counter(line.rpartition(": ")[2] for line in measure.missed)))
+    what, planted = f"secrets in {measure.images} configurations of official images", measure.images * places
+    return told(
+        Result(what=f"{what}, false", unit="findings", ours=len(measure.false), most=0),
+        Result(what=f"{what}, found", unit="findings", ours=measure.true, against="put in", other=planted, least=1, of_ratio=True),
+        Result(what=f"{what}, precision", unit="of 1", ours=measure.precision, least=LEAST_PRECISION),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

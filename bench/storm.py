@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.endurance import put_image, referrers
+from bench.results import Result, told
 from tests.doubles.courier import Courier
 from tests.doubles.courier_mqtt import MqttCourier
 from tests.doubles.courier_pubsub import PubsubCourier
@@ -191,7 +192,8 @@ def main() -> int:
         times = f"sent in {blown - begun:.0f} s, drained {drained - blown:.0f} s later"
         print(f"{asked.by}: under way at the kills {it.under_way}; {times}")
         print(f"{asked.by}: {json.dumps(wrong)}")
-    return 1 if any(wrong.values()) else 0
+    what = f"{asked.messages} messages of {asked.by} in disorder, {asked.kills} kills: lost, doubled or given up"
+    return told(Result(what=what, unit="images", ours=sum(wrong.values()), most=0))
 
 
 if __name__ == "__main__":

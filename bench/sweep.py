@@ -24,6 +24,7 @@ from typing import Any
 
 import aiohttp
 
+from bench.results import Result, told
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import SUBJECT, a_verdict
 from watcher.kit.clock import utc_now
@@ -76,7 +77,7 @@ class Counted:
         return since
 
 
-async def measure(host: Host, counted: Counted, repositories: int, tags: int) -> bool:
+async def measure(host: Host, counted: Counted, repositories: int, tags: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             owned(StoreSettings(url=f"sqlite:///{Path(folder)}/watcher.db")) as storage,
@@ -89,11 +90,15 @@ async def measure(host: Host, counted: Counted, repositories: int, tags: int) ->
             requests = await counted()
             each = requests / second.images
             print(f"unchanged: {second.images} images, {second.without_verdict} without a verdict, {seconds:.1f} s")
-            print(f"requests for each unchanged tag: {each:.3f} ({requests} in all)")
         bare = await _bare(host, repositories, tags)
-        print(f"only the requests, bare: {bare:.1f} s; a sweep takes {seconds / bare:.2f} times as long")
-        is_whole = first.images == second.images == first.taken_in == repositories * tags
-        return is_whole and not second.without_verdict and each <= MOST_REQUESTS
+        images = repositories * tags
+        missed = max(images - found for found in (first.images, second.images, first.taken_in)) + second.without_verdict
+        what = f"sweep of {images} unchanged tags"
+        return told(
+            Result(what=f"{what}, requests for each", unit="requests", ours=each, most=MOST_REQUESTS),
+            Result(what=f"{what}, time", unit="s", ours=seconds, against="the requests alone", other=bare),
+            Result(what=f"{what}, images not found", unit="images", ours=missed, most=0),
+        )
 
 
 async def _swept(host: Host, storage: Storage, registries: RegistryClients) -> tuple[SweepReport, float]:
@@ -168,7 +173,7 @@ async def main() -> int:
     parser.add_argument("--tags", type=int, default=20)
     asked = parser.parse_args()
     async with registry_process(asked.repositories, asked.tags) as (host, counted):
-        return 0 if await measure(host, counted, asked.repositories, asked.tags) else 1
+        return await measure(host, counted, asked.repositories, asked.tags)
 
 
 if __name__ == "__main__":
