@@ -18,6 +18,7 @@ from watcher.api.app import tls_context
 from watcher.evaluation.policies.loading import PolicySources, load_settings
 from watcher.kit.clock import utc_now
 from watcher.kit.secret import SecretReference, resolve
+from watcher.kit.trust import trust
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.yaml_source import Path, YamlSource
 from watcher.model.errors import ConfigurationError
@@ -58,6 +59,8 @@ async def preflight(configuration: Configuration, compiled: Callable[[PolicySour
     settings = configuration.settings
     for path, reference in secret_references(configuration.written):
         seen.secret(path, reference)
+    with seen.at("ca_file"):
+        trust(settings.ca_file)
     with seen.at("server", "tls"):
         tls_context(settings.server)
     with seen.at("store", "url"):

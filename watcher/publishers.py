@@ -10,6 +10,7 @@ import structlog
 
 from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.kit.clock import utc_now
+from watcher.kit.connector import trusting
 from watcher.kit.proxies import Proxies
 from watcher.kit.through_proxies import through
 from watcher.kit.units import seconds
@@ -58,7 +59,7 @@ async def publisher_context(
 ) -> AsyncIterator[PublisherContext]:
     """What each is built with. Raises ConfigurationError for proxies of the environment that cannot be used."""
     proxies = Proxies.of_environment()
-    async with aiohttp.ClientSession(middlewares=(through(proxies),)) as session:
+    async with aiohttp.ClientSession(connector=trusting(), middlewares=(through(proxies),)) as session:
         yield PublisherContext(
             registries=registries,
             own_writes=storage.own_writes,

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The whole file. Every part has defaults; the shortest useful file names a registry, a source and a publisher."""
 
     log: LogSettings = LogSettings()
+    ca_file: str | None = None  # authorities that vouch for whomever we connect to, in PEM, beside the system's
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
     registries: tuple[RegistrySettings, ...] = ()

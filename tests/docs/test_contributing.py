@@ -21,4 +21,5 @@ def test_every_file_that_is_named_is_there() -> None:
     """Whoever begins with this page finds what it sends them to."""
     assert len(PATHS) > 20
     ours = {"protocol.py", "catalog.py", "settings.py", "NAME_settings.py"}  # one in every room
-    assert [name for name in PATHS if name not in ours and not exists(name)] == []
+    # What is under `.cache` is made by programs, and not yet there where none has run.
+    assert [name for name in PATHS if name not in ours and not name.startswith(".cache/") and not exists(name)] == []

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 import yaml
 
-from watcher.registry.settings import Auth, RegistrySettings
+from watcher.registry.settings import Auth
+from watcher.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "registry-credentials.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -22,6 +23,6 @@ def test_every_kind_of_credentials_is_shown() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_loads(example: str) -> None:
-    """As the registries of a configuration."""
-    (registries,) = yaml.safe_load(example).values()
-    assert all(msgspec.convert(each, RegistrySettings).registry for each in registries)
+    """As part of a configuration; registries are filled in as far as they say."""
+    loaded = msgspec.convert(yaml.safe_load(example), Settings)
+    assert all(each.registry for each in loaded.registries)

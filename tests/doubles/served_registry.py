@@ -1,6 +1,7 @@
 """The in-memory registry beside a test that is not asynchronous: in a thread of its own, asked and changed from outside."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,8 +19,9 @@ SECONDS = 30.0
 class ServedRegistry:
     """A `MemoryRegistry` that serves until `close`. Its state is touched on its own loop only, through `ask`."""
 
-    def __init__(self, notify: Endpoint | None = None) -> None:
+    def __init__(self, notify: Endpoint | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._notify = notify
+        self._tls = tls
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="registry", daemon=True)
         self._thread.start()
@@ -27,7 +29,7 @@ class ServedRegistry:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with serve_registry(notify=self._notify) as registry:
+        async with serve_registry(notify=self._notify, tls=self._tls) as registry:
             self._registry = registry
             self.host, self.url = registry.host, registry.url
             self._ready.set()

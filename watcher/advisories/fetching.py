@@ -16,6 +16,7 @@ import msgspec
 import tenacity
 
 from watcher.kit.clock import utc_now
+from watcher.kit.connector import trusting
 from watcher.kit.http_trouble import clause
 from watcher.kit.proxies import Proxies
 from watcher.kit.retry_after import asked_seconds
@@ -102,6 +103,7 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         # Bytes are kept as they come: what is compressed is read so, and ranges count it so.
         self._session = aiohttp.ClientSession(
+            connector=trusting(),
             middlewares=(through(Proxies.of_environment()),),
             auto_decompress=False,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},

@@ -46,7 +46,7 @@ def required_settings() -> "tuple[Path, Settings]":
     from watcher import settings
 
     path = settings.find(given_config())
-    return path, settings.load(path)
+    return path, _in_force(settings.load(path))
 
 
 def required_configuration() -> "Configuration":
@@ -63,7 +63,15 @@ def optional_settings() -> "Settings":
     named = given_config()
     if named is None and not any(path.is_file() for path in settings.DEFAULT_PATHS):
         return settings.Settings()
-    return settings.load(settings.find(named))
+    return _in_force(settings.load(settings.find(named)))
+
+
+def _in_force(settings: "Settings") -> "Settings":
+    """What holds for the whole process is done before anything is connected to."""
+    from watcher.kit.trust import trust
+
+    trust(settings.ca_file)
+    return settings
 
 
 def config_folder() -> Path:

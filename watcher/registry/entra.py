@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from watcher.kit.clock import utc_now
+from watcher.kit.connector import trusting
 from watcher.kit.http_trouble import clause
 from watcher.kit.proxies import Proxies
 from watcher.kit.retry_after import asked_seconds
@@ -120,6 +121,7 @@ async def _call(
         async with (
             asyncio.timeout(ANSWER_SECONDS),
             aiohttp.ClientSession(
+                connector=trusting(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"registry-watcher/{VERSION}"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),

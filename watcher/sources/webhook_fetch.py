@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from watcher.kit.connector import trusting
 from watcher.kit.http_trouble import clause
 from watcher.kit.proxies import Proxies
 from watcher.kit.through_proxies import through
@@ -33,7 +34,9 @@ async def fetch(url: str, *, timeout_seconds: float = FETCH_SECONDS) -> tuple[in
         async with (
             asyncio.timeout(timeout_seconds),
             aiohttp.ClientSession(
-                headers={"User-Agent": f"registry-watcher/{VERSION}"}, middlewares=(through(Proxies.of_environment()),)
+                connector=trusting(),
+                headers={"User-Agent": f"registry-watcher/{VERSION}"},
+                middlewares=(through(Proxies.of_environment()),),
             ) as session,
             session.get(url, allow_redirects=False) as response,
         ):
