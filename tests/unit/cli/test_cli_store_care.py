@@ -22,12 +22,19 @@ from watcher.store.verdicts import StoredVerdicts
 VERDICTS = 300
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with verdicts, that nobody has open."""
+    path = tmp_path_factory.mktemp("filled") / "watcher.db"
+    asyncio.run(fill(path))
+    return path
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store with verdicts, that a configuration in the same folder names."""
+def path(tmp_path: Path, filled: Path) -> Path:
+    """A copy of it, that a configuration in the same folder names."""
     (tmp_path / "watcher.yaml").write_text(f"store: {{url: 'sqlite:///{tmp_path}/watcher.db'}}\n")
-    asyncio.run(fill(tmp_path / "watcher.db"))
-    return tmp_path / "watcher.db"
+    return Path(shutil.copy(filled, tmp_path / "watcher.db"))
 
 
 async def fill(path: Path) -> None:
