@@ -8,6 +8,7 @@ import coverage
 import hypothesis
 import pytest
 import pytest_socket
+import structlog
 
 from tests.doubles.moto import isolate_identity
 
@@ -28,6 +29,17 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("suite")
+
+
+# Else every frame of a traceback is drawn, with its values, and a test that has one takes seconds more.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def kind(item: pytest.Item) -> str:
