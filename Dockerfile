@@ -4,6 +4,9 @@
 #   docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges --ulimit nofile=65536 -p 127.0.0.1:8080:8080 \
 #     -e WATCHER_API_TOKEN -e HOOK_SECRET -v watcher:/data -v ./watcher.yaml:/etc/watcher/watcher.yaml:ro registry-watcher
 #
+# An authority of your own is one more file, -v ./company-ca.pem:/etc/watcher/ca.pem:ro, and `ca_file: /etc/watcher/ca.pem` in
+# watcher.yaml. `--build-arg REVISION=$(git rev-parse HEAD)` has the image and `watcher_build_info` say which commit it is.
+#
 # Both stages use the same base, since the virtual environment of the first points to the Python of the second.
 # Pin it by digest where your builds must be repeatable to the byte: --build-arg BASE_IMAGE=python:3.12-slim-bookworm@sha256:…
 ARG BASE_IMAGE=docker.io/library/python:3.12-slim-bookworm
@@ -29,9 +32,11 @@ RUN /opt/uv/bin/uv sync --locked --no-dev --no-editable --compile-bytecode \
     && /opt/watcher/bin/python -c "from watcher.inspection.confined.layer_reader import Search; Search.load(b'')"
 
 FROM ${BASE_IMAGE}
+ARG REVISION=""
 LABEL org.opencontainers.image.title="Registry Watcher" \
       org.opencontainers.image.description="Every image pushed to any of your registries gets a verdict, in the registry itself." \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
 # Nothing is installed at run time, so pip of the base goes too. 65532 is what distroless images call nonroot.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip /usr/local/lib/python3*/site-packages/pip-* \
       /usr/local/lib/python3*/ensurepip \
@@ -40,6 +45,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip /usr/lo
     && install --directory --owner 65532 --group 65532 --mode 0750 /data
 COPY --from=build /opt/watcher /opt/watcher
 ENV PATH=/opt/watcher/bin:$PATH \
+    WATCHER_REVISION=${REVISION} \
     HOME=/data \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1

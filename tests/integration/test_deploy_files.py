@@ -67,6 +67,19 @@ def test_compose_has_no_secret_of_its_own() -> None:
     assert not re.findall(r"\$\{\w+(?!:\?)[^\w]", text), "a variable without `:?` may be empty"
 
 
+def test_the_file_of_secrets_has_all_of_them_and_none_is_known(tmp_path: Path) -> None:
+    """What compose.yaml asks for, one by one; left empty it starts nothing, the instructions make each anew, and git takes none."""
+    lines = (DEPLOY / ".env.example").read_text().splitlines()
+    assert dict(line.split("=", 1) for line in lines if not line.startswith("#")) == dict.fromkeys(SECRETS, "")
+    made = re.search(r"^#   (\(umask .*)$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
+    assert made is not None
+    (tmp_path / "deploy").mkdir()
+    subprocess.run(made[1], shell=True, check=True, cwd=tmp_path, timeout=30)
+    written = dict(line.split("=", 1) for line in (tmp_path / "deploy" / ".env").read_text().splitlines())
+    assert (written.keys(), len(set(written.values()))) == (SECRETS.keys(), len(SECRETS))
+    assert "/deploy/.env" in (PROJECT / ".gitignore").read_text().splitlines()
+
+
 @contextmanager
 def running(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
@@ -231,6 +244,14 @@ def test_systemd_knows_every_line_of_the_unit(unit: Path) -> None:
     """`systemd-analyze verify` is silent; for an unknown key it warns and still exits with 0."""
     done = analyze("verify", "--man=no", unit)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_person_has_to_change_is_not_tried_again_and_again(tmp_path: Path, unit: Path) -> None:
+    """The unit is not started again after the code that `run` ends with for a wrong configuration."""
+    (prevented,) = re.findall(r"^RestartPreventExitStatus=(.*)$", unit.read_text(), re.MULTILINE)
+    (tmp_path / "watcher.yaml").write_text("sources: [{type: webhook}]\n")
+    command = [sys.executable, "-m", "watcher", "run", "-c", str(tmp_path / "watcher.yaml")]
+    assert str(subprocess.run(command, check=False, capture_output=True, timeout=60).returncode) in prevented.split()
 
 
 def test_the_unit_leaves_the_service_little_to_break(unit: Path) -> None:
