@@ -28,6 +28,7 @@ INTRODUCTION = """\
 # Configuration
 
 One YAML file; unknown and duplicate keys are errors with file, line and column.
+All mistakes are told at once, each with its key, what was found and what may have been meant.
 Secrets are references: `env:NAME` or `file:PATH`.
 Durations (`10m`) and sizes (`20GiB`) are strings with a unit.
 `watcher config check` checks a file; `watcher config schema` prints the JSON Schema, which is also in `config/schemas/`.

@@ -20,7 +20,7 @@ from watcher.kit.clock import utc_now
 from watcher.kit.secret import SecretReference, resolve
 from watcher.kit.trust import trust
 from watcher.kit.units import seconds, size_bytes
-from watcher.kit.yaml_source import Path, YamlSource
+from watcher.kit.yaml_source import Path, YamlSource, key_of
 from watcher.model.errors import ConfigurationError
 from watcher.publishers import publisher_context
 from watcher.publishing.catalog import build_publisher
@@ -150,11 +150,6 @@ class _Seen:
         below = ((self._source.get(each), each) for each in self._source.positions if each[: len(path)] == path)
         named = [(value, each) for value, each in below if isinstance(value, str) and _NAMES_A_FILE.match(value) and value in text]
         return max(named, key=lambda each: len(each[0]))[1] if named else path
-
-
-def key_of(path: Path) -> str:
-    """A path as people write it: `sources[0].auth.secret`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 async def _look_at_policies(

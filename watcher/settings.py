@@ -18,9 +18,12 @@ from watcher.evaluation.settings import PolicySettings
 from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.log_settings import LogSettings
-from watcher.kit.yaml_source import YamlSource, parse_yaml
+from watcher.kit.struct_reading import read_struct
+from watcher.kit.suggestions import did_you_mean, one_of
+from watcher.kit.yaml_source import Path as Place
+from watcher.kit.yaml_source import YamlSource, key_of, parse_yaml
 from watcher.model.errors import ConfigurationError, PolicyError, WatcherError
-from watcher.model.reference import parse_host
+from watcher.model.reference import Host, parse_host
 from watcher.model.verdict import REEVALUATION
 from watcher.pipeline.canary_settings import CanarySettings
 from watcher.pipeline.environments import EnvironmentSettings
@@ -105,7 +108,7 @@ def read(path: Path) -> Configuration:
     """Read and check a configuration file. What it names is not looked at here, neither secrets nor files.
 
     Raises:
-        ConfigurationError: `file:line:column: what`.
+        ConfigurationError: `file:line:column: key: what`, a line for each mistake.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -115,11 +118,14 @@ def read(path: Path) -> Configuration:
     if len(documents) > 1:
         raise ConfigurationError(f"{path}: one document is expected, {len(documents)} found")
     source = documents[0] if documents else YamlSource(file=str(path), value={}, positions={})
-    try:
-        written = msgspec.convert(source.value or {}, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(source.at_msgspec(str(error))) from error
-    return Configuration(settings=_completed(written, source), written=written, source=source)
+    written, mistakes = read_struct(source, Settings)
+    if written is None:
+        raise ConfigurationError("\n".join(mistakes))
+    completion = _Completion(written, source)
+    settings = completion.completed()
+    if completion.mistakes:
+        raise ConfigurationError("\n".join(completion.mistakes))
+    return Configuration(settings=settings, written=written, source=source)
 
 
 def schema() -> dict[str, Any]:
@@ -128,84 +134,103 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Registry Watcher configuration", **built}
 
 
-def _completed(settings: Settings, source: YamlSource) -> Settings:
-    """Fill in what follows from the rest, and refuse what cannot work."""
-    registries: dict[str, RegistrySettings] = {}
-    for index, registry in enumerate(settings.registries):
-        where = source.at(("registries", index, "host"))
-        try:
-            host = parse_host(registry.host)
-        except WatcherError as error:
-            raise ConfigurationError(f"{where}: {error}") from error
-        if host in registries:
-            raise ConfigurationError(f"{where}: registry {host} is listed twice")
-        registries[host] = msgspec.structs.replace(registry, host=host)
-    sources: dict[str, AnySourceSettings] = {}
-    for index, given in enumerate(settings.sources):
-        named = _completed_source(given, tuple(registries), source, index)
-        if named.name == REEVALUATION:
-            raise ConfigurationError(f"{source.at(('sources', index))}: {REEVALUATION!r} is nobody's name but the watcher's own")
-        if named.name in sources:
-            raise ConfigurationError(f"{source.at(('sources', index))}: two sources are named {named.name!r}; give one a name")
-        sources[named.name] = named
-    places = [(each.host, each.name) for each in settings.canaries]
-    for index, (host, repository) in enumerate(places):
-        where = source.at(("canaries", index))
-        if host not in registries:
-            raise ConfigurationError(f"{where}: registry {host} is not among `registries`")
-        if (host, repository) in places[:index]:
-            raise ConfigurationError(f"{where}: two canaries are pushed to {host}/{repository}")
-    names: set[str] = set()
-    publishers: list[AnyPublisherSettings] = []
-    for index, publisher in ((index, each) for index, given in enumerate(settings.publish) for each in one_by_one(given)):
-        if publisher.name in names:
-            raise ConfigurationError(
-                f"{source.at(('publish', index))}: two publishers are named {publisher.name!r}; give one a name"
-            )
-        names.add(publisher.name)
-        _check_filter(publisher, source.at(("publish", index, "filter")))
-        publishers.append(publisher)
-    return msgspec.structs.replace(
-        settings, registries=tuple(registries.values()), sources=tuple(sources.values()), publish=tuple(publishers)
-    )
+class _Completion:
+    """Fills in what follows from the rest, and collects what cannot work."""
 
+    def __init__(self, settings: Settings, source: YamlSource) -> None:
+        self._settings = settings
+        self._source = source
+        self.mistakes: list[str] = []
 
-def _check_filter(publisher: AnyPublisherSettings, where: str) -> None:
-    """Raises ConfigurationError for an expression that no verdict can be held against."""
-    if isinstance(publisher, MessagePublisherSettings) and publisher.filter:
-        try:
-            VerdictFilter(publisher.filter)
-        except PolicyError as error:
-            raise ConfigurationError(f"{where}: filter: {error}") from error
-
-
-def _completed_source(given: AnySourceSettings, hosts: tuple[str, ...], source: YamlSource, index: int) -> AnySourceSettings:
-    where, name = source.at(("sources", index)), str(given.__struct_config__.tag)
-    if isinstance(given, EventSourceSettings):
-        name = given.dialect
-        dialect_at = source.at(("sources", index, "dialect"))
-        if name not in DIALECTS:
-            raise ConfigurationError(f"{dialect_at}: no dialect {name!r}; there are: {', '.join(sorted(DIALECTS))}")
-        if (name == "generic") is not (given.mapping is not None):
-            raise ConfigurationError(f"{dialect_at}: `mapping` says where the fields are for the dialect generic, and for no other")
-    host = given.registry
-    if not host:
-        if len(hosts) != 1:
-            raise ConfigurationError(
-                f"{where}: `registry` says whose events these are; it may be left out only with exactly one registry"
-            )
-        host = hosts[0]
-    try:
-        host = parse_host(host)
-        further = tuple(parse_host(each) for each in given.further_registries) if isinstance(given, EventSourceSettings) else ()
-    except WatcherError as error:
-        raise ConfigurationError(f"{where}: {error}") from error
-    if not isinstance(given, EventSourceSettings):
-        return msgspec.structs.replace(given, registry=host, name=given.name or name)
-    if len({host, *further}) <= len(further):
-        raise ConfigurationError(f"{where}: a registry is named twice, in `registry` or `further_registries`")
-    if further and ANY_HOST in given.aliases:
-        raise ConfigurationError(
-            f'{where}: aliases "*" would make one registry of all: name the aliases, or no `further_registries`'
+    def completed(self) -> Settings:
+        """Good for use only without `mistakes`."""
+        hosts = self._registries()
+        sources = self._sources(hosts)
+        self._check_canaries(hosts)
+        return msgspec.structs.replace(
+            self._settings,
+            registries=tuple(hosts.values()),
+            sources=tuple(sources.values()),
+            publish=tuple(self._publishers().values()),
         )
-    return msgspec.structs.replace(given, registry=host, further_registries=further, name=given.name or name)
+
+    def _refuse(self, path: Place, text: str) -> None:
+        self.mistakes.append(f"{self._source.at(path)}: {key_of(path)}: {text}")
+
+    def _host(self, path: Place, text: str) -> Host | None:
+        try:
+            return parse_host(text)
+        except WatcherError as error:
+            self._refuse(path, str(error))
+            return None
+
+    def _registries(self) -> Mapping[Host, RegistrySettings]:
+        registries: dict[Host, RegistrySettings] = {}
+        for index, registry in enumerate(self._settings.registries):
+            path = ("registries", index, "host")
+            host = self._host(path, registry.host)
+            if host in registries:
+                self._refuse(path, f"registry {host} is listed twice")
+            elif host is not None:
+                registries[host] = msgspec.structs.replace(registry, host=host)
+        return registries
+
+    def _sources(self, hosts: Mapping[Host, RegistrySettings]) -> Mapping[str, AnySourceSettings]:
+        sources: dict[str, AnySourceSettings] = {}
+        for index, given in enumerate(self._settings.sources):
+            named = self._source_of(given, hosts, index)
+            if named.name == REEVALUATION:
+                self._refuse(("sources", index), f"{REEVALUATION!r} is nobody's name but the watcher's own")
+            if named.name in sources:
+                self._refuse(("sources", index), f"two sources are named {named.name!r}; give one a name")
+            sources[named.name] = named
+        return sources
+
+    def _source_of(self, given: AnySourceSettings, hosts: Mapping[Host, RegistrySettings], index: int) -> AnySourceSettings:
+        path, name = ("sources", index), str(given.__struct_config__.tag)
+        further: list[Host | None] = []
+        if isinstance(given, EventSourceSettings):
+            name = given.dialect
+            if name not in DIALECTS:
+                self._refuse((*path, "dialect"), f"no dialect {name!r}; {one_of(name, DIALECTS)}")
+            elif (name == "generic") is not (given.mapping is not None):
+                text = "`mapping` says where the fields are for the dialect generic, and for no other"
+                self._refuse((*path, "dialect"), text)
+            further = [self._host((*path, "further_registries", at), each) for at, each in enumerate(given.further_registries)]
+        if given.registry:
+            host = self._host((*path, "registry"), given.registry)
+        else:
+            host = next(iter(hosts)) if len(hosts) == 1 else None
+            if len(self._settings.registries) != 1:
+                self._refuse(path, "`registry` says whose events these are; it may be left out only with exactly one registry")
+        named = msgspec.structs.replace(given, registry=host or "", name=given.name or name)
+        if host is None or not isinstance(named, EventSourceSettings):
+            return named
+        others = tuple(each for each in further if each is not None)
+        if len({host, *others}) <= len(others):
+            self._refuse(path, "a registry is named twice, in `registry` or `further_registries`")
+        if others and ANY_HOST in named.aliases:
+            self._refuse(path, 'aliases "*" would make one registry of all: name the aliases, or no `further_registries`')
+        return msgspec.structs.replace(named, further_registries=others)
+
+    def _check_canaries(self, hosts: Mapping[Host, RegistrySettings]) -> None:
+        places = [(each.host, each.name) for each in self._settings.canaries]
+        for index, (host, repository) in enumerate(places):
+            if host not in hosts:
+                self._refuse(("canaries", index), f"registry {host} is not among `registries`{did_you_mean(host, hosts)}")
+            if (host, repository) in places[:index]:
+                self._refuse(("canaries", index), f"two canaries are pushed to {host}/{repository}")
+
+    def _publishers(self) -> Mapping[str, AnyPublisherSettings]:
+        publishers: dict[str, AnyPublisherSettings] = {}
+        for index, given in enumerate(self._settings.publish):
+            for publisher in one_by_one(given):
+                if publisher.name in publishers:
+                    self._refuse(("publish", index), f"two publishers are named {publisher.name!r}; give one a name")
+                publishers[publisher.name] = publisher
+            if isinstance(given, MessagePublisherSettings) and given.filter:
+                try:
+                    VerdictFilter(given.filter)
+                except PolicyError as error:
+                    self._refuse(("publish", index, "filter"), str(error))
+        return publishers

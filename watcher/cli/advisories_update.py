@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option
 from watcher.cli.terminal import console, is_terminal
 from watcher.kit.clock import utc_now
+from watcher.kit.suggestions import one_of
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
 
@@ -40,8 +41,8 @@ def fetch_configured(feeds: tuple[str, ...], full: bool, output: str) -> int:
     settings = optional_settings().advisories
     sources = list(sources_of(settings))
     if unknown := sorted(set(feeds) - {each.feed for each in sources}):
-        there = ", ".join(each.feed for each in sources)
-        raise ConfigurationError(f"{', '.join(map(printable, unknown))}: not configured; there are {there}")
+        there = one_of(unknown[0], (each.feed for each in sources))
+        raise ConfigurationError(f"{', '.join(map(printable, unknown))}: not configured; {there}")
     wanted = [each for each in sources if not feeds or each.feed in feeds]
     if not wanted:
         raise ConfigurationError("advisories: neither `ecosystems` nor `lists` name anything to fetch")

@@ -10,6 +10,7 @@ from watcher.backlog.protocol import BacklogReader, EventRow, Fate
 from watcher.cli.captured import read_deliveries
 from watcher.dialects.catalog import build_dialect
 from watcher.kit.clock import utc_now
+from watcher.kit.suggestions import one_of
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Push
@@ -105,8 +106,8 @@ class Replay:
 
     def _source(self, name: str) -> EventSourceSettings:
         if (source := self.sources.get(name)) is None:
-            there_are = ", ".join(sorted(self.sources)) or "none"
-            raise ConfigurationError(f"no source {name[:80]!r} that hears of events in the configuration; there are: {there_are}")
+            there_are = one_of(name[:80], self.sources)
+            raise ConfigurationError(f"no source {name[:80]!r} that hears of events in the configuration; {there_are}")
         return source
 
     def _count(self, accepted: Accepted) -> None:

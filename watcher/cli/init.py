@@ -13,6 +13,7 @@ from watcher.cli.init_dialects import SETUPS, TYPES, dialect_of
 from watcher.cli.init_ways import chosen_dialect, chosen_type, filled, has_own_secret, losses_of, source_of, text_of
 from watcher.cli.options import config_option, given_config, output_option
 from watcher.cli.terminal import is_terminal
+from watcher.kit.suggestions import one_of
 from watcher.model.amazon import ECR_HOST, partition_of
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, parse_host
@@ -42,7 +43,7 @@ def init(registry: str | None, dialect: str | None, type_: str | None, url: str 
     chosen = chosen_dialect(dialect, told, type_, has_registry=registry is not None)
     setup = SETUPS.get(chosen)
     if setup is None:
-        raise ConfigurationError(f"--dialect {chosen}: there are: {', '.join(sorted(SETUPS))}")
+        raise ConfigurationError(f"--dialect {chosen}: {one_of(chosen, SETUPS)}")
     way = chosen_type(chosen, type_)
     if url is not None and way != "webhook":
         raise ConfigurationError(f"--url: nothing reaches the watcher by {way}; it is for --type webhook")

@@ -11,6 +11,7 @@ import msgspec
 
 from watcher.cli.options import config_option, output_option, required_settings
 from watcher.kit.clock import utc_now
+from watcher.kit.suggestions import did_you_mean
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.version import VERSION
 from watcher.model.errors import ConfigurationError, PermanentError, RetryableError
@@ -72,8 +73,9 @@ def _named(settings: Settings, name: str) -> AnyPublisherSettings:
                 return publisher
             kind = publisher.__struct_config__.tag
             raise ConfigurationError(f"publisher {name}: {kind} keeps the verdicts of images, and a sample is of none")
-    names = ", ".join(each.name for each in settings.publish if isinstance(each, MessagePublisherSettings))
-    raise ConfigurationError(f"no publisher is named {name!r}; a sample can be sent to: {names or 'none of those configured'}")
+    names = [each.name for each in settings.publish if isinstance(each, MessagePublisherSettings)]
+    told = ", ".join(names) or "none of those configured"
+    raise ConfigurationError(f"no publisher is named {name!r}; a sample can be sent to: {told}{did_you_mean(name, names)}")
 
 
 async def _sent(settings: Settings, publisher: AnyPublisherSettings, verdict: Verdict) -> None:

@@ -44,13 +44,7 @@ class YamlSource:
 
     def get(self, path: Path) -> Any:
         """The value at `path`, None where there is none."""
-        value = self.value
-        for step in path:
-            try:
-                value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
+        return value_at(self.value, path)
 
     def at_msgspec(self, message: str) -> str:
         """Turn msgspec's ``… - at `$.sources[0].type` `` into `file:line:column: …`."""
@@ -65,6 +59,21 @@ class YamlSource:
             line, column = self.keys.get((*path, unknown[1]), (1, 1))
             return f"{self.file}:{line}:{column}: {text[:1].lower()}{text[1:]}"
         return f"{self.at(path)}: {text[:1].lower()}{text[1:]}"
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """What is below `value` at `path`, None where there is nothing."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def key_of(path: Path) -> str:
+    """A path as people write it: `sources[0].auth.secret`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def parse_yaml(text: str, file: str) -> list[YamlSource]:

@@ -91,7 +91,7 @@ def test_everything_that_run_would_refuse_is_found_at_once(watcher: Run) -> None
         ("store: {url: 'sqlite:///others.db'}", "4:14: store.url: store others.db holds the tables of another program (t)"),
         ("store: {url: 'sqlite:///newer.db'}", "4:14: store.url: store newer.db was written by a newer version"),
         ("server: {tls: {cert: nothing.txt, key: nothing.txt}}", "4:10: server.tls: nothing.txt and nothing.txt are no cert"),
-        ("server: {port: 70000}", "4:16: expected `int` <= 65535"),
+        ("server: {port: 70000}", "4:16: server.port: expected 65535 at most, found 70000"),
         ("policies: {path: policies}", "policies/p.yaml:5:33: "),
         ("policies: {path: folder}", "4:18: policies.path: folder: no document in it"),
         ("policies: {lists: {trusted: []}}", "policies.lists: no pack has a list 'trusted'"),

@@ -101,7 +101,7 @@ def test_a_proxy_that_is_down_is_named(watcher: Run, tmp_path: Path, monkeypatch
     ("name", "said"),
     [
         ("referrer", "publisher referrer: referrer keeps the verdicts of images, and a sample is of none"),
-        ("chats", "no publisher is named 'chats'; a sample can be sent to: chat, chat-2, hook, log"),
+        ("chats", "no publisher is named 'chats'; a sample can be sent to: chat, chat-2, hook, log; did you mean 'chat'?"),
         ("chat-2", "environment variable OTHER_URL is not set; env:OTHER_URL needs it"),
     ],
 )

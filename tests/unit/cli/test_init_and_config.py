@@ -48,37 +48,40 @@ def test_init_leaves_a_file_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("registries: [{host: a.example, pasword: x}]\n", "watcher.yaml:1:32: object contains unknown field `pasword`"),
+        (
+            "registries: [{host: a.example, pasword: x}]\n",
+            "watcher.yaml:1:32: registries[0].pasword: there is no key 'pasword' here; did you mean 'auth.password'?",
+        ),
         ("registries: []\nregistries: []\n", "watcher.yaml:2:1: duplicate key 'registries'"),
         ("registries: [{host: 'a b'}]\n", "watcher.yaml:1:"),
         ("registries: [{host: a.example}, {host: A.example}]\n", "listed twice"),
-        ("sources: [{type: webhook, dialect: distribution}]\n", "missing required field `auth`"),
+        ("sources: [{type: webhook, dialect: distribution}]\n", "watcher.yaml:1:11: sources[0]: `auth` is missing"),
         ("sources: [{type: webhook, dialect: distribution, auth: {type: none}}]\n", "exactly one registry"),
         ("registries: [{host: a.example}]\nsources: [{type: webhook, dialect: x, auth: {type: none}}]\n", "no dialect 'x'"),
         (
             "registries: []\nsources: [{type: webhook, dialect: generic, auth: {type: none}, mapping: {image: $..a}}]\n",
-            "watcher.yaml:2:65: image: '$..a' at character 2",
+            "watcher.yaml:2:65: sources[0].mapping: image: '$..a' at character 2",
         ),
         (
             (
                 "registries: [{host: a.example}]\n"
                 "sources: [{type: webhook, further_registries: [b.example, A.example], auth: {type: none}}]\n"
             ),
-            "watcher.yaml:2:11: a registry is named twice",
+            "watcher.yaml:2:11: sources[0]: a registry is named twice",
         ),
         (
             (
                 "registries: [{host: a.example}]\n"
                 "sources: [{type: webhook, further_registries: [b.example], aliases: ['*'], auth: {type: none}}]\n"
             ),
-            'watcher.yaml:2:11: aliases "*"',
+            'watcher.yaml:2:11: sources[0]: aliases "*"',
         ),
         (
             "registries: [{host: a.example}]\nsources: [{type: webhook, name: reevaluation, auth: {type: none}}]\n",
-            "watcher.yaml:2:11: 'reevaluation' is nobody's name",
+            "watcher.yaml:2:11: sources[0]: 'reevaluation' is nobody's name",
         ),
         ("publish: [{type: log}, {type: log}]\n", "two publishers are named 'log'"),
-        ("inspection: {timeout: 10}\n", "watcher.yaml:1:23"),
+        ("inspection: {timeout: 30}\n", 'watcher.yaml:1:23: inspection.timeout: 30 has no unit; write "30s" or "10m"'),
         ("server: {host: 0.0.0.0}\n", "api_token must be set"),
         ("a: 1\n---\nb: 2\n", "one document is expected"),
     ],

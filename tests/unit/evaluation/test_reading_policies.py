@@ -46,7 +46,7 @@ rules:
 """
     assert complaints(text) == [
         "p.yaml:4:9: `name`: expected lower-case letters, digits and dashes, at most 63",
-        "p.yaml:5:12: unknown key 'versoin'",
+        "p.yaml:5:12: unknown key 'versoin'; did you mean 'version'?",
         "p.yaml:6:1: expected `str`, got `int`",
         "p.yaml:11:13: `action`: invalid enum value 'block'; expected fail, warn, note",
         "p.yaml:12:19: invalid RFC3339 encoded date",

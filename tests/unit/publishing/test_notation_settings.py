@@ -137,8 +137,8 @@ def test_config_check_finds_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("notation: {key: 'env:K', chain: c.pem}", "notation signs what `attest` lists, which is nothing"),
         ("attest: [pass]", "attest needs a key: sign_with, or notation"),
-        ("notation: {key: 'env:K'}, attest: [pass]", "missing required field `chain`"),
-        ("notation: {key: k.pem, chain: c.pem}, attest: [pass]", "matching regex"),
+        ("notation: {key: 'env:K'}, attest: [pass]", "`chain` is missing"),
+        ("notation: {key: k.pem, chain: c.pem}, attest: [pass]", "env:NAME or file:PATH"),
         ("notation: {key: 'env:K', chain: c.pem, expires_after: 2d}, attest: [pass]", "expires_after needs `renew: true`"),
         ("notation: {key: 'env:K', chain: c.pem, expires_after: 0s}, attest: [pass], renew: true", "longer than nothing"),
     ],

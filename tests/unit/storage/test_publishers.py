@@ -121,11 +121,11 @@ publish:
     ("wrong", "why"),
     [
         ("timezone: Europe/Nowhere", "Europe/Nowhere"),
-        ("quiet_hours: 25:00-07:00", r"watcher\.yaml:1:\d+: expected"),
-        ('digest: "9:00"', r"watcher\.yaml:1:\d+: expected"),
+        ("quiet_hours: 25:00-07:00", r"watcher\.yaml:1:\d+: publish\[0\]\.quiet_hours: what stands here does not match"),
+        ('digest: "9:00"', r"watcher\.yaml:1:\d+: publish\[0\]\.digest: what stands here does not match"),
         ("window: 20m", "15m"),
         ("window_reevaluated: 16m", "15m"),
-        ("per_hour: 0", ">= 1"),
+        ("per_hour: 0", "expected 1 at least, found 0"),
     ],
 )
 def test_times_that_cannot_be_are_refused(loaded: Loading, wrong: str, why: str) -> None:

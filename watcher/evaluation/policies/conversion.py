@@ -8,9 +8,11 @@ import msgspec
 
 from watcher.evaluation.document.variables import COLLECTIONS
 from watcher.evaluation.policies.shapes import Expect, RuleDocument
+from watcher.kit.struct_words import Asked
+from watcher.kit.suggestions import did_you_mean
 from watcher.kit.yaml_source import Path, YamlSource
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=msgspec.Struct)
 # A document with more mistakes than this is not a document of ours.
 _MAX_COMPLAINTS = 100
 
@@ -28,14 +30,15 @@ _ITEM_STAND_INS: Mapping[str, Any] = {"rules": {"id": "x"}, "cases": {"name": "x
 
 def convert(source: YamlSource, shape: type[_T], complaints: list[str]) -> _T | None:
     """Convert, noting every mistake: msgspec stops at the first, so what it complained of is mended and it is asked again."""
-    value = _copy(source.value)
+    value, asked = _copy(source.value), Asked(shape=shape, value=source.value)
     sound = True
     for _ in range(_MAX_COMPLAINTS):
         try:
             converted = msgspec.convert(value, shape)
         except msgspec.ValidationError as error:
             path, text = _where(str(error))
-            complaints.append(f"{source.at(path)}: {_reworded(path, text)}")
+            meant = did_you_mean(str(path[-1]), asked.keys_at(path[:-1])) if text.startswith("unknown key") else ""
+            complaints.append(f"{source.at(path)}: {_reworded(path, text)}{meant}")
             sound = False
             missing = re.search(r"missing required field `([^`]+)`", text)
             if not _mend(value, (*path, missing[1]) if missing else path):

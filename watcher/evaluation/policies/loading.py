@@ -13,6 +13,7 @@ import msgspec
 
 from watcher.evaluation.policies.reading import Documents, PolicySource, list_files_of, read_documents
 from watcher.evaluation.settings import OnNoMatch, PolicySettings
+from watcher.kit.suggestions import one_of
 from watcher.kit.yaml_source import parse_yaml
 from watcher.model.errors import ConfigurationError, PolicyError
 from watcher.model.verdict import PolicyName
@@ -105,10 +106,8 @@ def from_texts(
             read = replace(read, policies=tuple(_overridden(source, overrides) for source in read.policies))
         documents += read
     if not found:
-        known = ", ".join(sorted(pack_lists)) or "none"
-        found.extend(
-            f"policies.lists: no pack has a list {name!r}; there are: {known}" for name in sorted(overrides.keys() - pack_lists)
-        )
+        strangers = sorted(overrides.keys() - pack_lists)
+        found.extend(f"policies.lists: no pack has a list {name!r}; {one_of(name, pack_lists)}" for name in strangers)
     if found:
         raise PolicyError("\n".join(found))
     return PolicySources(
@@ -132,7 +131,7 @@ def _overridden(source: PolicySource, overrides: Mapping[str, tuple[str, ...]]) 
 
 def _pack_texts(name: str) -> list[PolicyText]:
     if name not in pack_names():
-        raise PolicyError(f"policies.packs: no pack {name!r}; there are: {', '.join(pack_names())}")
+        raise PolicyError(f"policies.packs: no pack {name!r}; {one_of(name, pack_names())}")
     folder = resources.files("watcher.packs")
     texts = []
     for stem in (name, name + _TEST_SUFFIX):

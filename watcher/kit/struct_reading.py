@@ -1,0 +1,110 @@
+"""YAML into a struct of settings, with every mistake named at its place and not only the first."""
+
+import re
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from watcher.kit.struct_words import Asked, reworded
+from watcher.kit.yaml_source import Path, YamlSource, key_of, value_at
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# A block with more mistakes than this is none of ours.
+_MAX_MISTAKES = 50
+KINDS = {list: "array", dict: "object", str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
+_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
+
+
+def read_struct(source: YamlSource, shape: type[T]) -> tuple[T | None, Sequence[str]]:
+    """The struct; or None, and all that is wrong: `file:line:column: key: what`, one sentence each, in the order of the file.
+
+    Each block, and each entry of a list of blocks, is looked at by itself.
+    """
+    value = {} if source.value is None else source.value
+    mistakes: dict[tuple[tuple[int, int], str], str] = {}
+    asked = Asked(shape=shape, value=value)
+    for at, hint, part in _parts(value, shape):
+        for whole, text in _mistakes(at, hint, part, asked):
+            line, column = place = source.keys.get(whole, source.position(whole)) if "no key" in text else source.position(whole)
+            where = f"{source.file}:{line}:{column}: {key_of(whole)}".rstrip(": ")
+            mistakes.setdefault((place, text), f"{where}: {text}")
+    if mistakes:
+        return None, [mistakes[each] for each in sorted(mistakes)]
+    return msgspec.convert(value, shape), ()
+
+
+def _parts(value: Any, shape: type[msgspec.Struct]) -> Iterator[tuple[Path, Any, Any]]:
+    """Path, type and value of each block, and of each entry of a list of blocks; of the rest what is not there."""
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(shape)}
+    hints = typing.get_type_hints(shape, include_extras=True)
+    if not isinstance(value, dict):
+        yield (), shape, value
+        return
+    for key, given in value.items():
+        hint = hints[fields[key]] if key in fields else None
+        if hint is None:
+            yield (), shape, {key: given}
+        elif typing.get_origin(hint) is tuple and isinstance(given, list):
+            yield from (((key, index), typing.get_args(hint)[0], each) for index, each in enumerate(given))
+        else:
+            yield (key,), hint, given
+
+
+def _mistakes(at: Path, hint: Any, given: Any, asked: Asked) -> Iterator[tuple[Path, str]]:
+    """Msgspec stops at the first: what it complained of is left out, and it is asked again."""
+    value, left_out = _copy(given), set[Path]()
+    for _ in range(_MAX_MISTAKES):
+        try:
+            msgspec.convert(value, hint)
+        except msgspec.ValidationError as error:
+            path, text = _where(str(error), value)
+            named = _NAMED.fullmatch(text)
+            place = (*path, named[1]) if named else path
+            if place in left_out:
+                return  # it is there, and had its complaint
+            # What a struct says of itself, when all of its fields are well: nothing, where one of them was left out.
+            of_whole = named is None and isinstance(value_at(value, path), dict) and not text.startswith("Expected")
+            if not (of_whole and left_out):
+                yield (*at, *(path if text.startswith("Object missing") else place)), reworded(text, (*at, *path), asked)
+            gone = None if of_whole else _left_out(value, place)
+            if gone is None:
+                return
+            left_out.add(gone)
+        else:
+            return
+
+
+def _where(message: str, value: Any) -> tuple[Path, str]:
+    """Split msgspec's ``text - at `$.auth.type` ``."""
+    text, marker, where = message.rpartition(" - at `")
+    if not marker:
+        return (), message
+    found = re.findall(r"\[(\d+|\.\.\.)\]|\.([^.\[\]`]+)", where)
+    path = [name or (int(index) if index.isdigit() else "...") for index, name in found]
+    if "..." not in path:
+        return tuple(path), text
+    # It does not say which key of a mapping it was: one whose value is what it complains of.
+    above = tuple(path[: path.index("...")])
+    got = text.rpartition(", got ")[2].strip("`")
+    keys = [key for key, each in dict(value_at(value, above)).items() if path[-1] == "..." and KINDS.get(type(each)) == got]
+    return (*above, *keys[:1]), text
+
+
+def _left_out(value: Any, path: Path) -> Path | None:
+    """Take away what is at `path`, or the list that it is in, and say what; None where nothing is left to ask about."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]  # without their list its entries cannot move
+    holder = value_at(value, path[:-1]) if path else None
+    if not isinstance(holder, dict) or path[-1] not in holder:
+        return None
+    del holder[path[-1]]
+    return path
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
