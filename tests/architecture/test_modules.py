@@ -1,12 +1,15 @@
 """What holds for every module by itself: its size, its name, and when it loads an SDK."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from watcher.store.migrate import migrate
 
 PROJECT = Path(__file__).parents[2]
 PACKAGE = PROJECT / "watcher"
@@ -117,6 +120,44 @@ def test_reading_a_configuration_loads_nothing_that_a_part_of_it_needs() -> None
     program = f"import sys, watcher.settings; print(*[name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == []
+
+
+COMPOSED = """
+import asyncio, sys
+from pathlib import Path
+from watcher.daemon import assembled, begin_evaluator
+from watcher.evaluation.policies.loading import load_settings
+from watcher.settings import load
+
+async def compose(path):
+    settings = load(path)
+    evaluator = await begin_evaluator(load_settings(settings.policies, beside=path.parent))
+    async with assembled(settings, folder=path.parent, evaluator_begun=evaluator):
+        print("loaded:", *[name for name in sys.argv[2:] if name in sys.modules])
+
+asyncio.run(compose(Path(sys.argv[1])))
+"""
+
+
+def test_a_daemon_loads_nothing_for_what_is_not_configured(tmp_path: Path) -> None:
+    """Hearing by a webhook and attaching verdicts, on the store it has: no SDK, no templates, nothing that upgrades tables."""
+    (tmp_path / "watcher.yaml").write_text(
+        f"store: {{url: 'sqlite:///{tmp_path}/watcher.db'}}\n"
+        "registries: [{host: registry.example.com}]\n"
+        "sources: [{type: webhook, dialect: distribution, auth: {type: bearer, secret: 'env:HOOK_SECRET'}}]\n"
+        "publish: [{type: referrer}]\n"
+    )
+    migrate(tmp_path / "watcher.db")
+    unused = [*SDKS, "grpc", "requests", "jinja2", "cryptography", "jwt", "alembic", "cel_expr_python"]
+    done = subprocess.run(
+        [sys.executable, "-c", COMPOSED, str(tmp_path / "watcher.yaml"), *unused],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "HOOK_SECRET": "x" * 32},
+    )
+    assert done.stdout.splitlines()[-1] == "loaded:"
 
 
 def test_only_publishers_claim_what_they_write() -> None:

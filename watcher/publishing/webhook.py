@@ -9,13 +9,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ssl
 
 import aiohttp
 import structlog
 from yarl import URL
 
 from watcher.kit import tunnel
+from watcher.kit.connector import believing
 from watcher.kit.http_trouble import ProxyError, clause
 from watcher.kit.retry_after import asked_seconds
 from watcher.kit.secret import Secret, resolve
@@ -46,7 +46,7 @@ class WebhookPublisher:
 
     async def open(self) -> None:
         """Connect and hang up: what a receiver makes of an empty request is not known."""
-        tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        tls = believing() if self._url.scheme == "https" else None
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 _, writer = await tunnel.connect(self._url, self._proxies, tls)

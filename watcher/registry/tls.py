@@ -2,6 +2,7 @@
 
 import ssl
 
+from watcher.kit.connector import believing
 from watcher.model.errors import ConfigurationError
 from watcher.registry.settings import RegistrySettings
 
@@ -11,6 +12,8 @@ def own_context(settings: RegistrySettings) -> ssl.SSLContext:
 
     Raises ConfigurationError.
     """
+    if settings.ca_file is None and settings.client_cert is None:
+        return believing()
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -31,12 +34,13 @@ def elsewhere_context(settings: RegistrySettings) -> ssl.SSLContext:
 
     Raises ConfigurationError.
     """
+    if settings.ca_file is None:
+        return believing()
     context = ssl.create_default_context()
-    if settings.ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=settings.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise _unreadable(settings, error) from error
+    try:
+        context.load_verify_locations(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise _unreadable(settings, error) from error
     return context
 
 

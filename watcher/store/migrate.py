@@ -1,18 +1,20 @@
-"""Bring a database to the tables that this version knows, or refuse it."""
+"""Bring a database to the tables that this version knows, or refuse it.
 
+Alembic, which is large, is loaded where there is something to bring it to: which revisions there are say the names of their files,
+one after the other.
+"""
+
+import re
 from pathlib import Path
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from watcher.kit.sqlite_engine import connect, refusal, sqlite_engine
 from watcher.model.errors import ConfigurationError
 
+VERSION_TABLE = "alembic_version"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -26,10 +28,8 @@ def migrate(path: Path) -> None:
     engine = sqlite_engine(path)
     try:
         with connect(engine, path) as connection, connection.begin():
-            config = _config()
-            if not _is_current(connection, config, path):
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if not _is_current(connection, path):
+                upgrade(connection, newest_revision())
     except DBAPIError as error:
         raise refusal(error, path, "its tables cannot be upgraded: ") from error
     finally:
@@ -45,7 +45,7 @@ def require_current(path: Path) -> None:
     engine = sqlite_engine(path, read_only=True)
     try:
         with connect(engine, path) as connection, connection.begin():
-            if not _is_current(connection, _config(), path):
+            if not _is_current(connection, path):
                 raise ConfigurationError(f"store {path}: its tables are of an older version: `watcher run` upgrades them")
     except DBAPIError as error:
         raise refusal(error, path) from error
@@ -59,7 +59,7 @@ def require_upgradable(path: Path) -> None:
     engine = sqlite_engine(path, read_only=True, at_rest=not Path(f"{path}-wal").exists())
     try:
         with connect(engine, path) as connection, connection.begin():
-            _is_current(connection, _config(), path)
+            _is_current(connection, path)
     except DBAPIError as error:
         raise refusal(error, path) from error
     finally:
@@ -68,12 +68,12 @@ def require_upgradable(path: Path) -> None:
 
 def known_revisions() -> frozenset[str]:
     """Of tables that this version can read or upgrade."""
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+    return frozenset(_revisions())
 
 
-def newest_revision() -> str | None:
+def newest_revision() -> str:
     """Of the tables that this version makes."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return max(_revisions())
 
 
 def require_known(revision: str, path: Path) -> None:
@@ -84,21 +84,32 @@ def require_known(revision: str, path: Path) -> None:
         )
 
 
-def _config() -> Config:
+def _revisions() -> list[str]:
+    """Each file of a revision begins with its number."""
+    return [found[1] for path in (MIGRATIONS / "versions").iterdir() if (found := re.match(r"r(\d{4})_\w+\.py$", path.name))]
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Bring it to one revision, whatever it is."""
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
-def _is_current(connection: Connection, config: Config, path: Path) -> bool:
-    found = MigrationContext.configure(connection).get_current_revision()
-    scripts = ScriptDirectory.from_config(config)
+def _is_current(connection: Connection, path: Path) -> bool:
+    tables = sqlalchemy.inspect(connection).get_table_names()
+    noted = sqlalchemy.text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  a name of ours
+    found = connection.execute(noted).scalar() if VERSION_TABLE in tables else None
     if found is None:
-        strangers = sqlalchemy.inspect(connection).get_table_names()
+        strangers = [table for table in tables if table != VERSION_TABLE]
         if strangers:
             raise ConfigurationError(
                 f"store {path} holds the tables of another program ({', '.join(strangers[:3])}): name another file"
             )
     else:
-        require_known(found, path)
-    return found == scripts.get_current_head()
+        require_known(str(found), path)
+    return found == newest_revision()

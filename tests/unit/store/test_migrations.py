@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
@@ -22,7 +23,7 @@ from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Push, Pushed
 from watcher.model.reference import Host, RepositoryName, Tag
-from watcher.store.migrate import _config, migrate, require_current
+from watcher.store.migrate import MIGRATIONS, known_revisions, migrate, newest_revision, require_current, upgrade
 from watcher.store.tables import metadata as store_tables
 
 
@@ -64,6 +65,15 @@ def test_postgresql_would_take_the_same_tables(tables: MetaData) -> None:
         assert "ROWID" not in text
 
 
+def test_files_of_revisions_are_named_after_them() -> None:
+    """What is read from their names, without loading them, is what alembic finds in them."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert known_revisions() == {script.revision for script in scripts.walk_revisions()}
+    assert newest_revision() == scripts.get_current_head()
+
+
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     """A start on a current store leaves it as it is."""
     path = tmp_path / "watcher.db"
@@ -91,9 +101,7 @@ def test_the_inbox_of_the_first_version_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db"
     engine = sqlite_engine(path)
     with engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        upgrade(connection, "0001")
         connection.exec_driver_sql(
             """INSERT INTO event (id, source, delivery_key, put_at, received_at, fate, reason, detail, registry, repository, tag,
             digest, job_id) VALUES (7, 'main', 'k', 1e12, 0, 'accepted', '', '', 'h', 'r', 'v1', 'd', 'j')"""
