@@ -157,7 +157,10 @@ async def _look_at_policies(
 ) -> None:
     settings, folder = configuration.settings.policies, configuration.folder
     try:
-        await compiled(await asyncio.to_thread(load_settings, settings, beside=folder))
+        sources = await asyncio.to_thread(load_settings, settings, beside=folder)
+        if not sources.policies:
+            seen.warn(f"no policy is in force, so that every image is {settings.on_no_match} (`on_no_match`)", "policies")
+        await compiled(sources)
     except ConfigurationError as error:
         own = f"{folder / settings.path}: " if settings.path is not None else None
         for line in str(error).splitlines():

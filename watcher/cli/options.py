@@ -74,6 +74,16 @@ def _in_force(settings: "Settings") -> "Settings":
     return settings
 
 
+def optional_configuration() -> "Configuration | None":
+    """The same where there is one; None where none was named and none is there."""
+    from watcher import settings
+
+    named = given_config()
+    if named is None and not any(path.is_file() for path in settings.DEFAULT_PATHS):
+        return None
+    return settings.read(settings.find(named))
+
+
 def config_folder() -> Path:
     """Where relative paths of the configuration begin."""
     from watcher.settings import DEFAULT_PATHS

@@ -1,22 +1,23 @@
 """`watcher policy check|test|schema`: policies read, typed and tested without an image."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
 from rich.text import Text
 
 from watcher import settings as configuration
-from watcher.cli.chosen_policies import chosen_policies
-from watcher.cli.options import config_option, optional_settings
+from watcher.cli.options import config_option, optional_configuration
 from watcher.cli.terminal import console
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
-from watcher.evaluation.policies.loading import PolicySources, load_policies
+from watcher.evaluation.policies.loading import PolicySources, load_policies, load_settings, pack_names
 from watcher.evaluation.policy_tests import TestReport, run_tests
 from watcher.evaluation.rules.policy_set import PolicySet
+from watcher.kit.counted import counted
 from watcher.model.errors import PolicyError
 from watcher.reports.table import printable
 
@@ -40,23 +41,25 @@ def policy() -> None:
 @output_option
 @config_option
 def check(paths: tuple[Path, ...], packs: tuple[str, ...], output: str) -> None:
-    """Check types and schema of all documents under the paths together; without a path those of the configuration."""
-    try:
-        sources = _asked_for(packs, paths)
+    """Check types and schema of all documents under the paths together; without a path those of the configuration.
+
+    What looks at no policy at all ends with 2.
+    """
+    with _told_as(output):
+        asked = _asked_for(packs, paths)
+        sources = asked.sources
         compiled = _compiled(sources)
-    except PolicyError as error:
-        if output != "json":
-            raise
-        click.echo(msgspec.json.encode({"problems": str(error).splitlines()}))
-        click.get_current_context().exit(EXIT_USAGE)
+        if not compiled.policies:
+            raise PolicyError(f"{asked.where}: no Policy in it, so that nothing was checked")
     cases = sum(len(test.document.cases) for test in sources.documents.tests)
     if output == "json":
         named = [{"name": each.name, "version": each.version, "rules": len(each.rules)} for each in compiled.policies]
-        answer = {"problems": [], "policies": named, "cases": cases, "revision": sources.revision}
+        answer = {"problems": [], "of": asked.where, "policies": named, "cases": cases, "revision": sources.revision}
         click.echo(msgspec.json.encode(answer))
         return
-    rules = sum(len(each.rules) for each in compiled.policies)
-    click.echo(f"good: {len(compiled.policies)} policies, {rules} rules, {cases} test cases")
+    rules = counted(sum(len(each.rules) for each in compiled.policies), "rule")
+    policies = counted(len(compiled.policies), "policy", "policies")
+    click.echo(f"good: {policies}, {rules}, {counted(cases, 'test case')}; of {asked.where}")
 
 
 @policy.command()
@@ -66,9 +69,15 @@ def check(paths: tuple[Path, ...], packs: tuple[str, ...], output: str) -> None:
 @output_option
 @config_option
 def test(paths: tuple[Path, ...], packs: tuple[str, ...], min_coverage: float, output: str) -> None:
-    """Run the PolicyTest documents under the paths, and those of the packs named; 1 when a case fails or too little fires."""
-    sources = _asked_for(packs, paths)
-    report = run_tests(_compiled(sources), sources.documents.tests)
+    """Run the PolicyTest documents under the paths, and those of the packs named; 1 when a case fails or too little fires.
+
+    Without a path those of the configuration. A run of no case at all ends with 2.
+    """
+    with _told_as(output):
+        asked = _asked_for(packs, paths)
+        report = run_tests(_compiled(asked.sources), asked.sources.documents.tests)
+        if not report.cases:
+            raise PolicyError(f"{asked.where}: no PolicyTest in it, so that nothing was tested")
     if output == "json":
         click.echo(msgspec.json.encode(_report_json(report)))
     else:
@@ -85,11 +94,42 @@ def schema(kind: str) -> None:
     click.echo(json.dumps(SCHEMAS[kind](), indent=2))
 
 
-def _asked_for(packs: Sequence[str], paths: Sequence[Path]) -> PolicySources:
-    """What `check` and `test` are about: nothing that was not named, or the configuration when nothing was."""
+class _Asked(NamedTuple):
+    """What `check` and `test` are about, and what a person calls it."""
+
+    sources: PolicySources
+    where: str
+
+
+def _asked_for(packs: Sequence[str], paths: Sequence[Path]) -> _Asked:
+    """Nothing that was not named, or the configuration when nothing was. Raises ConfigurationError."""
     if packs or paths:
-        return load_policies(packs, paths)
-    return chosen_policies(optional_settings().policies, (), ())
+        return _Asked(load_policies(packs, paths), _named(packs, map(str, paths)))
+    read = optional_configuration()
+    if read is None:
+        packs_there = ", ".join(f"--pack {name}" for name in pack_names())
+        raise PolicyError(
+            f"no PATH, no --pack and no configuration here, so that there is nothing to look at; name one: {packs_there}"
+        )
+    chosen = read.settings.policies
+    beside = load_settings(chosen, beside=read.folder)
+    return _Asked(beside, f"{read.source.file}: {_named(chosen.packs, [chosen.path] if chosen.path else [])}")
+
+
+def _named(packs: Sequence[str], paths: Iterable[str]) -> str:
+    return ", ".join([*(f"the pack {name}" for name in packs), *paths]) or "no pack and no path"
+
+
+@contextmanager
+def _told_as(output: str) -> Iterator[None]:
+    """What is wrong with policies goes where the answer would have gone. Ends with 2."""
+    try:
+        yield
+    except PolicyError as error:
+        if output != "json":
+            raise
+        click.echo(msgspec.json.encode({"problems": str(error).splitlines()}))
+        click.get_current_context().exit(EXIT_USAGE)
 
 
 def _compiled(sources: PolicySources) -> PolicySet:

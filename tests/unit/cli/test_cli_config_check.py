@@ -162,6 +162,16 @@ def test_a_daemon_without_sources_is_said(watcher: Run, tmp_path: Path) -> None:
     assert "watcher: warning: watcher.yaml:3:20: advisories.path: data.db: no advisory data of ours" in checked.err
 
 
+def test_that_no_policy_is_in_force_is_said(watcher: Run) -> None:
+    """Whatever is pushed then comes to the same."""
+    Path("watcher.yaml").write_text(f"{GOOD}policies: {{packs: [], on_no_match: pass}}\n")
+    checked = watcher("config", "check")
+    assert checked.code == 0
+    assert checked.err == (
+        "watcher: warning: watcher.yaml:4:1: policies: no policy is in force, so that every image is pass (`on_no_match`)\n"
+    )
+
+
 def test_doctor_says_the_same_and_goes_on(watcher: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step for each problem, and the others are taken all the same."""
     Path("watcher.yaml").write_text(f"{GOOD}store: {{url: 'sqlite:///gone/watcher.db'}}\nserver: {{port: 0}}\n")

@@ -35,15 +35,64 @@ def folder(tmp_path: Path) -> Path:
 
 def test_good_policies_are_counted(watcher: Run, folder: Path) -> None:
     """What was checked is said, so that an empty folder is not taken for a good one."""
-    assert watcher("policy", "check", folder).out == "good: 1 policies, 2 rules, 2 test cases\n"
+    assert watcher("policy", "check", folder).out == f"good: 1 policy, 2 rules, 2 test cases; of {folder}\n"
     answer = json.loads(watcher("policy", "check", folder, "-o", "json").out)
     assert (answer["problems"], answer["policies"]) == ([], [{"name": "team", "version": "1.0.0", "rules": 2}])
 
 
-def test_without_a_path_the_packs_are_checked(watcher: Run) -> None:
-    """With neither path nor configuration the default pack applies."""
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_without_anything_to_look_at_there_is_no_answer(watcher: Run, command: str) -> None:
+    """In the wrong folder nobody is told that all is well."""
+    said = "no PATH, no --pack and no configuration here, so that there is nothing to look at; name one: --pack baseline, --pack "
+    ended = watcher("policy", command)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"watcher: {said}")
+    as_json = watcher("policy", command, "-o", "json")
+    assert (as_json.code, as_json.err) == (2, "")
+    assert json.loads(as_json.out)["problems"][0].startswith(said)
+
+
+@pytest.mark.parametrize("command", ["check", "test"])
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({}, "policies: no document in it; expected policies in *.yaml or *.yml"),
+        ({"a.yaml": "# nothing yet\n---\n# nor here\n"}, "policies: no document in it; expected policies in *.yaml or *.yml"),
+        ({"a.json": "{}"}, "policies: no document in it; expected policies in *.yaml or *.yml"),
+        ({"a.yaml": "apiVersion: v1\nkind: Pod\n"}, "policies/a.yaml:1:13: apiVersion is 'v1', expected 'watcher/v1'"),
+    ],
+)
+def test_a_folder_without_policies_is_refused(
+    watcher: Run, tmp_path: Path, command: str, written: dict[str, str], said: str
+) -> None:
+    """With what was looked at."""
+    (tmp_path / "policies").mkdir()
+    for name, text in written.items():
+        (tmp_path / "policies" / name).write_text(text)
+    ended = watcher("policy", command, "policies")
+    assert (ended.code, ended.out, ended.err) == (2, "", f"watcher: {said}\n")
+
+
+def test_tests_alone_are_no_policies_and_policies_alone_no_tests(watcher: Run, folder: Path) -> None:
+    """A run of nothing is none that went well."""
+    ended = watcher("policy", "check", folder / "team_test.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"watcher: {folder}/team_test.yaml: no Policy in it, so that nothing was checked\n"
+    ended = watcher("policy", "test", folder / "team.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"watcher: {folder}/team.yaml: no PolicyTest in it, so that nothing was tested\n"
+
+
+def test_a_configuration_says_which_policies_there_are(watcher: Run, tmp_path: Path) -> None:
+    """One without a word of policies has the default pack, and that is said."""
+    (tmp_path / "watcher.yaml").write_text("registries: [{host: a.example}]\n")
+    assert watcher("policy", "check").out.endswith("; of watcher.yaml: the pack baseline\n")
+    (tmp_path / "watcher.yaml").write_text("policies: {packs: []}\n")
     ended = watcher("policy", "check")
-    assert (ended.code, ended.out.split(",")[0]) == (0, "good: 1 policies")
+    assert (ended.code, ended.err) == (
+        2,
+        "watcher: watcher.yaml: no pack and no path: no Policy in it, so that nothing was checked\n",
+    )
 
 
 def test_a_configured_path_begins_beside_the_configuration(watcher: Run, folder: Path, tmp_path: Path) -> None:
@@ -51,7 +100,8 @@ def test_a_configured_path_begins_beside_the_configuration(watcher: Run, folder:
     (tmp_path / "etc").mkdir()
     config = tmp_path / "etc" / "w.yaml"
     config.write_text("policies: {packs: [], path: ../policies}\n")
-    assert watcher("policy", "check", "-c", config).out == "good: 1 policies, 2 rules, 2 test cases\n"
+    ended = watcher("policy", "check", "-c", config)
+    assert ended.out == f"good: 1 policy, 2 rules, 2 test cases; of {config}: ../policies\n"
 
 
 def test_a_wrong_policy_is_told_with_its_place(watcher: Run, folder: Path) -> None:

@@ -171,7 +171,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _holds_a_document(text: PolicyText) -> bool:
     try:
-        return bool(parse_yaml(text.text, text.file))
+        return any(source.value is not None for source in parse_yaml(text.text, text.file))
     except ConfigurationError:
         return True  # what is wrong with it is told with its place, where it is read
 
