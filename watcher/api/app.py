@@ -3,7 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from watcher.api.guard import OPEN, add_open, guarding
 from watcher.api.limits import LIMITS, Limits
 from watcher.api.listening import Listener, MalformedLog
 from watcher.api.problems import answering
+from watcher.api.renewal import keep_current
 from watcher.api.settings import ServerSettings
 from watcher.model.errors import ConfigurationError
 
@@ -87,10 +89,12 @@ async def serving(app: web.Application, settings: ServerSettings, limits: Limits
     try:
         assert runner.server is not None
         listener = Listener(runner.server, connections, tls, limits)
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(listener.close)
+            if tls is not None and settings.tls is not None:
+                renewal = asyncio.create_task(keep_current(tls, settings.tls, partial(tls_context, settings)), name="renewal")
+                stack.callback(renewal.cancel)
             yield await listener.open(settings)
-        finally:
-            await listener.close()
     finally:
         await runner.cleanup()
 

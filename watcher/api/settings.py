@@ -12,7 +12,7 @@ Mode = Literal["allow", "warn", "deny"]
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """PEM files. Read at start."""
+    """PEM files. Read at start, and again within a minute of being changed."""
 
     cert: str  # the certificate, followed by those between it and its authority
     key: str

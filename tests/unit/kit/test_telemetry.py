@@ -121,6 +121,13 @@ def test_two_sets_of_metrics_do_not_meet() -> None:
     assert b"watcher_verdicts_total{" not in other.exposition()
 
 
+def test_counters_have_no_second_series() -> None:
+    """Of when they began: that is when the process did."""
+    metrics = Metrics()
+    metrics.count_verdict("fail")
+    assert b"_created" not in metrics.exposition()
+
+
 def test_the_backlog_is_shown_as_it_is() -> None:
     """A lane that has become empty has no line, and an unreadable store no numbers."""
     metrics = Metrics()
