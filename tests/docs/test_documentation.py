@@ -45,6 +45,14 @@ def test_links_into_a_page_lead_to_a_heading() -> None:
     assert broken == []
 
 
+def test_every_page_is_found() -> None:
+    """By its line in the index of the documentation; a runbook and a decision by that of their folders."""
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", index.read_text())}
+    pages = {page for page in index.parent.glob("**/*.md") if page.parent.name not in ("adr", "runbooks")} - {index}
+    assert sorted(str(page.relative_to(ROOT)) for page in pages - listed) == []
+
+
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
