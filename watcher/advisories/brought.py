@@ -13,6 +13,7 @@ from watcher.advisories.documents import Document
 from watcher.advisories.fetching import BrokenDownloadError, Fetched, Fetcher, RefusedError, Seen
 from watcher.advisories.sources import ListSource, OsvSource, Source
 from watcher.advisories.tables import Feed
+from watcher.kit.counted import counted
 from watcher.model.errors import WatcherError
 
 # Sources at a time, and records of one. Storage answers more, and whoever mirrors it on one machine does not.
@@ -48,7 +49,7 @@ class Brought:
 def believable(count: int, known: int, url: str) -> None:
     """Raises BrokenDownloadError where a list has less than it can have lost."""
     if count < max(1, known * LEAST_PART):
-        raise BrokenDownloadError(f"{url}: {count} records where {known} are known")
+        raise BrokenDownloadError(f"{url}: {counted(count, 'record')} where {known} are known")
 
 
 def folder_of(folder: Path, feed: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watcher.advisories.vulnerabilities import Kind
+from watcher.kit.counted import counted
 from watcher.model.inventory import Inventory
 from watcher.model.verdict import Section, SectionState
 
@@ -42,7 +43,7 @@ def covered(
     known = [date for date in dates.values() if date is not None]
     oldest = min(known, default=None)
     without = [
-        f"{ecosystem or _kind(kind, inventory)}: {count} packages"
+        f"{ecosystem or _kind(kind, inventory)}: {counted(count, 'package')}"
         for (kind, ecosystem), count in kinds.most_common()
         if ecosystem is None or dates[ecosystem] is None
     ]
@@ -76,7 +77,7 @@ def _section(
     if packages.state is not SectionState.COMPLETE:
         return Section(state=packages.state, reason=f"packages: {packages.reason}", skipped=packages.skipped)
     if incomparable:
-        reason = f"{len(incomparable)} packages have a version that cannot be compared"
+        reason = f"{counted(len(incomparable), 'package has', 'packages have')} a version that cannot be compared"
         return Section(state=SectionState.PARTIAL, reason=reason, skipped=tuple(incomparable))
     return Section()
 

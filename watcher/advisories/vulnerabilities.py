@@ -17,6 +17,7 @@ from watcher.advisories.reading import AdvisoryFile, Entry
 from watcher.advisories.severity import Score, score_of, severity_of
 from watcher.advisories.tables import Kept
 from watcher.advisories.vex import statement_for
+from watcher.kit.counted import counted
 from watcher.model.inventory import Inventory, Package
 from watcher.model.moments import iso
 from watcher.model.verdict import MAX_SKIPPED, Subject
@@ -75,9 +76,8 @@ def match(data: AdvisoryFile, inventory: Inventory) -> Matched:
         answer = answers[lookup]
         matched.found += [(known, package) for known in answer.known]
         if answer.undecided and len(matched.incomparable) < MAX_SKIPPED:
-            matched.incomparable.append(
-                f"{package.record.type}/{lookup.package} {lookup.version:.80}: {answer.undecided} advisories"
-            )
+            undecided = counted(answer.undecided, "advisory", "advisories")
+            matched.incomparable.append(f"{package.record.type}/{lookup.package} {lookup.version:.80}: {undecided}")
     return matched
 
 

@@ -16,6 +16,7 @@ from watcher.api.guard import bears
 from watcher.api.problems import problem
 from watcher.api.settings import AdmissionSettings, Mode
 from watcher.api.tags import TagCache
+from watcher.kit.counted import counted
 from watcher.kit.secret import Secret
 from watcher.kit.units import seconds
 from watcher.model.digest import Digest
@@ -168,7 +169,7 @@ class Admission:
         # How old a verdict is that a clock dated ahead, nobody knows.
         if verdict.outcome in (Outcome.PASS, Outcome.WARN) and abs(age) > timedelta(seconds=seconds(settings.max_age)):
             hours, old = abs(age).total_seconds() / 3600, "old" if age > timedelta() else "ahead of the clock"
-            sentence = f"{text}: unknown: its verdict {verdict.outcome} is {hours:.0f} hours {old}"
+            sentence = f"{text}: unknown: its verdict {verdict.outcome} is {counted(round(hours), 'hour')} {old}"
             said.add(settings.on_unknown, "verdict-too-old", sentence)
         self._outcome(text, verdict.outcome, verdict.findings, _pointer(verdict), said)
 

@@ -22,6 +22,7 @@ from watcher.cli.options import config_folder, config_option, optional_settings,
 from watcher.cli.terminal import Cell, console, is_terminal, show_table
 from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.kit.clock import utc_now
+from watcher.kit.counted import counted
 from watcher.kit.units import seconds
 from watcher.model.errors import ConfigurationError
 from watcher.model.moments import iso
@@ -137,9 +138,10 @@ def _show_report(report: Report) -> None:
     if report.malformed_count > len(report.malformed):
         click.echo(f"skipped {report.malformed_count - len(report.malformed)} more", err=True)
     click.echo(
-        f"{report.records} records of {', '.join(report.feeds)}: {counts.added} new, {counts.changed} changed,"
-        f" {counts.removed} removed; {counts.touched} packages are concerned, {report.malformed_count} records could not be read"
-        + (f", {report.others} files are no advisories" if report.others else "")
+        f"{counted(report.records, 'record')} of {', '.join(report.feeds)}: {counts.added} new, {counts.changed} changed,"
+        f" {counts.removed} removed; {counted(counts.touched, 'package is', 'packages are')} concerned,"
+        f" {counted(report.malformed_count, 'record')} could not be read"
+        + (f", {counted(report.others, 'file is', 'files are')} no advisories" if report.others else "")
     )
 
 
@@ -163,9 +165,9 @@ def _show_status(found: Status, stale: set[str], now: datetime) -> None:
     headings = ("feed", "covers", "advisories", "age", "licence")
     show_table(headings, [_cells(each, now, is_stale=each.name in stale) for each in found.feeds])
     click.echo(
-        f"{found.path}: {found.bytes / 2**20:.1f} MiB, revision {found.revision}; {len(found.ecosystems)} ecosystems,"
-        f" {sum(found.ecosystems.values())} vulnerable packages; {found.exploited} known exploited, {found.likelihoods} with a"
-        f" probability, {found.statements} VEX statements"
+        f"{found.path}: {found.bytes / 2**20:.1f} MiB, revision {found.revision}; {counted(len(found.ecosystems), 'ecosystem')},"
+        f" {counted(sum(found.ecosystems.values()), 'vulnerable package')}; {found.exploited} known exploited,"
+        f" {found.likelihoods} with a probability, {counted(found.statements, 'VEX statement')}"
     )
 
 
@@ -179,7 +181,7 @@ def _show_lifecycles(now: datetime) -> None:
     """The table of distributions comes along with the program: it has an age whether there are advisories or not."""
     ends = lifecycles()
     since = datetime(ends.as_of.year, ends.as_of.month, ends.as_of.day, tzinfo=UTC)
-    click.echo(f"ends of support of {len(ends.ends)} distributions: a table of {ends.as_of}, {_age(now - since)} old")
+    click.echo(f"ends of support of {counted(len(ends.ends), 'distribution')}: a table of {ends.as_of}, {_age(now - since)} old")
 
 
 def _status_json(found: Status, stale: set[str], now: datetime) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from watcher.advisories.record import Malformed, Statement
 from watcher.advisories.vex import names_image
 from watcher.advisories.vex_lint import UNJUSTIFIED, Held, Remark, images_wanted, names_wanted, remarks_on
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option, required_settings
+from watcher.kit.counted import counted
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.inventory import Distro, PackageRecord
@@ -89,7 +90,7 @@ def lint_vex(files: tuple[Path, ...], inspections: tuple[Path, ...], output: str
             click.echo(msgspec.json.encode(_json(each, remark)) if output == "json" else _text(each, remark))
     idle = sum(any(remark.kind != UNJUSTIFIED for remark in remarks) for _, remarks in found)
     if output != "json":
-        click.echo(f"{len(said)} statements, {idle} of them would do nothing")
+        click.echo(f"{counted(len(said), 'statement')}, {idle} would do nothing")
     return EXIT_REMARKS if idle else 0
 
 

@@ -13,6 +13,7 @@ from watcher.cli.options import config_folder, config_option, optional_settings,
 from watcher.cli.terminal import console, is_terminal
 from watcher.kit.clock import utc_now
 from watcher.kit.suggestions import one_of
+from watcher.kit.counted import counted
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
 
@@ -85,8 +86,9 @@ def _show(done: "Updated") -> None:
         click.echo(f"skipped {printable(each.where)}: {printable(each.reason)}", err=True)
     counts = done.report.counts
     click.echo(
-        f"{counts.added} advisories new, {counts.changed} changed, {counts.removed} removed;"
-        f" {counts.touched} packages are concerned, {done.report.malformed_count} records could not be read"
+        f"{counted(counts.added, 'advisory', 'advisories')} new, {counts.changed} changed, {counts.removed} removed;"
+        f" {counted(counts.touched, 'package is', 'packages are')} concerned,"
+        f" {counted(done.report.malformed_count, 'record')} could not be read"
     )
     for feed, reason in done.failed.items():
         click.echo(f"{feed}: failed, its data are as they were: {printable(reason)}", err=True)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from watcher.dialects.protocol import Delivery
+from watcher.kit.counted import counted
 from watcher.kit.mqtt_address import LONGEST_TOPIC_BYTES
 from watcher.model.errors import ConfigurationError
 from watcher.model.moments import moment_of
@@ -130,7 +131,7 @@ def _printed(content: bytes, registry: Host) -> Delivery | None:
         return None
     if is_text and len(payload) != message.payloadlen:
         raise ConfigurationError(
-            f"the message on {message.topic[:200]} has {message.payloadlen} bytes, of which {len(payload)} were captured:"
+            f"the message on {message.topic[:200]} has {counted(message.payloadlen, 'byte')}, of which {len(payload)} are here:"
             " it is no text; capture it alone, with -N"
         )
     user = message.properties.get("user-properties")

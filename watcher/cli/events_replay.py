@@ -11,6 +11,7 @@ from watcher.cli.captured import read_deliveries
 from watcher.dialects.catalog import build_dialect
 from watcher.kit.clock import utc_now
 from watcher.kit.suggestions import one_of
+from watcher.kit.counted import counted
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Push
@@ -90,7 +91,7 @@ class Replay:
         if row.fate == Fate.REJECTED:
             self._source(row.source)
             if not _is_whole(row):
-                kept = f"{len(row.excerpt)} of its {row.body_bytes} bytes are kept"
+                kept = f"{len(row.excerpt)} of its {counted(row.body_bytes, 'byte')} are kept"
                 raise ConfigurationError(f"event {row.id} was rejected, and {kept}: let its sender send it again")
         elif not row.repository:
             raise ConfigurationError(f"event {row.id} names no image")

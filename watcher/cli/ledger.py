@@ -8,6 +8,7 @@ import msgspec
 
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.terminal import Cell, show_table
+from watcher.kit.counted import counted
 from watcher.model.holding import LastPass
 from watcher.model.ledger import LedgerEntry, LedgerLine, LedgerState
 from watcher.model.ledger_json import entry_json, line_json
@@ -74,7 +75,8 @@ def _show_images(settings: Settings, registry: Host, repository: RepositoryName,
     elif shown:
         show_table(("DIGEST", "tags", "state", "since", "outcome", "reason"), [_entry_cells(each) for each in shown])
     elif entries:
-        click.echo(f"{registry}/{repository}: all {len(entries)} images are judged")
+        judged = "its one image is" if len(entries) == 1 else f"all {len(entries)} images are"
+        click.echo(f"{registry}/{repository}: {judged} judged")
     else:
         click.echo(f"{registry}/{repository}: no sweep has seen an image there")
     if line is not None and line.problem:
@@ -119,11 +121,13 @@ def _sum(registry: Host, lines: Sequence[LedgerLine], last: LastPass | None) -> 
     if last is None and not lines:
         return f"{registry}: no sweep has looked yet; `watcher sweep` does it now"
     images, missing = sum(each.images for each in lines), sum(each.without_verdict for each in lines)
-    said = f"{registry}: {len(lines)} repositories, {images} images, {missing} without a verdict"
+    said = (
+        f"{registry}: {counted(len(lines), 'repository', 'repositories')}, {counted(images, 'image')}, {missing} without a verdict"
+    )
     if last is None:
         return f"{said}; not looked through to the end yet"
     unread = last.problems.splitlines()
-    more = f"; {len(unread)} things could not be read, such as {printable(unread[0])}" if unread else ""
+    more = f"; {counted(len(unread), 'thing')} could not be read, such as {printable(unread[0])}" if unread else ""
     return f"{said}{more}; looked through at {last.at:%Y-%m-%d %H:%M:%S}"
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from watcher.cli.options import config_option, output_option, required_settings
 from watcher.cli.terminal import console, is_terminal
 from watcher.kit.clock import utc_now
+from watcher.kit.counted import counted
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.reference import parse_host
 from watcher.pipeline.intake import DurableIntake
@@ -112,19 +113,23 @@ def _progress(registry: str, expected: int) -> Iterator[Callable[[SweepReport], 
 
         def told(report: SweepReport) -> None:
             done = report.repositories + report.resumed
-            seen = f"{done} repositories, {report.images} images, {report.without_verdict} without a verdict"
-            progress.update(task, completed=done, total=max(expected, done) if expected else None, seen=seen)
+            progress.update(task, completed=done, total=max(expected, done) if expected else None, seen=_seen(done, report))
 
         yield told
 
 
 def _line(report: SweepReport) -> str:
+    resumed = counted(report.resumed, "repository was", "repositories were")
     return (
-        f"{report.registry}: {report.repositories} repositories, {report.images} images, "
-        f"{report.without_verdict} without a verdict, {report.taken_in} of them new"
+        f"{report.registry}: {_seen(report.repositories, report)}, {report.taken_in} of them new"
         + (f", {report.lost_tags} without a tag they had" if report.lost_tags else "")
-        + (f"; {report.resumed} repositories were looked at before the interruption" if report.resumed else "")
+        + (f"; {resumed} looked at before the interruption" if report.resumed else "")
     )
+
+
+def _seen(repositories: int, report: SweepReport) -> str:
+    places = counted(repositories, "repository", "repositories")
+    return f"{places}, {counted(report.images, 'image')}, {report.without_verdict} without a verdict"
 
 
 def _json(report: SweepReport) -> dict[str, Any]:

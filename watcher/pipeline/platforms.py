@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from watcher.kit.counted import counted
 from watcher.model.reference import Tag
 from watcher.model.verdict import MAX_SKIPPED, Finding, Section, SectionState, Subject, Verdict, worst
 
@@ -44,7 +45,7 @@ def combined(platforms: Sequence[Platform], *, id: str, subject: Subject, tag: T
         data_revision=" ".join(dict.fromkeys(each.verdict.data_revision for each in platforms if each.verdict.data_revision)),
         findings=tuple(sorted(_findings(platforms), key=lambda finding: (finding.rule, finding.key))),
         sections=_sections(platforms),
-        reason=said.reason or f"{speaker.name} is the worst of {len(platforms)} platforms",
+        reason=said.reason or f"{speaker.name} is the worst of {counted(len(platforms), 'platform')}",
     )
 
 

@@ -69,7 +69,7 @@ def _block(block: Paragraph | Listing) -> dict[str, Any]:
         return _paragraph(block.lines)
     items = [*block.items]
     if block.omitted:
-        items.append(Item(line=(Span(f"… and {block.omitted} more {block.noun}".rstrip()),)))
+        items.append(Item(line=(Span(f"… and {block.omitted} more {block.noun if block.omitted > 1 else ''}".rstrip()),)))
     entries = [{"type": "listItem", "content": [_paragraph((each.line, *each.details))]} for each in items]
     return {"type": "bulletList", "content": entries}
 

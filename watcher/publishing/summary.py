@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from watcher.kit.counted import counted
 from watcher.model.verdict import Finding, Outcome, Verdict
 from watcher.publishing.cause import Cause, causes_of, owners_of
 from watcher.publishing.message import Item, Line, Link, Listing, Message, Paragraph, Span, foreign, name, ours, strong
@@ -81,9 +82,9 @@ def _title(verdicts: Sequence[Verdict], resolved: Sequence[Verdict], groups: Seq
     counts = Counter(each.outcome for each in verdicts)
     parts = [f"{counts[outcome]} {outcome.value}" for outcome in _WORST_FIRST if counts[outcome]]
     parts += [f"{len(resolved)} resolved"] if resolved else []
-    parts[0] = f"{_count(len(verdicts) + len(resolved), 'image')}: {parts[0]}"
+    parts[0] = f"{counted(len(verdicts) + len(resolved), 'image')}: {parts[0]}"
     owners = owners_of([*verdicts, *resolved])
-    return (ours(", ".join([*parts, *([_count(owners, "owner")] if owners else [])])),)
+    return (ours(", ".join([*parts, *([counted(owners, "owner")] if owners else [])])),)
 
 
 def _called(cause: Cause, finding: Finding | None) -> Line:
@@ -97,13 +98,13 @@ def _called(cause: Cause, finding: Finding | None) -> Line:
 
 def _extent(cause: Cause, verdicts: Sequence[Verdict]) -> Iterator[Span]:
     """`214 images, 9 owners`, or `3 images of team/app`."""
-    yield ours(_count(len(verdicts), "image"))
+    yield ours(counted(len(verdicts), "image"))
     if cause.place:
         yield ours(" of ")
         yield name(cause.place)
     owners = owners_of(verdicts)
     if owners > 1:
-        yield ours(f", {_count(owners, 'owner')}")
+        yield ours(f", {counted(owners, 'owner')}")
     elif owners:
         yield ours(" (")
         yield foreign(next(each.owner for each in verdicts if each.owner))
@@ -126,7 +127,7 @@ def _item(cause: Cause, group: _Group) -> Item:
 
 
 def _resolved(verdicts: Sequence[Verdict]) -> Iterator[Paragraph | Listing]:
-    yield Paragraph(lines=((strong(f"resolved: {_count(len(verdicts), 'image')}"),),))
+    yield Paragraph(lines=((strong(f"resolved: {counted(len(verdicts), 'image')}"),),))
     shown = tuple(Item(line=(_image(each), ours(f" is now {each.outcome.value}"))) for each in verdicts[:MOST_RESOLVED])
     yield Listing(items=shown, omitted=len(verdicts) - len(shown), noun="images")
 
@@ -135,13 +136,9 @@ def _images(verdicts: Sequence[Verdict], most: int) -> Iterator[Line]:
     for each in verdicts[:most]:
         yield (_image(each),)
     if len(verdicts) > most:
-        yield (ours(f"and {_count(len(verdicts) - most, 'more image')}"),)
+        yield (ours(f"and {counted(len(verdicts) - most, 'more image')}"),)
 
 
 def _image(verdict: Verdict) -> Span:
     subject = verdict.subject
     return name(f"{subject.registry}/{subject.repository}" + (f":{verdict.tag}" if verdict.tag else f"@{subject.digest[:19]}"))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from watcher.kit.counted import counted
 from watcher.model.ticket import Ticket, TicketCause, TicketImage
 from watcher.model.verdict import Action, Finding, Outcome, Verdict
 from watcher.publishing.cause import Cause, cause_of
@@ -74,7 +75,7 @@ def draft(ticket: Ticket, images: Sequence[TicketImage]) -> Draft:
     said = [(foreign(each),) for each in (about.title, about.message, about.remediation) if each.strip()]
     listed = tuple(Item(line=tuple(_image(each))) for each in images[:MOST_IMAGES])
     places = len({(each.registry, each.repository) for each in images})
-    count = f"{_number(len(images), 'image')} of {_number(places, 'repository', 'repositories')}:" if images else CLOSED
+    count = f"{counted(len(images), 'image')} of {counted(places, 'repository', 'repositories')}:" if images else CLOSED
     blocks: list[Paragraph | Listing] = [
         Paragraph(lines=(*said, (ours("Rule: "), name(about.rule)))),
         Paragraph(lines=((strong(count),),)),
@@ -118,10 +119,6 @@ def _title(about: About) -> Line:
 def _image(image: TicketImage) -> Line:
     place = f"{image.registry}/{image.repository}"
     shown = f"{place}:{image.tags[0]}" if image.tags else place
-    more = (ours(f" and {_number(len(image.tags) - 1, 'tag')} more"),) if len(image.tags) > 1 else ()
+    more = (ours(f" and {counted(len(image.tags) - 1, 'tag')} more"),) if len(image.tags) > 1 else ()
     where = (ours(", "), foreign(image.environment)) if image.environment else ()
     return (name(shown), ours(" "), name(image.digest[:19]), *more, *where)
-
-
-def _number(count: int, noun: str, plural: str = "") -> str:
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from watcher.kit.counted import counted
 from watcher.model.digest import Digest, digest_of, parse_digest
 from watcher.model.errors import ConfigurationError, InvalidManifestError, InvalidReferenceError, NotFoundError, TooLargeError
 from watcher.model.image import (
@@ -139,7 +140,7 @@ def synthesize(files: Files, name: str | None, where: str) -> tuple[FetchedManif
     config_raw = _read(files, config_path, MAX_CONFIG_BYTES, where)
     diff_ids = parse_config(config_raw).diff_ids
     if len(diff_ids) != len(layer_paths) or len(layer_paths) > MAX_LAYERS:
-        found = f"{len(layer_paths)} layers and {len(diff_ids)} diff ids"
+        found = f"{counted(len(layer_paths), 'layer')} and {counted(len(diff_ids), 'diff id')}"
         raise InvalidManifestError(f"{where}: {found}; expected as many of one as of the other, at most {MAX_LAYERS}")
     config_digest = digest_of(config_raw)
     paths, layers = {config_digest: config_path}, []

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from multidict import CIMultiDict
 from yarl import URL
 
+from watcher.kit.counted import counted
 from watcher.kit.http_trouble import SPEAKS_TLS, asked_in_plain, clause
 from watcher.model.errors import (
     AuthenticationError,
@@ -185,7 +186,7 @@ class BlobTransfer:
                         raise
                     if isinstance(error, _EndedError) and self.position:
                         # Nothing was cut: this is all that there is, or whoever is in between has kept no more.
-                        came = f"ends after {self.position} bytes at each attempt"
+                        came = f"ends after {counted(self.position, 'byte')} at each attempt"
                         raise DigestMismatchError(f"{self.asked}: {came}, the manifest says {self.descriptor.size}") from error
                     reason = f"{failures} attempts without progress at byte {self.position} of {self.descriptor.size}"
                     said = "the answer broke off" if isinstance(error, _CutError) else clause(error)
@@ -309,7 +310,7 @@ class BlobTransfer:
                 raise unreachable(self.asked, NOTHING)
             encoding = response.headers.get("Content-Encoding")
             as_what = f" as {encoding[:20]}" if encoding else ""
-            raise DigestMismatchError(f"{self.what}: {total} bytes{as_what}, the manifest says {self.descriptor.size}")
+            raise DigestMismatchError(f"{self.what}: {counted(total, 'byte')}{as_what}, the manifest says {self.descriptor.size}")
         return skip
 
     def _copy(
@@ -332,7 +333,7 @@ class BlobTransfer:
                 skip -= count
                 continue
             if self.position + count > size:
-                raise DigestMismatchError(f"{self.what}: more than the {size} bytes that the manifest says")
+                raise DigestMismatchError(f"{self.what}: more than the {counted(size, 'byte')} that the manifest says")
             piece = buffer[:count]
             self.parts += self.position == begun
             update(piece)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from watcher.kit.counted import counted
 from watcher.model.digest import Digest, digest_as, is_digest
 from watcher.model.errors import (
     ConfigurationError,
@@ -173,7 +174,9 @@ class LocalImages:
         return raw
 
     def _wrong_size(self, descriptor: Descriptor, found: int) -> DigestMismatchError:
-        return DigestMismatchError(f"{self.where} blob {descriptor.digest}: {found} bytes, the manifest says {descriptor.size}")
+        return DigestMismatchError(
+            f"{self.where} blob {descriptor.digest}: {counted(found, 'byte')}, the manifest says {descriptor.size}"
+        )
 
 
 def _open(image: LocalImage) -> LocalImages:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from watcher.kit.counted import counted
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
 from watcher.model.errors import (
     AuthenticationError,
@@ -169,10 +170,10 @@ def _whole(response: Response, descriptor: Descriptor, what: str) -> bytes:
     raw = response.bytes_of(descriptor.digest)
     if raw is None:
         if len(response.body) != descriptor.size:
-            raise DigestMismatchError(f"{what}: {len(response.body)} bytes, the manifest says {descriptor.size}")
+            raise DigestMismatchError(f"{what}: {counted(len(response.body), 'byte')}, the manifest says {descriptor.size}")
         raise DigestMismatchError(f"{what}: the bytes received are {digest_as(response.body, descriptor.digest)}")
     if len(raw) != descriptor.size:
-        raise DigestMismatchError(f"{what}: {len(raw)} bytes, the manifest says {descriptor.size}")
+        raise DigestMismatchError(f"{what}: {counted(len(raw), 'byte')}, the manifest says {descriptor.size}")
     return raw
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from watcher.kit import tunnel
 from watcher.kit.checkup import Found, Result
+from watcher.kit.counted import counted
 from watcher.kit.http_trouble import ProxyError, clause
 from watcher.kit.retry_after import moment_of
 from watcher.model.errors import ForbiddenAddressError, RegistryRefusedError, RegistryUnavailableError
@@ -166,7 +167,9 @@ def _trusted(tls: ssl.SSLObject, now: datetime, through: str) -> Found:
     if ends - now > EXPIRES_SOON:
         return Found(detail=detail)
     days = max(0, (ends - now).days)
-    return Found(detail=f"{detail}, {days} days from now", result=Result.WARNING, advice="have its operator renew the certificate")
+    return Found(
+        detail=f"{detail}, {counted(days, 'day')} from now", result=Result.WARNING, advice="have its operator renew the certificate"
+    )
 
 
 async def _untrusted(client: RegistryClient, why: str) -> Found:

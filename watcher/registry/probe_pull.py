@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from watcher.kit.checkup import Found, Result
+from watcher.kit.counted import counted
 from watcher.model.digest import Digest, digest_as, digest_of, is_digest
 from watcher.model.errors import RegistryUnavailableError, TooLargeError
 from watcher.model.image import MAX_MANIFEST_BYTES, OCI_INDEX, Descriptor, FetchedManifest, Index
@@ -61,7 +62,7 @@ class Pulling:
             return Found(detail=f"the bytes are {_short(digest)}, not what they are called", result=Result.FAILED, advice=advice)
         differing = _differing(self.head_headers, response)
         limit, is_low = _rate_limit(response.headers)
-        detail = f"{len(body)} bytes{limit}"
+        detail = f"{counted(len(body), 'byte')}{limit}"
         if differing:
             said = f"{detail}; HEAD and GET differ in {', '.join(differing)}"
             return Found(detail=said, result=Result.WARNING, advice="a proxy or cache answers one of them")
@@ -85,7 +86,7 @@ class Pulling:
         except TooLargeError:
             ranged, came = False, head.url
         away = came.origin() != self.client.base_url.origin()
-        detail = f"a layer of {layer.size} bytes comes from {came.authority if away else 'the registry itself'}"
+        detail = f"a layer of {counted(layer.size, 'byte')} comes from {came.authority if away else 'the registry itself'}"
         if head.status != 200:
             detail += f"; HEAD of it is answered {head.status}"
         if not ranged:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from watcher.kit.counted import counted
 from watcher.kit.glob import glob_any
 from watcher.model.digest import Digest
 from watcher.model.errors import PermanentError, RetryableError, ThrottledError
@@ -71,7 +72,7 @@ class Seen:
         """A sentence about what could not be read, '' where everything was."""
         troubles = [f"{tag}: {error}" for tag, error in list(self.troubled.items())[:3]]
         if more := len(self.troubled) - len(troubles):
-            troubles.append(f"and {more} more tags")
+            troubles.append(f"and {counted(more, 'more tag')}")
         return "; ".join(troubles + [self.unlisted] * bool(self.unlisted) + ["it has more names than are looked at"] * self.is_cut)
 
 

@@ -213,15 +213,15 @@ async def test_what_a_distribution_brought_is_shown_with_its_owner(
     [
         ((CURL,), Distro(id="debian", version="12"), SectionState.COMPLETE, ""),
         ((), Distro(), SectionState.COMPLETE, ""),
-        ((CURL,), Distro(id="debian", version="13"), SectionState.MISSING, "no advisories for Debian:13: 1 packages"),
+        ((CURL,), Distro(id="debian", version="13"), SectionState.MISSING, "no advisories for Debian:13: 1 package"),
         ((CURL,), Distro(id="mine", version="1"), SectionState.MISSING, "deb packages of mine 1"),
         ((CURL,), Distro(id="debian"), SectionState.MISSING, "deb packages of debian"),
-        ((CURL, NODE), Distro(id="debian", version="12"), SectionState.PARTIAL, "no advisories for npm: 1 packages"),
+        ((CURL, NODE), Distro(id="debian", version="12"), SectionState.PARTIAL, "no advisories for npm: 1 package"),
         (
             (a_package("curl", "no version"),),
             Distro(id="debian", version="12"),
             SectionState.PARTIAL,
-            "1 packages have a version that cannot be compared",
+            "1 package has a version that cannot be compared",
         ),
     ],
 )

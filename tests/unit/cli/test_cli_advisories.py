@@ -38,7 +38,7 @@ def test_what_is_imported_has_a_status(configured: list[str], tmp_path: Path) ->
     path.write_bytes(encoded(CURL) + b"{\n")
     result = CliRunner().invoke(watcher, [*configured, "import", str(path)])
     assert result.exit_code == 0, result.output
-    assert "1 records of osv:Debian: 1 new" in result.output
+    assert "1 record of osv:Debian: 1 new" in result.output
     assert f"skipped {path}:2" in result.output
     assert (tmp_path / "data.db").is_file()
     shown = json.loads(CliRunner().invoke(watcher, [*configured, "status", "-o", "json"]).output)

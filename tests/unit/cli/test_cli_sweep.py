@@ -80,7 +80,7 @@ def test_a_sweep_of_the_configuration_says_what_is_looked_at(watcher: Run, confi
     source = "sources: [{type: sweep, name: catch-up, repositories: ['team/**', 'tema/**'], tags: ['v*']}]\n"
     config.write_text(config.read_text() + source)
     ended = watcher("sweep")
-    assert "1 repositories, 2 images, 1 without a verdict, 1 of them new" in ended.out
+    assert "1 repository, 2 images, 1 without a verdict, 1 of them new" in ended.out
     assert "no repository is called tema/**" in ended.err
     assert {job.source for job in waiting(config.with_name("watcher.db"))} == {"catch-up"}
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_told_and_hides_nothing(watcher: Run, config: Pat
     assert ended.code == 3
     assert "other/web: " in ended.err
     assert "127.0.0.1:1: " in ended.err
-    assert f"{registry.host}: 1 repositories, 2 images, 1 without a verdict" in ended.out
+    assert f"{registry.host}: 1 repository, 2 images, 1 without a verdict" in ended.out
 
 
 def test_the_ledger_says_what_has_no_verdict(watcher: Run, config: Path, registry: MemoryRegistry) -> None:

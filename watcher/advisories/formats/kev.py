@@ -12,6 +12,7 @@ import msgspec
 from watcher.advisories.formats.fields import BOM, SHOWN, decoded, entry_of, is_cve, moment_or_day, vulnerability_id
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Exploited, Malformed, Records
+from watcher.kit.counted import counted
 
 
 class _Catalogue(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ def _rows(text: bytes, name: str) -> Records:
         if len(row) == len(columns):
             yield _record(where, row[cve], row[added])
         elif row:
-            yield Malformed(where=where, reason=f"{len(row)} fields, expected {len(columns)}")
+            yield Malformed(where=where, reason=f"{counted(len(row), 'field')}, expected {len(columns)}")
 
 
 def _record(where: str, cve: str, added: str) -> Exploited | Malformed:
