@@ -19,7 +19,7 @@ from watcher.advisories.tables import Feed
 from watcher.cli.advisories_lint import lint_vex
 from watcher.cli.advisories_update import fetch_configured
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option
-from watcher.cli.terminal import Cell, console, is_terminal, show_table
+from watcher.cli.terminal import Cell, console, show_table, shows_progress
 from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.kit.clock import utc_now
 from watcher.kit.counted import counted
@@ -122,7 +122,7 @@ def data_path() -> Path:
 @contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
     """A line that counts records and goes away again, on a terminal only."""
-    if not is_terminal(stderr=True):
+    if not shows_progress():
         yield lambda _count: None
         return
     with console(stderr=True).status("reading advisories") as shown:

@@ -10,7 +10,7 @@ import msgspec
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option
-from watcher.cli.terminal import console, is_terminal
+from watcher.cli.terminal import console, shows_progress
 from watcher.kit.clock import utc_now
 from watcher.kit.suggestions import one_of
 from watcher.kit.counted import counted
@@ -62,7 +62,7 @@ def fetch_configured(feeds: tuple[str, ...], full: bool, output: str) -> int:
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int | None, int], None]]:
     """A bar a download, on a terminal only; they go away again."""
-    if not is_terminal(stderr=True):
+    if not shows_progress():
         yield lambda _name, _total, _done: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -7,6 +7,7 @@ from importlib import import_module
 from types import ModuleType
 
 import click
+from click.shell_completion import CompletionItem
 
 from watcher.cli.options import config_option
 from watcher.cli.outlets import outlive_readers
@@ -34,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "notify": ("watcher.cli.notify", "notify", "Send a sample to one of those who are told of verdicts."),
     "store": ("watcher.cli.store", "store", "Copy the store, see whether it is whole and what is in it."),
     "doctor": ("watcher.cli.doctor", "doctor", "Try every step to registries, sources and publishers; say what is missing."),
+    "version": ("watcher.cli.version", "version", "Print which version this is, and what it was built from."),
+    "completion": ("watcher.cli.completion", "completion", "Print the script by which a shell completes commands and names."),
     "config": ("watcher.cli.config", "config", "Check the configuration; print its JSON Schema."),
 }
 
@@ -62,6 +65,11 @@ class _Commands(click.Group):
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:  # which click looks for among those that are imported
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands are completed without an import of each."""
+        named = [CompletionItem(name, help=text) for name, (_, _, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

@@ -18,7 +18,7 @@ from watcher import settings as configuration
 from watcher.backlog.protocol import EventRow
 from watcher.cli.demo_advisories import write_advisories
 from watcher.cli.demo_images import CASES, ROGUE_BASE, TRUSTED_BASE, Case, base_image, rogue_image
-from watcher.cli.options import config_option
+from watcher.cli.options import config_option, log_level
 from watcher.cli.terminal import console, is_terminal, show_verdict
 from watcher.daemon import Daemon, assembled
 from watcher.kit.clock import utc_now
@@ -84,7 +84,7 @@ class DemoPublisher:
 def demo(leave: bool) -> None:
     """See it work: a registry, four pushes, four verdicts; offline, nothing else needed."""
     shown = console()
-    configure_logging(level="error", stream=sys.stderr)
+    configure_logging(level=log_level("error"))
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
         good = asyncio.run(_demo(shown, Path(folder), leave=leave))
     if not good:

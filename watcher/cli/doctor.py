@@ -11,7 +11,7 @@ from watcher.cli.doctor_own import configuration_area, own_areas
 from watcher.cli.doctor_publishers import publisher_areas, scratch
 from watcher.cli.doctor_registry import asked_for, registries_of, registry_areas
 from watcher.cli.doctor_sources import source_areas
-from watcher.cli.options import config_option, optional_settings, output_option, required_configuration
+from watcher.cli.options import config_option, log_level, optional_settings, output_option, required_configuration
 from watcher.kit.telemetry import configure_logging
 from watcher.settings import Configuration
 
@@ -34,7 +34,7 @@ def doctor(reference: str | None, output: str, *, write: bool) -> int:
     registries = registries_of(settings) if reference is None else [asked_for(reference, settings)]
     areas = registry_areas(settings, registries, write=write)
     # stdout is for what was asked, and what goes wrong is said there.
-    configure_logging(level="critical")
+    configure_logging(level=log_level("critical"))
     report = Report(as_json=output == "json")
     asyncio.run(_show_all(configuration, areas, report) if configuration is not None else _show(areas, report))
     report.end()

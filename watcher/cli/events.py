@@ -1,7 +1,6 @@
 """`watcher events parse|list|replay`: what a captured payload becomes, what arrived, and the same once more."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,11 @@ import msgspec
 
 from watcher.backlog.inbox_json import event_json
 from watcher.backlog.protocol import EventRow
+from watcher.cli import completing
 from watcher.cli.captured import read_deliveries
 from watcher.cli.events_replay import Replay
 from watcher.cli.listing import listing_options, show_rows
-from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.options import config_option, log_level, output_option, required_settings
 from watcher.cli.terminal import short_digest
 from watcher.dialects.catalog import DIALECTS, build_dialect
 from watcher.kit.counted import counted
@@ -38,8 +38,18 @@ def events() -> None:
 
 @events.command()
 @click.option("--dialect", required=True, type=click.Choice(sorted(DIALECTS)), help="How the sender writes its events.")
-@click.option("--registry", metavar="HOST", help="The registry the source is bound to; without it no host name is compared.")
-@click.option("--source", metavar="NAME", help="Read it as this source of the configuration would, with its mapping and names.")
+@click.option(
+    "--registry",
+    metavar="HOST",
+    shell_complete=completing.registries,
+    help="The registry the source is bound to; without it no host name is compared.",
+)
+@click.option(
+    "--source",
+    metavar="NAME",
+    shell_complete=completing.sources,
+    help="Read it as this source of the configuration would, with its mapping and names.",
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @config_option
 def parse(dialect: str, registry: str | None, source: str | None, file: Path) -> None:
@@ -73,7 +83,12 @@ def list_(output: str, limit: int) -> None:
 
 
 @events.command()
-@click.option("--source", metavar="NAME", help="Take in captured files, as `parse` reads them, as this source would.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    shell_complete=completing.sources,
+    help="Take in captured files, as `parse` reads them, as this source would.",
+)
 @click.option("--rejected", is_flag=True, help="Read every rejected event anew that is kept whole: its first 4 KiB are kept.")
 @click.argument("which", metavar="[ID]... | --source NAME FILE...", nargs=-1)
 @output_option
@@ -87,7 +102,7 @@ def replay(source: str | None, which: tuple[str, ...], output: str, *, rejected:
         raise click.UsageError("name IDs, or give --rejected, or --source NAME and files")
     if source is None and not all(each.isascii() and each.isdecimal() for each in which):
         raise click.UsageError("an ID is a number of `watcher events list`; for files name their --source")
-    configure_logging(level="error", stream=sys.stderr)
+    configure_logging(level=log_level("error"))
     _, settings = required_settings()
 
     async def replayed() -> Replay:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
+from watcher.cli import completing
 from watcher.cli.init_dialects import SETUPS, TYPES, dialect_of
 from watcher.cli.init_ways import chosen_dialect, chosen_type, filled, has_own_secret, losses_of, source_of, text_of
-from watcher.cli.options import config_option, given_config, output_option
+from watcher.cli.options import config_option, given_config, is_quiet, output_option
 from watcher.cli.terminal import is_terminal
 from watcher.kit.suggestions import one_of
 from watcher.model.amazon import ECR_HOST, partition_of
@@ -32,7 +33,12 @@ _URL = re.compile(r"https?://[^\s'\"\\]+")
 
 @click.command()
 @click.option("--registry", metavar="HOST", help="The registry to watch; else an example of what the dialect is spoken by.")
-@click.option("--dialect", metavar="NAME", help="How that registry writes its events; else what its host tells, or distribution.")
+@click.option(
+    "--dialect",
+    metavar="NAME",
+    shell_complete=completing.dialects,
+    help="How that registry writes its events; else what its host tells, or distribution.",
+)
 @click.option("--type", "type_", type=click.Choice(TYPES), help="By what way its events come; else the dialect's usual one.")
 @click.option("--url", metavar="URL", help=f"How senders reach the watcher; else {HERE} or, for a registry elsewhere, {ELSEWHERE}.")
 @output_option
@@ -59,8 +65,9 @@ def init(registry: str | None, dialect: str | None, type_: str | None, url: str 
     values |= _amazon(host if chosen == "ecr" else Host(SETUPS["ecr"].registry)) | _broker(host)
     kind = f", kind: {setup.kind}" if setup.kind and kind_of(host) != setup.kind else ""
     _write(path, CONFIGURATION.format(host=host, kind=kind, type=way, dialect=chosen, source=filled(source, values)))
-    click.echo(f"Wrote {path}, for {setup.name}.", err=True)
-    if dialect is None and told is None:
+    if not is_quiet():
+        click.echo(f"Wrote {path}, for {setup.name}.", err=True)
+    if dialect is None and told is None and not is_quiet():
         others = f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}."
         click.echo(textwrap.fill(others, WIDTH) if is_terminal(stderr=True) else others, err=True)
     own_secret = secret if has_own_secret(setup, way) else ""
@@ -69,7 +76,8 @@ def init(registry: str | None, dialect: str | None, type_: str | None, url: str 
     if output == "json":
         click.echo(json.dumps({"file": str(path), "registry": host, "dialect": chosen, "type": way, "text": text}))
         return
-    click.echo(err=True)
+    if not is_quiet():
+        click.echo(err=True)
     click.echo(text)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import click
 import msgspec
 
+from watcher.cli import completing
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.terminal import Cell, show_table
 from watcher.kit.counted import counted
@@ -26,7 +27,7 @@ PAGE = 500
 
 
 @click.command()
-@click.argument("place", metavar="[HOST[/REPOSITORY]]", required=False)
+@click.argument("place", metavar="[HOST[/REPOSITORY]]", required=False, shell_complete=completing.registries)
 @click.option("--all", "everything", is_flag=True, help="Also what is complete: repositories, or the images of REPOSITORY.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @config_option

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, is_quiet, required_settings
 from watcher.cli.terminal import show_table
 from watcher.storage import Storage, opened
 
@@ -49,6 +49,7 @@ def show_rows(
         return
     if not rows:
         # No row: what counts lines counts none.
-        click.echo(nothing, err=True)
+        if not is_quiet():
+            click.echo(nothing, err=True)
         return
     show_table(headings, [as_cells(row) for row in rows])

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli import completing
+from watcher.cli.options import config_option, log_level, output_option, required_settings
 from watcher.kit.clock import utc_now
 from watcher.kit.suggestions import did_you_mean
 from watcher.kit.telemetry import configure_logging
@@ -38,7 +39,7 @@ def notify() -> None:
 
 
 @notify.command("test")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.publishers)
 @output_option
 @config_option
 def test_(name: str, output: str) -> None:
@@ -51,7 +52,7 @@ def test_(name: str, output: str) -> None:
     verdict = sample_verdict(uuid.uuid4().hex, utc_now(), outcomes=publisher.outcomes, engine_version=VERSION)
     kind = str(publisher.__struct_config__.tag)
     # What the destination logs is for a person too, and stdout is for what was asked.
-    configure_logging()
+    configure_logging(level=log_level("info"))
     try:
         asyncio.run(_sent(settings, publisher, verdict))
     except (RetryableError, PermanentError) as error:

@@ -18,21 +18,52 @@ output_option = click.option("-o", "--output", type=click.Choice(["text", "json"
 """What is printed for people is printed for programs, too."""
 
 
+QUIET, VERBOSE = "quiet", "verbose"
+
+
 def config_option(command: Command) -> Command:
-    """`-c FILE`, before or after the subcommand; the innermost one given wins."""
+    """`-c FILE`, `-q` and `-v`, before or after the subcommand; of `-c` the innermost one given wins."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, callback=_keep, expose_value=False, help="Log what is done, on stderr."),
+        click.option("-q", "--quiet", is_flag=True, callback=_keep, expose_value=False, help="Print the result and errors alone."),
+        click.option(
+            "-c",
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            callback=_keep,
+            expose_value=False,
+            help="Configuration file; else ./watcher.yaml, else /etc/watcher/watcher.yaml.",
+        ),
+    ):
+        command = option(command)
+    return command
 
-    def keep(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
-        if value is not None:
-            context.find_root().meta["config"] = value
 
-    return click.option(
-        "-c",
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        callback=keep,
-        expose_value=False,
-        help="Configuration file; else ./watcher.yaml, else /etc/watcher/watcher.yaml.",
-    )(command)
+def _keep(context: click.Context, parameter: click.Parameter, value: Path | bool | None) -> None:
+    if not value:
+        return
+    kept = context.find_root().meta
+    kept[parameter.name or ""] = value
+    if kept.get(QUIET) and kept.get(VERBOSE):
+        raise click.UsageError("--quiet and --verbose contradict each other", context)
+    if parameter.name == VERBOSE and not context.resilient_parsing:
+        from watcher.kit.telemetry import configure_logging
+
+        configure_logging(level="debug")
+
+
+def is_quiet() -> bool:
+    """Whether only the result and what goes wrong is wanted."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().meta.get(QUIET))
+
+
+def log_level(otherwise: str) -> str:
+    """What to log: everything where that was asked for, nothing but errors where quiet was, else what the command says."""
+    kept = click.get_current_context().find_root().meta
+    if kept.get(VERBOSE):
+        return "debug"
+    return "error" if kept.get(QUIET) and otherwise != "critical" else otherwise
 
 
 def given_config() -> Path | None:

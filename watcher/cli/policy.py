@@ -11,6 +11,7 @@ import msgspec
 from rich.text import Text
 
 from watcher import settings as configuration
+from watcher.cli import completing
 from watcher.cli.options import config_option, optional_configuration
 from watcher.cli.terminal import console
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
@@ -26,7 +27,9 @@ EXIT_USAGE = 2
 SCHEMAS = {"policy": policy_schema, "policytest": policy_test_schema, "config": configuration.schema}
 
 output_option = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-pack_option = click.option("--pack", "packs", multiple=True, metavar="NAME", help="Policies shipped with this program.")
+pack_option = click.option(
+    "--pack", "packs", multiple=True, metavar="NAME", shell_complete=completing.packs, help="Policies shipped with this program."
+)
 
 
 @click.group()

@@ -10,10 +10,12 @@ from typing import Any
 import click
 import msgspec
 
+from watcher.cli import completing
 from watcher.cli.listing import listing_options, show_rows
-from watcher.cli.options import config_option, output_option, required_settings
+from watcher.cli.options import config_option, log_level, output_option, required_settings
 from watcher.cli.terminal import SHORT_DIGEST, short_digest
 from watcher.kit.clock import utc_now
+from watcher.kit.telemetry import configure_logging
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
 from watcher.model.quarantine import OPEN, Quarantine, QuarantineState, StepState
@@ -70,7 +72,9 @@ def list_(output: str, limit: int, *, everything: bool) -> None:
 @quarantine.command("release")
 @click.argument("digest")
 @click.option("--reason", required=True, help="Why; it is kept, with your name.")
-@click.option("--registry", metavar="HOST", help="Where the digest is in quarantine in several.")
+@click.option(
+    "--registry", metavar="HOST", shell_complete=completing.registries, help="Where the digest is in quarantine in several."
+)
 @click.option("--repository", metavar="NAME", help="Where it is in several repositories.")
 @output_option
 @config_option
@@ -79,6 +83,7 @@ def release_(digest: str, reason: str, registry: str | None, repository: str | N
 
     It stays so until something else is found in it. Exits with 3 when something could not be taken back now.
     """
+    configure_logging(level=log_level("error"))
     _, settings = required_settings()
     over, troubles = asyncio.run(_released(settings, digest, registry, repository, reason))
     for record in over:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,10 +14,11 @@ import click
 import msgspec
 from rich.markup import escape
 
+from watcher.cli import completing
 from watcher.cli.chosen_policies import chosen_policies
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
-from watcher.cli.options import config_folder, config_option, optional_settings
-from watcher.cli.terminal import console, is_terminal, show_verdict, show_vulnerabilities
+from watcher.cli.options import config_folder, config_option, log_level, optional_settings
+from watcher.cli.terminal import console, show_verdict, show_vulnerabilities, shows_progress
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
@@ -58,7 +58,9 @@ class Scan:
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--policy", "paths", multiple=True, metavar="PATH", type=click.Path(path_type=Path), help="A file or folder.")
-@click.option("--pack", "packs", multiple=True, metavar="NAME", help="Policies shipped with this program.")
+@click.option(
+    "--pack", "packs", multiple=True, metavar="NAME", shell_complete=completing.packs, help="Policies shipped with this program."
+)
 @click.option("-o", "--output", type=click.Choice(["table", "json", *FORMATS]), default="table", show_default=True)
 @click.option("--platform", metavar="OS/ARCH|all", help="Of an index; else this machine's, or all if it has none for it.")
 @click.option(
@@ -68,7 +70,9 @@ class Scan:
     help="What the image was built from, for rules about it.",
 )
 @click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="Of that build, as with docker.")
-@click.option("--environment", metavar="NAME", help="Instead of the one that the configuration says.")
+@click.option(
+    "--environment", metavar="NAME", shell_complete=completing.environments, help="Instead of the one that the configuration says."
+)
 @config_option
 def scan(
     images: tuple[str, ...],
@@ -92,7 +96,7 @@ def scan(
         raise click.UsageError("--build-arg needs --dockerfile")
     if dockerfile is not None and len(images) > 1:
         raise click.UsageError("--dockerfile is of one image")
-    configure_logging(level="error", stream=sys.stderr)
+    configure_logging(level=log_level("error"))
     settings = optional_settings()
     asked = Scan(
         images=[NamedImage.parse(text) for text in images],
@@ -237,7 +241,7 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries | Non
 def _progress(text: str) -> AbstractContextManager[Any]:
     """A line that goes away again, on a terminal only."""
     terminal = console(stderr=True)
-    return terminal.status(f"inspecting {escape(printable(text))}") if is_terminal(stderr=True) else nullcontext()
+    return terminal.status(f"inspecting {escape(printable(text))}") if shows_progress() else nullcontext()
 
 
 def _show(named: NamedImage, judged: Sequence[Judged], output: str) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from watcher.cli.options import config_option, output_option, required_settings
-from watcher.cli.terminal import console, is_terminal
+from watcher.cli import completing
+from watcher.cli.options import config_option, log_level, output_option, required_settings
+from watcher.cli.terminal import console, shows_progress
 from watcher.kit.clock import utc_now
 from watcher.kit.counted import counted
+from watcher.kit.telemetry import configure_logging
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.reference import parse_host
 from watcher.pipeline.intake import DurableIntake
@@ -28,7 +30,12 @@ EXIT_INCOMPLETE = 3
 
 
 @click.command("sweep")
-@click.option("--registry", metavar="HOST", help="Only this one; else every registry of the configuration.")
+@click.option(
+    "--registry",
+    metavar="HOST",
+    shell_complete=completing.registries,
+    help="Only this one; else every registry of the configuration.",
+)
 @output_option
 @config_option
 def sweep_now(registry: str | None, output: str) -> None:
@@ -37,6 +44,7 @@ def sweep_now(registry: str | None, output: str) -> None:
     A registry is looked through as its sweep in the configuration says, and whole where it has none. What was interrupted goes on
     where it was. Exits with 3 when something could not be looked at.
     """
+    configure_logging(level=log_level("error"))
     path, settings = required_settings()
     scopes = _scopes(settings)
     if registry is not None:
@@ -108,7 +116,7 @@ def _progress(registry: str, expected: int) -> Iterator[Callable[[SweepReport], 
     """A bar on a terminal, which goes away again. How long the way is, is known from the last time."""
     terminal = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}"), TimeElapsedColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not is_terminal(stderr=True)) as progress:
+    with Progress(*columns, console=terminal, transient=True, disable=not shows_progress()) as progress:
         task = progress.add_task(registry, total=expected or None, seen="")
 
         def told(report: SweepReport) -> None:

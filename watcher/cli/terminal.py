@@ -14,6 +14,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from watcher.cli.options import is_quiet
 from watcher.model.verdict import Verdict
 from watcher.reports.records import STYLES, verdict_records
 from watcher.reports.table import MAX_LISTED, printable, verdict_block
@@ -29,6 +30,11 @@ def is_terminal(*, stderr: bool = False) -> bool:
     """Whether a person looks at it. FORCE_COLOR and its like give colours to a pipe, and make no terminal of it."""
     stream = sys.stderr if stderr else sys.stdout
     return stream is not None and stream.isatty()
+
+
+def shows_progress() -> bool:
+    """Whether a person sees what goes on: at a terminal, where quiet was not asked for."""
+    return is_terminal(stderr=True) and not is_quiet()
 
 
 def console(*, stderr: bool = False) -> Console:

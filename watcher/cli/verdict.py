@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 import click
 
+from watcher.cli import completing
 from watcher.cli.images import EXIT_CODES
-from watcher.cli.options import config_option, required_settings
+from watcher.cli.options import config_option, log_level, required_settings
 from watcher.cli.terminal import show_verdict
 from watcher.cli.verdict_verify import verify
+from watcher.kit.telemetry import configure_logging
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference, parse_reference
@@ -33,7 +35,12 @@ verdict.add_command(verify)
 @verdict.command()
 @click.argument("image")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--environment", metavar="NAME", help="The verdict for this environment; else the latest of any.")
+@click.option(
+    "--environment",
+    metavar="NAME",
+    shell_complete=completing.environments,
+    help="The verdict for this environment; else the latest of any.",
+)
 @config_option
 def show(image: str, output: str, environment: str | None) -> None:
     """Show the latest verdict of an image, and exit as `watcher scan` would: 1 for fail, 3 for unknown or no verdict.
@@ -42,6 +49,7 @@ def show(image: str, output: str, environment: str | None) -> None:
     """
     if parse_local(image) is not None:
         raise click.UsageError(f"{image}: only images of a registry have verdicts in the store; `watcher scan` judges files")
+    configure_logging(level=log_level("error"))
     _, settings = required_settings()
     found = asyncio.run(_found(Question(reference=parse_reference(image), environment=environment), settings))
     if output == "json":

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from watcher.cli.images import EXIT_CODES
-from watcher.cli.options import config_option, optional_settings, output_option
+from watcher.cli.options import config_option, log_level, optional_settings, output_option
 from watcher.cli.terminal import show_columns
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
@@ -51,7 +50,7 @@ def verify(image: str, paths: tuple[Path, ...], max_age: str | None, output: str
     """
     if parse_local(image) is not None:
         raise click.UsageError(f"{image}: only images of a registry have something attached")
-    configure_logging(level="error", stream=sys.stderr)
+    configure_logging(level=log_level("error"))
     keys, certificates = _read(paths)
     named_by: Mapping[PublicKey | Trusted, Path] = dict[PublicKey | Trusted, Path]([*keys.items(), *certificates.items()])
     asked = Asked(keys=tuple(keys), trusted=tuple(certificates), now=utc_now(), max_age_seconds=_seconds(max_age))

@@ -36,7 +36,7 @@ DIGEST = Digest("sha256:" + "d" * 64)
 SENTENCE = " ".join(["one sentence after another"] * 40)
 IMAGE = f"{SUBJECT.registry}/{LONG}@{DIGEST}"
 # What they print is for programs already, is a page to look at, or runs until it is ended.
-NO_JSON = {"run", "demo", "config schema", "policy schema", "events parse"}
+NO_JSON = {"run", "demo", "completion", "config schema", "policy schema", "events parse"}
 
 
 @pytest.fixture
