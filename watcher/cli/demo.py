@@ -58,6 +58,8 @@ class DemoPublisher:
         self._shown = shown
         self._printed: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
+        # Repositories whose verdict came back from the registry as an event.
+        self.returned: set[str] = set()
         self.arrived = asyncio.Condition()
 
     async def open(self) -> None:
@@ -72,9 +74,14 @@ class DemoPublisher:
         self._printed.add(verdict.id)
         self._shown.print()
         show_verdict(verdict)
-        self._shown.print()
         async with self.arrived:
             self.outcomes[verdict.subject.repository] = verdict.outcome
+            self.arrived.notify_all()
+
+    async def came_back(self, repository: str) -> None:
+        """What the watcher attached to an image there was told to it by the registry."""
+        async with self.arrived:
+            self.returned.add(repository)
             self.arrived.notify_all()
 
 
@@ -114,13 +121,10 @@ async def _demo(shown: Console, folder: Path, *, leave: bool) -> bool:
         await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        events = asyncio.create_task(_print_events(shown, daemon), name="events")
+        events = asyncio.create_task(_print_events(shown, daemon, publisher), name="events")
         stack.push_async_callback(_cancelled, events)
         _greet(shown, registry, port)
         await _push_all(shown, registry, publisher)
-        # The last lines: our own referrers come back as events, and start no work.
-        await registry.notifications.drained() if registry.notifications else None
-        await asyncio.sleep(0.2)
         good = {case.repository: case.expected for case in CASES} == publisher.outcomes
         _next(shown, registry, port, path)
         if not leave and good:
@@ -137,7 +141,8 @@ async def _push_all(shown: Console, registry: MemoryRegistry, publisher: DemoPub
             _announce(shown, registry, case)
             await push_image(uploads, RepositoryName(case.repository), case.image(registry.host), Tag(case.tag))
             async with asyncio.timeout(VERDICT_SECONDS), publisher.arrived:
-                await publisher.arrived.wait_for(lambda: case.repository in publisher.outcomes)  # noqa: B023 - awaited at once
+                # The last that happens to an image, so that the lines of one do not stand under the next.
+                await publisher.arrived.wait_for(lambda: case.repository in publisher.returned)  # noqa: B023 - awaited at once
 
 
 def _greet(shown: Console, registry: MemoryRegistry, port: int) -> None:
@@ -154,17 +159,26 @@ def _announce(shown: Console, registry: MemoryRegistry, case: Case) -> None:
     shown.print(Text(f"$ docker push {registry.host}/{case.repository}:{case.tag}", style="cyan"))
 
 
-async def _print_events(shown: Console, daemon: Daemon) -> None:
-    """One line per event about a manifest, as the inbox has it; the artefact and the index of one verdict share theirs."""
-    last, previous = 0, ""
+async def _print_events(shown: Console, daemon: Daemon, publisher: DemoPublisher) -> None:
+    """One line per event about a manifest, as the inbox has it; the artefact and the index of one verdict share theirs.
+
+    What was attached comes back before its verdict is printed, or after: its line waits for that.
+    """
+    last, pushed = 0, ""
     while True:
         rows = [row for row in await daemon.storage.jobs.events(limit=100) if row.id > last]
         for row in reversed(rows):
+            # The inbox does not say whose an ignored event is; one image is pushed at a time.
+            pushed = row.repository or pushed
+            is_own = row.reason == OWN_WRITE
+            if is_own and pushed not in publisher.outcomes:
+                break
             last = max(last, row.id)
-            if row.reason in _QUIET or row.reason == previous == OWN_WRITE:
+            if row.reason in _QUIET or (is_own and pushed in publisher.returned):
                 continue
-            previous = row.reason
-            shown.print(_event_line(row))
+            shown.print(*([Text()] if is_own else []), _event_line(row), sep="\n")
+            if is_own:
+                await publisher.came_back(pushed)
         await asyncio.sleep(0.02)
 
 
