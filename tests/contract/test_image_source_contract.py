@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from tests.doubles.image_files import docker_save, layout, write_folder, write_tar
 from tests.doubles.image_sources import MemoryImages
 from tests.doubles.registries import HeldImages, MemoryRegistries
+from watcher.cli.scan_progress import Bar, Watched
 from watcher.model.digest import Digest, digest_of
 from watcher.model.errors import DigestMismatchError, NotFoundError, PermanentError, TimedOutError, TooLargeError
 from watcher.model.image import MAX_CONFIG_BYTES, Descriptor, Manifest
@@ -77,6 +79,13 @@ async def _patient(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource
         yield Patient(source=images)
 
 
+@asynccontextmanager
+async def _watched(image: BuiltImage, folder: Path) -> AsyncIterator[ImageSource]:
+    progress = Progress(disable=True)
+    async with _memory(image, folder) as images:
+        yield Watched(source=images, bar=Bar(progress=progress, task=progress.add_task("app"), read=set()))
+
+
 @contextmanager
 def _answered(kind: type[PermanentError]) -> Iterator[None]:
     """At a look that is not the last such an error is what it may come to."""
@@ -108,6 +117,7 @@ PLACES: Mapping[str, tuple[type, Callable[[BuiltImage, Path], AbstractAsyncConte
     "registry in memory": (HeldImages, _one_of_many),
     "within an index": (Budgeted, _budgeted),
     "to be looked at again": (Patient, _patient),
+    "while somebody watches": (Watched, _watched),
 }
 
 

@@ -9,7 +9,9 @@ from aiohttp import web
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.problems import problem
 from watcher.backlog.protocol import JobRow
+from watcher.model.as_reference import as_reference
 from watcher.model.digest import parse_digest
+from watcher.model.errors import InvalidReferenceError
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, parse_reference
 from watcher.model.verdict import Verdict
@@ -41,7 +43,11 @@ async def submit(request: web.Request) -> web.Response:
         wanted = msgspec.json.decode(await request.read(), type=EvaluationRequest)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return problem(400, "Not an evaluation request", detail=f"{error!s:.200}")
-    reference = parse_reference(wanted.image)
+    try:
+        named = as_reference(wanted.image)
+    except InvalidReferenceError as error:
+        return problem(422, "Not an image of a registry", detail=str(error), reason="not-in-a-registry")
+    reference = parse_reference(named)
     if reference.registry not in context.registries.hosts:
         return problem(
             422,

@@ -7,6 +7,7 @@ from functools import partial
 
 from watcher.cli.doctor_areas import Area
 from watcher.kit.checkup import Checkup, Found, Result
+from watcher.model.as_reference import as_reference
 from watcher.model.digest import Digest
 from watcher.model.errors import InvalidReferenceError, WatcherError
 from watcher.model.quarantine import Measure
@@ -48,6 +49,7 @@ def asked_for(text: str, settings: Settings) -> Registry:
     Raises:
         InvalidReferenceError: it is none of these.
     """
+    text = as_reference(text)
     configured = {each.registry: each for each in settings.registries}
     if _is_host(text, configured):
         host = parse_host(text)

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from watcher.model.as_reference import as_reference
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError, PermanentError
 from watcher.model.image import FetchedManifest, Index
@@ -16,6 +17,7 @@ from watcher.model.reference import (
 )
 from watcher.model.verdict import Outcome
 from watcher.registry.layouts import LocalImage, open_local, parse_local
+from watcher.registry.local_paths import local_at
 from watcher.registry.protocol import ImageSource, Registries
 
 # What stands for the registry of an image that is in none. A reference cannot name it: without a dot or a port it is no host.
@@ -36,8 +38,19 @@ class NamedImage:
 
     @classmethod
     def parse(cls, text: str) -> "NamedImage":
-        """Raises InvalidReferenceError, or ConfigurationError for a local image without a path."""
-        return cls(text=text, place=parse_local(text) or parse_reference(text))
+        """`docker://` before a name and the path of an image in files are understood, too.
+
+        Raises:
+            InvalidReferenceError: it is something else; the text says what to write.
+            ConfigurationError: no path after `oci:` and its like, or nothing that is an image at a path.
+        """
+        return cls(text=text, place=parse_local(text) or local_at(text) or parse_reference(as_reference(text)))
+
+    @property
+    def read_as(self) -> str:
+        """How a path was understood; empty for what was named in full."""
+        is_path = isinstance(self.place, LocalImage) and parse_local(self.text) is None
+        return str(self.place) if is_path else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,19 @@ from uuid import uuid4
 
 import click
 import msgspec
-from rich.markup import escape
 
 from watcher.cli import completing
 from watcher.cli.chosen_policies import chosen_policies
 from watcher.cli.images import EXIT_CODES, FoundImage, NamedImage, choose_platforms, find_image
-from watcher.cli.options import config_folder, config_option, log_level, optional_settings
-from watcher.cli.terminal import console, show_verdict, show_vulnerabilities, shows_progress
+from watcher.cli.options import config_folder, config_option, is_quiet, log_level, optional_settings
+from watcher.cli.scan_progress import Bar, Watched, bar
+from watcher.cli.terminal import show_verdict, show_vulnerabilities
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
+from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError, NotFoundError, PermanentError, RetryableError
 from watcher.model.inspection_json import inspection_json
 from watcher.model.reference import Reference
@@ -45,7 +46,7 @@ from watcher.store.protocol import Judged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What one run is about. `platform` is `OS/ARCH`, `all`, or None for this machine's."""
+    """What one run is about. `platform` is `OS/ARCH`, `all`, or None for this machine's; `bar` is that of the image in turn."""
 
     images: Sequence[NamedImage]
     policies: PolicySources
@@ -53,6 +54,7 @@ class Scan:
     environment: str | None
     output: str
     gatherers: Sequence[Gatherer] = ()
+    bar: Bar | None = None
 
 
 @click.command()
@@ -86,9 +88,11 @@ def scan(
 ) -> None:
     """Inspect and judge images without a daemon.
 
-    IMAGE is [HOST/]REPOSITORY[:TAG][@DIGEST], oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE. --policy and
-    --pack replace the configured policies. Exits with 0 for pass, warn and not-applicable, 1 for fail, 3 for unknown; of
-    several images the worst counts. With -o cyclonedx or spdx it prints the packages, one document a line.
+    IMAGE is [HOST/]REPOSITORY[:TAG][@DIGEST], oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE; a path, as in
+    ./DIRECTORY or ./FILE.tar, is whichever of these lies there. --policy and --pack replace the configured policies.
+
+    Exits with 0 for pass, warn and not-applicable, 1 for fail, 3 for unknown; of several images the worst counts. With
+    -o cyclonedx or spdx it prints the packages, one document a line.
     """
     if platform is not None and platform != "all" and "/" not in platform:
         raise click.UsageError(f"--platform {platform}: expected OS/ARCH, as in linux/arm64, or all")
@@ -106,6 +110,9 @@ def scan(
         output=output,
         gatherers=_dockerfile(dockerfile, build_args),
     )
+    for each in asked.images:
+        if each.read_as and not is_quiet():
+            click.echo(f"watcher: {printable(each.text)}: read as {printable(each.read_as)}", err=True)
     outcome = asyncio.run(_scan(asked, settings))
     click.get_current_context().exit(EXIT_CODES.get(outcome, 0))
 
@@ -117,10 +124,11 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
         _registries(settings, asked.images) as registries,
         _judging(asked, settings, registries) as judging,
     ):
+        read = set[Digest]()
         for named in asked.images:
             try:
-                with _progress(named.text):
-                    judged = await _judged(named, asked, settings, registries, judging)
+                with bar(named.text, read) as shown:
+                    judged = await _judged(named, replace(asked, bar=shown), settings, registries, judging)
             except (RetryableError, PermanentError) as error:
                 # Nothing can be said of this image; the others are judged all the same.
                 click.echo(f"watcher: {printable(named.text)}: {printable(str(error))}", err=True)
@@ -160,6 +168,9 @@ async def _look(
         return [judging.unknown(task, "", found.manifest)]
     task = replace(task, platforms=choose_platforms(found.manifest, asked.platform))
     source = found.source if is_last else Patient(source=found.source)
+    if asked.bar is not None:
+        asked.bar.expect(found.manifest)
+        source = Watched(source=source, bar=asked.bar)
     judged = await judging.judge(task, source, found.manifest)
     if len(judged) == 1 and judged[0].verdict.outcome is Outcome.NOT_APPLICABLE and asked.platform not in {None, "all"}:
         # What was asked for is not in there; that nothing can run is not what was asked.
@@ -236,12 +247,6 @@ async def _judging(asked: Scan, settings: Settings, registries: Registries | Non
             index_seconds=seconds(settings.inspection.timeout),
             is_base=listed_in(settings.policies.trusted_bases),
         )
-
-
-def _progress(text: str) -> AbstractContextManager[Any]:
-    """A line that goes away again, on a terminal only."""
-    terminal = console(stderr=True)
-    return terminal.status(f"inspecting {escape(printable(text))}") if shows_progress() else nullcontext()
 
 
 def _show(named: NamedImage, judged: Sequence[Judged], output: str) -> None:

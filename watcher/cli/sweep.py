@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from watcher.cli import completing
 from watcher.cli.options import config_option, log_level, output_option, required_settings
-from watcher.cli.terminal import console, shows_progress
+from watcher.cli.terminal import bars
 from watcher.kit.clock import utc_now
 from watcher.kit.counted import counted
 from watcher.kit.telemetry import configure_logging
@@ -114,9 +113,7 @@ async def _reports(settings: Settings, scopes: Mapping[str, Scope]) -> AsyncIter
 @contextmanager
 def _progress(registry: str, expected: int) -> Iterator[Callable[[SweepReport], None]]:
     """A bar on a terminal, which goes away again. How long the way is, is known from the last time."""
-    terminal = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}"), TimeElapsedColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not shows_progress()) as progress:
+    with bars() as progress:
         task = progress.add_task(registry, total=expected or None, seen="")
 
         def told(report: SweepReport) -> None:

@@ -5,6 +5,7 @@ A record in a pipe is its fields with a tab between them, whole: nothing is wrap
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, JustifyMethod
@@ -19,6 +20,9 @@ from watcher.model.verdict import Verdict
 from watcher.reports.records import STYLES, verdict_records
 from watcher.reports.table import MAX_LISTED, printable, verdict_block
 from watcher.reports.vulnerabilities import Vulnerability, vulnerabilities_block, vulnerability_records
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 # Wider than any line: a pipe has no edge, and what stands on one line can be searched and cut by other programs.
 _ENDLESS = 100_000
@@ -40,6 +44,14 @@ def shows_progress() -> bool:
 def console(*, stderr: bool = False) -> Console:
     """As wide as the terminal, and endless where there is none; colours as NO_COLOR, FORCE_COLOR and TERM say."""
     return Console(stderr=stderr, highlight=False, width=None if is_terminal(stderr=stderr) else _ENDLESS)
+
+
+def bars() -> "Progress":
+    """Bars on stderr while something goes on: its name, how far it is, `seen` in words, and for how long. They go away again."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[seen]}"), TimeElapsedColumn())
+    return Progress(*columns, console=console(stderr=True), transient=True, disable=not shows_progress())
 
 
 def short_digest(digest: str) -> str:

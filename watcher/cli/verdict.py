@@ -11,13 +11,13 @@ from watcher.cli.options import config_option, log_level, required_settings
 from watcher.cli.terminal import show_verdict
 from watcher.cli.verdict_verify import verify
 from watcher.kit.telemetry import configure_logging
+from watcher.model.as_reference import as_reference
 from watcher.model.digest import Digest
 from watcher.model.errors import NotFoundError
 from watcher.model.reference import Reference, parse_reference
 from watcher.model.verdict import Verdict
 from watcher.model.verdict_json import verdict_bytes
 from watcher.registry.access import RegistryClients
-from watcher.registry.layouts import parse_local
 from watcher.settings import Settings
 from watcher.storage import Storage, opened
 from watcher.store.protocol import ImageReader
@@ -47,11 +47,9 @@ def show(image: str, output: str, environment: str | None) -> None:
 
     A tag means what it meant in the last event that named it; one that no event named is asked of its registry.
     """
-    if parse_local(image) is not None:
-        raise click.UsageError(f"{image}: only images of a registry have verdicts in the store; `watcher scan` judges files")
     configure_logging(level=log_level("error"))
     _, settings = required_settings()
-    found = asyncio.run(_found(Question(reference=parse_reference(image), environment=environment), settings))
+    found = asyncio.run(_found(Question(reference=parse_reference(as_reference(image)), environment=environment), settings))
     if output == "json":
         click.echo(verdict_bytes(found))
     else:

@@ -15,6 +15,7 @@ from watcher.cli.terminal import show_columns
 from watcher.kit.clock import utc_now
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.units import seconds
+from watcher.model.as_reference import as_reference
 from watcher.model.errors import ConfigurationError, NotFoundError
 from watcher.model.moments import iso
 from watcher.model.reference import Reference, parse_reference
@@ -22,7 +23,6 @@ from watcher.publishing.attestation_checking import Asked, Checked, Image, check
 from watcher.publishing.notation_trust import Trusted, trusted
 from watcher.publishing.signing_key import PublicKey, public_key
 from watcher.registry.access import RegistryClients
-from watcher.registry.layouts import parse_local
 from watcher.settings import Settings
 
 EXIT_UNVERIFIED = 3
@@ -48,13 +48,11 @@ def verify(image: str, paths: tuple[Path, ...], max_age: str | None, output: str
     Of what a key has signed about this very image the newest counts. 3 when nothing does. Needs no daemon and no store; the
     configuration only for the credentials of the registry.
     """
-    if parse_local(image) is not None:
-        raise click.UsageError(f"{image}: only images of a registry have something attached")
     configure_logging(level=log_level("error"))
     keys, certificates = _read(paths)
     named_by: Mapping[PublicKey | Trusted, Path] = dict[PublicKey | Trusted, Path]([*keys.items(), *certificates.items()])
     asked = Asked(keys=tuple(keys), trusted=tuple(certificates), now=utc_now(), max_age_seconds=_seconds(max_age))
-    named, checked = asyncio.run(_checked(parse_reference(image), asked, optional_settings()))
+    named, checked = asyncio.run(_checked(parse_reference(as_reference(image)), asked, optional_settings()))
     outcome = decided(checked)
     if output == "json":
         found = [_as_json(each, str(named_by[each.key]) if each.key is not None else None) for each in checked]
