@@ -12,8 +12,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option
 from watcher.cli.terminal import console, shows_progress
 from watcher.kit.clock import utc_now
-from watcher.kit.suggestions import one_of
 from watcher.kit.counted import counted
+from watcher.kit.suggestions import one_of
 from watcher.model.errors import ConfigurationError
 from watcher.reports.table import printable
 

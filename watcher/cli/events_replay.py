@@ -10,8 +10,8 @@ from watcher.backlog.protocol import BacklogReader, EventRow, Fate
 from watcher.cli.captured import read_deliveries
 from watcher.dialects.catalog import build_dialect
 from watcher.kit.clock import utc_now
-from watcher.kit.suggestions import one_of
 from watcher.kit.counted import counted
+from watcher.kit.suggestions import one_of
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.push import Push

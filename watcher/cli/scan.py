@@ -265,7 +265,7 @@ def _show(named: NamedImage, judged: Sequence[Judged], output: str) -> None:
             }
             click.echo(msgspec.json.encode(line))
             continue
-        show_verdict(each.verdict, name=named.text)
+        show_verdict(each.verdict, name=named.text, besides=("vulnerabilities",) if found is not None else ())
         if found is not None:
             show_vulnerabilities(found)
 

@@ -4,7 +4,7 @@ A record in a pipe is its fields with a tab between them, whole: nothing is wrap
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -100,12 +100,12 @@ def show_record(fields: Sequence[str], *, style: str = "") -> None:
     console().print(Segments([Segment(first, Style.parse(style)), Segment(f"{rest}\n")]), end="", crop=False)
 
 
-def show_verdict(verdict: Verdict, *, name: str | None = None) -> None:
-    """Print a verdict with its findings."""
+def show_verdict(verdict: Verdict, *, name: str | None = None, besides: Collection[str] = ()) -> None:
+    """Print a verdict with its findings; `besides` are sections that something beside it rests on."""
     if is_terminal():
-        console().print(verdict_block(verdict, name=name))
+        console().print(verdict_block(verdict, name=name, besides=besides))
         return
-    for fields in verdict_records(verdict, name=name):
+    for fields in verdict_records(verdict, name=name, besides=besides):
         show_record(fields, style=STYLES.get(fields[0], ""))
 
 

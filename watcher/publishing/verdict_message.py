@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from watcher.model.verdict import Action, Category, Finding, Outcome, SectionState, Verdict
+from watcher.model.gaps import gaps
+from watcher.model.verdict import Action, Category, Finding, Outcome, Verdict
 from watcher.publishing.message import Item, Level, Line, Link, Listing, Message, Paragraph, Span, foreign, name, ours, strong
 
 # Three are read; the verdict has them all.
@@ -20,7 +21,6 @@ WORST_FIRST = (Action.FAIL, Action.UNKNOWN, Action.WARN)
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "NEGLIGIBLE")
 # As the pack writes it: `CVE-2020-14343 (CRITICAL) in PyYAML 5.3.1`.
 _SEVERITY = re.compile(rf"\(({'|'.join(SEVERITIES)})\b")
-_QUIET = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
 
 
 def verdict_message(verdict: Verdict, *, resolved: bool = False, ended: Verdict | None = None, link: str | None = None) -> Message:
@@ -125,11 +125,7 @@ def _not_looked_at(verdict: Verdict, findings: Sequence[Finding]) -> Iterable[Pa
     lines: list[Line] = []
     if verdict.reason and not findings:
         lines.append((foreign(verdict.reason),))
-    gaps: dict[tuple[SectionState, str], list[str]] = {}
-    for title, section in verdict.sections.items():
-        if section.state not in _QUIET and (not section.reason or section.reason not in verdict.reason):
-            gaps.setdefault((section.state, section.reason), []).append(title)
-    for (state, reason), titles in gaps.items():
+    for state, titles, reason in gaps(verdict):
         why: tuple[Span, ...] = (ours(": "), foreign(reason)) if reason else ()
         lines.append((ours(f"{', '.join(titles)}: {state.value}"), *why))
     if lines:

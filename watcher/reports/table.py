@@ -1,6 +1,6 @@
 """A verdict for people at a terminal, as rich renderables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from watcher.model.verdict import Action, Finding, Outcome, SectionState, Verdict
+from watcher.model.gaps import gaps, says_why
+from watcher.model.verdict import Action, Finding, Outcome, Verdict
 
 OUTCOME_STYLES = {
     Outcome.PASS: "bold green",
@@ -25,10 +26,10 @@ _ACTION_ORDER = (Action.FAIL, Action.UNKNOWN, Action.WARN, Action.NOTE)
 MAX_LISTED = 25
 
 
-def verdict_block(verdict: Verdict, *, name: str | None = None) -> RenderableType:
-    """One block: the outcome and the image, its findings by category, and what was not looked at."""
+def verdict_block(verdict: Verdict, *, name: str | None = None, besides: Collection[str] = ()) -> RenderableType:
+    """One block: the outcome and the image, its findings by category, and what was not looked at; `besides` as for `gaps`."""
     lines: list[RenderableType] = [_headline(verdict, name)]
-    if verdict.reason and not verdict.findings:
+    if verdict.reason and not says_why(verdict):
         lines.append(_indented(Text(printable(verdict.reason), style="dim"), 2))
     for category, group in groupby(ordered(verdict.findings), key=lambda finding: finding.category):
         found = list(group)
@@ -38,7 +39,7 @@ def verdict_block(verdict: Verdict, *, name: str | None = None) -> RenderableTyp
             lines.append(_indented(Text(f"… and {len(found) - MAX_LISTED} more; -o json lists all", style="dim"), 4))
     lines.extend(
         _indented(Text(f"{', '.join(names)}: {state.value}: {printable(reason)[:200]}", style="magenta dim"), 2)
-        for state, names, reason in gaps(verdict)
+        for state, names, reason in gaps(verdict, besides=besides)
     )
     return Group(*lines)
 
@@ -101,16 +102,3 @@ def over_platforms(found: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
     for finding in found:
         platforms.setdefault(replace(finding, platform=None), []).extend([finding.platform] if finding.platform else [])
     return list(platforms.items())
-
-
-def gaps(verdict: Verdict) -> Sequence[tuple[SectionState, Sequence[str], str]]:
-    """State, sections and reason of what was not looked at.
-
-    What one reason keeps from several sections is said once, and not again where it is that of the verdict.
-    """
-    quiet = (SectionState.COMPLETE, SectionState.NOT_CONFIGURED)
-    names: dict[tuple[SectionState, str], list[str]] = {}
-    for name, section in verdict.sections.items():
-        if section.state not in quiet and (not section.reason or section.reason not in verdict.reason):
-            names.setdefault((section.state, section.reason), []).append(name)
-    return [(state, concerned, reason) for (state, reason), concerned in names.items()]
