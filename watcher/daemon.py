@@ -19,18 +19,19 @@ from watcher.dialects.catalog import build_dialect
 from watcher.evaluation.current import CurrentEvaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
 from watcher.evaluation.policies.loading import PolicySources, load_settings
+from watcher.evaluation.settings import PolicySettings
 from watcher.inspection.image.base_image import listed_in, trusted_by
 from watcher.inspection.inspector import Inspector
 from watcher.kit.backoff import Backoff
 from watcher.kit.clock import utc_now
 from watcher.kit.metrics import Metrics
 from watcher.kit.process_metrics import add_process_metrics
+from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
-from watcher.model.errors import PolicyError
-from watcher.model.reference import Host
+from watcher.model.reference import Host, Reference
 from watcher.pipeline.announce import Announcer, place_name
 from watcher.pipeline.canary import Canary
 from watcher.pipeline.gathering import Gathering
@@ -85,6 +86,7 @@ class Daemon:
     sources: Sequence[Source]
     context: ApiContext
     metrics: Metrics
+    reloads: ReloadMetrics
     supervisor: Supervisor
 
     async def run(self, *, started: asyncio.Future[tuple[str, int]] | None = None) -> None:
@@ -111,16 +113,9 @@ class Daemon:
             if started is not None:
                 started.set_result(address)
 
-    async def reload(self) -> None:
-        """Read the policies again; one that is wrong is reported, and the present ones stay in force.
-
-        Raises whatever else goes wrong; doing it again is harmless.
-        """
-        try:
-            changed = await self.evaluator.replace(lambda: _begin_evaluator(self.settings, self.folder))
-        except PolicyError as error:
-            log.error("policies.refused", detail=str(error))
-            return
+    async def replace_policies(self, policies: PolicySettings) -> None:
+        """Read the policies again, and put them in force. Raises PolicyError for one that is wrong, and then changes nothing."""
+        changed = await self.evaluator.replace(lambda: _begin_evaluator(policies, self.folder), policies)
         log.info("policies.reloaded", changed=changed, policy_revision=self.evaluator.revision)
 
 
@@ -148,9 +143,9 @@ async def assembled(
         metrics.registry.register(storage.files)
         outages = Outages[Host](kind="registry", shown=partial(metrics.show_reachable, "registry"), most_unheard=UNHEARD)
         registries = await stack.enter_async_context(_open_registries(settings, metrics, outages))
-        evaluator = CurrentEvaluator(evaluator_begun or await _begin_evaluator(settings, folder))
+        evaluator = CurrentEvaluator(evaluator_begun or await _begin_evaluator(settings.policies, folder), settings.policies)
         stack.push_async_callback(evaluator.aclose)
-        inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics))
+        inspector = await stack.enter_async_context(await _inspector(settings, storage, registries, metrics, evaluator))
         publishers = await stack.enter_async_context(open_publishers(settings, storage, registries, extra))
         destinations = destinations_of(settings, publishers, storage.standing)
         await resume_quarantines(settings, storage)
@@ -172,7 +167,7 @@ async def assembled(
                 evaluator=evaluator,
                 engine_version=VERSION,
                 index_seconds=seconds(settings.inspection.timeout),
-                is_base=listed_in(settings.policies.trusted_bases),
+                is_base=partial(_is_trusted, evaluator),
             ),
             registries=registries,
             environments=settings.environments,
@@ -252,6 +247,7 @@ async def assembled(
                 admission_token=_secret(settings.admission.token if settings.admission else None),
             ),
             metrics=metrics,
+            reloads=ReloadMetrics(metrics.registry),
             supervisor=supervisor,
         )
 
@@ -268,8 +264,8 @@ async def _open_registries(settings: Settings, metrics: Metrics, outages: Outage
         yield registries
 
 
-async def _begin_evaluator(settings: Settings, folder: Path) -> ProcessEvaluator:
-    return await begin_evaluator(await asyncio.to_thread(load_settings, settings.policies, beside=folder))
+async def _begin_evaluator(policies: PolicySettings, folder: Path) -> ProcessEvaluator:
+    return await begin_evaluator(await asyncio.to_thread(load_settings, policies, beside=folder))
 
 
 async def begin_evaluator(sources: PolicySources) -> ProcessEvaluator:
@@ -283,7 +279,14 @@ async def begin_evaluator(sources: PolicySources) -> ProcessEvaluator:
     return evaluator
 
 
-async def _inspector(settings: Settings, storage: Storage, registries: Registries, metrics: Metrics) -> Inspector:
+def _is_trusted(evaluator: CurrentEvaluator, reference: Reference) -> bool:
+    """By the list of now."""
+    return listed_in(evaluator.settings.trusted_bases)(reference)
+
+
+async def _inspector(
+    settings: Settings, storage: Storage, registries: Registries, metrics: Metrics, evaluator: CurrentEvaluator
+) -> Inspector:
     """Not entered yet."""
     return Inspector(
         settings.inspection,
@@ -291,7 +294,7 @@ async def _inspector(settings: Settings, storage: Storage, registries: Registrie
         bases=storage.bases,
         salt=await storage.salt(),
         fetch_base=registries.fetch_configured,
-        is_trusted=trusted_by(settings.policies.trusted_bases),
+        trusted=lambda: trusted_by(evaluator.settings.trusted_bases),
         counted=metrics.count_layer,
     )
 

@@ -54,7 +54,10 @@ class Preflight:
 
 
 async def preflight(configuration: Configuration, compiled: Callable[[PolicySources], Awaitable[object]]) -> Preflight:
-    """Look at everything that is configured, at once. `compiled` raises PolicyError for policies whose expressions are wrong."""
+    """Look at everything that is configured, at once, and believe its `ca_file` from then on.
+
+    `compiled` raises PolicyError for policies whose expressions are wrong.
+    """
     seen = _Seen(configuration.source)
     settings = configuration.settings
     for path, reference in secret_references(configuration.written):

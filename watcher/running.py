@@ -7,10 +7,11 @@ from functools import partial
 
 import structlog
 
-from watcher.daemon import Daemon, assembled, begin_evaluator
+from watcher.daemon import assembled, begin_evaluator
 from watcher.evaluation.evaluator import ProcessEvaluator
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.preflight import preflight
+from watcher.reloading import Reload
 from watcher.settings import Configuration
 
 log = structlog.get_logger(__name__)
@@ -20,7 +21,7 @@ DRAIN_SECONDS = 3.0
 
 
 async def run_until_signalled(configuration: Configuration) -> None:
-    """SIGTERM and SIGINT end it, SIGHUP reloads policies.
+    """SIGTERM and SIGINT end it, SIGHUP has the configuration read again (`Reload`).
 
     What is cut off at the end is taken up again at the next start, and was no failed attempt.
 
@@ -37,7 +38,8 @@ async def run_until_signalled(configuration: Configuration) -> None:
         assembled(configuration.settings, folder=configuration.folder, evaluator_begun=evaluator) as daemon,
     ):
         running = asyncio.create_task(daemon.run(), name="daemon")
-        reloads = asyncio.create_task(daemon.supervisor.keep("reload", partial(_reload_on, reloading, daemon)), name="reload")
+        reload = Reload(configuration, daemon.replace_policies, daemon.reloads)
+        reloads = asyncio.create_task(daemon.supervisor.keep("reload", partial(_reload_on, reloading, reload)), name="reload")
         stopped = asyncio.create_task(stopping.wait(), name="stop")
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
         log.info("daemon.stopping")
@@ -76,12 +78,12 @@ async def _looked(configuration: Configuration) -> ProcessEvaluator:
     return evaluator
 
 
-async def _reload_on(signalled: asyncio.Event, daemon: Daemon) -> None:
+async def _reload_on(signalled: asyncio.Event, reload: Reload) -> None:
     while True:
         await signalled.wait()
         signalled.clear()
         try:
-            await daemon.reload()
+            await reload.again()
         except Exception:
             signalled.set()  # what was asked for is still to be done, when this loop is run again
             raise

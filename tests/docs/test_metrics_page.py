@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from watcher.kit.metrics import Metrics
 from watcher.kit.process_metrics import add_process_metrics
+from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.kit.sqlite_files import DatabaseFiles
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
@@ -25,6 +26,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     listed = {(name, kind, tuple(re.findall(r"`(\w+)`", cell))) for name, kind, cell in ROW.findall(PAGE.read_text())}
     registry = Metrics().registry
     add_process_metrics(registry)
+    ReloadMetrics(registry)
     registry.register(DatabaseFiles(PAGE))
     there = {
         (family.name + ("_total" if family.type == "counter" else ""), family.type, labels(collector, family))

@@ -147,3 +147,20 @@ def test_sighup_reloads_policies_and_keeps_the_good_ones(
     (refused,) = daemon.eventually(lambda: logged(daemon, "policies.refused"))
     assert "policy.yaml" in refused["detail"]
     assert outcome("third") == "fail"
+    assert "watcher_config_last_reload_successful 0.0" in daemon.text("/metrics")
+    # The configuration itself: its policies are in force, and of the rest it is said what needs a restart.
+    config = daemon.directory / "watcher.yaml"
+    written = config.read_text()
+    other = tmp_path / "other.yaml"
+    other.write_text(POLICY.format(version="1.0.0", action="warn"))
+    config.write_text(written.replace("path: policy.yaml", "path: other.yaml") + "inspection: {timeout: 5m}\n")
+    os.kill(daemon.process.pid, signal.SIGHUP)
+    (incomplete,) = daemon.eventually(lambda: logged(daemon, "configuration.restart_needed"))
+    assert incomplete["keys"] == ["inspection.timeout"]
+    assert outcome("fourth") == "warn"
+    assert "watcher_config_last_reload_successful 1.0" in daemon.text("/metrics")
+    config.write_text(written + "inspection: {timeout: 5}\n")
+    os.kill(daemon.process.pid, signal.SIGHUP)
+    (refused,) = daemon.eventually(lambda: logged(daemon, "configuration.refused"))
+    assert "inspection.timeout: 5 has no unit" in refused["detail"]
+    assert "watcher_config_last_reload_successful 0.0" in daemon.text("/metrics")

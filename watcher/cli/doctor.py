@@ -44,8 +44,10 @@ def doctor(reference: str | None, output: str, *, write: bool) -> int:
 async def _show_all(configuration: Configuration, registries: Sequence[Area], report: Report) -> None:
     settings = configuration.settings
     async with scratch() as storage:
-        own = [configuration_area(configuration), *own_areas(settings, configuration.folder)]
-        await _show([*own, *registries, *source_areas(settings), *publisher_areas(settings, storage)], report)
+        # First of all, since others are connected to as it says.
+        await _show([configuration_area(configuration)], report)
+        others = [*source_areas(settings), *publisher_areas(settings, storage)]
+        await _show([*own_areas(settings, configuration.folder), *registries, *others], report)
 
 
 async def _show(areas: Sequence[Area], report: Report) -> None:

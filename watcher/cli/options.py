@@ -81,7 +81,7 @@ def required_settings() -> "tuple[Path, Settings]":
 
 
 def required_configuration() -> "Configuration":
-    """The same, with where each thing stands. Raises ConfigurationError."""
+    """The same, with where each thing stands, for who looks at all of it (`preflight`) before anything else. Raises as well."""
     from watcher import settings
 
     return settings.read(settings.find(given_config()))
@@ -106,7 +106,7 @@ def _in_force(settings: "Settings") -> "Settings":
 
 
 def optional_configuration() -> "Configuration | None":
-    """The same where there is one; None where none was named and none is there."""
+    """The configuration where there is one; None where none was named and none is there. Nothing of it holds for us yet."""
     from watcher import settings
 
     named = given_config()

@@ -37,7 +37,7 @@ class StoodStillError(RetryableError):
 class Inspector:
     """`ImageInspector` with confined workers. Enter it before use; the workers end when it is left.
 
-    `salt` keys the fingerprints of secrets: the same for as long as the store lives. `bases`, `fetch_base` and `is_trusted` are of
+    `salt` keys the fingerprints of secrets: the same for as long as the store lives. `bases`, `fetch_base` and `trusted` are of
     `BaseFinder`. `counted` hears `hit` or `miss` for every layer. `makers` says whether facts that were kept still stand.
     """
 
@@ -49,7 +49,7 @@ class Inspector:
         salt: bytes,
         bases: KnownBases | None = None,
         fetch_base: FetchBase | None = None,
-        is_trusted: Trusted | None = None,
+        trusted: Callable[[], Trusted | None] = lambda: None,
         counted: Callable[[str], None] = lambda _: None,
         makers: Makers | None = None,
         standstill: Standstill | None = None,
@@ -63,7 +63,7 @@ class Inspector:
             counted=counted,
             makers=makers or Makers(file_digests=settings.file_digests),
         )
-        self._bases = BaseFinder(known=bases, fetch=fetch_base, is_trusted=is_trusted)
+        self._bases = BaseFinder(known=bases, fetch=fetch_base, trusted=trusted)
         self._sboms = SbomFinder()
         self._max_image = size_bytes(settings.max_image)
         self._timeout_seconds = seconds(settings.timeout)

@@ -137,6 +137,6 @@ async def test_an_earlier_push_of_the_same_repository_is_no_base() -> None:
 async def test_only_trusted_images_are_recognised_where_a_list_says_so() -> None:
     """A longer beginning elsewhere does not hide the trusted one."""
     bases = seen((2, "registry.example.com/other/thing:1"), (1, "registry.example.com/base/small:1"))
-    finder = BaseFinder(known=bases, is_trusted=lambda reference: reference.repository.startswith("base/"))
+    finder = BaseFinder(known=bases, trusted=lambda: lambda reference: reference.repository.startswith("base/"))
     base, _ = await finder.find(APP, IMAGE, image())
     assert (base.layer_count, base.reference) == (1, "registry.example.com/base/small:1")

@@ -80,7 +80,7 @@ async def opened(*, trusted: Callable[[Reference], bool] | None = None, **settin
             bases=bases,
             salt=b"salt",
             fetch_base=registries.fetch_configured,
-            is_trusted=trusted,
+            trusted=lambda: trusted,
             counted=counted.append,
         ) as inspector,
     ):

@@ -33,11 +33,14 @@ Trusted = Callable[[Reference], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFinder:
-    """`is_trusted` narrows what layers are recognised by: without it, any other repository's image seen before will do."""
+    """`trusted` gives what narrows that by which layers are recognised, asked anew for each image.
+
+    None: any other repository's image seen before will do.
+    """
 
     known: KnownBases | None = None
     fetch: FetchBase | None = None
-    is_trusted: Trusted | None = None
+    trusted: Callable[[], Trusted | None] = lambda: None
 
     async def find(self, repository: RepositoryName, image: Digest, manifest: Manifest) -> tuple[Base, Section]:
         """The base image, or the reason why none is known. `image` is the digest of `manifest`."""
@@ -46,12 +49,13 @@ class BaseFinder:
         if claim is not None:
             return claim, COMPLETE
         # A list of trusted bases says which of two with the same layers is the base; without one, the older is.
-        even_later = self.is_trusted is not None
+        is_trusted = self.trusted()
+        even_later = is_trusted is not None
         bases = await self.known.bases(layers, image, even_later=even_later) if self.known is not None else ()
         seen = [
             (length, reference)
             for length, reference in bases
-            if (self.is_trusted(reference) if self.is_trusted is not None else reference.repository != repository)
+            if (is_trusted(reference) if is_trusted is not None else reference.repository != repository)
         ]
         if seen:
             length, reference = seen[0]
