@@ -6,7 +6,7 @@ from importlib.metadata import Distribution, PackageNotFoundError
 import msgspec
 
 
-def _revision(distribution: Distribution | None) -> str:
+def revision_of(distribution: Distribution | None) -> str:
     """The commit: of the container image as its Dockerfile was told, of what pip took from git as it wrote down (PEP 610)."""
     told = os.environ.get("WATCHER_REVISION", "")
     if told or distribution is None:
@@ -24,4 +24,4 @@ except PackageNotFoundError:  # a source tree that was never installed
     _DISTRIBUTION = None
 VERSION = _DISTRIBUTION.version if _DISTRIBUTION else "0.0.0"
 # Empty where nobody said so.
-REVISION = _revision(_DISTRIBUTION)
+REVISION = revision_of(_DISTRIBUTION)

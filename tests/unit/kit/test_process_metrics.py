@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from watcher.kit.process_metrics import Children, add_process_metrics
 from watcher.kit.sqlite_files import DatabaseFiles
-from watcher.kit.version import VERSION
+from watcher.kit.version import VERSION, revision_of
 
 # It starts one that says that it runs, and waits for both to be ended.
 A_CHILD_AND_ITS_CHILD = """
@@ -74,6 +75,26 @@ def test_it_says_which_program_it_is() -> None:
     add_process_metrics(registry)
     (build,) = (sample for family in registry.collect() for sample in family.samples if sample.name == "watcher_build_info")
     assert (build.labels["version"], build.labels["python"].count("."), build.value) == (VERSION, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("origin", "told", "revision"),
+    [
+        ('{"url": "https://x", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}', "", "c0ffee"),
+        ('{"url": "https://x", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}', "beef", "beef"),
+        ('{"url": "file:///src", "dir_info": {"editable": true}}', "", ""),
+        ("no JSON", "", ""),
+        (None, "", ""),
+    ],
+)
+def test_the_commit_is_known_where_somebody_said_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str | None, told: str, revision: str
+) -> None:
+    """The image says it in its environment, and pip writes down what it took from git."""
+    monkeypatch.setenv("WATCHER_REVISION", told)
+    if origin is not None:
+        (tmp_path / "direct_url.json").write_text(origin)
+    assert revision_of(PathDistribution(tmp_path)) == revision
 
 
 def test_a_store_is_as_large_as_its_files(tmp_path: Path) -> None:

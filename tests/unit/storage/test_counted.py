@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from watcher.counted import show_from_start
+from watcher.counted import DEAD, FREQUENT, REFUSED, RESULTS, show_from_start
 from watcher.kit.metrics import Metrics
 from watcher.settings import load
 
+ROOT = Path(__file__).parents[3]
+SOURCES = "\n".join(path.read_text() for path in (ROOT / "watcher").rglob("*.py") if path.name != "counted.py")
 CONFIGURATION = """
 registries: [{host: registry.example.com}]
 sources:
@@ -61,3 +63,12 @@ def test_what_is_known_of_the_store_is_not_shown_while_nobody_knows(metrics: Met
     assert 'watcher_backlog_jobs{lane="push",state="waiting"} 0.0' in metrics.exposition().decode()
     metrics.forget_backlog()
     assert "watcher_backlog_jobs{" not in metrics.exposition().decode()
+
+
+def test_reasons_are_those_that_there_are() -> None:
+    """A word that nobody says would be a 0 for ever, and what is meant by it have none."""
+    hooks = (ROOT / "docs" / "reference" / "http.md").read_text()
+    for fate, reasons in FREQUENT.items():
+        listed = [line for line in hooks.splitlines() if line.startswith(f"| {fate.value} |")]
+        assert [reason for reason in reasons if not any(f"`{reason}`" in line for line in listed)] == []
+    assert [word for word in (*REFUSED, *RESULTS, *DEAD) if f'"{word}"' not in SOURCES] == []
