@@ -75,7 +75,7 @@ async def test_queues(tmp_path: Path) -> None:
         {"type": "sqs", "name": "out-gone", "queue_url": f"{queue.url}-not", **REGION},
     ]
     steps = await doctor(tmp_path, code=1, sources=sources, publish=publish)
-    assert steps["good"]["detail"] == "2 messages wait, 0 are being read; dead letters after 5 receipts"
+    assert steps["good"]["detail"] == "messages: 2 waiting, 0 being read; dead letters after 5 receipts"
     assert steps["plain"]["result"] == "warning"
     assert "redrive policy" in steps["plain"]["advice"]
     assert steps["gone"]["result"] == "failed"

@@ -130,8 +130,9 @@ def _printed(content: bytes, registry: Host) -> Delivery | None:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     if is_text and len(payload) != message.payloadlen:
+        length, captured = counted(message.payloadlen, "byte"), len(payload)
         raise ConfigurationError(
-            f"the message on {message.topic[:200]} has {counted(message.payloadlen, 'byte')}, of which {len(payload)} are here:"
+            f"the message on {message.topic[:200]} has {length}, of which {captured} were captured:"
             " it is no text; capture it alone, with -N"
         )
     user = message.properties.get("user-properties")

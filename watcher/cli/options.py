@@ -54,16 +54,24 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Path | bool
 
 def is_quiet() -> bool:
     """Whether only the result and what goes wrong is wanted."""
+    return _is_asked(QUIET)
+
+
+def is_verbose() -> bool:
+    """Whether the log is wanted, down to each layer."""
+    return _is_asked(VERBOSE)
+
+
+def _is_asked(name: str) -> bool:
     context = click.get_current_context(silent=True)
-    return context is not None and bool(context.find_root().meta.get(QUIET))
+    return context is not None and bool(context.find_root().meta.get(name))
 
 
 def log_level(otherwise: str) -> str:
     """What to log: everything where that was asked for, nothing but errors where quiet was, else what the command says."""
-    kept = click.get_current_context().find_root().meta
-    if kept.get(VERBOSE):
+    if is_verbose():
         return "debug"
-    return "error" if kept.get(QUIET) and otherwise != "critical" else otherwise
+    return "error" if is_quiet() and otherwise != "critical" else otherwise
 
 
 def given_config() -> Path | None:

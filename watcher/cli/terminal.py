@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+import click
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.padding import Padding
@@ -15,7 +16,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from watcher.cli.options import is_quiet
+from watcher.cli.options import is_quiet, is_verbose
 from watcher.model.verdict import Verdict
 from watcher.reports.records import STYLES, verdict_records
 from watcher.reports.table import MAX_LISTED, printable, verdict_block
@@ -37,8 +38,8 @@ def is_terminal(*, stderr: bool = False) -> bool:
 
 
 def shows_progress() -> bool:
-    """Whether a person sees what goes on: at a terminal, where quiet was not asked for."""
-    return is_terminal(stderr=True) and not is_quiet()
+    """Whether a person sees what goes on: at a terminal that can take lines back, where neither quiet nor a log was asked for."""
+    return is_terminal(stderr=True) and console(stderr=True).is_interactive and not (is_quiet() or is_verbose())
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -96,6 +97,9 @@ def show_record(fields: Sequence[str], *, style: str = "") -> None:
     """Print one line for other programs; `style` is the colour of its first field, where colours are asked for."""
     first, *others = map(printable, fields)
     rest = "".join(f"\t{each}" for each in others).rstrip("\t")
+    if not style:
+        click.echo(first + rest)
+        return
     # Of a text rich would make spaces of the tabs.
     console().print(Segments([Segment(first, Style.parse(style)), Segment(f"{rest}\n")]), end="", crop=False)
 

@@ -42,7 +42,7 @@ async def look(settings: SqsSourceSettings) -> Found:
         raise
     waiting, held = (attributes.get(f"ApproximateNumberOfMessages{name}", "?") for name in ("", "NotVisible"))
     redrive = redrive_of(attributes.get("RedrivePolicy", "{}"))
-    detail = f"{waiting} messages wait, {held} are being read"
+    detail = f"messages: {waiting} waiting, {held} being read"
     if not redrive:
         advice = "give the queue a redrive policy: what can never be taken in comes again until it is too old"
         return Found(detail=f"{detail}; no dead letters", result=Result.WARNING, advice=advice)
