@@ -3,13 +3,9 @@
 That is docs/reference/settings.md, docs/reference/dialects.md, config/schemas/, and the blocks of docs/how-to (`tools/blocks.py`).
 """
 
-import ast
 import inspect
-import io
 import json
 import sys
-import textwrap
-import tokenize
 import types
 import typing
 from collections.abc import Iterator
@@ -21,6 +17,7 @@ import msgspec
 from tools.blocks import BLOCK, filled
 from tools.dialects import dialects_page
 from watcher.evaluation.policies.json_schemas import policy_schema, policy_test_schema
+from watcher.kit.field_comments import field_comments
 from watcher.settings import Settings, schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +64,7 @@ def _section(struct: type[msgspec.Struct], where: str, parts: list[str], done: s
     if struct in done:
         return
     done.add(struct)
-    comments = _comments(struct)
+    comments = field_comments(struct)
     tag = struct.__struct_config__.tag
     title = f"`{where}`" if where != "the file" else "The file"
     lines = [f"## {title}" + (f", `type: {tag}`" if tag else ""), ""]
@@ -123,33 +120,6 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if isinstance(value, str):
         return "`" + value.replace("|", "\\|") + "`"  # a cell would end there
     return f"`{value}`" if isinstance(value, (int, float)) else "`" + json.dumps(value) + "`"
-
-
-def _comments(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """What is said of each field, where it is declared."""
-    bases = [base for base in struct.__mro__ if base is not msgspec.Struct and issubclass(base, msgspec.Struct)]
-    return {name: comment for base in reversed(bases) for name, comment in _comments_in(base).items()}
-
-
-def _comments_in(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The comment beside each field of a class, or the lines of comment right above it."""
-    source = textwrap.dedent(inspect.getsource(struct))
-    beside: dict[int, str] = {}
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            beside[token.start[0]] = token.string.lstrip("# ")
-    lines = source.splitlines()
-    found: dict[str, str] = {}
-    (body,) = [node.body for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
-    for node in body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            above: list[str] = []
-            line = node.lineno - 1
-            while line in beside and lines[line - 1].lstrip().startswith("#"):
-                above.insert(0, beside[line])
-                line -= 1
-            found[node.target.id] = " ".join([*above, *([beside[node.lineno]] if node.lineno in beside else [])])
-    return found
 
 
 def main() -> None:

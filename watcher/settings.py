@@ -42,21 +42,25 @@ DEFAULT_PATHS = (Path("watcher.yaml"), Path("/etc/watcher/watcher.yaml"))
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. Every part has defaults; the shortest useful file names a registry, a source and a publisher."""
 
-    log: LogSettings = LogSettings()
+    log: LogSettings = LogSettings()  # what goes to stderr
     ca_file: str | None = None  # authorities that vouch for whomever we connect to, in PEM, beside the system's
-    server: ServerSettings = ServerSettings()
-    store: StoreSettings = StoreSettings()
-    registries: tuple[RegistrySettings, ...] = ()
-    environments: tuple[EnvironmentSettings, ...] = ()
-    owners: OwnerSettings = OwnerSettings()
-    sources: tuple[AnySourceSettings, ...] = ()
-    inspection: InspectionSettings = InspectionSettings()
-    policies: PolicySettings = PolicySettings()
-    advisories: AdvisorySettings = AdvisorySettings()
-    publish: tuple[AnyPublisherSettings, ...] = ()
-    reevaluate: ReevaluateSettings = ReevaluateSettings()
-    canaries: tuple[CanarySettings, ...] = ()
-    admission: AdmissionSettings | None = None
+    server: ServerSettings = ServerSettings()  # for hooks, admission, the API, health and metrics
+    store: StoreSettings = StoreSettings()  # the inbox, facts, verdicts, and what is still to be published
+    registries: tuple[
+        RegistrySettings, ...
+    ] = ()  # those that are watched; nothing else is dialled, whatever an event or an image says
+    environments: tuple[EnvironmentSettings, ...] = ()  # which one an image belongs to: the first whose patterns match
+    owners: OwnerSettings = OwnerSettings()  # whose an image is, for publishers that are for certain owners
+    sources: tuple[AnySourceSettings, ...] = ()  # how pushes are heard of
+    inspection: InspectionSettings = InspectionSettings()  # what one inspection may cost
+    policies: PolicySettings = PolicySettings()  # what images must meet; read again at SIGHUP
+    advisories: AdvisorySettings = AdvisorySettings()  # vulnerability data
+    publish: tuple[AnyPublisherSettings, ...] = ()  # who is told of verdicts
+    reevaluate: ReevaluateSettings = (
+        ReevaluateSettings()
+    )  # when images that were judged are judged again, by what is stored of them
+    canaries: tuple[CanarySettings, ...] = ()  # images that are pushed now and then, to measure how long a verdict takes
+    admission: AdmissionSettings | None = None  # how /k8s/admission answers; None: there is no such endpoint
 
     @property
     def event_sources(self) -> Mapping[str, EventSourceSettings]:
@@ -130,8 +134,11 @@ def read(path: Path) -> Configuration:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file, for editors and checks."""
-    built: dict[str, Any] = msgspec.json.schema(Settings)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Registry Watcher configuration", **built}
+    from watcher.kit.field_comments import described_schema
+
+    built, definitions = described_schema(Settings)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Registry Watcher configuration"}
+    return {**head, **built, "$defs": definitions}
 
 
 class _Completion:

@@ -15,7 +15,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """PEM files. Read at start, and again within a minute of being changed."""
 
     cert: str  # the certificate, followed by those between it and its authority
-    key: str
+    key: str  # of the certificate, without a passphrase
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

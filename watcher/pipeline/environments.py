@@ -11,8 +11,8 @@ from watcher.model.reference import Host, RepositoryName
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`images` are globs over `HOST/REPOSITORY`."""
 
-    name: str
-    images: tuple[str, ...]
+    name: str  # what policies and admission call it
+    images: tuple[str, ...]  # globs over `HOST/REPOSITORY`
 
 
 def environment_of(environments: Sequence[EnvironmentSettings], registry: Host, repository: RepositoryName) -> str | None:

@@ -16,8 +16,8 @@ MAX_OWNER = 100
 class OwnedImages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`images` are globs over `HOST/REPOSITORY`."""
 
-    name: str
-    images: tuple[str, ...]
+    name: str  # what publishers call it
+    images: tuple[str, ...]  # globs over `HOST/REPOSITORY`
 
 
 class OwnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

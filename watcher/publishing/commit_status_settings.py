@@ -20,7 +20,7 @@ class CommitStatusSettings(PublisherSettings, frozen=True, kw_only=True, forbid_
     keeps_state: ClassVar[bool] = True
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")]
-    token: SecretReference
+    token: SecretReference  # of an account that may set statuses
     # Globs over OWNER/NAME, such as `my-org/*`. Whoever may push an image can set a status at any commit of these.
     repositories: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     # What tells this status from others on the same commit, with `{registry}`, `{repository}` and `{environment}` of the image.
@@ -43,10 +43,10 @@ class CommitStatusSettings(PublisherSettings, frozen=True, kw_only=True, forbid_
 class GithubStatusSettings(CommitStatusSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="github-status"):
     """Set commit statuses at GitHub: its own, an Enterprise Server, or GHE.com."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://github.com"
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://github.com"  # or an Enterprise Server
 
 
 class GitlabStatusSettings(CommitStatusSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="gitlab-status"):
     """Set commit statuses at GitLab, as an external job of the commit's pipeline."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://gitlab.com"
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://gitlab.com"  # or an instance of your own

@@ -69,8 +69,8 @@ class ReferrerPublisherSettings(PublisherSettings, frozen=True, kw_only=True, fo
 class WebhookPublisherSettings(MessagePublisherSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
     """POST a CloudEvent, signed as Standard Webhooks says when there is a secret."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+")]
-    secret: SecretReference | None = None
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://.+")]  # where it is posted
+    secret: SecretReference | None = None  # what it is signed with; None: it is not signed
     # Signs as well, while `secret` replaces it: a receiver takes either signature. Take it away once all receivers know `secret`.
     former_secret: SecretReference | None = None
 

@@ -19,7 +19,7 @@ class TicketSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknow
     tags: tuple[str, ...] = ("*",)
     label: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}$")] = "registry-watcher"  # on each ticket
     most_open: Annotated[int, msgspec.Meta(ge=1)] = 100  # no further ticket is opened while so many are open
-    token: SecretReference
+    token: SecretReference  # of an account that may open, change and close tickets
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -30,14 +30,14 @@ class TicketSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknow
 class GithubIssueSettings(TicketSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="github-issue"):
     """Keep a GitHub issue for each cause, at GitHub itself, an Enterprise Server, or GHE.com."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://github.com"
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://github.com"  # or an Enterprise Server
     repository: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9_.-]+$")]  # OWNER/NAME
 
 
 class GitlabIssueSettings(TicketSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="gitlab-issue"):
     """Keep a GitLab issue for each cause."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://gitlab.com"
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")] = "https://gitlab.com"  # or an instance of your own
     project: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$")]  # GROUP/NAME
 
 
@@ -47,4 +47,4 @@ class JiraSettings(TicketSettings, frozen=True, kw_only=True, forbid_unknown_fie
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")]  # https://NAME.atlassian.net, or a data center's
     user: str = ""  # whose API token it is, by mail, in Jira's cloud; empty: a personal access token of a data center
     project: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,30}$")]  # its key
-    issue_type: str = "Task"
+    issue_type: str = "Task"  # one that the project has

@@ -44,7 +44,7 @@ class AnonymousAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class PasswordAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="basic"):
     """A user name and password, or a robot account and its token; also sent to the registry's token service."""
 
-    username: str
+    username: str  # of the account, or what a token is used with
     password: SecretReference  # read again when the registry refuses it, and once an hour
 
 

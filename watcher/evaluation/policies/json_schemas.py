@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from watcher.evaluation.policies.shapes import PolicyDocument, PolicyTestDocument
+from watcher.kit.field_comments import described_schema
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -24,7 +25,7 @@ def policy_test_schema() -> dict[str, Any]:
 
 
 def _schema(shape: type[msgspec.Struct], name: str, title: str) -> dict[str, Any]:
-    (referred,), definitions = msgspec.json.schema_components((shape,), ref_template="#/$defs/{name}")
+    referred, definitions = described_schema(shape)
     root = definitions.pop(referred["$ref"].rpartition("/")[2])
     return {
         "$schema": _DRAFT,
