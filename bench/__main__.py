@@ -52,6 +52,7 @@ BENCHES: Mapping[str, Bench] = {
     "push_to_verdict": Bench("push_to_verdict", quick=("--pushes", "5")),
     "concurrency": Bench("concurrency", quick=("--burst", "20", "--mib", "200")),
     "start": Bench("start", quick=("--rounds", "1")),
+    "admission": Bench("admission", quick=("--seconds", "2", "--rounds", "1")),
     "intake": Bench("intake", quick=("--rounds", "1", "--messages", "2000", "--seconds", "1")),
     "intake_store": Bench("intake_store", quick=("2000",)),
     "announce": Bench("announce", quick=("--verdicts", "100", "--rounds", "1")),

@@ -245,8 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2].replace(":", "-")
         path = CACHE / ("manifest.json" if self.path.endswith("/manifests/1") else name)
-        if not path.is_file():  # nothing is attached to the image
-            self.send_response(404)
+        if not path.is_file():  # as the list of what is attached to the image
+            self.send_response(200 if self.path == "/v2/" else 404)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import ColumnElement, Row, Select, exists, select
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, exists, select
 
 from watcher.model.digest import Digest
 from watcher.model.reference import Host, RepositoryName, Tag
@@ -18,11 +18,11 @@ def verdict_rows() -> Select[Any]:
     return select(verdict, findings.c.blob).join(findings, findings.c.digest == verdict.c.findings_digest)
 
 
-def newest_of(digest: Digest) -> Select[Any]:
+def newest_of(digest: Digest | BindParameter[Any]) -> Select[Any]:
     return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.stands).order_by(verdict.c.id.desc()).limit(1)
 
 
-def last_look_at(digest: Digest) -> Select[Any]:
+def last_look_at(digest: Digest | BindParameter[Any]) -> Select[Any]:
     """What is known of an image of which nothing stands, since it is gone."""
     return verdict_rows().where(verdict.c.image_id == image_id_of(digest), verdict.c.looked).order_by(verdict.c.id.desc()).limit(1)
 
@@ -41,7 +41,7 @@ def standing_rows() -> Select[Any]:
     return verdict_rows().where(verdict.c.stands, ~superseded)
 
 
-def image_id_of(digest: Digest) -> Any:
+def image_id_of(digest: Digest | BindParameter[Any]) -> Any:
     return select(image.c.id).where(image.c.digest == digest).scalar_subquery()
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, update
@@ -15,6 +16,7 @@ from watcher.model.errors import NotFoundError
 from watcher.model.publication import GONE
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Subject, Verdict
+from watcher.store.kept_verdicts import KeptVerdicts
 from watcher.store.protocol import Evaluation, Judged, Routing
 from watcher.store.recording import prepare, write
 from watcher.store.repetitions import take_place
@@ -35,6 +37,7 @@ class StoredVerdicts:
         self._database = database
         self._clock = clock
         self._bell = bell or Wakeup()
+        self._kept = KeptVerdicts()
 
     async def record(self, judged: Sequence[Judged], routing: Routing) -> None:
         """Record verdicts, images and one outbox row per verdict and publisher, in one transaction."""
@@ -58,7 +61,7 @@ class StoredVerdicts:
                     if repeats:
                         take_place(connection, each)
 
-        await self._database.write(run)
+        await self._write(run)
         self._bell.ring()
 
     async def verdict(self, verdict_id: str) -> Verdict | None:
@@ -84,15 +87,21 @@ class StoredVerdicts:
         environment: str | None = None,
     ) -> Verdict | None:
         """See `VerdictStore.latest`."""
-        statement, past = newest_of(digest), last_look_at(digest)
-        if registry is not None:
-            statement, past = statement.where(verdict.c.registry == registry), past.where(verdict.c.registry == registry)
-        if repository is not None:
-            statement, past = statement.where(verdict.c.repository == repository), past.where(verdict.c.repository == repository)
-        if environment is not None:
-            statement = statement.where(verdict.c.environment == environment)
-            past = past.where(verdict.c.environment == environment)
-        return await self._one(statement) or await self._one(past)
+        asked = {"registry": registry, "repository": repository, "environment": environment}
+        given = {"digest": digest, **{name: value for name, value in asked.items() if value is not None}}
+        if (kept := self._kept.get(key := tuple(given.items()))) is not None:
+            return kept
+        writes = self._kept.writes
+
+        def read(newest: Callable[[Any], Select[Any]], connection: Connection) -> Verdict | None:
+            row = connection.execute(_latest(newest, *given), given).one_or_none()
+            return None if row is None else verdict_of(row)
+
+        found = await self._database.read(partial(read, newest_of))
+        if found is None:
+            return await self._database.read(partial(read, last_look_at))
+        self._kept.keep(key, found, writes=writes)
+        return found
 
     async def by_tag(self, registry: Host, repository: RepositoryName, tag: Tag, environment: str | None) -> Verdict | None:
         """See `VerdictStore.by_tag`."""
@@ -110,7 +119,7 @@ class StoredVerdicts:
 
     async def left(self, registry: Host, repository: RepositoryName, digest: Digest, tags: Collection[Tag]) -> None:
         """See `VerdictStore.left`."""
-        await self._database.write(lambda connection: leave(connection, registry, repository, digest, tags))
+        await self._write(lambda connection: leave(connection, registry, repository, digest, tags))
 
     async def gone(self, registry: Host, repository: RepositoryName, digest: Digest, told: Collection[str]) -> None:
         """See `VerdictStore.gone`."""
@@ -147,7 +156,7 @@ class StoredVerdicts:
             anew = {**noted, "lease_until": None, "outside": 0, "outside_seconds": 0.0}
             connection.execute(update(publication).where(*each).values({**_WAITING, **anew, "due_at": now, "waits_since": now}))
 
-        await self._database.write(run)
+        await self._write(run)
         self._bell.ring()
 
     async def evaluations(
@@ -205,6 +214,16 @@ class StoredVerdicts:
         for digest, tag, leads in rows:
             found[Digest(digest)] |= {Tag(tag)} if tag and leads else set()
         return found
+
+    async def _write(self, run: Callable[[Connection], None]) -> None:
+        async def written() -> None:
+            try:
+                await self._database.write(run)
+            finally:
+                self._kept.changed()
+
+        # Whoever is cancelled may have written all the same, later than now.
+        await asyncio.shield(written())
 
     async def _one(self, statement: Select[Any]) -> Verdict | None:
         def run(connection: Connection) -> Verdict | None:
@@ -267,4 +286,10 @@ def _publications(said: Verdict, publishers: Sequence[str], now: datetime) -> li
 
 
 # Made once: to put it together takes longer than to run it.
+@cache
+def _latest(newest: Callable[[Any], Select[Any]], digest: str, *given: str) -> Select[Any]:
+    """Of a digest where these columns are as given. Made once: to put a statement together takes longer than to execute it."""
+    return newest(bindparam(digest)).where(*(verdict.c[name] == bindparam(name) for name in given))
+
+
 _SEVERAL = verdict_rows().where(verdict.c.verdict_id.in_(bindparam("ids", expanding=True)))
