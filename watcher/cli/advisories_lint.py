@@ -17,6 +17,7 @@ from watcher.advisories.record import Malformed, Statement
 from watcher.advisories.vex import names_image
 from watcher.advisories.vex_lint import UNJUSTIFIED, Held, Remark, images_wanted, names_wanted, remarks_on
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option, required_settings
+from watcher.cli.terminal import is_terminal, show_record
 from watcher.kit.counted import counted
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
@@ -87,7 +88,10 @@ def lint_vex(files: tuple[Path, ...], inspections: tuple[Path, ...], output: str
     data.close()
     for each, remarks in found:
         for remark in remarks:
-            click.echo(msgspec.json.encode(_json(each, remark)) if output == "json" else _text(each, remark))
+            if output == "json":
+                click.echo(msgspec.json.encode(_json(each, remark)))
+            else:
+                _show(each, remark)
     idle = sum(any(remark.kind != UNJUSTIFIED for remark in remarks) for _, remarks in found)
     if output != "json":
         click.echo(f"{counted(len(said), 'statement')}, {idle} would do nothing")
@@ -234,13 +238,18 @@ def _is_named(subject: Subject, images: set[str]) -> bool:
     return subject.repository.rpartition("/")[2] in images
 
 
-def _text(said: _Said, remark: Remark) -> str:
-    head = f"{said.where}: {_about(said)}{remark.kind}: {remark.text}"
-    return "\n".join(printable(line) for line in (head, *(f"  near: {near}" for near in remark.near)))
+def _show(said: _Said, remark: Remark) -> None:
+    """At a terminal what is near stands below, each on a line of its own."""
+    if not is_terminal():
+        show_record((said.where, _about(said), remark.kind, remark.text, "; ".join(remark.near)))
+        return
+    about = f"{_about(said)}: " if _about(said) else ""
+    for line in (f"{said.where}: {about}{remark.kind}: {remark.text}", *(f"  near: {near}" for near in remark.near)):
+        click.echo(printable(line))
 
 
 def _about(said: _Said) -> str:
-    return f"{said.statement.ids[0]} {said.statement.status}: " if isinstance(said.statement, Statement) else ""
+    return f"{said.statement.ids[0]} {said.statement.status}" if isinstance(said.statement, Statement) else ""
 
 
 def _json(said: _Said, remark: Remark) -> dict[str, Any]:

@@ -90,6 +90,16 @@ async def test_an_image_of_another_registry_is_refused(api: RunningApi) -> None:
     assert await api.backlog.lease(tuple(Lane), 1) == []
 
 
+@pytest.mark.parametrize("image", ["oci:build", "./build", "docker-daemon:team/app", f"https://{NAME}"])
+async def test_what_lies_elsewhere_is_explained(api: RunningApi, image: str) -> None:
+    """422, and the sentence says what to write; `docker://` before a name is taken, as with skopeo."""
+    status, body = await submit(api, image)
+    assert (status, body["reason"]) == (422, "not-in-a-registry")
+    assert body["detail"].startswith(f"{image}: ")
+    assert await api.backlog.lease(tuple(Lane), 1) == []
+    assert (await submit(api, "docker://evil.example.com/team/app:v1"))[1]["reason"] == "registry-not-configured"
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -95,6 +95,7 @@ def test_without_a_configuration_something_has_to_be_named(watcher: Run) -> None
         ("127.0.0.1", "127.0.0.1", Wanted()),
         ("[::1]:5000", "[::1]:5000", Wanted()),
         ("inhouse:5000", "inhouse:5000", Wanted()),
+        ("docker://ghcr.io/team/app", "ghcr.io", Wanted(repository=APP)),
         ("ubuntu", "docker.io", Wanted(repository=RepositoryName("library/ubuntu"))),
         ("ubuntu:22.04", "docker.io", Wanted(repository=RepositoryName("library/ubuntu"), reference=Tag("22.04"))),
         ("ghcr.io/team/app", "ghcr.io", Wanted(repository=APP)),

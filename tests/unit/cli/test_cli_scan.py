@@ -91,6 +91,17 @@ def test_an_ambiguous_image_is_unknown_and_says_why_once(
     assert len(ended.out.splitlines()) == 1
 
 
+def test_a_path_is_read_as_what_lies_there(watcher: Run, policy: Path, tmp_path: Path) -> None:
+    """Which is said, unless quiet was asked for; any other command says that it is no image of a registry."""
+    write_layout(tmp_path / "app", GOOD)
+    ended = watcher("scan", "./app", "--policy", policy)
+    assert (ended.code, ended.err) == (0, "watcher: ./app: read as oci:app\n")
+    assert watcher("scan", "-q", "./app", "--policy", policy).err == ""
+    (tmp_path / "watcher.yaml").write_text("{}\n")
+    refused = watcher("verdict", "show", "./app")
+    assert (refused.code, "only images of a registry" in refused.err) == (2, True)
+
+
 def test_an_attested_sbom_is_held_against_the_image(watcher: Run, tmp_path: Path) -> None:
     """Of an index in files, as BuildKit writes it."""
     npm = {f"srv/node_modules/{name}/package.json": json.dumps({"name": name, "version": "1.0.0"}) for name in "ab"}
