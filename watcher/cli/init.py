@@ -1,7 +1,6 @@
 """`watcher init`: the shortest useful configuration, and what to tell the registry."""
 
 import json
-import re
 import secrets
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -9,26 +8,27 @@ from pathlib import Path
 
 import click
 
+from watcher import settings as configuration
 from watcher.cli import completing
 from watcher.cli.init_dialects import SETUPS, TYPES, dialect_of
+from watcher.cli.init_print import print_again
+from watcher.cli.init_values import ELSEWHERE, HERE, amazon_of, base_of, broker_of
 from watcher.cli.init_ways import chosen_dialect, chosen_type, filled, has_own_secret, losses_of, source_of, text_of
 from watcher.cli.options import config_option, given_config, is_quiet, output_option
 from watcher.cli.terminal import is_terminal
 from watcher.kit.suggestions import one_of
-from watcher.model.amazon import ECR_HOST, partition_of
 from watcher.model.errors import ConfigurationError
 from watcher.model.reference import Host, parse_host
 from watcher.registry.settings import KINDS_WITHOUT_CATALOG, is_loopback, kind_of
 
+SCHEMA = "watcher.schema.json"
 CONFIGURATION = """\
+# yaml-language-server: $schema={schema}
 registries: [{{host: "{host}"{kind}}}]
 sources: [{{type: {type}, dialect: {dialect}, {source}}}]
 publish: [{{type: referrer}}]
 """
-HERE = "http://127.0.0.1:8080"
-ELSEWHERE = "https://watcher.example.com"
 WIDTH = 100
-_URL = re.compile(r"https?://[^\s'\"\\]+")
 
 
 @click.command()
@@ -41,10 +41,16 @@ _URL = re.compile(r"https?://[^\s'\"\\]+")
 )
 @click.option("--type", "type_", type=click.Choice(TYPES), help="By what way its events come; else the dialect's usual one.")
 @click.option("--url", metavar="URL", help=f"How senders reach the watcher; else {HERE} or, for a registry elsewhere, {ELSEWHERE}.")
+@click.option("--print", "again", is_flag=True, help="Write nothing: print what to do at the other side of what is configured.")
 @output_option
 @config_option
-def init(registry: str | None, dialect: str | None, type_: str | None, url: str | None, output: str) -> None:
+def init(registry: str | None, dialect: str | None, type_: str | None, url: str | None, again: bool, output: str) -> None:
     """Write the shortest useful watcher.yaml and print what to do at the other side."""
+    if again:
+        if registry or dialect or type_:
+            raise ConfigurationError("--print: the configuration says which registry, dialect and type; only --url may be given")
+        print_again(url, output)
+        return
     told = None if registry is None else dialect_of(parse_host(registry))
     chosen = chosen_dialect(dialect, told, type_, has_registry=registry is not None)
     setup = SETUPS.get(chosen)
@@ -54,19 +60,19 @@ def init(registry: str | None, dialect: str | None, type_: str | None, url: str 
     if url is not None and way != "webhook":
         raise ConfigurationError(f"--url: nothing reaches the watcher by {way}; it is for --type webhook")
     host = parse_host(registry or setup.registry)
-    base = (url or (HERE if is_loopback(host) else ELSEWHERE)).rstrip("/")
-    if _URL.fullmatch(base) is None:
-        raise ConfigurationError(f"--url {base[:200]}: expected http://HOST[:PORT] or https://HOST[:PORT]")
+    base = base_of(url, HERE if is_loopback(host) else ELSEWHERE)
     path = given_config() or Path("watcher.yaml")
     secret = secrets.token_hex(24)
     source = source_of(setup, way)
     hook = f"{base}/hooks/{chosen}/{secret}" if "path-token" in source else f"{base}/hooks/{chosen}"
     values = {"registry": host, "url": hook, "secret": secret, "label": host.partition(".")[0], "file": str(path)}
-    values |= _amazon(host if chosen == "ecr" else Host(SETUPS["ecr"].registry)) | _broker(host)
+    values |= amazon_of(host if chosen == "ecr" else Host(SETUPS["ecr"].registry)) | broker_of(host) | {"user": setup.user}
     kind = f", kind: {setup.kind}" if setup.kind and kind_of(host) != setup.kind else ""
-    _write(path, CONFIGURATION.format(host=host, kind=kind, type=way, dialect=chosen, source=filled(source, values)))
+    parts = {"host": host, "kind": kind, "type": way, "dialect": chosen, "source": filled(source, values)}
+    _write(path, CONFIGURATION.format(schema=SCHEMA, **parts))
+    _write_schema(path.with_name(SCHEMA))
     if not is_quiet():
-        click.echo(f"Wrote {path}, for {setup.name}.", err=True)
+        click.echo(f"Wrote {path}, for {setup.name}. Editors complete and explain it by {SCHEMA} beside it.", err=True)
     if dialect is None and told is None and not is_quiet():
         others = f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}."
         click.echo(textwrap.fill(others, WIDTH) if is_terminal(stderr=True) else others, err=True)
@@ -90,6 +96,12 @@ def _write(path: Path, configuration: str) -> None:
         raise ConfigurationError(f"{path} exists already; it is left as it is") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _write_schema(path: Path) -> None:
+    """One that is there stays: `watcher config schema` prints that of this version."""
+    if not path.exists():
+        _write(path, json.dumps(configuration.schema()) + "\n")
 
 
 def _start(way: str, base: str, secret: str, path: Path) -> Iterator[str]:
@@ -116,29 +128,3 @@ def _sweep(losses: Sequence[str], host: Host, path: Path) -> Iterator[str]:
 def _swept(host: Host) -> str:
     """Repositories of whoever lists none have to be named one by one."""
     return "my-org/app" if kind_of(host) in KINDS_WITHOUT_CATALOG else "team/**"
-
-
-def _broker(host: Host) -> dict[str, str]:
-    """One on the same machine for a registry on it; else one that speaks TLS."""
-    if is_loopback(host):
-        return {"broker": "localhost", "port": "1883", "scheme": "mqtt", "tls": "", "listener": "listener 1883 localhost"}
-    listener = "listener 8883\ncertfile /etc/mosquitto/certs/broker.crt\nkeyfile /etc/mosquitto/certs/broker.key"
-    return {"broker": "broker.example.com", "port": "8883", "scheme": "mqtts", "tls": " --tls-use-os-certs", "listener": listener}
-
-
-def _amazon(host: Host) -> dict[str, str]:
-    """Account, region and the names that follow from them.
-
-    Raises:
-        ConfigurationError: the host is not one of a private registry, which alone tells them.
-    """
-    match = ECR_HOST.fullmatch(host)
-    if match is None:
-        raise ConfigurationError(f"--registry {host}: expected ACCOUNT.dkr.ecr.REGION.amazonaws.com")
-    partition = partition_of(match["region"])
-    return {
-        "account": match["account"],
-        "region": match["region"],
-        "partition": partition.name,
-        "domain": partition.domain,
-    }

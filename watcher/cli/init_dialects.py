@@ -23,7 +23,7 @@ class Setup:
 
     `types` are those of the sources by which its news can come, the usual one first. `auth` is how it proves itself to a webhook,
     and `fields` what its source needs beside, both in YAML's flow style with placeholders. `writes` are the types of queues that it
-    can write to by itself. `loses` says what no event will ever tell, in a sentence.
+    can write to by itself. `user` is who it says that it is. `loses` says what no event will ever tell, in a sentence.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Setup:
     types: tuple[str, ...] = TYPES
     writes: frozenset[str] = frozenset()
     kind: str = ""
+    user: str = ""
 
 
 _ONCE = "It sends each event once: what it sends while nobody listens is lost."
@@ -115,6 +116,7 @@ SETUPS: Mapping[str, Setup] = {
         name="zot",
         registry="zot.example.com",
         auth='auth: {type: basic, username: zot, password: "env:HOOK_SECRET"}',
+        user="zot",
         kind="zot",
         loses=_ONCE,
     ),

@@ -9,6 +9,7 @@ import io
 import textwrap
 import tokenize
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -54,6 +55,7 @@ def _structs_of(asked: msgspec.inspect.Type) -> Mapping[type[msgspec.Struct], No
     return found
 
 
+@cache
 def _comments_in(struct: type[msgspec.Struct]) -> Mapping[str, str]:
     try:
         source = textwrap.dedent(inspect.getsource(struct))

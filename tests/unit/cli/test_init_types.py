@@ -156,7 +156,7 @@ def test_what_passes_on_the_body_passes_on_the_event(dialect: str) -> None:
 
 def test_texts_name_only_what_is_filled_in() -> None:
     """A placeholder with a slip in it would be printed as it is."""
-    known = {"registry", "url", "secret", "label", "file", "account", "region", "partition", "domain"}
+    known = {"registry", "url", "secret", "user", "label", "file", "account", "region", "partition", "domain"}
     broker = {"broker", "port", "scheme", "tls", "listener"}
     for dialect, type_ in WAYS:
         names = set(re.findall(r"\{\{(\w+)\}\}", text_of(dialect, type_)))
