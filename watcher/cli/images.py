@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from watcher.model.as_reference import as_reference
 from watcher.model.digest import Digest
@@ -45,6 +46,12 @@ class NamedImage:
             ConfigurationError: no path after `oci:` and its like, or nothing that is an image at a path.
         """
         return cls(text=text, place=parse_local(text) or local_at(text) or parse_reference(as_reference(text)))
+
+    @property
+    def besides(self) -> str:
+        """What else may have been meant by the name of an image that was not found: as with docker it is no path."""
+        is_there = isinstance(self.place, Reference) and Path(self.text).exists()
+        return f"; what lies here by that name is ./{self.text}" if is_there else ""
 
     @property
     def read_as(self) -> str:

@@ -125,13 +125,14 @@ async def _scan(asked: Scan, settings: Settings) -> Outcome:
         _judging(asked, settings, registries) as judging,
     ):
         read = set[Digest]()
-        for named in asked.images:
+        for number, named in enumerate(asked.images, start=1):
+            place = f"{number} of {len(asked.images)}: " if len(asked.images) > 1 else ""
             try:
-                with bar(named.text, read) as shown:
+                with bar(place + named.text, read) as shown:
                     judged = await _judged(named, replace(asked, bar=shown), settings, registries, judging)
             except (RetryableError, PermanentError) as error:
                 # Nothing can be said of this image; the others are judged all the same.
-                click.echo(f"watcher: {printable(named.text)}: {printable(str(error))}", err=True)
+                click.echo(f"watcher: {printable(named.text)}: {printable(str(error))}{named.besides}", err=True)
                 outcomes.append(Outcome.UNKNOWN)
                 continue
             outcomes.append(judged[-1].verdict.outcome)

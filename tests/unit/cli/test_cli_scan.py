@@ -102,6 +102,17 @@ def test_a_path_is_read_as_what_lies_there(watcher: Run, policy: Path, tmp_path:
     assert (refused.code, "only images of a registry" in refused.err) == (2, True)
 
 
+def test_a_folder_called_as_an_image_that_is_none_is_pointed_out(
+    watcher: Run, registry: MemoryRegistry, policy: Path, tmp_path: Path
+) -> None:
+    """A name without `./` is an image of a registry, as with docker."""
+    name = f"{registry.host}/app"
+    write_layout(tmp_path / name, GOOD)
+    ended = watcher("scan", name, "--policy", policy)
+    assert ended.code == 3
+    assert ended.err.endswith(f"; what lies here by that name is ./{name}\n")
+
+
 def test_an_attested_sbom_is_held_against_the_image(watcher: Run, tmp_path: Path) -> None:
     """Of an index in files, as BuildKit writes it."""
     npm = {f"srv/node_modules/{name}/package.json": json.dumps({"name": name, "version": "1.0.0"}) for name in "ab"}
