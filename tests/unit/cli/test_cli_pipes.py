@@ -154,6 +154,12 @@ def test_what_is_printed_for_people_is_printed_for_programs() -> None:
     assert without == NO_JSON
 
 
+def test_one_module_knows_what_is_printed_to() -> None:
+    """Whoever made a console of its own would wrap at 80 columns where there is no terminal."""
+    modules = Path(root.callback.__code__.co_filename).parent.glob("*.py") if root.callback else ()
+    assert [each.name for each in modules if "Console(" in each.read_text(encoding="utf-8")] == ["terminal.py"]
+
+
 def test_settings_and_copies_are_told_to_programs(watcher: Run, store: Path) -> None:
     """What was written and what is configured, as one object."""
     config = ("-c", store / "watcher.yaml")
