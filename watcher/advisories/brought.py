@@ -15,6 +15,7 @@ from watcher.advisories.sources import ListSource, OsvSource, Source
 from watcher.advisories.tables import Feed
 from watcher.kit.counted import counted
 from watcher.model.errors import WatcherError
+from watcher.model.first_use import known
 
 # Sources at a time, and records of one. Storage answers more, and whoever mirrors it on one machine does not.
 SOURCES = 3
@@ -145,7 +146,7 @@ class _Name(msgspec.Struct):
 
 def _named(content: bytes) -> str:
     try:
-        return msgspec.json.decode(content, type=_Name).id
+        return msgspec.json.decode(content, type=known(_Name)).id
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return ""
 

@@ -21,6 +21,7 @@ import zstandard
 
 from watcher.advisories.tables import FORMAT, SCHEMA, open_read_only
 from watcher.model.errors import ConfigurationError, PermanentError
+from watcher.model.first_use import known
 
 KIND = "registry-watcher-advisories"
 _SKIPPABLE = 0x184D2A50
@@ -128,7 +129,7 @@ def _manifest(opened: IO[bytes]) -> Manifest | None:
     if magic != _SKIPPABLE or length > MAX_MANIFEST_BYTES:
         return None
     try:
-        manifest = msgspec.json.decode(opened.read(length), type=Manifest)
+        manifest = msgspec.json.decode(opened.read(length), type=known(Manifest))
     except (msgspec.DecodeError, UnicodeError):
         return None
     return manifest if manifest.kind == KIND else None

@@ -23,6 +23,7 @@ from watcher.kit.retry_after import asked_seconds
 from watcher.kit.through_proxies import through
 from watcher.kit.version import VERSION
 from watcher.model.errors import PermanentError, RetryableError
+from watcher.model.first_use import known
 
 USER_AGENT = f"registry-watcher/{VERSION}"
 CONNECT_SECONDS = 10.0
@@ -285,7 +286,7 @@ def _size(path: Path) -> int:
 def _read_seen(path: Path, url: str) -> Seen:
     """What is known of a file that is there and came from `url`."""
     try:
-        seen = msgspec.json.decode(_seen_of(path).read_bytes(), type=Seen)
+        seen = msgspec.json.decode(_seen_of(path).read_bytes(), type=known(Seen))
     except (OSError, msgspec.DecodeError, UnicodeError):
         return Seen()
     return seen if seen.url == url and path.is_file() else Seen()

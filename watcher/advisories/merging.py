@@ -14,8 +14,9 @@ from watcher.advisories.record import Exploited, Likelihood, Statement
 from watcher.advisories.replacing import next_file
 from watcher.advisories.tables import PLACES, Feed, feeds, moment, open_read_only
 from watcher.advisories.writer import Writer
+from watcher.model.first_use import known
 
-_STATEMENT = msgspec.msgpack.Decoder(Statement)
+_STATEMENT = msgspec.msgpack.Decoder(known(Statement))
 
 
 def import_bundle(path: Path, target: Path, *, now: datetime, seen: Callable[[int], None] = lambda _: None) -> Report:

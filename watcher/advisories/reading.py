@@ -12,13 +12,14 @@ from watcher.advisories.feeds import counterparts
 from watcher.advisories.record import Statement
 from watcher.advisories.tables import AFFECTED, KEPT, PLACES, Feed, Kept, KeptAffected, feeds, open_read_only
 from watcher.kit.memory import Memory
+from watcher.model.first_use import known
 
 # Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
 _TOGETHER = 500
 # Answers of each kind that are remembered. A fleet has some ten thousand packages, of which a tenth is in any advisory at all; what
 # is known of one vulnerability takes about 2 kB.
 _REMEMBERED = 20_000
-_STATEMENT = msgspec.msgpack.Decoder(Statement)
+_STATEMENT = msgspec.msgpack.Decoder(known(Statement))
 
 Entry = tuple[int, tuple[KeptAffected, ...]]
 """An advisory by its number in this file, and what it says of one package."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from watcher.model.errors import ConfigurationError
+from watcher.model.first_use import known
 
 # Files of another number are not read: they are made anew by importing again.
 FORMAT = 1
@@ -84,9 +85,9 @@ class KeptAffected(msgspec.Struct, frozen=True, array_like=True):
 
 
 ENCODER = msgspec.msgpack.Encoder()
-KEPT = msgspec.msgpack.Decoder(Kept)
-AFFECTED = msgspec.msgpack.Decoder(tuple[KeptAffected, ...])
-PLACES = msgspec.msgpack.Decoder(list[tuple[int, str]])
+KEPT = msgspec.msgpack.Decoder(known(Kept))
+AFFECTED = msgspec.msgpack.Decoder(known(tuple[KeptAffected, ...]))
+PLACES = msgspec.msgpack.Decoder(known(list[tuple[int, str]]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from watcher.backlog.protocol import JobRow
 from watcher.model.as_reference import as_reference
 from watcher.model.digest import parse_digest
 from watcher.model.errors import InvalidReferenceError
+from watcher.model.first_use import known
 from watcher.model.push import Push
 from watcher.model.reference import Host, RepositoryName, parse_reference
 from watcher.model.verdict import Verdict
@@ -40,7 +41,7 @@ async def submit(request: web.Request) -> web.Response:
     if (request.content_length or 0) > MAX_REQUEST_BYTES:
         return problem(413, "Too large", detail=f"at most {MAX_REQUEST_BYTES} bytes are read")
     try:
-        wanted = msgspec.json.decode(await request.read(), type=EvaluationRequest)
+        wanted = msgspec.json.decode(await request.read(), type=known(EvaluationRequest))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return problem(400, "Not an evaluation request", detail=f"{error!s:.200}")
     try:

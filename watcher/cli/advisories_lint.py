@@ -21,6 +21,7 @@ from watcher.cli.terminal import is_terminal, show_record
 from watcher.kit.counted import counted
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
+from watcher.model.first_use import known
 from watcher.model.inventory import Distro, PackageRecord
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Subject
@@ -211,7 +212,7 @@ def _inspected(files: Iterable[Path]) -> _Stock:
     for file in files:
         for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             try:
-                scanned = msgspec.json.decode(line, type=_Scanned)
+                scanned = msgspec.json.decode(line, type=known(_Scanned))
             except (msgspec.DecodeError, UnicodeError) as error:
                 raise ConfigurationError(f"{file}:{number}: not what `watcher scan -o json` prints: {error!s:.200}") from error
             image, distro = scanned.verdict.image, scanned.inspection.distro

@@ -13,6 +13,7 @@ from watcher.dialects.protocol import Delivery
 from watcher.kit.counted import counted
 from watcher.kit.mqtt_address import LONGEST_TOPIC_BYTES
 from watcher.model.errors import ConfigurationError
+from watcher.model.first_use import known
 from watcher.model.moments import moment_of
 from watcher.model.reference import Host
 from watcher.model.strict_json import JsonBodyError, read_json
@@ -124,7 +125,7 @@ def _shown(line: str, registry: Host) -> Sequence[Delivery]:
 def _printed(content: bytes, registry: Host) -> Delivery | None:
     """Not read as strictly as an event: a broker hands on user properties of one name twice."""
     try:
-        message = msgspec.json.decode(content, type=_Printed)
+        message = msgspec.json.decode(content, type=known(_Printed))
         is_text = bytes(message.payload).startswith(b'"')
         payload = msgspec.json.decode(message.payload, type=str).encode() if is_text else bytes(message.payload)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

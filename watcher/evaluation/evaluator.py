@@ -15,6 +15,7 @@ from watcher.evaluation.questions import encoded
 from watcher.kit.deaths import Deaths
 from watcher.kit.processes import ChildDiedError, ChildProgram, ChildRefusedError, ChildTimedOutError, ProcessPool
 from watcher.model.errors import PolicyError
+from watcher.model.first_use import known
 from watcher.model.verdict import PolicyName
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ class ProcessEvaluator:
         self._sources = sources
         program = ChildProgram(module="watcher.evaluation.child", greeting=greeting_of(sources), call_seconds=timeout_seconds)
         self._pool = ProcessPool(program, size=workers)
-        self._decoder = msgspec.msgpack.Decoder(Answered)
+        self._decoder = msgspec.msgpack.Decoder(known(Answered))
         self._deaths = Deaths()
 
     @property

@@ -6,13 +6,14 @@ from dataclasses import replace
 import msgspec
 
 from watcher.evaluation.protocol import Case
+from watcher.model.first_use import known
 from watcher.model.inventory import FileTable, Package
 from watcher.model.slices import slices
 
 _LENGTH_BYTES = 8
-_CASE = msgspec.msgpack.Decoder(Case)
-_FILES = msgspec.msgpack.Decoder(FileTable)
-_PACKAGES = msgspec.msgpack.Decoder(list[Package])
+_CASE = msgspec.msgpack.Decoder(known(Case))
+_FILES = msgspec.msgpack.Decoder(known(FileTable))
+_PACKAGES = msgspec.msgpack.Decoder(known(list[Package]))
 
 
 def encoded(case: Case) -> Sequence[bytes]:

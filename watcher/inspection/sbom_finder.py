@@ -17,6 +17,7 @@ from watcher.inspection.catalogers.sbom import IMAGES, MAX_BYTES, ListedPackages
 from watcher.inspection.image.attached_sboms import FoundSboms
 from watcher.model.digest import Digest, short
 from watcher.model.errors import TooLargeError, WatcherError
+from watcher.model.first_use import known
 from watcher.model.image import Descriptor, FetchedManifest, Index, Manifest
 from watcher.model.inventory import PackageRecord, SbomDocument
 from watcher.model.sbom_types import (
@@ -61,7 +62,7 @@ class _Statement(msgspec.Struct, rename="camel"):
     dsse_envelope: _Envelope = _Envelope()
 
 
-_STATEMENT = msgspec.json.Decoder(_Statement)
+_STATEMENT = msgspec.json.Decoder(known(_Statement))
 
 
 @dataclass(frozen=True, slots=True)

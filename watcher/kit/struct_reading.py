@@ -9,6 +9,7 @@ import msgspec
 
 from watcher.kit.struct_words import Asked, reworded
 from watcher.kit.yaml_source import Path, YamlSource, key_of, value_at
+from watcher.model.first_use import known
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -33,7 +34,7 @@ def read_struct(source: YamlSource, shape: type[T]) -> tuple[T | None, Sequence[
             mistakes.setdefault((place, text), f"{where}: {text}")
     if mistakes:
         return None, [mistakes[each] for each in sorted(mistakes)]
-    return msgspec.convert(value, shape), ()
+    return msgspec.convert(value, known(shape)), ()
 
 
 def _parts(value: Any, shape: type[msgspec.Struct]) -> Iterator[tuple[Path, Any, Any]]:
@@ -58,7 +59,7 @@ def _mistakes(at: Path, hint: Any, given: Any, asked: Asked) -> Iterator[tuple[P
     value, left_out = _copy(given), set[Path]()
     for _ in range(_MAX_MISTAKES):
         try:
-            msgspec.convert(value, hint)
+            msgspec.convert(value, known(hint))
         except msgspec.ValidationError as error:
             path, text = _where(str(error), value)
             named = _NAMED.fullmatch(text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from watcher.kit.counted import counted
+from watcher.model.first_use import known
 from watcher.model.ticket import Ticket, TicketCause, TicketImage
 from watcher.model.verdict import Action, Finding, Outcome, Verdict
 from watcher.publishing.cause import Cause, cause_of
@@ -71,7 +72,7 @@ def undecided_rules(verdict: Verdict) -> frozenset[str]:
 
 def draft(ticket: Ticket, images: Sequence[TicketImage]) -> Draft:
     """`images` are those of the ticket's that count."""
-    about = msgspec.json.decode(ticket.cause.about, type=About)
+    about = msgspec.json.decode(ticket.cause.about, type=known(About))
     said = [(foreign(each),) for each in (about.title, about.message, about.remediation) if each.strip()]
     listed = tuple(Item(line=tuple(_image(each))) for each in images[:MOST_IMAGES])
     places = len({(each.registry, each.repository) for each in images})

@@ -15,6 +15,7 @@ import msgspec
 
 from watcher.kit.secret import Secret
 from watcher.model.errors import AuthenticationError, ConfigurationError
+from watcher.model.first_use import known
 from watcher.model.reference import DOCKER_HUB, Host
 from watcher.registry.credentials import Credentials
 
@@ -52,7 +53,7 @@ def ask_helper(program: str, registry: Host, *, timeout_seconds: float = PROGRAM
             return None
         raise AuthenticationError(f"{program}: ended with {code} when asked for {registry}")
     try:
-        answer = msgspec.json.decode(output, type=_Answer)
+        answer = msgspec.json.decode(output, type=known(_Answer))
     # The cause is left out: its text could quote the output.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise AuthenticationError(f"{program}: what it printed for {registry} is not the JSON of a credential helper") from None

@@ -12,6 +12,7 @@ import structlog
 from yarl import URL
 
 from watcher.model.errors import RegistryUnavailableError
+from watcher.model.first_use import known
 from watcher.registry.client import RegistryClient
 from watcher.registry.links import next_page
 from watcher.registry.wire import Response
@@ -89,6 +90,6 @@ async def pages(
 def decode_page(client: RegistryClient, response: Response, kind: type[T]) -> T:
     """A page as what it should be. Raises RegistryUnavailableError: something else answers there, a proxy most likely."""
     try:
-        return msgspec.json.decode(response.body, type=kind)
+        return msgspec.json.decode(response.body, type=known(kind))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RegistryUnavailableError(f"{client.registry}{response.url.path}: what it answered is not a list") from error

@@ -16,6 +16,7 @@ import zstandard
 from sqlalchemy import Connection, Row, delete, select
 
 from watcher.kit.memory import Memory
+from watcher.model.first_use import known
 from watcher.model.inventory import Package, PackageRecord
 from watcher.store.statements import ids_of, insert_new, parts, unpack
 from watcher.store.tables import image_set, package, package_set, set_package
@@ -197,7 +198,7 @@ def _packages(connection: Connection, held: Any, records: Records) -> Iterator[P
 
 def record_of(row: Row[Any]) -> PackageRecord:
     """The record of a row of `package`."""
-    detail = msgspec.msgpack.decode(row.detail, type=_Detail)
+    detail = msgspec.msgpack.decode(row.detail, type=known(_Detail))
     return PackageRecord(
         type=row.ecosystem,
         name=row.name,

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, select, update
 
 from watcher.model.digest import Digest
+from watcher.model.first_use import known
 from watcher.model.quarantine import Measure, Quarantine, QuarantineState, Step, StepState, TagMove
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.store.statements import Transactions, insert_new
@@ -143,7 +144,7 @@ def _record(row: Row[Any], tags: Sequence[TagMove]) -> Quarantine:
         verdict_id=row.verdict_id,
         began_at=row.began_at,
         changed_at=row.changed_at,
-        steps=msgspec.json.decode(row.steps, type=dict[Measure, Step]),
+        steps=msgspec.json.decode(row.steps, type=known(dict[Measure, Step])),
         tags=tuple(tags),
         passing_since=row.passing_since,
         ended_by=row.ended_by,

@@ -7,6 +7,7 @@ import zstandard
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, exists, select
 
 from watcher.model.digest import Digest
+from watcher.model.first_use import known
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Origin, Outcome, Subject, Verdict
 from watcher.store.recording import FindingsBlob
@@ -47,7 +48,7 @@ def image_id_of(digest: Digest | BindParameter[Any]) -> Any:
 
 def verdict_of(row: Row[Any]) -> Verdict:
     """The very verdict that was recorded."""
-    said = msgspec.json.decode(zstandard.decompress(row.blob), type=FindingsBlob)
+    said = msgspec.json.decode(zstandard.decompress(row.blob), type=known(FindingsBlob))
     return Verdict(
         id=row.verdict_id,
         outcome=Outcome(row.outcome),

@@ -8,6 +8,7 @@ import zstandard
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from watcher.model.first_use import known
 from watcher.model.inventory import FileTable
 
 T = TypeVar("T")
@@ -75,16 +76,16 @@ def unpack_files(blob: bytes) -> FileTable:
     """What `pack_files` made, or `pack` before there was that."""
     content = memoryview(zstandard.ZstdDecompressor().decompressobj().decompress(blob))
     if content[:1] != _IN_TABLES:
-        return msgspec.msgpack.decode(content, type=FileTable)
+        return msgspec.msgpack.decode(content, type=known(FileTable))
     return FileTable.joined(_tables(content[1:]))
 
 
 def _tables(content: memoryview) -> Iterator[FileTable]:
     while content:
         length = int.from_bytes(content[:_LENGTH_BYTES], "big")
-        yield msgspec.msgpack.decode(content[_LENGTH_BYTES : _LENGTH_BYTES + length], type=FileTable)
+        yield msgspec.msgpack.decode(content[_LENGTH_BYTES : _LENGTH_BYTES + length], type=known(FileTable))
         content = content[_LENGTH_BYTES + length :]
 
 
 def unpack(blob: bytes, kind: type[T]) -> T:
-    return msgspec.msgpack.decode(zstandard.decompress(blob), type=kind)
+    return msgspec.msgpack.decode(zstandard.decompress(blob), type=known(kind))

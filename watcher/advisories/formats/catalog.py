@@ -7,6 +7,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from watcher.advisories.formats import csaf, debian_tracker, epss, kev, openvex, osv, pypa, rustsec, secdb
 from watcher.advisories.record import Records
+from watcher.model.first_use import known
 
 Reader = Callable[..., Records]
 
@@ -33,7 +34,7 @@ class _Outline(msgspec.Struct, rename={"context": "@context"}):
     vulnerabilities: Raw | UnsetType = UNSET
 
 
-_OUTLINE = msgspec.json.Decoder(_Outline)
+_OUTLINE = msgspec.json.Decoder(known(_Outline))
 
 
 def format_of(content: bytes, *, name: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from watcher.advisories.formats.protocol import NotThisFormatError
+from watcher.model.first_use import known
 
 # The specification recommends no depth; real trees have five levels.
 MAX_DEPTH = 30
@@ -86,7 +87,7 @@ def _leaves(branches: list[dict[str, Any]], where: str) -> Iterator[FullName]:
             raise NotThisFormatError(f"{where}: the product tree is deeper than {MAX_DEPTH}, or has branches that are none")
         if product is not None:
             try:
-                yield msgspec.convert(product, FullName)
+                yield msgspec.convert(product, known(FullName))
             except msgspec.ValidationError as error:
                 raise NotThisFormatError(f"{where}: {error!s:.200}") from error
         waiting.extend((each, depth + 1) for each in reversed(inner))

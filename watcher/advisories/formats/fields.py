@@ -9,6 +9,7 @@ import msgspec
 
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Malformed
+from watcher.model.first_use import known
 from watcher.model.moments import moment_of
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ def decoded(content: bytes, shape: type[T], what: str) -> T:
         NotThisFormatError: another shape, not JSON, or nested deeper than the decoder goes.
     """
     try:
-        return msgspec.json.decode(content.removeprefix(BOM), type=shape)
+        return msgspec.json.decode(content.removeprefix(BOM), type=known(shape))
     except RecursionError as error:
         raise NotThisFormatError(f"{what}: nested too deep") from error
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -41,7 +42,7 @@ def decoded(content: bytes, shape: type[T], what: str) -> T:
 def entry_of(raw: msgspec.Raw, shape: type[T], where: str) -> T | Malformed:
     """One entry of a document in its `shape`; what is wrong with it costs its neighbours nothing."""
     try:
-        return msgspec.json.decode(raw, type=shape)
+        return msgspec.json.decode(raw, type=known(shape))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return Malformed(where=where, reason=f"{error!s:.200}")
 

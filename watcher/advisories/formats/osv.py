@@ -15,6 +15,7 @@ from watcher.advisories.formats.fields import moment_or_day
 from watcher.advisories.record import SEVERITIES, WILL_NOT_FIX, Advisory, Affected, Interval, Malformed, Record, Vector
 from watcher.advisories.versions.catalog import order_of
 from watcher.advisories.versions.protocol import Key, VersionError
+from watcher.model.first_use import known
 
 # The largest real record, one of a kernel, has 2 MB; a megabyte of JSON takes about ten times that when it is read.
 MAX_BYTES = 16 * 2**20
@@ -91,7 +92,7 @@ class OsvRecord(msgspec.Struct):
     database_specific: Any = None
 
 
-_DECODER = msgspec.json.Decoder(OsvRecord)
+_DECODER = msgspec.json.Decoder(known(OsvRecord))
 
 
 def read(content: bytes, *, name: str) -> Iterator[Record]:

@@ -11,6 +11,7 @@ import yaml
 from watcher.advisories.formats.osv import OsvRecord, advisory_of
 from watcher.advisories.formats.protocol import NotThisFormatError
 from watcher.advisories.record import Malformed, Records
+from watcher.model.first_use import known
 
 # The longest real record has 60 kB, most of it versions; libyaml reads 4 MB a second.
 MAX_BYTES = 4 * 2**20
@@ -28,7 +29,7 @@ def read(content: bytes, *, name: str) -> Records:
     if not isinstance(record, dict) or "id" not in record:
         raise NotThisFormatError(f"{name}: no record with an id")
     try:
-        yield advisory_of(msgspec.convert(record, OsvRecord))
+        yield advisory_of(msgspec.convert(record, known(OsvRecord)))
     except (msgspec.ValidationError, ValueError) as error:
         yield Malformed(where=name, reason=f"{error!s:.200}")
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import msgspec
 
+from watcher.model.first_use import known
 from watcher.model.inventory import Distro
 
 
@@ -37,4 +38,4 @@ class Lifecycles(msgspec.Struct, frozen=True, kw_only=True):
 def lifecycles() -> Lifecycles:
     """The table that came with this program."""
     content = files("watcher.evaluation.document").joinpath("lifecycles.json").read_bytes()
-    return msgspec.json.decode(content, type=Lifecycles)
+    return msgspec.json.decode(content, type=known(Lifecycles))

@@ -11,6 +11,7 @@ from watcher.evaluation.policies.shapes import Expect, RuleDocument
 from watcher.kit.struct_words import Asked
 from watcher.kit.suggestions import did_you_mean
 from watcher.kit.yaml_source import Path, YamlSource
+from watcher.model.first_use import known
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 # A document with more mistakes than this is not a document of ours.
@@ -34,7 +35,7 @@ def convert(source: YamlSource, shape: type[_T], complaints: list[str]) -> _T | 
     sound = True
     for _ in range(_MAX_COMPLAINTS):
         try:
-            converted = msgspec.convert(value, shape)
+            converted = msgspec.convert(value, known(shape))
         except msgspec.ValidationError as error:
             path, text = _where(str(error))
             meant = did_you_mean(str(path[-1]), asked.keys_at(path[:-1])) if text.startswith("unknown key") else ""

@@ -30,6 +30,7 @@ from watcher.inspection.secrets.values import (
 )
 from watcher.kit.yaml_source import parse_yaml
 from watcher.model.errors import ConfigurationError
+from watcher.model.first_use import known
 from watcher.model.inventory import SecretHit
 
 RULES_FILE = "rules.yaml"
@@ -92,7 +93,7 @@ def read_rules(text: str, file: str) -> tuple[SecretRule, ...]:
     """The rules that a YAML text lists. Raises ConfigurationError with the place in `file` where one is wrong."""
     (source,) = parse_yaml(text, file)
     try:
-        return msgspec.convert(source.value, tuple[SecretRule, ...])
+        return msgspec.convert(source.value, known(tuple[SecretRule, ...]))
     except msgspec.ValidationError as error:
         raise ConfigurationError(source.at_msgspec(str(error))) from error
 
