@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from watcher.kit.secret import SecretReference
-from watcher.kit.units import Duration, Size
+from watcher.kit.units import Duration, Size, refuse_nothing
 from watcher.model.reference import is_this_machine
 
 Mode = Literal["allow", "warn", "deny"]
@@ -34,6 +34,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return is_this_machine(self.host)
 
     def __post_init__(self) -> None:
+        refuse_nothing(max_body=self.max_body)
         if self.api_token is None and not self.on_loopback:
             raise ValueError(f"api_token must be set when the server listens on {self.host!r}, which is not loopback")
 

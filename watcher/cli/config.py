@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from watcher import settings as configuration
-from watcher.cli.options import config_option, output_option, required_configuration
+from watcher.cli.options import config_option, is_quiet, log_level, output_option, required_configuration
 from watcher.cli.preflight import looked
 from watcher.kit.counted import counted
 from watcher.kit.telemetry import configure_logging
@@ -32,13 +32,13 @@ def check(output: str) -> None:
 
     Whether the port is free and the store is nobody else's is seen when the daemon begins.
     """
-    configure_logging(level="critical")  # stderr is for what was asked
+    configure_logging(level=log_level("critical"))  # stderr is for what was asked
     if output == "json":
         _print_json()
         return
     read = required_configuration()
     seen = asyncio.run(looked(read))
-    for warning in seen.warnings:
+    for warning in () if is_quiet() else seen.warnings:
         click.echo(f"watcher: warning: {warning}", err=True)
     seen.require()
     settings, path = read.settings, read.source.file

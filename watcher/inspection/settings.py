@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from watcher.inspection.file_digests import FileDigests
-from watcher.kit.units import Duration, Size
+from watcher.kit.units import Duration, Size, refuse_nothing
 
 
 class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +31,9 @@ class InspectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     timeout: Duration = "10m"
     # What one worker may take beyond what it starts with; it needs about 64 MiB for any layer, more for large package databases.
     worker_memory: Size = "512MiB"
+
+    def __post_init__(self) -> None:
+        refuse_nothing(max_image=self.max_image, max_layer=self.max_layer, timeout=self.timeout, worker_memory=self.worker_memory)
 
     @property
     def worker_count(self) -> int:

@@ -68,6 +68,9 @@ def _mistakes(at: Path, hint: Any, given: Any, asked: Asked) -> Iterator[tuple[P
                 return  # it is there, and had its complaint
             # What a struct says of itself, when all of its fields are well: nothing, where one of them was left out.
             of_whole = named is None and isinstance(value_at(value, path), dict) and not text.startswith("Expected")
+            own = re.match(r"(\w+): ", text) if of_whole else None
+            if own and own[1] in value_at(value, path):  # it says of which of its keys
+                place, text = (*path, own[1]), text[own.end() :]
             if not (of_whole and left_out):
                 yield (*at, *(path if text.startswith("Object missing") else place)), reworded(text, (*at, *path), asked)
             gone = None if of_whole else _left_out(value, place)
@@ -90,7 +93,9 @@ def _where(message: str, value: Any) -> tuple[Path, str]:
     # It does not say which key of a mapping it was: one whose value is what it complains of.
     above = tuple(path[: path.index("...")])
     got = text.rpartition(", got ")[2].strip("`")
-    keys = [key for key, each in dict(value_at(value, above)).items() if path[-1] == "..." and KINDS.get(type(each)) == got]
+    holder = value_at(value, above)
+    entries = holder.items() if path[-1] == "..." and isinstance(holder, dict) else ()
+    keys = [key for key, each in entries if KINDS.get(type(each)) == got]
     return (*above, *keys[:1]), text
 
 

@@ -36,3 +36,10 @@ def size_bytes(size: str) -> int:
     number = size.rstrip("BKMGTi")
     whole = number.lstrip("0") or "0"
     return LARGEST_BYTES if len(whole) > _DIGITS else min(int(whole) * _BYTES[size[len(number) :]], LARGEST_BYTES)
+
+
+def refuse_nothing(**given: str) -> None:
+    """Raises ValueError for a `Duration` or `Size` of zero, by the name of its key: for what would never come to anything."""
+    for name, value in given.items():
+        if not (size_bytes(value) if re.match(SIZE_PATTERN, value) else seconds(value)):
+            raise ValueError(f"{name}: {value} is nothing; it has to be more")

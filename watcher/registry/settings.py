@@ -8,7 +8,7 @@ from yarl import URL
 
 from watcher.kit.proxies import Proxies, parse_proxy
 from watcher.kit.secret import Secret, SecretReference, resolve
-from watcher.kit.units import Duration
+from watcher.kit.units import Duration, refuse_nothing
 from watcher.model.amazon import ECR_HOST
 from watcher.model.errors import ConfigurationError, InvalidReferenceError
 from watcher.model.reference import DOCKER_HUB, Host, is_this_machine, parse_host, parse_repository
@@ -143,6 +143,7 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     api_token: SecretReference | None = None
 
     def __post_init__(self) -> None:
+        refuse_nothing(timeout=self.timeout)
         try:
             _ = self.base_url.port
         except InvalidReferenceError as error:

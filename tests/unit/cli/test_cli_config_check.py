@@ -159,6 +159,7 @@ def test_a_daemon_without_sources_is_said(watcher: Run, tmp_path: Path) -> None:
     checked = watcher("config", "check")
     assert checked.code == 0
     assert "watcher: warning: watcher.yaml: nothing will be heard" in checked.err
+    assert watcher("-q", "config", "check").err == ""
     assert "watcher: warning: watcher.yaml:3:20: advisories.path: data.db: no advisory data of ours" in checked.err
 
 

@@ -60,7 +60,7 @@ def test_init_leaves_a_file_alone(tmp_path: Path) -> None:
         ("registries: [{host: a.example}]\nsources: [{type: webhook, dialect: x, auth: {type: none}}]\n", "no dialect 'x'"),
         (
             "registries: []\nsources: [{type: webhook, dialect: generic, auth: {type: none}, mapping: {image: $..a}}]\n",
-            "watcher.yaml:2:65: sources[0].mapping: image: '$..a' at character 2",
+            "watcher.yaml:2:82: sources[0].mapping.image: '$..a' at character 2",
         ),
         (
             (
@@ -82,6 +82,10 @@ def test_init_leaves_a_file_alone(tmp_path: Path) -> None:
         ),
         ("publish: [{type: log}, {type: log}]\n", "two publishers are named 'log'"),
         ("inspection: {timeout: 30}\n", 'watcher.yaml:1:23: inspection.timeout: 30 has no unit; write "30s" or "10m"'),
+        ("inspection: {timeout: 0s}\n", "watcher.yaml:1:23: inspection.timeout: 0s is nothing"),
+        ("inspection: {max_layer: 0MiB}\n", "watcher.yaml:1:25: inspection.max_layer: 0MiB is nothing"),
+        ("server: {max_body: 0B}\n", "watcher.yaml:1:20: server.max_body: 0B is nothing"),
+        ("registries: [{host: a.example, timeout: 0.0s}]\n", "watcher.yaml:1:41: registries[0].timeout: 0.0s is nothing"),
         ("server: {host: 0.0.0.0}\n", "api_token must be set"),
         ("a: 1\n---\nb: 2\n", "one document is expected"),
     ],
