@@ -17,7 +17,8 @@ def trust(ca_file: str | None) -> None:
     """Believe what the authorities in `ca_file` sign, in every connection of this process that says nothing else.
 
     To be called before the first connection. The libraries read files and take one each, so that both are written into one, which
-    is in memory: a container has no folder to write to. Children have an environment of their own, and no network.
+    is in memory: a container has no folder to write to. Programs that are asked for credentials inherit the variables and believe
+    the same: they open it under the number of this process, which is there for whoever is the same user.
 
     Raises:
         ConfigurationError: it cannot be read, or holds no certificate.
@@ -34,7 +35,7 @@ def trust(ca_file: str | None) -> None:
     with open(bundle, "wb", closefd=False) as file:
         file.write(_of_system() + b"\n" + added)
     for name in VARIABLES:
-        os.environ[name] = f"/proc/self/fd/{bundle}"
+        os.environ[name] = f"/proc/{os.getpid()}/fd/{bundle}"
 
 
 def _of_system() -> bytes:

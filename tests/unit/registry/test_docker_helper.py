@@ -11,6 +11,8 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from tests.doubles.certificates import Authority
+from watcher.kit.trust import VARIABLES, trust
 from watcher.model.errors import AuthenticationError, ConfigurationError
 from watcher.model.reference import DOCKER_HUB, Host
 from watcher.registry.credentials_docker import DockerSource
@@ -67,6 +69,16 @@ def test_docker_hub_has_a_key_of_its_own(install: Install, tmp_path: Path) -> No
     install(f'cat > {tmp_path}/question; echo \'{{"Username": "u", "Secret": "p"}}\'')
     ask_helper(PROGRAM, DOCKER_HUB)
     assert (tmp_path / "question").read_text() == "https://index.docker.io/v1/"
+
+
+def test_a_helper_believes_whom_we_believe(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It inherits where the authorities are read, by whichever variable its library looks at, and can open them there."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+    trust(str(Authority(tmp_path).path))
+    files = " ".join(f'"${name}"' for name in VARIABLES)
+    install(f"""for each in {files}; do grep -q "BEGIN CERT" "$each" || exit 9; done; echo '{{"Username": "u", "Secret": "p"}}'""")
+    assert ask_helper(PROGRAM, HOST) is not None
 
 
 @pytest.mark.parametrize("script", ['echo "credentials not found in native keychain"; exit 1', "echo '{}'"])
