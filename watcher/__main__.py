@@ -1,8 +1,32 @@
 """`watcher` and `python -m watcher`."""
 
-from watcher.cli.app import main
+import signal
+import sys
+from collections.abc import Sequence
 
-__all__ = ["main"]
+from watcher.kit.signals import keep
+
+
+def main() -> None:
+    """Run the command line. Exit codes: docs/reference/commands.md."""
+    if is_daemon(sys.argv[1:]):
+        # Before all that it imports, which takes a second: whoever starts the daemon may signal to it from then on.
+        keep(signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    from watcher.cli.app import main as run
+
+    run()
+
+
+def is_daemon(arguments: Sequence[str]) -> bool:
+    """Whether the subcommand is `run`, without what knows the command line: any other has to end when it is told to."""
+    words = iter(arguments)
+    for word in words:
+        if word in {"-c", "--config"}:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word == "run"
+    return False
+
 
 if __name__ == "__main__":
     main()

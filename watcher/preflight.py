@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -18,6 +19,7 @@ from watcher.api.app import tls_context
 from watcher.evaluation.policies.loading import PolicySources, load_settings
 from watcher.kit.clock import utc_now
 from watcher.kit.secret import SecretReference, resolve
+from watcher.kit.threads import in_a_thread
 from watcher.kit.trust import trust
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.yaml_source import Path, YamlSource, key_of
@@ -67,7 +69,7 @@ async def preflight(configuration: Configuration, compiled: Callable[[PolicySour
     with seen.at("server", "tls"):
         tls_context(settings.server)
     with seen.at("store", "url"):
-        await asyncio.to_thread(require_beginnable, settings.store.sqlite_path())
+        await in_a_thread(partial(require_beginnable, settings.store.sqlite_path()), name="store")
     await _look_at_policies(configuration, compiled, seen)
     storage = unopened(settings.store)
     async with RegistryClients.of(settings.registries) as registries:

@@ -21,6 +21,7 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.sqlite_engine import StoreLockedError
 from watcher.kit.sqlite_files import DatabaseFiles
+from watcher.kit.threads import in_a_thread
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
 from watcher.model.digest import Digest
@@ -127,12 +128,15 @@ async def owned(
 
 
 async def _migrate_patiently(path: Path) -> None:
-    """A lock that another process holds is waited for, since senders can only be answered afterwards."""
+    """A lock that another process holds is waited for, since senders can only be answered afterwards.
+
+    Cancelled it leaves a thread behind that no end waits for: it comes to its own, or nothing has happened.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LOCK_SECONDS
     while True:
         try:
-            return await asyncio.to_thread(migrate, path)
+            return await in_a_thread(partial(migrate, path), name="migrate")
         except StoreLockedError as error:
             if loop.time() > deadline:
                 raise
