@@ -22,6 +22,8 @@ from watcher.inspection.workers.zygote import Zygote
 from watcher.model.digest import digest_of
 from watcher.model.inventory import FILE, HARDLINK, SYMLINK, FileTable, LayerFacts, PackageDatabase, Problem
 
+pytestmark = pytest.mark.untraced
+
 STATUS = b"Package: curl\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n"
 MODULE = "app/node_modules/left-pad/package.json"
 LAYERS = {

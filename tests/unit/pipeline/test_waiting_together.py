@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TypeVar
 
+import pytest
 from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.pool import StaticPool
 from structlog.testing import capture_logs
@@ -32,6 +33,8 @@ from watcher.store.outbox import StoredOutbox
 from watcher.store.protocol import Judged
 from watcher.store.tables import publication
 from watcher.store.verdicts import StoredVerdicts
+
+pytestmark = pytest.mark.untraced
 
 T = TypeVar("T")
 DOWN, UP = Host("down.example.com"), Host("up.example.com")

@@ -13,7 +13,7 @@ from watcher.model.verdict import Outcome, Verdict
 from watcher.testing.faults import Fault
 from watcher.testing.registry import Switches
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 WRITES = "PUT|POST|DELETE"
 # More than there are in any publication here.

@@ -14,7 +14,7 @@ from watcher.model.image import OCI_MANIFEST
 from watcher.model.reference import Tag
 from watcher.model.verdict import Outcome, Verdict
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 
 def heard_of(bench: AttestingBench, digest: str, *tags: str) -> Verdict:

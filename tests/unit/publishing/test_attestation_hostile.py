@@ -21,7 +21,7 @@ from watcher.testing.faults import Fault
 from watcher.testing.images import put_image
 from watcher.testing.registry import Switches
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 API = pytest.mark.parametrize("switches", [Switches(referrers_api=True)])
 DEEP = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

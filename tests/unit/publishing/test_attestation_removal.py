@@ -23,7 +23,7 @@ from watcher.testing.content import StoredManifest
 from watcher.testing.faults import Fault
 from watcher.testing.registry import Switches
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 OTHERWISE = pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.NOT_APPLICABLE])
 

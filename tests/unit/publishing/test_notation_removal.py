@@ -26,7 +26,7 @@ from watcher.registry.settings import RegistrySettings
 from watcher.testing.faults import Fault
 from watcher.testing.registry import Switches
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 SIGNATURE = "application/vnd.cncf.notary.signature"
 OTHERWISE = pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.NOT_APPLICABLE])

@@ -20,7 +20,7 @@ from watcher.publishing.quarantine.protocol import Condemned
 from watcher.publishing.quarantine.publisher import QuarantinePublisher
 from watcher.store.subject_locks import StoredSubjectLocks
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 MARKER = marker_tag(BAD.digest)
 MEASURES = (Measure.NATIVE, Measure.MARK, Measure.UNPUBLISH)

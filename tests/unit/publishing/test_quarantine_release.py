@@ -19,7 +19,7 @@ from watcher.publishing.quarantine.steps import Ground
 from watcher.testing.faults import Fault
 from watcher.testing.registry import Switches
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 MARKER = marker_tag(BAD.digest)
 IN_QUARANTINE = {"latest": GOOD.digest, "v2": BAD.digest, MARKER: BAD.digest}

@@ -13,7 +13,7 @@ from tests.doubles.source_bench import listening
 from tests.doubles.sqs_bench import until
 from tests.doubles.sqs_scripted import ScriptedQueue, message, refusing, source_of
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("aws_identity")]
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced, pytest.mark.usefixtures("aws_identity")]
 
 EXPIRED = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z (20260101T001000Z - 5 min.) SECRET"
 EARLY = "Signature not yet current: 20260101T001000Z is still later than 20260101T000500Z (20260101T000000Z + 5 min.) SECRET"

@@ -31,7 +31,7 @@ from watcher.testing.senders.sender import Sender
 from watcher.testing.senders.sns_topic import CERTIFICATE_NAME, SigningTopic
 from watcher.testing.senders.token_issuer import TokenIssuer
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.untraced]
 
 SECRET = "s3cret-of-the-hook"
 AUDIENCE = "https://watcher.example.com/hooks/gar"
