@@ -32,9 +32,10 @@ def build_app(context: ApiContext) -> web.Application:
     app[CONTEXT] = context
     app[OPEN] = set()
     app[health.SHOWN_TO_ONE] = asyncio.Lock()
-    add_open(app, "GET", "/healthz", health.alive)
-    add_open(app, "GET", "/readyz", health.ready)
-    add_open(app, "GET", "/metrics", health.metrics)
+    for method in ("GET", "HEAD"):  # load balancers ask for the headers alone
+        add_open(app, method, "/healthz", health.alive)
+        add_open(app, method, "/readyz", health.ready)
+        add_open(app, method, "/metrics", health.metrics)
     hooks.install(app)
     add_open(app, "POST", "/k8s/admission", admission.review)
     add_open(app, "POST", "/k8s/admission/{token}", admission.review)

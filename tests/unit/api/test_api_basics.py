@@ -53,6 +53,16 @@ async def test_it_says_that_it_is_alive_and_ready(api: RunningApi) -> None:
     assert await api.get("/readyz") == (200, {"status": "ready", "sources": {}, "destinations": {}})
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_load_balancers_may_ask_with_head(locked: RunningApi, path: str) -> None:
+    """With no token, as with GET: the status is the answer."""
+    async with locked.session.head(f"{locked.url}{path}") as response:
+        assert response.status == 200
+    locked.not_ready.append("policies are being loaded")
+    async with locked.session.head(f"{locked.url}/readyz") as response:
+        assert response.status == 503
+
+
 async def test_it_is_not_ready_while_something_is_missing(api: RunningApi) -> None:
     """The reason is named, and being alive is another question."""
     api.not_ready.append("policies are being loaded")
