@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from watcher import settings
-from watcher.api.admission import ANSWER_SECONDS
 from watcher.api.admission_review import JUDGED_OPERATIONS, POD_SPECS
+from watcher.api.limits import LIMITS
 from watcher.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -114,7 +114,7 @@ def test_the_cluster_asks_for_what_is_judged_and_waits_long_enough(loaded: Setti
     asked = {resource for rule in webhook["rules"] for resource in rule["resources"]}
     assert asked - {"pods/ephemeralcontainers"} == set(PLURALS)
     assert {operation for rule in webhook["rules"] for operation in rule["operations"]} == JUDGED_OPERATIONS
-    assert webhook["timeoutSeconds"] > ANSWER_SECONDS
+    assert webhook["timeoutSeconds"] > LIMITS.review_seconds
     service = webhook["clientConfig"]["service"]
     assert service == {"name": "registry-watcher", "namespace": "registry-watcher", "path": "/k8s/admission", "port": 443}
     assert loaded.admission is not None

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 from aiohttp import web
 
-from watcher.api.admission_review import Answer, MalformedReviewError, parse_review, render
+from watcher.api.admission_review import NAME_CHARACTERS, Answer, MalformedReviewError, parse_review, render
 from watcher.api.context import CONTEXT, ApiContext
 from watcher.api.event_rules import EventRules
 from watcher.api.guard import bears
@@ -26,13 +26,17 @@ from watcher.model.verdict import Action, Finding, Outcome, Verdict, worst
 
 log = structlog.get_logger(__name__)
 
-# Kubernetes waits ten seconds by default; whatever happens to the store or a registry, it hears from us before.
-ANSWER_SECONDS = 4.0
+# A pod has a handful of images. Of a review with thousands so many are looked at a time, so that others are answered beside it,
+IMAGES_AT_ONCE = 32
+# and so many tags are asked of registries.
+MOST_TAGS = 100
 # A message is read in a terminal; the API has all findings.
 NAMED_FINDINGS = 3
 # The log names as many images, of which a pod rarely has more.
 NAMED_IMAGES = 5
 NAMED_CHARACTERS = 300
+# So many are named in the audit log, which holds the answer whole.
+MOST_NOTES = 50
 DECISIONS = ("denied", "warned", "allowed")
 NOTES = {"denied": "denied", "warned": "allowed with warnings", "allowed": "allowed"}
 STRICTEST: tuple[Mode, ...] = ("deny", "warn", "allow")
@@ -63,6 +67,20 @@ class _Said:
         return next((self.words[mode] for mode in STRICTEST if mode in self.words), "")
 
 
+@dataclass(slots=True, kw_only=True)
+class _Bounds:
+    """What one review may take: until when on the clock of the event loop, how many at once, how many tags of registries."""
+
+    until: float
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMAGES_AT_ONCE))
+    tags_left: int = MOST_TAGS
+
+    def take_tag(self) -> bool:
+        """Whether one more may be asked for."""
+        self.tags_left -= 1
+        return self.tags_left >= 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """One endpoint's configuration and caches."""
@@ -87,26 +105,35 @@ class Admission:
         except MalformedReviewError as error:
             metrics.count_admission("refused", error.reason)
             return problem(400, "Not an AdmissionReview", detail=str(error), reason=error.reason)
-        said = dict(zip(review.images, await asyncio.gather(*map(self._image, review.images)), strict=True))
+        bounds = _Bounds(until=asyncio.get_running_loop().time() + self.context.limits.review_seconds)
+        found = await asyncio.gather(*(self._image(image, bounds) for image in review.images))
+        said = dict(zip(review.images, found, strict=True))
+        worst_first = sorted(enumerate(said.items()), key=lambda item: DECISIONS.index(item[1][1].decision))
+        notes = {
+            f"image-{index}": f"{image[:NAMED_CHARACTERS]}: {NOTES[each.decision]}"
+            for index, (image, each) in worst_first[:MOST_NOTES]
+        }
+        if len(said) > MOST_NOTES:
+            notes["more-images"] = f"{len(said) - MOST_NOTES}, none of them with a worse answer"
         answer = Answer(
             denials=[sentence for each in said.values() for sentence in each.denials],
             warnings=[sentence for each in said.values() for sentence in each.warnings],
-            notes={f"image-{index}": f"{image}: {NOTES[each.decision]}" for index, (image, each) in enumerate(said.items())},
+            notes=notes,
         )
         body = render(review, answer)
         taken = time.monotonic() - started
         metrics.count_admission(*_in_all(list(said.values()), allowed=body["response"]["allowed"]), taken)
         log.info(
             "admission.answered",
-            uid=review.uid,
-            kind=review.kind,
+            uid=review.uid[:NAME_CHARACTERS],
+            kind=review.kind[:NAME_CHARACTERS],
             namespace=review.namespace,
             name=review.name,
             user=review.user,
             allowed=body["response"]["allowed"],
             images=[
                 {"image": image[:NAMED_CHARACTERS], "decision": each.decision, "reason": each.reason}
-                for image, each in sorted(said.items(), key=lambda item: DECISIONS.index(item[1].decision))[:NAMED_IMAGES]
+                for _, (image, each) in worst_first[:NAMED_IMAGES]
             ],
             more_images=max(0, len(said) - NAMED_IMAGES),
             denials=len(answer.denials),
@@ -115,29 +142,32 @@ class Admission:
         )
         return web.json_response(body)
 
-    async def _image(self, text: str) -> _Said:
+    async def _image(self, image: str, bounds: _Bounds) -> _Said:
         """Everything that can go wrong becomes `on_unknown`: an error is never an allow of its own."""
-        said = _Said()
+        said, text = _Said(), image[:NAMED_CHARACTERS]
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._judge(text, parse_reference(text), said)
+            async with asyncio.timeout_at(bounds.until), bounds.turns:
+                await self._judge(text, parse_reference(image), said, bounds)
         except TimeoutError:
-            said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: no answer within {ANSWER_SECONDS:.0f} s")
+            said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: no answer in time")
         except InvalidReferenceError as error:
             said.add(self.settings.on_unknown, error.reason, f"{text}: unknown: {error}")
         except WatcherError as error:
             said.add(self.settings.on_unknown, error.reason, f"{text}: unknown: {error.reason}")
         return said
 
-    async def _judge(self, text: str, reference: Reference, said: _Said) -> None:
+    async def _judge(self, text: str, reference: Reference, said: _Said, bounds: _Bounds) -> None:
         """1. Which digest? 2. Rules that need nothing but the name. 3. The stored verdict of that very subject."""
         digest, why_not = reference.digest, ""
         if digest is None and reference.registry in self.context.registries.hosts:
-            try:
-                digest = await self.tags.digest(reference)  # 1
-                why_not = "its registry has no such tag"
-            except TimeoutError:
-                said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: its registry did not answer in time")
+            if self.tags.knows(reference) or bounds.take_tag():
+                try:
+                    digest = await self.tags.digest(reference)  # 1
+                    why_not = "its registry has no such tag"
+                except TimeoutError:
+                    said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: its registry did not answer in time")
+            else:
+                said.add(self.settings.on_unknown, "too-many-tags", f"{text}: unknown: a review asks for {MOST_TAGS} tags at most")
         elif digest is None:
             why_not = f"{reference.registry} is not a configured registry"
         judgement = await self.event_rules.judge(reference, digest, self.settings.environment)  # 2

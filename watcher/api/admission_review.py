@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from watcher.kit.printable import one_line
 from watcher.model.errors import PermanentError
 
 API_VERSION = "admission.k8s.io/v1"
@@ -19,6 +20,8 @@ MAX_WARNINGS = 16
 MESSAGE_CHARACTERS = 4096
 # Of who asks, as the log names him: `system:serviceaccount:NAMESPACE:NAME` has 63 characters in each of its names.
 USER_CHARACTERS = 160
+# The longest name that Kubernetes allows; whoever knows the address may send another.
+NAME_CHARACTERS = 253
 
 # Where the pod specification is, by kind. A kind that is not here brings no image in.
 POD_SPECS: Mapping[str, tuple[str, ...]] = {
@@ -86,8 +89,8 @@ def parse_review(body: bytes) -> Review:
             uid=uid,
             operation=operation,
             kind=kind,
-            namespace=str(request.get("namespace") or ""),
-            name=str(request.get("name") or ""),
+            namespace=str(request.get("namespace") or "")[:NAME_CHARACTERS],
+            name=str(request.get("name") or "")[:NAME_CHARACTERS],
             user=str((request.get("userInfo") or {}).get("username") or "")[:USER_CHARACTERS],
             images=images,
         )
@@ -98,17 +101,20 @@ def parse_review(body: bytes) -> Review:
 
 
 def render(review: Review, answer: Answer) -> dict[str, Any]:
-    """The body to answer with, always under HTTP 200: any other status leaves it to the cluster's failurePolicy."""
+    """The body to answer with, always under HTTP 200: any other status leaves it to the cluster's failurePolicy.
+
+    Each text is one line that can be seen whole: warnings are sent in a header, all of them are printed by `kubectl`.
+    """
     denied = bool(answer.denials) and review.enforced
     warnings = [*([] if denied else answer.denials), *answer.warnings][:MAX_WARNINGS]
     response: dict[str, Any] = {"uid": review.uid, "allowed": not denied}
     if denied:
-        message = "; ".join(answer.denials)[:MESSAGE_CHARACTERS]
+        message = one_line("; ".join(answer.denials))[:MESSAGE_CHARACTERS]
         response["status"] = {"code": 403, "reason": "Forbidden", "message": message}
     if warnings:
-        response["warnings"] = [_one_line(warning)[:WARNING_CHARACTERS] for warning in warnings]
+        response["warnings"] = [one_line(warning)[:WARNING_CHARACTERS] for warning in warnings]
     if answer.notes:
-        response["auditAnnotations"] = dict(answer.notes)
+        response["auditAnnotations"] = {name: one_line(note) for name, note in answer.notes.items()}
     return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
 
 
@@ -127,8 +133,3 @@ def _images(resource: dict[str, Any], kind: str) -> list[str]:
         raise TypeError("an image is not text")
     # A template may leave an image out for its operator to fill in; the pod that comes of it is judged.
     return [image for image in found if image]
-
-
-def _one_line(text: str) -> str:
-    """The API server sends warnings in a header."""
-    return " ".join(text.split())

@@ -25,6 +25,8 @@ class Limits:
     max_connections: int = 4096
     # What a tag leads to, asked of its registry while a cluster waits for the admission.
     resolve_seconds: float = 2.0
+    # All images of one review together. The answer is written in what is left of four seconds; Kubernetes waits for ten.
+    review_seconds: float = 3.5
     # Proxies close idle connections after a minute; whoever wants to wait longer for a verdict asks for the Location again.
     wait_seconds: float = 120.0
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
+from watcher.kit.printable import one_line
 from watcher.model.errors import InvalidReferenceError, RetryableError
 from watcher.store.protocol import VerdictGoneError
 
@@ -20,9 +21,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def problem(status: int, title: str, *, detail: str = "", reason: str = "", headers: dict[str, str] | None = None) -> web.Response:
-    """`reason` is a low-cardinality word for programs, `detail` a sentence for people."""
+    """`reason` is a low-cardinality word for programs, `detail` a sentence for people, shown with what others wrote as one line."""
     body = {"type": "about:blank", "title": title, "status": status}
-    extra = {name: value for name, value in (("detail", detail), ("reason", reason)) if value}
+    extra = {name: value for name, value in (("detail", one_line(detail)), ("reason", reason)) if value}
     return web.json_response({**body, **extra}, status=status, headers=headers, content_type="application/problem+json")
 
 

@@ -27,6 +27,10 @@ class TagCache:
     _known: OrderedDict[Reference, tuple[float, Digest | None]] = field(default_factory=OrderedDict)
     _asking: dict[Reference, asyncio.Lock] = field(default_factory=dict)
 
+    def knows(self, reference: Reference) -> bool:
+        """Whether nobody has to be asked now."""
+        return self._fresh(reference) is not None
+
     async def digest(self, reference: Reference) -> Digest | None:
         """The digest, or None when there is no such tag.
 

@@ -23,10 +23,10 @@ from watcher.cli.terminal import Cell, console, show_table, shows_progress
 from watcher.evaluation.document.lifecycles import lifecycles
 from watcher.kit.clock import utc_now
 from watcher.kit.counted import counted
+from watcher.kit.printable import printable
 from watcher.kit.units import seconds
 from watcher.model.errors import ConfigurationError
 from watcher.model.moments import iso
-from watcher.reports.table import printable
 
 EXIT_STALE = 1
 

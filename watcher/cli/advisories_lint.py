@@ -19,13 +19,13 @@ from watcher.advisories.vex_lint import UNJUSTIFIED, Held, Remark, images_wanted
 from watcher.cli.options import config_folder, config_option, optional_settings, output_option, required_settings
 from watcher.cli.terminal import is_terminal, show_record
 from watcher.kit.counted import counted
+from watcher.kit.printable import printable
 from watcher.model.digest import Digest
 from watcher.model.errors import ConfigurationError
 from watcher.model.first_use import known
 from watcher.model.inventory import Distro, PackageRecord
 from watcher.model.reference import Host, RepositoryName, Tag
 from watcher.model.verdict import Subject
-from watcher.reports.table import printable
 from watcher.storage import Storage, opened
 from watcher.store.protocol import PackageName, PackageQuery
 

@@ -13,9 +13,9 @@ from watcher.cli.options import config_folder, config_option, optional_settings,
 from watcher.cli.terminal import console, shows_progress
 from watcher.kit.clock import utc_now
 from watcher.kit.counted import counted
+from watcher.kit.printable import printable
 from watcher.kit.suggestions import one_of
 from watcher.model.errors import ConfigurationError
-from watcher.reports.table import printable
 
 if TYPE_CHECKING:
     from watcher.advisories.update import Updated

@@ -12,7 +12,7 @@ from rich.text import Text
 from watcher.cli.doctor_areas import Area
 from watcher.cli.terminal import console, is_terminal, show_record
 from watcher.kit.checkup import Checkup, Found, Result
-from watcher.reports.table import printable
+from watcher.kit.printable import printable
 
 STYLES = {Result.OK: "green", Result.WARNING: "bold yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim"}
 # The longest of each, so that the columns of all blocks stand under one another.

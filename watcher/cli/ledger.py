@@ -10,13 +10,13 @@ from watcher.cli import completing
 from watcher.cli.options import config_option, required_settings
 from watcher.cli.terminal import Cell, show_table
 from watcher.kit.counted import counted
+from watcher.kit.printable import printable
 from watcher.model.holding import LastPass
 from watcher.model.ledger import LedgerEntry, LedgerLine, LedgerState
 from watcher.model.ledger_json import entry_json, line_json
 from watcher.model.reference import Host, RepositoryName, parse_host, parse_repository
 from watcher.pipeline.ledger import Ledger
 from watcher.pipeline.reevaluate import POLICIES, UNFINISHED
-from watcher.reports.table import printable
 from watcher.settings import Settings
 from watcher.storage import Storage, opened
 

@@ -19,8 +19,8 @@ from watcher.evaluation.policies.loading import PolicySources, load_policies, lo
 from watcher.evaluation.policy_tests import TestReport, run_tests
 from watcher.evaluation.rules.policy_set import PolicySet
 from watcher.kit.counted import counted
+from watcher.kit.printable import printable
 from watcher.model.errors import PolicyError
-from watcher.reports.table import printable
 
 EXIT_FAIL = 1
 EXIT_USAGE = 2

@@ -21,6 +21,7 @@ from watcher.cli.scan_progress import Bar, Watched, bar
 from watcher.cli.terminal import show_verdict, show_vulnerabilities
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.kit.clock import utc_now
+from watcher.kit.printable import printable
 from watcher.kit.telemetry import configure_logging
 from watcher.kit.units import seconds
 from watcher.kit.version import VERSION
@@ -37,7 +38,6 @@ from watcher.pipeline.patience import ANSWERS, LOOKS, HeardOnceError, Patient, s
 from watcher.pipeline.protocol import Gatherer
 from watcher.registry.protocol import Registries
 from watcher.registry.settings import RegistrySettings
-from watcher.reports.table import printable
 from watcher.sbom.contents import Contents
 from watcher.sbom.formats import FORMATS, SbomFormat
 from watcher.settings import Settings

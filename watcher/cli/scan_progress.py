@@ -12,12 +12,12 @@ from rich.progress import Progress, TaskID
 
 from watcher.cli.terminal import bars, shows_progress
 from watcher.kit.counted import counted
+from watcher.kit.printable import printable
 from watcher.model.digest import Digest
 from watcher.model.image import Descriptor, FetchedManifest, Manifest
 from watcher.model.reference import RepositoryName, Tag
 from watcher.registry.pipes import heard
 from watcher.registry.protocol import ImageSource
-from watcher.reports.table import printable
 
 # What takes less is over before anybody has read it.
 SHOWN_AFTER_SECONDS = 1.0

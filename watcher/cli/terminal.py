@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.cli.options import is_quiet, is_verbose
+from watcher.kit.printable import printable
 from watcher.model.verdict import Verdict
 from watcher.reports.records import STYLES, verdict_records
-from watcher.reports.table import MAX_LISTED, printable, verdict_block
+from watcher.reports.table import MAX_LISTED, verdict_block
 from watcher.reports.vulnerabilities import Vulnerability, vulnerabilities_block, vulnerability_records
 
 if TYPE_CHECKING:

@@ -220,6 +220,11 @@ class Database:
         found = self._condition.trouble
         return None if found is None else found.text
 
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the last that was written failed, or damage was met."""
+        return self._condition.trouble is not None
+
     def _read(self, run: Callable[[Connection], T]) -> T:
         assert self._reading is not None
         try:

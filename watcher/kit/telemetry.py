@@ -10,6 +10,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from watcher.kit.printable import printable
+
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(?i)(authorization|password|passwd|secret|token|api_?key|cookie|credential)")
 _SECRET_TEXT = (
@@ -53,6 +55,11 @@ def _redacted(value: Any) -> Any:
     return value
 
 
+def _shown(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """For a terminal, whose screen texts of others could rewrite; a traceback keeps its lines."""
+    return {name: printable(value) if isinstance(value, str) and name != "exception" else value for name, value in event.items()}
+
+
 def configure_logging(*, level: str = "info", stream: TextIO | None = None, as_json: bool | None = None) -> None:
     """Send everything to `stream` (stderr): columns on a terminal, else one JSON object a line. Ours and libraries' alike.
 
@@ -75,7 +82,8 @@ def configure_logging(*, level: str = "info", stream: TextIO | None = None, as_j
             colors=stream.isatty() and not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
         )
     )
-    last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact, renderer]
+    seen: list[structlog.typing.Processor] = [] if as_json else [_shown]
+    last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact, *seen, renderer]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

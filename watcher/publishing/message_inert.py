@@ -6,6 +6,8 @@ What is markup in one channel only is a matter of that channel's markup.
 import re
 import unicodedata
 
+from watcher.kit.printable import escaped
+
 # A name can be 255 characters, a path 4096; nobody reads more than this of one in a message.
 MOST_CHARACTERS = 200
 ELLIPSIS = "…"
@@ -51,13 +53,8 @@ def _visible(text: str) -> list[str]:
     for character in text:
         marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
         hidden = not character.isprintable() or character in _UNSEEN or marks > _MOST_MARKS
-        pieces.append(_escape(character) if hidden else character)
+        pieces.append(escaped(character) if hidden else character)
     return pieces
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _cut(pieces: list[str], most: int, *, keep_end: bool) -> str:

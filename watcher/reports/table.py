@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from watcher.kit.printable import printable
 from watcher.model.gaps import gaps, says_why
 from watcher.model.verdict import Action, Finding, Outcome, Verdict
 
@@ -46,11 +47,6 @@ def verdict_block(verdict: Verdict, *, name: str | None = None, besides: Collect
 
 def _indented(shown: RenderableType, columns: int) -> Padding:
     return Padding(shown, (0, 0, 0, columns), expand=False)
-
-
-def printable(text: str) -> str:
-    """Untrusted text for a terminal: control characters, which could rewrite the screen, become visible escapes."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
 
 def _headline(verdict: Verdict, name: str | None) -> Text:

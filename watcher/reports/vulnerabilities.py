@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from watcher.reports.table import printable
+from watcher.kit.printable import printable
 
 # Not a severity, and worse than any.
 MALICIOUS = "MALICIOUS"

@@ -30,6 +30,11 @@ class Transactions(Protocol):
         """Sees everything that `write` has returned from."""
         ...
 
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the last that was written failed. Costs nothing to ask."""
+        ...
+
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, leaving those alone that any unique constraint says are there already.

@@ -89,7 +89,8 @@ class StoredVerdicts:
         """See `VerdictStore.latest`."""
         asked = {"registry": registry, "repository": repository, "environment": environment}
         given = {"digest": digest, **{name: value for name, value in asked.items() if value is not None}}
-        if (kept := self._kept.get(key := tuple(given.items()))) is not None:
+        # A file in trouble is asked itself: what cannot be read must not go on being answered.
+        if (kept := self._kept.get(key := tuple(given.items()))) is not None and not self._database.in_trouble:
             return kept
         writes = self._kept.writes
 

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from tests.doubles.api import RunningApi, running_api
 from tests.unit.api.test_admission import BY_DIGEST, PRODUCTION, a_review, ask, pod
+from watcher.api.admission_review import NAME_CHARACTERS
 from watcher.model.verdict import Outcome
 
 pytestmark = pytest.mark.enable_socket
@@ -50,6 +51,20 @@ async def test_the_log_says_who_asked_for_what_and_what_he_was_told(api: Running
     assert line["images"][0] == {"image": BY_DIGEST, "decision": "denied", "reason": "fail"}
     assert [each["reason"] for each in line["images"][1:]] == ["never-judged"] * 4
     assert line["more_images"] == 2
+
+
+async def test_what_the_log_says_of_a_review_is_cut(api: RunningApi) -> None:
+    """Whatever is sent as a name, a line of the log stays one that can be read."""
+    review = a_review(pod(BY_DIGEST))
+    request = review["request"]
+    for name in ("uid", "namespace", "name"):
+        request[name] = "x" * 3_000
+    request["kind"]["kind"] = "y" * 3_000
+    with capture_logs() as lines:
+        _, body = await api.post("/k8s/admission", review)
+    (line,) = (line for line in lines if line["event"] == "admission.answered")
+    assert {len(line[name]) for name in ("uid", "kind", "namespace", "name")} == {NAME_CHARACTERS}
+    assert body["response"]["uid"] == request["uid"]
 
 
 async def test_a_stranger_is_said_once_and_counted_every_time(tmp_path: Path) -> None:

@@ -91,6 +91,20 @@ def test_a_secret_that_slips_in_does_not_get_out(fields: dict[str, Any], as_json
     assert HIDDEN in stream.getvalue()
 
 
+def test_a_terminal_is_not_written_over() -> None:
+    """What cannot be printed of a name is seen as its escape, and a traceback keeps its lines."""
+    stream = io.StringIO()
+    configure_logging(stream=stream, as_json=False)
+    try:
+        raise ValueError("a")
+    except ValueError:
+        structlog.get_logger("watcher.x").exception("e.vent", image="evil\x1b[2J", other="a b\x1b[2J\nx")
+    logging.getLogger("library").warning("it is \x1b[2J")
+    assert "\x1b" not in stream.getvalue()
+    assert stream.getvalue().count("evil\\x1b[2J") == 1
+    assert "\nTraceback" in stream.getvalue()
+
+
 def test_a_traceback_does_not_show_a_secret() -> None:
     """Neither in its message nor in its local variables."""
     for as_json in (True, False):

@@ -52,6 +52,10 @@ class InlineDatabase:
         for metadata in (store_tables.metadata, backlog_tables.metadata):
             metadata.create_all(self._engine)
 
+    @property
+    def in_trouble(self) -> bool:
+        return False
+
     async def write(self, run: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:
             return run(connection)

@@ -22,12 +22,17 @@ class Counting:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.reads = 0
+        self.troubled = False
         self.may_write = asyncio.Event()
         self.may_write.set()
 
     async def read(self, run: Callable[[Connection], Any]) -> Any:
         self.reads += 1
         return await self._database.read(run)
+
+    @property
+    def in_trouble(self) -> bool:
+        return self.troubled or self._database.in_trouble
 
     async def write(self, run: Callable[[Connection], Any]) -> Any:
         await self.may_write.wait()
@@ -52,6 +57,20 @@ async def test_what_is_asked_twice_is_read_once(tmp_path: Path) -> None:
         for _ in range(2):
             await store.latest(SUBJECT.digest)
         assert counting.reads == reads + 4, "what stands no more is looked for each time"
+
+
+async def test_a_store_in_trouble_is_asked_itself(tmp_path: Path) -> None:
+    """What could not be read is not answered from memory; when the trouble has ended it is again."""
+    async with open_database(tmp_path / "watcher.db") as database:
+        counting = Counting(database)
+        store = StoredVerdicts(counting, lambda: MOMENT)
+        await store.record([Judged(verdict=a_verdict())], nobody)
+        reads = []
+        for troubled in (False, False, True, True, False):
+            counting.troubled = troubled
+            await store.latest(SUBJECT.digest)
+            reads.append(counting.reads)
+        assert reads == [1, 1, 2, 3, 3]
 
 
 async def test_a_write_that_was_cut_off_counts_when_it_happens(tmp_path: Path) -> None:
