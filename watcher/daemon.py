@@ -113,10 +113,12 @@ class Daemon:
             if started is not None:
                 started.set_result(address)
 
-    async def replace_policies(self, policies: PolicySettings) -> None:
+    async def replace_policies(self, policies: PolicySettings) -> PolicySources:
         """Read the policies again, and put them in force. Raises PolicyError for one that is wrong, and then changes nothing."""
-        changed = await self.evaluator.replace(lambda: _begin_evaluator(policies, self.folder), policies)
+        sources = await asyncio.to_thread(load_settings, policies, beside=self.folder)
+        changed = await self.evaluator.replace(lambda: begin_evaluator(sources), policies)
         log.info("policies.reloaded", changed=changed, policy_revision=self.evaluator.revision)
+        return sources
 
 
 @asynccontextmanager

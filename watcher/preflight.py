@@ -103,6 +103,13 @@ def secret_references(settings: msgspec.Struct, path: Path = ()) -> Iterator[tup
                 yield place, each
 
 
+def doubt_of(sources: PolicySources) -> str | None:
+    """What is not wrong with policies, and may not be meant."""
+    if sources.policies:
+        return None
+    return f"no policy is in force, so that every image is {sources.on_no_match} (`on_no_match`)"
+
+
 class _Seen:
     """Collects. What is said of a secret at its own place is not said again by whoever wants to read it."""
 
@@ -163,8 +170,8 @@ async def _look_at_policies(
     settings, folder = configuration.settings.policies, configuration.folder
     try:
         sources = await asyncio.to_thread(load_settings, settings, beside=folder)
-        if not sources.policies:
-            seen.warn(f"no policy is in force, so that every image is {settings.on_no_match} (`on_no_match`)", "policies")
+        if doubt := doubt_of(sources):
+            seen.warn(doubt, "policies")
         await compiled(sources)
     except ConfigurationError as error:
         own = f"{folder / settings.path}: " if settings.path is not None else None

@@ -8,16 +8,20 @@ import msgspec
 import structlog
 
 from watcher import settings as configuration
+from watcher.evaluation.policies.loading import PolicySources
 from watcher.evaluation.settings import PolicySettings
 from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.kit.yaml_source import Path as Place
 from watcher.kit.yaml_source import key_of
 from watcher.model.errors import ConfigurationError, PolicyError
+from watcher.preflight import doubt_of
 
 log = structlog.get_logger(__name__)
 
 # A line of the log has to be read: more than these were changed on purpose, all at once.
 MAX_KEYS = 20
+# An editor, or a disk that is full, leaves a file so for a moment. What it would have put in force nobody wrote.
+EMPTIED = "the file is empty, and what the daemon began with was not; to have all defaults, start it again"
 
 
 class Reload:
@@ -27,7 +31,10 @@ class Reload:
     """
 
     def __init__(
-        self, begun: configuration.Configuration, replace: Callable[[PolicySettings], Awaitable[None]], metrics: ReloadMetrics
+        self,
+        begun: configuration.Configuration,
+        replace: Callable[[PolicySettings], Awaitable[PolicySources]],
+        metrics: ReloadMetrics,
     ) -> None:
         self._begun = begun
         self._replace = replace
@@ -38,7 +45,9 @@ class Reload:
         path = Path(self._begun.source.file)
         try:
             read = await asyncio.to_thread(configuration.read, path)
-            await self._replace(read.settings.policies)
+            if self._begun.source.value and not read.source.value:
+                raise ConfigurationError(f"{path}: {EMPTIED}")
+            sources = await self._replace(read.settings.policies)
         except ConfigurationError as error:
             self._metrics.failed()
             event = "policies.refused" if isinstance(error, PolicyError) else "configuration.refused"
@@ -48,6 +57,8 @@ class Reload:
             self._metrics.failed()
             raise
         self._metrics.succeeded()
+        if doubt := doubt_of(sources):
+            log.warning("configuration.doubtful", detail=f"{read.source.at(('policies',))}: policies: {doubt}")
         keys = [key_of(each) for each in changed(self._begun.written, read.written) if each[0] != "policies"]
         if keys:
             detail = "these differ from what the daemon began with, and need a restart"

@@ -21,6 +21,7 @@ from watcher.kit.clock import Clock, utc_now
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.sqlite_engine import StoreLockedError
 from watcher.kit.sqlite_files import DatabaseFiles
+from watcher.kit.sqlite_trouble import Ailment
 from watcher.kit.threads import in_a_thread
 from watcher.kit.units import seconds
 from watcher.kit.wakeup import Wakeup
@@ -108,7 +109,8 @@ async def owned(
     `counted` hears the word for every failure of the file.
 
     Raises:
-        ConfigurationError: another daemon is at work on it, or it cannot be written, or is of a newer version.
+        BusyError: another daemon is at work on it, or another process holds it for longer than LOCK_SECONDS.
+        ConfigurationError: it cannot be written, or is of a newer version.
     """
     database = Database(settings.sqlite_path(), trial=write_trial, counted=counted)
     try:
@@ -155,7 +157,9 @@ async def _begin(storage: Storage, database: Database) -> None:
         await storage.outbox.recover()
         await database.write(write_trial)
     except StoreUnavailableError as error:
-        raise ConfigurationError(cannot_begin(database.path, error.trouble or str(error))) from error
+        is_locked = error.trouble is not None and error.trouble.ailment is Ailment.LOCKED
+        kind = StoreLockedError if is_locked else ConfigurationError
+        raise kind(cannot_begin(database.path, error.trouble or str(error))) from error
     require_room(database.path)
 
 

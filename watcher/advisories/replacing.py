@@ -13,16 +13,10 @@ from uuid import uuid4
 
 from watcher.advisories.tables import FORMAT, SCHEMA, open_read_only
 from watcher.advisories.writer import Writer
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import BusyError, ConfigurationError
 
 # What SQLite may hold of the file while it is written.
 CACHE_KIB = 96 * 1024
-
-
-class BusyError(ConfigurationError):
-    """Another import is at work on the same file."""
-
-    reason = "advisories-busy"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from watcher.api.connections import Connection, Connections
 from watcher.api.limits import Limits
 from watcher.api.settings import ServerSettings
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import BusyError, ConfigurationError
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ class Listener:
         """Begin, and give the first address.
 
         Raises:
+            BusyError: somebody else listens on an address.
             ConfigurationError: an address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
@@ -58,7 +59,8 @@ class Listener:
         except OSError as error:
             await self.close()
             where = f"{settings.host}:{settings.port}"
-            raise ConfigurationError(f"server: cannot listen on {where}: {error.strerror or error}") from error
+            refusal = BusyError if error.errno == errno.EADDRINUSE else ConfigurationError
+            raise refusal(f"server: cannot listen on {where}: {error.strerror or error}") from error
         for each in self._sockets:
             loop.add_reader(each, self._accept, loop, each)
         host, port = self._sockets[0].getsockname()[:2]

@@ -1,6 +1,7 @@
 """The command line: one file per group of commands, one line on stderr per error."""
 
 import gc
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -12,7 +13,7 @@ from click.shell_completion import CompletionItem
 from watcher.cli.options import config_option
 from watcher.cli.outlets import outlive_readers
 from watcher.kit.version import VERSION
-from watcher.model.errors import ConfigurationError, InvalidReferenceError, WatcherError
+from watcher.model.errors import BusyError, ConfigurationError, InvalidReferenceError, WatcherError
 
 # name → (module, attribute, help). Loaded when first used: `watcher scan` should not wait for the web server's imports.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -94,6 +95,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
+    except BusyError as error:
+        _complain(error)
+        sys.exit(os.EX_TEMPFAIL)
     except (ConfigurationError, InvalidReferenceError) as error:
         _complain(error)
         sys.exit(EXIT_USAGE)

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from watcher.kit.sqlite_condition import Condition
 from watcher.kit.sqlite_engine import BUSY_SECONDS, READERS, cause, connect, make_private, raw_connection, sqlite_engine
 from watcher.kit.sqlite_trouble import Ailment, FileIdentity, Trouble, gone, trouble_of
-from watcher.model.errors import ConfigurationError, RetryableError
+from watcher.model.errors import BusyError, ConfigurationError, RetryableError
 
 T = TypeVar("T")
 
@@ -106,7 +106,8 @@ class Database:
         start on the ground that nobody else can hold any.
 
         Raises:
-            ConfigurationError: another process owns the file, its folder cannot be written, or it is a folder or a device.
+            BusyError: another process owns the file.
+            ConfigurationError: its folder cannot be written, or it is a folder or a device.
         """
         with contextlib.suppress(OSError):  # what cannot be looked at cannot be locked either, or is not there yet
             if not stat.S_ISREG(self.path.stat().st_mode):
@@ -123,7 +124,7 @@ class Database:
             lock.seek(0)
             owner = lock.read(20).strip() or "unknown"
             lock.close()
-            raise ConfigurationError(f"store {self.path} is in use by another watcher, process {owner}: stop it first") from error
+            raise BusyError(f"store {self.path} is in use by another watcher, process {owner}: stop it first") from error
         except OSError as error:
             lock.close()
             raise ConfigurationError(

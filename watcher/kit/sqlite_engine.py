@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from watcher.kit.sqlite_trouble import Ailment, trouble_of
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import BusyError, ConfigurationError
 
 READERS = 2
 # How long a statement waits for another process (the command line beside the daemon) to end its transaction.
@@ -25,8 +25,8 @@ CHECKPOINT_PAGES = 10_000
 MAGIC = b"SQLite format 3\0"
 
 
-class StoreLockedError(ConfigurationError):
-    """Another process holds the file at our start. It may pass."""
+class StoreLockedError(BusyError):
+    """Another process holds the file at our start."""
 
 
 def read_only_url(path: Path) -> str:

@@ -16,13 +16,15 @@ T = TypeVar("T", bound=msgspec.Struct)
 # A block with more mistakes than this is none of ours.
 _MAX_MISTAKES = 50
 KINDS = {list: "array", dict: "object", str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
 
 
 def read_struct(source: YamlSource, shape: type[T]) -> tuple[T | None, Sequence[str]]:
     """The struct; or None, and all that is wrong: `file:line:column: key: what`, one sentence each, in the order of the file.
 
-    Each block, and each entry of a list of blocks, is looked at by itself.
+    Each block, and each entry of a list of blocks, is looked at by itself. Text with a control character in it is nothing that
+    anybody wrote on purpose, and no path, header or name that the system takes.
     """
     value = {} if source.value is None else source.value
     mistakes: dict[tuple[tuple[int, int], str], str] = {}
@@ -32,6 +34,10 @@ def read_struct(source: YamlSource, shape: type[T]) -> tuple[T | None, Sequence[
             line, column = place = source.keys.get(whole, source.position(whole)) if "no key" in text else source.position(whole)
             where = f"{source.file}:{line}:{column}: {key_of(whole)}".rstrip(": ")
             mistakes.setdefault((place, text), f"{where}: {text}")
+    for at, character in _controls(value):
+        place = source.position(at)
+        text = f"control character U+{ord(character):04X}; of those only tabs and ends of lines may stand in a text"
+        mistakes.setdefault((place, text), f"{source.at(at)}: {key_of(at)}: {text}")
     if mistakes:
         return None, [mistakes[each] for each in sorted(mistakes)]
     return msgspec.convert(value, known(shape)), ()
@@ -52,6 +58,16 @@ def _parts(value: Any, shape: type[msgspec.Struct]) -> Iterator[tuple[Path, Any,
             yield from (((key, index), typing.get_args(hint)[0], each) for index, each in enumerate(given))
         else:
             yield (key,), hint, given
+
+
+def _controls(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Path and first control character of each text that has one."""
+    if isinstance(value, str):
+        if found := _CONTROL.search(value):
+            yield path, found[0]
+    elif isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _controls(each, (*path, key))
 
 
 def _mistakes(at: Path, hint: Any, given: Any, asked: Asked) -> Iterator[tuple[Path, str]]:

@@ -40,6 +40,10 @@ class ConfigurationError(WatcherError):
     reason = "configuration"
 
 
+class BusyError(ConfigurationError):
+    """Another process has what is needed. It passes by itself, so that whoever started us may start us again."""
+
+
 class PolicyError(ConfigurationError):
     """A policy document cannot be loaded; one `file:line:column: what` per line."""
 

@@ -15,10 +15,10 @@ from tests.doubles.advisory_data import at, encoded, osv, until
 from watcher.advisories.documents import UnreadableError
 from watcher.advisories.importing import NothingToImportError, Report, import_paths
 from watcher.advisories.record import Exploited, Likelihood, Statement
-from watcher.advisories.replacing import BusyError, next_file
+from watcher.advisories.replacing import next_file
 from watcher.advisories.status import status_of
 from watcher.advisories.tables import open_read_only
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import BusyError, ConfigurationError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CURL = osv("CVE-2026-1", at("Debian:12", "curl", *until("7")), aliases=["GHSA-c"])

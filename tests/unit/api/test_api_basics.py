@@ -17,7 +17,7 @@ from watcher.api.settings import ServerSettings, TlsSettings
 from watcher.backlog.protocol import Arrival, Dead, Lane
 from watcher.kit.telemetry import configure_logging
 from watcher.model.digest import Digest
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import BusyError, ConfigurationError
 from watcher.model.publication import PublishFailed
 from watcher.model.push import Ignored, Push, Pushed, Rejected
 from watcher.model.verdict import Outcome
@@ -313,12 +313,16 @@ def test_a_server_that_others_reach_needs_a_token() -> None:
     assert ServerSettings(host="localhost").on_loopback
 
 
-async def test_an_address_that_is_taken_is_a_configuration_error() -> None:
-    """One sentence with the address, no traceback."""
+async def test_an_address_that_is_taken_may_be_free_soon() -> None:
+    """One sentence with the address, no traceback; one that is none of this machine's has to be changed."""
     async with serving(web.Application(), ServerSettings(port=0)) as (_, port):
-        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(BusyError, match=f"cannot listen on 127.0.0.1:{port}"):
             async with serving(web.Application(), ServerSettings(port=port)):
                 raise AssertionError("two servers listen on one port")
+    with pytest.raises(ConfigurationError, match="cannot listen on 192") as refused:
+        async with serving(web.Application(), ServerSettings(host="192.0.2.1", port=0, api_token="env:TOKEN")):
+            raise AssertionError("this machine has the address of an example")
+    assert not isinstance(refused.value, BusyError)
 
 
 async def test_a_certificate_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.doubles.databases import open_database
 from tests.doubles.routes import nobody
 from tests.doubles.verdicts import MOMENT, a_verdict
 from tests.unit.cli.conftest import Ended, Run
+from watcher.kit.sqlite import Database
 from watcher.store.protocol import Judged
 from watcher.store.verdicts import StoredVerdicts
 
@@ -215,3 +216,15 @@ def test_stats_of_what_is_no_store_are_refused(watcher: Run, path: Path, tmp_pat
     assert (ended.code, ended.out) == (code, "")
     assert ended.err.startswith(f"watcher: store {other}")
     assert ended.err.count("\n") == 1
+
+
+def test_a_store_that_another_watcher_has_may_be_free_soon(watcher: Run, tmp_path: Path) -> None:
+    """`run` ends with another code than for what has to be changed, for which nobody should start it again."""
+    (tmp_path / "watcher.yaml").write_text(f"store: {{url: 'sqlite:///{tmp_path}/watcher.db'}}\n")
+    owner = Database(tmp_path / "watcher.db")
+    owner.own()
+    try:
+        ended = watcher("run")
+    finally:
+        asyncio.run(owner.close())
+    assert (ended.code, "in use by another watcher" in ended.err) == (os.EX_TEMPFAIL, True)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from watcher.kit import sqlite
 from watcher.kit.sqlite import Database, StoreUnavailableError
 from watcher.kit.sqlite_engine import raw_connection, sqlite_engine
-from watcher.model.errors import ConfigurationError
+from watcher.model.errors import BusyError, ConfigurationError
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ async def test_a_file_has_one_owner(tmp_path: Path) -> None:
     first, second = Database(path), Database(path)
     first.own()
     await first.open()
-    with pytest.raises(ConfigurationError, match=r"in use by another watcher, process \d+"):
+    with pytest.raises(BusyError, match=r"in use by another watcher, process \d+"):
         second.own()
     await second.open(create=False)
     await second.close()

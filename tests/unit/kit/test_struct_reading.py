@@ -115,6 +115,17 @@ nothing: 1
     assert mistakes("- a\n") == ["1:1: expected keys with values, found a list"]
 
 
+def test_a_control_character_is_refused_at_its_place() -> None:
+    """The system takes none of them in a path; of ends of lines and tabs a text may have as many as it wants."""
+    text = 'entry: {host: "a\\0b", only: ["x", "\\e[1m"],\n  lists: {a: ["\\x7f"]}}\nentries: [{host: "a\\n\\tb"}]\n'
+    told = [each.partition("; ")[0] for each in mistakes(text)]
+    assert told == [
+        "1:15: entry.host: control character U+0000",
+        "1:35: entry.only[1]: control character U+001B",
+        "2:15: entry.lists.a[0]: control character U+007F",
+    ]
+
+
 def test_what_is_good_is_read() -> None:
     (source,) = parse_yaml("entry: {host: a, auth: {type: nobody}}\nentries: [{host: b}]\n", "f")
     assert read_struct(source, File) == (File(entry=Entry(host="a", auth=Nobody()), entries=(Entry(host="b"),)), ())

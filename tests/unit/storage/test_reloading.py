@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from watcher import settings as configuration
+from watcher.evaluation.policies.loading import PolicySources, load_settings
 from watcher.evaluation.settings import PolicySettings
 from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.model.errors import PolicyError
@@ -31,10 +32,11 @@ class World:
         self.refuses: Exception | None = None
         self.reload = Reload(configuration.read(self.path), self.replace, ReloadMetrics(self.registry))
 
-    async def replace(self, policies: PolicySettings) -> None:
+    async def replace(self, policies: PolicySettings) -> PolicySources:
         if self.refuses is not None:
             raise self.refuses
         self.in_force.append(policies)
+        return load_settings(policies, beside=self.path.parent)
 
     async def told(self) -> list[dict[str, object]]:
         with capture_logs() as logs:
@@ -98,6 +100,27 @@ async def test_a_file_that_is_wrong_changes_nothing(world: World) -> None:
     world.path.write_text(WRITTEN)
     assert await world.told() == []
     assert (len(world.in_force), world.successful) == (1, 1)
+
+
+@pytest.mark.parametrize("text", ["", "# all of it is to be written again\n", "{}\n"])
+async def test_a_file_that_was_emptied_changes_nothing(world: World, text: str) -> None:
+    """Its defaults would take the place of the operator's policies; a daemon that began with such a file knows no others."""
+    world.path.write_text(text)
+    (line,) = await world.told()
+    assert (line["event"], world.in_force, world.successful) == ("configuration.refused", [], 0)
+    assert str(line["detail"]).startswith(f"{world.path}: the file is empty")
+    begun = Reload(configuration.read(world.path), world.replace, ReloadMetrics(CollectorRegistry()))
+    await begun.again()
+    assert world.in_force == [PolicySettings()]
+
+
+async def test_that_no_policy_is_in_force_is_told(world: World) -> None:
+    """In the words in which a start tells it, each time."""
+    world.path.write_text(WRITTEN.replace("[baseline]", "[]"))
+    for _ in range(2):
+        (line,) = await world.told()
+        assert (line["event"], line["log_level"]) == ("configuration.doubtful", "warning")
+        assert str(line["detail"]).startswith(f"{world.path}:4:1: policies: no policy is in force")
 
 
 async def test_policies_that_are_wrong_change_nothing(world: World) -> None:
