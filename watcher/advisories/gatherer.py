@@ -12,6 +12,7 @@ from watcher.advisories.coverage import UPDATE, covered, list_section
 from watcher.advisories.ecosystems import installed_as
 from watcher.advisories.protocol import FirstSeen
 from watcher.advisories.reading import AdvisoryFile
+from watcher.advisories.tables import found_at
 from watcher.advisories.vulnerabilities import Matched, documented, match, seen_key
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.threads import Threads
@@ -108,7 +109,7 @@ class AdvisoryGatherer:
     def _current(self) -> AdvisoryFile | None:
         """The file that is there now, opened. It is replaced, never changed: what is held open stays what it was."""
         try:
-            found = self.path.stat()
+            found = found_at(self.path)
         except FileNotFoundError:
             self._data = None
             return None

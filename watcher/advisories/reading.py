@@ -1,5 +1,6 @@
 """The file of advisories, open for questions. What was asked once is remembered, since images hold the same packages."""
 
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from watcher.advisories.feeds import counterparts
 from watcher.advisories.record import Statement
 from watcher.advisories.tables import AFFECTED, KEPT, PLACES, Feed, Kept, KeptAffected, feeds, open_read_only
 from watcher.kit.memory import Memory
+from watcher.model.errors import ConfigurationError
 from watcher.model.first_use import known
 
 # Parameters of one statement. SQLite takes 32 766; a longer list is not faster.
@@ -33,6 +35,18 @@ class AdvisoryFile:
 
     def __init__(self, path: Path) -> None:
         self._connection = open_read_only(path)
+        # What others worked out from it, for as long as it is open.
+        self.answers, self.rated = Memory[Any, Any](_REMEMBERED), Memory[Any, Any](_REMEMBERED)
+        self._packages = Memory[tuple[int, str], tuple[Entry, ...]](_REMEMBERED)
+        self._advisories = Memory[int, Kept](_REMEMBERED)
+        try:
+            self._read_small()
+        except (sqlite3.DatabaseError, KeyError, ValueError) as error:  # cut short, for one
+            self._connection.close()
+            raise ConfigurationError(f"{path}: advisory data are damaged: {error!s:.200}; import them again") from error
+
+    def _read_small(self) -> None:
+        """What every question needs."""
         meta = dict(self._connection.execute("SELECT name, value FROM meta"))
         self.revision, self.lineage, self.last_import = meta["revision"], meta["lineage"], int(meta["import"])
         self._ecosystems: Mapping[str, int] = {
@@ -41,10 +55,6 @@ class AdvisoryFile:
         known = feeds(self._connection)
         self._as_of = _ages(known)
         self._lists = {each.name: each.as_of for each in known}
-        self._packages = Memory[tuple[int, str], tuple[Entry, ...]](_REMEMBERED)
-        self._advisories = Memory[int, Kept](_REMEMBERED)
-        # What others worked out from it, for as long as it is open.
-        self.answers, self.rated = Memory[Any, Any](_REMEMBERED), Memory[Any, Any](_REMEMBERED)
         self._exploited = frozenset(name for (name,) in self._connection.execute("SELECT name FROM exploited"))
         self.has_statements = bool(self._connection.execute("SELECT 1 FROM statement LIMIT 1").fetchone())
 

@@ -4,7 +4,10 @@ It is never changed in place. An import writes the next file beside it and puts 
 one, and an import that fails has changed nothing.
 """
 
+import errno
+import os
 import sqlite3
+import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,15 +137,34 @@ def moment(timestamp: float | None) -> datetime | None:
     return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
 
 
+def found_at(path: Path) -> os.stat_result:
+    """What is there now, without opening it.
+
+    Raises:
+        FileNotFoundError: there is nothing, which an import changes.
+        ConfigurationError: something else than a file is there, or nobody can look: no import changes that.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigurationError(f"{path}: is no file; advisory data are kept in one file")
+    if not os.access(path, os.R_OK):
+        raise ConfigurationError(f"{path}: cannot be read: {os.strerror(errno.EACCES)}")
+    return found
+
+
 def open_read_only(path: Path) -> sqlite3.Connection:
     """The file as it is now, whatever takes its place later.
 
     Raises:
         FileNotFoundError: there is none.
-        ConfigurationError: it is none of ours, damaged, or of another version.
+        ConfigurationError: it is no file, cannot be read, is none of ours, damaged, or of another version.
     """
-    if not path.is_file():
-        raise FileNotFoundError(path)
+    found_at(path)
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
         found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watcher.kit.glob import glob_any
-from watcher.kit.units import Duration
+from watcher.kit.units import Duration, seconds
 from watcher.model.reference import Host, RepositoryName
 from watcher.sources.binding import SourceSettings
 
 # The glob of everything.
 ALL = "**"
+# Between passes. What is quicker learns nothing sooner and is all that a small registry does.
+SHORTEST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,11 @@ class SweepSourceSettings(SourceSettings, frozen=True, kw_only=True, forbid_unkn
     exclude: tuple[str, ...] = ()  # globs of repositories that are left out
     tags: tuple[str, ...] = ("**",)  # globs of tags that are looked at
     untagged: bool = True  # whether digests without a tag are looked at too, where the registry can list them
-    every: Duration = "15m"  # between the end of one pass and the start of the next, give or take a tenth
+    every: Duration = "15m"  # between the end of one pass and the start of the next, give or take a tenth; 1s at least
+
+    def __post_init__(self) -> None:
+        if seconds(self.every) < SHORTEST_SECONDS:
+            raise ValueError(f"every: {self.every} would ask the registry without a pause; 1s at least")
 
     @property
     def scope(self) -> Scope:

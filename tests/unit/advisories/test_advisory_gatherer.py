@@ -274,6 +274,32 @@ async def test_images_asked_for_at_once_are_answered(tmp_path: Path) -> None:
     assert len({each.document for each in found}) == 1
 
 
+@pytest.mark.parametrize("kind", ["folder", "below a file", "loop", "long", "cut short"])
+async def test_what_cannot_be_read_is_an_error_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    """It names the file, also where one that could be read has been there before; only nothing at all is "not configured"."""
+    path = advisory_data(tmp_path, osv("DEBIAN-CVE-2026-1", at("Debian:12", "curl", *until("7.0-2"))))
+    data = gatherer(path)
+    assert section(await data.gather(SUBJECT, image(CURL))).state is SectionState.COMPLETE
+    content = path.read_bytes()
+    path.unlink()
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "below a file":
+            (tmp_path / "file").touch()
+            data.path = tmp_path / "file" / "data.db"
+        case "loop":
+            path.symlink_to(path)
+        case "long":
+            data.path = tmp_path / ("n" * 300)
+        case "cut short":
+            path.write_bytes(content[: len(content) // 2])
+    for question in (data.gather(SUBJECT, image(CURL)), data.oldest(), data.revision()):
+        with pytest.raises(ConfigurationError) as told:
+            await question
+        assert str(data.path) in str(told.value)
+
+
 async def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     """Whoever gathers says that its section is missing, and why."""
     path = tmp_path / "advisories.db"

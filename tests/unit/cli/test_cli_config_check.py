@@ -163,6 +163,15 @@ def test_a_daemon_without_sources_is_said(watcher: Run, tmp_path: Path) -> None:
     assert "watcher: warning: watcher.yaml:3:20: advisories.path: data.db: no advisory data of ours" in checked.err
 
 
+def test_a_folder_in_place_of_advisories_is_said(watcher: Run) -> None:
+    """The daemon begins without them, and what needs them is unknown."""
+    Path("watcher.yaml").write_text(f"{GOOD}advisories: {{path: data.db}}\n")
+    Path("data.db").mkdir()
+    checked = watcher("config", "check")
+    assert checked.code == 0
+    assert "warning: watcher.yaml:4:20: advisories.path: data.db: is no file" in checked.err
+
+
 def test_that_no_policy_is_in_force_is_said(watcher: Run) -> None:
     """Whatever is pushed then comes to the same."""
     Path("watcher.yaml").write_text(f"{GOOD}policies: {{packs: [], on_no_match: pass}}\n")

@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from tests.doubles.hand_clock import HandClock
 from tests.doubles.holdings import known
@@ -69,6 +70,13 @@ async def test_the_first_pass_comes_soon_and_the_next_after_its_time() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert (bench.source.health.connected, bench.source.health.problem) == (False, "stopped")
+
+
+@pytest.mark.parametrize("every", ["0s", "1ms", "0.9s"])
+def test_a_sweep_without_a_pause_is_refused(every: str) -> None:
+    """The registry would be asked a hundred times a second."""
+    with pytest.raises(msgspec.ValidationError, match=f"every: {every} would ask the registry without a pause; 1s at least"):
+        Bench(f"{{type: sweep, registry: registry.example.com, every: {every}}}")
 
 
 async def test_a_registry_that_is_down_is_asked_again() -> None:
