@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from watcher.kit.certificate_metrics import CertificateMetrics
 from watcher.kit.metrics import Metrics
 from watcher.kit.process_metrics import add_process_metrics
 from watcher.kit.reload_metrics import ReloadMetrics
@@ -27,6 +28,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     registry = Metrics().registry
     add_process_metrics(registry)
     ReloadMetrics(registry)
+    CertificateMetrics(registry)
     registry.register(DatabaseFiles(PAGE))
     there = {
         (family.name + ("_total" if family.type == "counter" else ""), family.type, labels(collector, family))

@@ -13,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from watcher.backlog.protocol import Lane
+from watcher.kit.certificate_metrics import CertificateMetrics
 from watcher.kit.metrics import Metrics
 from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.kit.sqlite_files import DatabaseFiles
@@ -37,6 +38,7 @@ def shown_once() -> Metrics:
     """Every metric with a value of each label that rules may ask for."""
     metrics = Metrics()
     ReloadMetrics(metrics.registry)
+    CertificateMetrics(metrics.registry)
     for decision, reason in (("accepted", ""), ("rejected", "host-mismatch"), ("refused", "unauthorized")):
         metrics.count_event("main", decision, reason)
     jobs = {(lane.value, state): 1 for lane in Lane for state in ("waiting", "leased", "dead")}

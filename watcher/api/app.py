@@ -19,6 +19,7 @@ from watcher.api.listening import Listener, MalformedLog
 from watcher.api.problems import answering
 from watcher.api.renewal import keep_current
 from watcher.api.settings import ServerSettings
+from watcher.kit.certificate_metrics import CertificateMetrics
 from watcher.model.errors import ConfigurationError
 
 # The largest request that is read whole: a review holds an object before and after, of which etcd takes 1.5 MiB each.
@@ -93,7 +94,8 @@ async def serving(app: web.Application, settings: ServerSettings, limits: Limits
         async with AsyncExitStack() as stack:
             stack.push_async_callback(listener.close)
             if tls is not None and settings.tls is not None:
-                renewal = asyncio.create_task(keep_current(tls, settings.tls, partial(tls_context, settings)), name="renewal")
+                keeping = keep_current(tls, settings.tls, partial(tls_context, settings), _certificate(app))
+                renewal = asyncio.create_task(keeping, name="renewal")
                 stack.callback(renewal.cancel)
             yield await listener.open(settings)
     finally:
@@ -103,6 +105,11 @@ async def serving(app: web.Application, settings: ServerSettings, limits: Limits
 def _counting(app: web.Application) -> Callable[[str], None]:
     context = app.get(CONTEXT)
     return context.metrics.count_connection if context is not None else lambda _reason: None
+
+
+def _certificate(app: web.Application) -> Callable[[float], None]:
+    context = app.get(CONTEXT)
+    return CertificateMetrics(context.metrics.registry).show if context is not None else lambda _ends_at: None
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:

@@ -12,7 +12,7 @@ Mode = Literal["allow", "warn", "deny"]
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """PEM files. Read at start, and again within a minute of being changed."""
+    """PEM files. Read at start, and again within a minute of being changed, or of being readable."""
 
     cert: str  # the certificate, followed by those between it and its authority
     key: str  # of the certificate, without a passphrase
