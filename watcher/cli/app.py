@@ -18,7 +18,7 @@ from watcher.model.errors import BusyError, ConfigurationError, InvalidReference
 # name → (module, attribute, help). Loaded when first used: `watcher scan` should not wait for the web server's imports.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("watcher.cli.run", "run", "Run the daemon."),
-    "demo": ("watcher.cli.demo", "demo", "See it work: a registry, three pushes, three verdicts; offline, nothing else needed."),
+    "demo": ("watcher.cli.demo", "demo", "See it work: a registry, four pushes, four verdicts; offline, nothing else needed."),
     "init": ("watcher.cli.init", "init", "Write the shortest useful watcher.yaml."),
     "scan": ("watcher.cli.scan", "scan", "Inspect and judge images without a daemon."),
     "policy": ("watcher.cli.policy", "policy", "Check and test policies."),
