@@ -9,12 +9,17 @@ from watcher.kit.signals import keep
 
 def main() -> None:
     """Run the command line. Exit codes: docs/reference/commands.md."""
-    if is_daemon(sys.argv[1:]):
+    daemon = is_daemon(sys.argv[1:])
+    if daemon:
         # Before all that it imports, which takes a second: whoever starts the daemon may signal to it from then on.
         keep(signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
     from watcher.cli.app import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        if daemon:  # Python takes its own handlers away before the process has ended
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def is_daemon(arguments: Sequence[str]) -> bool:

@@ -85,9 +85,10 @@ async def test_what_was_kept_is_done_once(path: Path) -> None:
         os.kill(os.getpid(), signal.SIGHUP)  # which comes when it has stopped and the process has not ended yet
     finally:
         late: list[signal.Signals] = []
+        signals.let_go(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == before
         with signals.heard(asyncio.get_running_loop(), {signal.SIGHUP: lambda: late.append(signal.SIGHUP)}):
             assert late == [signal.SIGHUP]
-        signal.signal(signal.SIGHUP, before)
 
 
 async def test_a_start_that_waits_is_ended(tmp_path: Path, path: Path) -> None:

@@ -5,7 +5,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.log import server_logger
@@ -20,6 +19,7 @@ from watcher.api.problems import answering
 from watcher.api.renewal import keep_current
 from watcher.api.settings import ServerSettings
 from watcher.kit.certificate_metrics import CertificateMetrics
+from watcher.kit.regular_files import read_regular
 from watcher.model.errors import ConfigurationError
 
 # The largest request that is read whole: a review holds an object before and after, of which etcd takes 1.5 MiB each.
@@ -119,7 +119,7 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
     given = settings.tls
     for key, path in (("cert", given.cert), ("key", given.key)):
         try:
-            Path(path).read_bytes()
+            read_regular(path)
         except OSError as error:
             raise ConfigurationError(f"server.tls.{key}: {path}: cannot be read: {error.strerror}") from error
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

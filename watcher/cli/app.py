@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from watcher.cli.options import config_option
-from watcher.cli.outlets import outlive_readers
+from watcher.cli.outlets import outlive_readers, output_lost
 from watcher.kit.version import VERSION
 from watcher.model.errors import BusyError, ConfigurationError, InvalidReferenceError, WatcherError
 
@@ -88,27 +88,34 @@ def watcher() -> None:
 def main() -> None:
     """Run the command line. Exit codes: docs/reference/commands.md."""
     outlive_readers()
+    code = _ended()
+    if why := output_lost():
+        click.echo(f"watcher: standard output cannot be written: {why}", err=True)
+        code = EXIT_UNKNOWN  # whoever reads what there is must not take it for all
+    sys.exit(code)
+
+
+def _ended() -> int:
     try:
         ended = watcher(prog_name="watcher", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except BusyError as error:
         _complain(error)
-        sys.exit(os.EX_TEMPFAIL)
+        return os.EX_TEMPFAIL
     except (ConfigurationError, InvalidReferenceError) as error:
         _complain(error)
-        sys.exit(EXIT_USAGE)
+        return EXIT_USAGE
     except WatcherError as error:
         _complain(error)
-        sys.exit(EXIT_UNKNOWN)
+        return EXIT_UNKNOWN
     except Exception:  # noqa: BLE001  the end of the program: a fault of ours must not look like a verdict
         traceback.print_exc()
-        sys.exit(EXIT_UNKNOWN)
-    else:
-        sys.exit(ended if isinstance(ended, int) else 0)
+        return EXIT_UNKNOWN
+    return ended if isinstance(ended, int) else 0
 
 
 def _loaded(name: str) -> ModuleType:

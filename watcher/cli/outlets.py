@@ -1,4 +1,4 @@
-"""Standard output and error whose reader may go away, as `| head` does."""
+"""Standard output and error whose reader may go away, as `| head` does, or whose disk may be full."""
 
 import io
 import sys
@@ -9,17 +9,34 @@ if TYPE_CHECKING:
 
 
 class _Outlet(io.FileIO):
-    """Takes what nobody reads any more as if it were read."""
+    """Takes what nobody reads any more as if it were read, and keeps why something could not be written."""
+
+    lost: OSError | None = None
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
-            return memoryview(data).nbytes
+            pass
+        except OSError as error:
+            self.lost = error
+        return memoryview(data).nbytes
+
+
+def output_lost() -> str | None:
+    """Why something of standard output was lost, None when nothing was; what has no reader is not lost. After the last of it.
+
+    What is lost of standard error is nobody's to be told of.
+    """
+    outlet = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(outlet, _Outlet):
+        return None
+    sys.stdout.flush()
+    return outlet.lost.strerror if outlet.lost is not None else None
 
 
 def outlive_readers() -> None:
-    """From now on a reader that goes away ends no command: it comes to its own end, and to the exit code that says its outcome.
+    """From now on nothing that cannot be written ends a command: it comes to its own end, and to the exit code of its outcome.
 
     Without that, `watcher scan IMAGE | head -1` would end as something else than what was found.
     """

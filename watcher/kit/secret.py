@@ -2,11 +2,11 @@
 
 import hmac
 import os
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from watcher.kit.regular_files import read_regular
 from watcher.model.errors import ConfigurationError
 
 SecretReference = Annotated[
@@ -39,6 +39,8 @@ class Secret:
 def resolve(reference: str) -> Secret:
     """Read the secret that `env:NAME` or `file:PATH` names; one trailing newline of a file is dropped.
 
+    A FIFO is refused, as of a shell's `<(…)`: what is configured is read several times, and it could be only once.
+
     Raises:
         ConfigurationError: unset, unreadable, no text or empty.
     """
@@ -49,7 +51,7 @@ def resolve(reference: str) -> Secret:
             raise ConfigurationError(f"environment variable {where} is not set; {reference} needs it")
         return Secret(value)
     try:
-        value = Path(where).read_text(encoding="utf-8").removesuffix("\n")
+        value = read_regular(where).decode("utf-8").removesuffix("\n")
     except OSError as error:
         raise ConfigurationError(f"{reference}: cannot be read: {error.strerror}") from error
     except ValueError:

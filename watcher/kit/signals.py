@@ -8,18 +8,26 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
 
 _kept: set[int] = set()
+_before: dict[int, Any] = {}
 
 
 def keep(*numbers: signal.Signals) -> None:
     """From now on these end nothing: whoever calls `heard` next is told of those that came."""
     for number in numbers:
-        signal.signal(number, _keep)
+        _before[number] = signal.signal(number, _keep)
+
+
+def let_go(*numbers: signal.Signals) -> None:
+    """Those that `keep` has taken are what they were before."""
+    for number in numbers:
+        if number in _before:
+            signal.signal(number, _before.pop(number) or signal.SIG_DFL)
 
 
 @contextmanager

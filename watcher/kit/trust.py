@@ -4,6 +4,7 @@ import os
 import ssl
 from pathlib import Path
 
+from watcher.kit.regular_files import read_regular
 from watcher.model.errors import ConfigurationError
 
 # What is looked at for the authorities of the system where OpenSSL's own place is empty.
@@ -26,8 +27,8 @@ def trust(ca_file: str | None) -> None:
     if ca_file is None:
         return
     try:
+        added = read_regular(ca_file)
         ssl.create_default_context(cafile=ca_file)
-        added = Path(ca_file).read_bytes()
     except (OSError, ssl.SSLError) as error:
         why = "holds no certificates in PEM" if isinstance(error, ssl.SSLError) else f"cannot be read: {error.strerror}"
         raise ConfigurationError(f"ca_file: {ca_file} {why}") from error

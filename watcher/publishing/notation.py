@@ -6,9 +6,9 @@ attestation in everything: what is attested is signed, and what is not so any mo
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from watcher.kit.regular_files import read_regular
 from watcher.model.errors import ConfigurationError, PermanentError
 from watcher.model.moments import iso
 from watcher.model.verdict import Verdict
@@ -123,7 +123,7 @@ def notary(settings: NotationSettings, now: datetime) -> Notary:
     """
     key = private_key(settings.key, settings.key_password, WANTED_KEY)
     try:
-        chain = read_chain(Path(settings.chain).read_bytes())
+        chain = read_chain(read_regular(settings.chain))
         check_chain(chain)
     except OSError as error:
         raise ConfigurationError(f"{settings.chain}: cannot be read: {error.strerror}") from error

@@ -7,11 +7,11 @@ Spec: google.pubsub.v1, Publisher; CloudEvents Google Cloud Pub/Sub binding, sec
 """
 
 import os
-from pathlib import Path
 
 import structlog
 
 from watcher.kit.google_address import PUBSUB_EMULATOR
+from watcher.kit.regular_files import read_regular
 from watcher.kit.units import seconds
 from watcher.model.errors import ConfigurationError
 from watcher.model.verdict import Verdict
@@ -37,7 +37,7 @@ class PubsubPublisher:
         self._links = context.links
         if settings.credentials_file:
             try:
-                Path(settings.credentials_file).read_bytes()
+                read_regular(settings.credentials_file)
             except OSError as error:
                 raise ConfigurationError(f"credentials_file {settings.credentials_file}: {error.strerror}") from error
         # What is configured stands above where the environment wants the service to be, as Google's own tools read it.

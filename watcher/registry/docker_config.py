@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from watcher.kit.regular_files import read_regular
 from watcher.kit.secret import Secret
 from watcher.model.errors import ConfigurationError
 from watcher.model.one_reading import folded
@@ -60,8 +61,7 @@ def read_docker_config(path: Path, registry: Host) -> DockerConfig:
         ConfigurationError: it cannot be read or is not of docker's form as a whole.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_CONFIG_BYTES)
+        raw = read_regular(path)[:MAX_CONFIG_BYTES]
     except (FileNotFoundError, NotADirectoryError):
         return DockerConfig()
     except OSError as error:

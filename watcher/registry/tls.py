@@ -3,6 +3,7 @@
 import ssl
 
 from watcher.kit.connector import believing
+from watcher.kit.regular_files import read_regular
 from watcher.model.errors import ConfigurationError
 from watcher.registry.settings import RegistrySettings
 
@@ -15,12 +16,16 @@ def own_context(settings: RegistrySettings) -> ssl.SSLContext:
     if settings.ca_file is None and settings.client_cert is None:
         return believing()
     try:
+        if settings.ca_file is not None:
+            read_regular(settings.ca_file)
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise _unreadable(settings, error) from error
     if settings.client_cert is not None:
         given = settings.client_cert
         try:
+            for path in (given.cert, given.key):
+                read_regular(path)
             # Without a password OpenSSL would ask the terminal for that of an encrypted key.
             context.load_cert_chain(given.cert, given.key, password="")
         except (OSError, ssl.SSLError) as error:
@@ -38,6 +43,7 @@ def elsewhere_context(settings: RegistrySettings) -> ssl.SSLContext:
         return believing()
     context = ssl.create_default_context()
     try:
+        read_regular(settings.ca_file)
         context.load_verify_locations(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise _unreadable(settings, error) from error

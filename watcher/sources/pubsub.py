@@ -9,13 +9,13 @@ Permissions: roles/pubsub.subscriber on the subscription.
 import asyncio
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import structlog
 
 from watcher.dialects.protocol import Delivery
 from watcher.kit.clock import Clock, utc_now
 from watcher.kit.google_address import PUBSUB_EMULATOR
+from watcher.kit.regular_files import read_regular
 from watcher.kit.units import seconds, size_bytes
 from watcher.model.errors import ConfigurationError, RetryableError
 from watcher.model.moments import iso
@@ -50,7 +50,7 @@ class PubsubSource:
         self._patience = Patience(self._condition, held_seconds)
         if settings.credentials_file:
             try:
-                Path(settings.credentials_file).read_bytes()
+                read_regular(settings.credentials_file)
             except OSError as error:
                 raise ConfigurationError(f"credentials_file {settings.credentials_file}: {error.strerror}") from error
 

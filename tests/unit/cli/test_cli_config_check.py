@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -116,6 +117,49 @@ def test_run_refuses_in_the_words_of_config_check(watcher: Run, written: str, se
     assert len(checked.err.splitlines()) == 1
     assert set(Path().rglob("*")) <= before
     assert watcher("run") == checked
+
+
+NO_FILES = """\
+ca_file: ./fifo
+registries:
+- {host: a.example, ca_file: ./fifo}
+- {host: b.example, client_cert: {cert: ./fifo, key: ./fifo}, api_token: "file:./fifo"}
+sources:
+- {name: a, type: pubsub, registry: a.example, subscription: projects/p/subscriptions/s, credentials_file: ./fifo}
+- {name: b, type: mqtt, registry: a.example, host: broker.example, topic: a/b, ca_file: ./fifo}
+server: {tls: {cert: ./fifo, key: ./fifo}}
+policies: {path: ./fifo}
+publish:
+- {type: pubsub, topic: projects/p/topics/t, credentials_file: ./fifo}
+"""
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(watcher: Run) -> None:
+    """A FIFO that nobody writes to, wherever a file may be named."""
+    os.mkfifo("fifo")
+    Path("watcher.yaml").write_text(NO_FILES)
+    checked = watcher("config", "check", "-q")
+    keys = [line.split(": ")[2] for line in checked.err.splitlines()]
+    assert keys == [
+        "ca_file",
+        "registries[0].ca_file",
+        "registries[1].client_cert.cert",
+        "registries[1].api_token",
+        "sources[0].credentials_file",
+        "sources[1].ca_file",
+        "server.tls.cert",
+        "policies.path",
+        "publish[0].credentials_file",
+    ]
+    assert checked.code == 2
+
+
+def test_a_control_character_in_a_path_is_refused(watcher: Run) -> None:
+    """At its place, and not where the file would be opened."""
+    Path("watcher.yaml").write_text('ca_file: "a\\0b"\n')
+    checked = watcher("config", "check")
+    assert "watcher.yaml:1:10: ca_file: control character U+0000" in checked.err
+    assert (checked.code, watcher("run")) == (2, checked)
 
 
 async def newer_store() -> None:

@@ -144,6 +144,17 @@ def test_a_reader_that_goes_away_changes_no_exit_code(store: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("command", [["--version"], ["verdict", "show", IMAGE, "-c", "watcher.yaml"]])
+def test_what_cannot_be_written_is_no_outcome(store: Path, command: list[str]) -> None:
+    """Of a disk that is full one line is said, and 3 whatever was found; where that cannot be said either, 3 all the same."""
+    watcher = [sys.executable, "-m", "watcher", *command]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = subprocess.run(watcher, cwd=store, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        silent = subprocess.run(watcher, cwd=store, stdout=full, stderr=full, timeout=60, check=False)
+    assert ended.stderr == "watcher: standard output cannot be written: No space left on device\n"
+    assert (ended.returncode, silent.returncode) == (3, 3)
+
+
 def test_what_is_printed_for_people_is_printed_for_programs() -> None:
     """Every command has `-o json`, but for those that print nothing else."""
     without = {

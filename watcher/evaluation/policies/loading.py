@@ -82,6 +82,10 @@ def load_policies(
 def load_settings(settings: PolicySettings, *, beside: Path | None = None) -> PolicySources:
     """Read what the configuration names; a relative `path` is beside the configuration file. Raises as `load_policies` does."""
     paths = [(beside or Path()) / settings.path] if settings.path is not None else []
+    for path in paths:
+        # On the command line a pipe may be meant; what is configured is read more than once.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise PolicyError(f"{path}: is neither a regular file nor a folder")
     return load_policies(settings.packs, paths, settings.lists, settings.on_no_match)
 
 
