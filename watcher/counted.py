@@ -3,8 +3,11 @@
 Reasons are many and most of them never come; of these there are the ones that are met in practice.
 """
 
-from watcher.backlog.protocol import Fate, Lane
+from watcher.api.admission import answers
+from watcher.api.evaluations import SOURCE as API
+from watcher.backlog.protocol import FOUND, Fate, Lane
 from watcher.kit.metrics import Metrics
+from watcher.kit.sqlite import StoreUnavailableError
 from watcher.kit.sqlite_trouble import Ailment
 from watcher.model.verdict import Outcome
 from watcher.settings import Settings
@@ -14,6 +17,8 @@ FREQUENT = {
     Fate.IGNORED: ("pull", "mount", "delete", "other-action", "blob", "published-by-us", "other-type", "not-an-image", "test"),
     Fate.REJECTED: ("invalid-json", "too-large", "no-events", "invalid-event", "no-digest", "host-mismatch", "host-missing"),
 }
+# Why nothing new came of what a sweep found, and of what CI asked for.
+FOUND_BEFORE, ASKED_BEFORE = ("joined", "leased", "dead", "window"), ("joined", "window")
 REFUSED = ("unauthorized", "store-unavailable", "body-unread")
 # With the outcomes, what becomes of a job.
 RESULTS = ("absorbed", "gone", "suppressed", "published-by-us", "marker")
@@ -26,8 +31,13 @@ def show_from_start(metrics: Metrics, settings: Settings) -> None:
     """Give everything that is known its 0."""
     outcomes = [outcome.value for outcome in Outcome]
     metrics.known(metrics.events, ["unknown"], ["refused"], ["unauthorized"])
-    metrics.known(metrics.events, [each.name for each in settings.sources], [Fate.ACCEPTED], [""])
+    sweeps = {each.name for each in settings.sources} - settings.event_sources.keys()
+    for source, new, before in (*((each, FOUND, FOUND_BEFORE) for each in sweeps), (API, "", ASKED_BEFORE)):
+        metrics.known(metrics.events, [source], [Fate.ACCEPTED], [new])
+        metrics.known(metrics.events, [source], [Fate.DUPLICATE], before)
+        metrics.known(metrics.events, [source], ["refused"], [StoreUnavailableError.reason])
     for source in settings.event_sources:
+        metrics.known(metrics.events, [source], [Fate.ACCEPTED], [""])
         for fate, reasons in FREQUENT.items():
             metrics.known(metrics.events, [source], [fate], reasons)
         metrics.known(metrics.events, [source], ["refused"], REFUSED)
@@ -48,6 +58,5 @@ def show_from_start(metrics: Metrics, settings: Settings) -> None:
     metrics.known(metrics.canaries, canaries, ["judged", "late", "not-pushed"])
     metrics.known(metrics.canary_seconds, canaries)
     if settings.admission is not None:
-        metrics.known(metrics.admission_answers, ["allowed"], ["", "no-image"])
-        metrics.known(metrics.admission_answers, ["warned", "denied"], ["fail", "unknown", "never-judged"])
-        metrics.known(metrics.admission_answers, ["refused"], ["unauthorized", "malformed-review"])
+        for decision, words in answers(settings.admission).items():
+            metrics.known(metrics.admission_answers, [decision], words)

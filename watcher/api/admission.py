@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,9 +18,17 @@ from watcher.api.settings import AdmissionSettings, Mode
 from watcher.api.tags import TagCache
 from watcher.kit.counted import counted
 from watcher.kit.secret import Secret
+from watcher.kit.sqlite import StoreUnavailableError
 from watcher.kit.units import seconds
 from watcher.model.digest import Digest
-from watcher.model.errors import InvalidReferenceError, WatcherError
+from watcher.model.errors import (
+    AuthenticationError,
+    InvalidReferenceError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    ThrottledError,
+    WatcherError,
+)
 from watcher.model.reference import Reference, parse_reference
 from watcher.model.verdict import Action, Finding, Outcome, Verdict, worst
 
@@ -38,8 +46,26 @@ NAMED_CHARACTERS = 300
 # So many are named in the audit log, which holds the answer whole.
 MOST_NOTES = 50
 DECISIONS = ("denied", "warned", "allowed")
+# A workload is warned of what its pods are denied for.
+ANSWERED_BY: Mapping[Mode, Sequence[str]] = {"allow": ("allowed",), "warn": ("warned",), "deny": ("denied", "warned")}
+UNAUTHORIZED = "unauthorized"
 NOTES = {"denied": "denied", "warned": "allowed with warnings", "allowed": "allowed"}
 STRICTEST: tuple[Mode, ...] = ("deny", "warn", "allow")
+NO_IMAGE, NEVER_JUDGED = "no-image", "never-judged"
+TOO_OLD, TIMED_OUT, TOO_MANY_TAGS = "verdict-too-old", "timed-out", "too-many-tags"
+# What makes an image unknown, as far as it is met in practice: its verdict, what bounds a review, its name, its registry, a store.
+UNKNOWN_FOR = (
+    Outcome.UNKNOWN.value,
+    TOO_OLD,
+    TIMED_OUT,
+    TOO_MANY_TAGS,
+    InvalidReferenceError.reason,
+    RegistryUnavailableError.reason,
+    ThrottledError.reason,
+    AuthenticationError.reason,
+    RegistryRefusedError.reason,
+    StoreUnavailableError.reason,
+)
 
 
 @dataclass(slots=True)
@@ -97,7 +123,7 @@ class Admission:
             refused.force_close()
             if times := self.context.refusals.times("admission"):
                 log.warning("admission.refused", peer=request.remote, times=times)
-            metrics.count_admission("refused", "unauthorized")
+            metrics.count_admission("refused", UNAUTHORIZED)
             return refused
         started = time.monotonic()
         try:
@@ -149,7 +175,7 @@ class Admission:
             async with asyncio.timeout_at(bounds.until), bounds.turns:
                 await self._judge(text, parse_reference(image), said, bounds)
         except TimeoutError:
-            said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: no answer in time")
+            said.add(self.settings.on_unknown, TIMED_OUT, f"{text}: unknown: no answer in time")
         except InvalidReferenceError as error:
             said.add(self.settings.on_unknown, error.reason, f"{text}: unknown: {error}")
         except WatcherError as error:
@@ -165,9 +191,9 @@ class Admission:
                     digest = await self.tags.digest(reference)  # 1
                     why_not = "its registry has no such tag"
                 except TimeoutError:
-                    said.add(self.settings.on_unknown, "timed-out", f"{text}: unknown: its registry did not answer in time")
+                    said.add(self.settings.on_unknown, TIMED_OUT, f"{text}: unknown: its registry did not answer in time")
             else:
-                said.add(self.settings.on_unknown, "too-many-tags", f"{text}: unknown: a review asks for {MOST_TAGS} tags at most")
+                said.add(self.settings.on_unknown, TOO_MANY_TAGS, f"{text}: unknown: a review asks for {MOST_TAGS} tags at most")
         elif digest is None:
             why_not = f"{reference.registry} is not a configured registry"
         judgement = await self.event_rules.judge(reference, digest, self.settings.environment)  # 2
@@ -175,7 +201,7 @@ class Admission:
         if digest is not None:
             await self._stored(text, reference, digest, said)  # 3
         elif why_not:
-            said.add(self.settings.on_unjudged, "never-judged", f"{text}: never judged: {why_not}")
+            said.add(self.settings.on_unjudged, NEVER_JUDGED, f"{text}: never judged: {why_not}")
 
     async def _stored(self, text: str, reference: Reference, digest: Digest, said: _Said) -> None:
         verdicts, settings = self.context.verdicts, self.settings
@@ -193,14 +219,14 @@ class Admission:
                 if other.outcome is Outcome.FAIL:
                     self._outcome(text, other.outcome, other.findings, f" [{where}]", said)
                     return
-            said.add(settings.on_unjudged, "never-judged", f"{text}: never judged: {where}")
+            said.add(settings.on_unjudged, NEVER_JUDGED, f"{text}: never judged: {where}")
             return
         age = self.context.clock() - verdict.evaluated_at
         # How old a verdict is that a clock dated ahead, nobody knows.
         if verdict.outcome in (Outcome.PASS, Outcome.WARN) and abs(age) > timedelta(seconds=seconds(settings.max_age)):
             hours, old = abs(age).total_seconds() / 3600, "old" if age > timedelta() else "ahead of the clock"
             sentence = f"{text}: unknown: its verdict {verdict.outcome} is {counted(round(hours), 'hour')} {old}"
-            said.add(settings.on_unknown, "verdict-too-old", sentence)
+            said.add(settings.on_unknown, TOO_OLD, sentence)
         self._outcome(text, verdict.outcome, verdict.findings, _pointer(verdict), said)
 
     def _outcome(self, text: str, outcome: Outcome, findings: tuple[Finding, ...], pointer: str, said: _Said) -> None:
@@ -224,6 +250,20 @@ async def review(request: web.Request) -> web.Response:
 
 
 ADMISSION: web.AppKey[Admission] = web.AppKey("admission", Admission)
+
+
+def answers(settings: AdmissionSettings) -> Mapping[str, Collection[str]]:
+    """What a review may be answered by these settings: the reasons of each decision that are met in practice."""
+    reasons: dict[str, set[str]] = {
+        "allowed": {"", NO_IMAGE},
+        "warned": {Outcome.WARN.value, Outcome.FAIL.value},
+        "denied": {Outcome.FAIL.value},
+        "refused": {UNAUTHORIZED, MalformedReviewError.reason},
+    }
+    for mode, words in ((settings.on_unknown, UNKNOWN_FOR), (settings.on_unjudged, (NEVER_JUDGED,))):
+        for decision in ANSWERED_BY[mode]:
+            reasons[decision].update(words)
+    return reasons
 
 
 def install(app: web.Application) -> None:
@@ -265,6 +305,6 @@ def _pointer(verdict: Verdict) -> str:
 def _in_all(said: Sequence[_Said], *, allowed: bool) -> tuple[str, str]:
     """Decision and reason of a review: those of the worst image; what would be denied in a pod is only warned of in a workload."""
     if not said:
-        return "allowed", "no-image"
+        return "allowed", NO_IMAGE
     worst_image = min(said, key=lambda each: DECISIONS.index(each.decision))
     return "warned" if allowed and worst_image.decision == "denied" else worst_image.decision, worst_image.reason

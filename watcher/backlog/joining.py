@@ -15,8 +15,6 @@ WINDOW_SECONDS = 10.0
 DEAD_SECONDS = 86400.0
 # What becomes of a job whose manifest was not there; a later event of it is news.
 GONE = "gone"
-# Why a job is there that no event asked for.
-FOUND = "found"
 
 _URGENCY = {lane.value: position for position, lane in enumerate(Lane)}
 

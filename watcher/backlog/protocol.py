@@ -12,6 +12,8 @@ from watcher.model.reference import Host, RepositoryName, Tag
 
 # The reason of a Retry that waits for nothing but to be judged: whatever joins such a job is looked at at once.
 SUPPRESSED = "suppressed"
+# Why a job is there that no event asked for.
+FOUND = "found"
 
 
 class Lane(StrEnum):

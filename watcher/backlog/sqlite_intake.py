@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from watcher.backlog.joining import FOUND, WINDOW_SECONDS, Heard, KnownJob, join
-from watcher.backlog.protocol import Arrival, Fate, Lane, Receipt
+from watcher.backlog.joining import WINDOW_SECONDS, Heard, KnownJob, join
+from watcher.backlog.protocol import FOUND, Arrival, Fate, Lane, Receipt
 from watcher.model.push import EXCERPT_BYTES, Deleted, Handshake, Ignored, Push, Pushed, Rejected
 from watcher.model.reference import Host, RepositoryName
 

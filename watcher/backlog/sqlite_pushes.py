@@ -6,7 +6,7 @@ No index is made for it, which every event would pay for: events are in order of
 import sqlite3
 from collections.abc import Sequence
 
-from watcher.backlog.joining import FOUND
+from watcher.backlog.protocol import FOUND
 
 # Of one tag; who asks wants the newest.
 MOST = 200
