@@ -37,10 +37,9 @@ def amazon_of(host: Host) -> dict[str, str]:
     match = ECR_HOST.fullmatch(host)
     if match is None:
         raise ConfigurationError(f"--registry {host}: expected ACCOUNT.dkr.ecr.REGION.amazonaws.com")
-    partition = partition_of(match["region"])
-    return {
-        "account": match["account"],
-        "region": match["region"],
-        "partition": partition.name,
-        "domain": partition.domain,
-    }
+    return amazon_in(match["region"], match["account"])
+
+
+def amazon_in(region: str, account: str) -> dict[str, str]:
+    partition = partition_of(region)
+    return {"account": account, "region": region, "partition": partition.name, "domain": partition.domain}

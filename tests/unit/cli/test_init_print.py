@@ -83,6 +83,80 @@ def test_what_init_wrote_is_printed_as_init_printed_it(watcher: Run) -> None:
     assert "http://10.0.0.1/hooks/distribution" in watcher("init", "--print", "--url", "http://10.0.0.1").out
 
 
+PROOFS = """\
+server: {public_url: "https://w.example.com"}
+registries: [{host: quay.io}]
+sources:
+- {name: mine, type: webhook, dialect: distribution, registry: quay.io, auth: {type: bearer, secret: "env:S", header: X-Mine}}
+- {name: basic, type: webhook, dialect: distribution, registry: quay.io, auth: {type: basic, username: u, password: "env:S"}}
+- {name: none, type: webhook, dialect: distribution, registry: quay.io, auth: {type: none}}
+- {name: code, type: webhook, dialect: quay, registry: quay.io, auth: {type: bearer, secret: "env:S", query: code}}
+- {name: user, type: webhook, dialect: quay, registry: quay.io, auth: {type: basic, username: "a b", password: "env:S"}}
+- {name: harbor, type: webhook, dialect: harbor, registry: quay.io, auth: {type: bearer, secret: "env:S", header: X-Mine}}
+- {name: signed, type: webhook, dialect: cloudevents, registry: quay.io, auth: {type: hmac, secret: "env:S"}}
+- name: push
+  type: webhook
+  dialect: gar
+  registry: quay.io
+  auth: {type: oidc, audience: ours, email: my-watcher-push@my-project-1.iam.gserviceaccount.com}
+- name: proxied
+  type: sqs
+  dialect: ecr
+  registry: proxy.example.com
+  queue_url: "https://sqs.cn-north-1.amazonaws.com.cn/210987654321/pushes"
+- {name: local, type: sqs, dialect: ecr, registry: proxy.example.com, queue_url: "http://localhost:4566/000000000000/q"}
+- name: further
+  type: webhook
+  dialect: ecr
+  registry: proxy.example.com
+  auth: {type: sns, topics: ["arn:aws:sns:eu-west-3:210987654321:pushed"]}
+"""
+
+
+@pytest.fixture
+def proofs(watcher: Run) -> dict[str, str]:
+    Path("watcher.yaml").write_text(PROOFS)
+    ended = watcher("init", "--print", "-o", "json")
+    assert (ended.code, ended.err) == (0, "")
+    assert "{{" not in ended.out
+    return {each["source"]: each["text"] for each in map(json.loads, ended.out.splitlines())}
+
+
+def test_a_sender_is_to_prove_itself_as_the_source_wants_it(proofs: dict[str, str]) -> None:
+    """By the header, parameter, user, audience and account that the source has."""
+    (endpoint,) = yaml.safe_load(proofs["mine"])["notifications"]["endpoints"]
+    assert endpoint["headers"] == {"X-Mine": ["Bearer <env:S>"]}
+    assert "\nhttps://w.example.com/hooks/code?code=<env:S>\n" in proofs["code"]
+    assert "\nhttps://a%20b:<env:S>@w.example.com/hooks/user\n" in proofs["user"]
+    assert "--push-auth-token-audience ours " in proofs["push"]
+    assert "--push-auth-service-account my-watcher-push@my-project-1.iam.gserviceaccount.com\n" in proofs["push"]
+    assert "service-accounts create my-watcher-push --project my-project-1\n" in proofs["push"]
+    assert "in place of" not in proofs["push"]
+
+
+@pytest.mark.parametrize(
+    ("source", "how"),
+    [
+        ("basic", "to https://w.example.com/hooks/basic as the user `u` with the password <env:S>;"),
+        ("none", "to https://w.example.com/hooks/none without any proof of who it is;"),
+        ("harbor", "to https://w.example.com/hooks/harbor with the header `X-Mine: Bearer <env:S>` ("),
+        ("signed", "to https://w.example.com/hooks/signed what it signs with <env:S> in the header `X-Signature` ("),
+    ],
+)
+def test_a_proof_that_the_text_is_not_for_is_told_in_a_sentence(proofs: dict[str, str], source: str, how: str) -> None:
+    """Lines to copy would be of another proof, and be answered 401."""
+    (sentence,) = [line for line in proofs[source].splitlines() if " is to be the value " not in line]
+    assert f"is to post {how}" in sentence
+
+
+def test_what_tells_an_account_is_believed(proofs: dict[str, str]) -> None:
+    """Behind a proxy the queue or the topic does; where nothing does that is said, and the others are printed."""
+    assert "create-queue --region cn-north-1 --queue-name pushes" in proofs["proxied"]
+    assert "arn:aws-cn:sqs:cn-north-1:210987654321:pushes" in proofs["proxied"]
+    assert proofs["local"].startswith("# sources[9].registry: proxy.example.com tells neither account nor region")
+    assert "arn:aws:sns:eu-west-3:210987654321:pushed" in proofs["further"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
