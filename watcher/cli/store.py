@@ -46,7 +46,7 @@ def check_store(file: Path | None, output: str, *, quick: bool) -> int:
     if output == "json":
         click.echo(msgspec.json.encode(_json(report)))
     else:
-        _show(report)
+        _show(report, is_configured=file is None)
     return EXIT_DAMAGED if report.problems else 0
 
 
@@ -69,15 +69,23 @@ def stats(file: Path | None, output: str) -> None:
     click.echo(f"{found.path}: {database}, {_size(found.reusable_bytes)} of it to be used again, and a log of {log}{left}")
 
 
-def _show(report: Report) -> None:
+def _show(report: Report, *, is_configured: bool) -> None:
     click.echo(f"{report.path}: {_size(report.bytes)}, tables {report.revision}")
     show_columns([(table, str(count)) for table, count in report.rows.items() if count is not None])
     if not report.problems:
         click.echo("undamaged")
         return
+    if not is_configured and not report.may_be_ours:
+        click.echo("NO STORE:")
+        for line in report.problems:
+            click.echo(f"  {line}")
+        return
     click.echo("DAMAGED:")
     for line in (*report.problems, *lost(report)):
         click.echo(f"  {line}")
+    if not is_configured:
+        click.echo("Do not restore a backup of which anything is lost: take another, or make one with `watcher store backup`.")
+        return
     click.echo(
         f"Stop the watcher, then restore a backup; or move {report.path}, its -wal and its -shm away and start anew: the inbox,"
         " what waits and every verdict are lost then, and a sweep has the images judged again."

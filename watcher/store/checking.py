@@ -14,6 +14,9 @@ from watcher.store.migrate import newest_revision, require_known
 
 # Of a file that is damaged all over, the first lines say as much as all.
 MOST_PROBLEMS = 20
+NO_REVISION = "none"
+# Spec: sqlite.org/fileformat.html, "The Database Header".
+_BEGINNING = b"SQLite format 3\x00"
 # What is counted, and what it means that it is lost.
 TABLES = {
     "event": "the inbox: deliveries that come again are taken for new",
@@ -35,13 +38,17 @@ class CannotTellError(RetryableError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`problems` is empty when the file is whole. `rows` is by table, None for one that cannot be read."""
+    """`problems` is empty when the file is whole. `rows` is by table, None for one that cannot be read.
+
+    `may_be_ours` is False of a file that is no database, and of one that is whole and has no tables of ours.
+    """
 
     path: Path
     bytes: int
     revision: str
     problems: tuple[str, ...]
     rows: dict[str, int | None]
+    may_be_ours: bool
 
 
 def check(path: Path, *, quick: bool) -> Report:
@@ -55,14 +62,15 @@ def check(path: Path, *, quick: bool) -> Report:
         size = path.stat().st_size
         problems = [*_integrity(connection, path, quick=quick)]
         revision = _revision(connection)
-        if not problems and revision == "none":
+        strange = revision == NO_REVISION and (not problems or not _is_database(path))
+        if not problems and revision == NO_REVISION:
             problems.append("the file has no tables of ours")
         elif not problems:
             require_known(revision, path)
         rows = {table: _count(connection, table) for table in TABLES}
         if not problems and revision == newest_revision() and None in rows.values():
             problems.append("tables are missing")
-    return Report(path=path, bytes=size, revision=revision, problems=tuple(problems), rows=rows)
+    return Report(path=path, bytes=size, revision=revision, problems=tuple(problems), rows=rows, may_be_ours=not strange)
 
 
 def require_ours(path: Path) -> None:
@@ -74,7 +82,7 @@ def require_ours(path: Path) -> None:
     """
     with closing(opened_to_look(path)) as connection, suppress(sqlite3.Error):
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
-            raise ConfigurationError(f"store {path} has no tables of ours: there is nothing to copy")
+            raise ConfigurationError(f"store {path} has no tables of ours: it is no store of the watcher")
 
 
 def opened_to_look(path: Path) -> sqlite3.Connection:
@@ -110,12 +118,17 @@ def _integrity(connection: sqlite3.Connection, path: Path, *, quick: bool) -> It
         yield str(error)
 
 
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING
+
+
 def _revision(connection: sqlite3.Connection) -> str:
     try:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error:
-        return "none"
-    return str(row[0]) if row else "none"
+        return NO_REVISION
+    return str(row[0]) if row else NO_REVISION
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int | None:

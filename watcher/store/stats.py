@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.kit.sqlite_files import file_bytes
-from watcher.kit.sqlite_trouble import free_bytes
-from watcher.store.checking import cannot_tell, opened_to_look, require_ours
+from watcher.kit.sqlite_trouble import Ailment, free_bytes, trouble_of
+from watcher.store.checking import CannotTellError, cannot_tell, opened_to_look, require_ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,10 @@ def sizes(path: Path) -> Sizes:
             reusable = _number(connection, "PRAGMA freelist_count") * _number(connection, "PRAGMA page_size")
             tables = _tables(connection)
     except sqlite3.Error as error:
+        trouble = trouble_of(error, path)
+        if trouble is not None and trouble.ailment is Ailment.DAMAGED:  # or nothing of ours, to which nothing is to be done
+            said = f"store {path}: cannot be read ({error}); if it is a store, `watcher store check` says what is lost"
+            raise CannotTellError(said) from error
         raise cannot_tell(error, path) from error
     return Sizes(path=path, files=file_bytes(path), free_bytes=free_bytes(path), reusable_bytes=reusable, tables=tables)
 

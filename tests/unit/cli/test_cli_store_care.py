@@ -138,9 +138,26 @@ def test_what_is_no_store_is_not_said_to_be_one(watcher: Run, tmp_path: Path) ->
     for name in ("empty.db", "strange.db"):
         ended = watcher("store", "check", name)
         assert (ended.code, "has no tables of ours" in ended.out) == (1, True)
+        assert "has no tables of ours: it is no store" in watcher("store", "stats", name).err
     (tmp_path / "watcher.yaml").write_text(f"store: {{url: 'sqlite:///{tmp_path}/empty.db'}}\n")
     refused = watcher("store", "backup", "copy.db")
-    assert (refused.code, "there is nothing to copy" in refused.err, (tmp_path / "copy.db").exists()) == (2, True, False)
+    assert (refused.code, "it is no store" in refused.err, (tmp_path / "copy.db").exists()) == (2, True, False)
+
+
+def test_nothing_is_to_be_done_to_a_file_that_is_none(watcher: Run, path: Path, tmp_path: Path) -> None:
+    """Whoever names a file of the system by mistake is not told to move it away, nor what of ours is lost in it."""
+    other = tmp_path / "passwd"
+    other.write_text("root:x:0:0:root:/root:/bin/bash\n" * 200)
+    checked, stats = watcher("store", "check", str(other)), watcher("store", "stats", str(other))
+    assert (checked.code, stats.code) == (1, 3)
+    assert "NO STORE:\n  file is not a database\n" in checked.out
+    for said in (checked.out, stats.err):
+        assert not any(words in said for words in ("away", "damaged", "DAMAGED", "inbox"))
+    harmed = bytearray(path.read_bytes())
+    zero_pages(harmed)
+    (tmp_path / "backup.db").write_bytes(harmed)
+    of_backup = watcher("store", "check", "backup.db").out
+    assert ("DAMAGED:" in of_backup, "Do not restore" in of_backup, "away" in of_backup) == (True, True, False)
 
 
 def test_a_folder_is_no_store(watcher: Run, path: Path) -> None:
