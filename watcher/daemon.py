@@ -29,6 +29,7 @@ from watcher.kit.process_metrics import add_process_metrics
 from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.kit.secret import Secret, resolve
 from watcher.kit.supervise import Supervisor
+from watcher.kit.threads import in_a_thread
 from watcher.kit.units import seconds, size_bytes
 from watcher.kit.version import VERSION
 from watcher.model.reference import Host, Reference
@@ -115,7 +116,7 @@ class Daemon:
 
     async def replace_policies(self, policies: PolicySettings) -> PolicySources:
         """Read the policies again, and put them in force. Raises PolicyError for one that is wrong, and then changes nothing."""
-        sources = await asyncio.to_thread(load_settings, policies, beside=self.folder)
+        sources = await _loaded(policies, self.folder)
         changed = await self.evaluator.replace(lambda: begin_evaluator(sources), policies)
         log.info("policies.reloaded", changed=changed, policy_revision=self.evaluator.revision)
         return sources
@@ -267,7 +268,12 @@ async def _open_registries(settings: Settings, metrics: Metrics, outages: Outage
 
 
 async def _begin_evaluator(policies: PolicySettings, folder: Path) -> ProcessEvaluator:
-    return await begin_evaluator(await asyncio.to_thread(load_settings, policies, beside=folder))
+    return await begin_evaluator(await _loaded(policies, folder))
+
+
+def _loaded(policies: PolicySettings, folder: Path) -> Awaitable[PolicySources]:
+    """In a thread that no end waits for: a network file system may never answer."""
+    return in_a_thread(partial(load_settings, policies, beside=folder), name="policies")
 
 
 async def begin_evaluator(sources: PolicySources) -> ProcessEvaluator:

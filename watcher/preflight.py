@@ -4,7 +4,6 @@ Everything is put together by what the daemon itself puts it together with, and 
 moment decides is left to the start: whether the port is free, and whether another daemon has the store.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -169,7 +168,7 @@ async def _look_at_policies(
 ) -> None:
     settings, folder = configuration.settings.policies, configuration.folder
     try:
-        sources = await asyncio.to_thread(load_settings, settings, beside=folder)
+        sources = await in_a_thread(partial(load_settings, settings, beside=folder), name="policies")
         if doubt := doubt_of(sources):
             seen.warn(doubt, "policies")
         await compiled(sources)

@@ -1,7 +1,7 @@
 """What SIGHUP does: the configuration is read again, its policies are put in force, and what else has changed is named."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from watcher import settings as configuration
 from watcher.evaluation.policies.loading import PolicySources
 from watcher.evaluation.settings import PolicySettings
 from watcher.kit.reload_metrics import ReloadMetrics
+from watcher.kit.threads import in_a_thread
 from watcher.kit.yaml_source import Path as Place
 from watcher.kit.yaml_source import key_of
 from watcher.model.errors import ConfigurationError, PolicyError
@@ -44,7 +45,7 @@ class Reload:
         """Read everything again. Raises what nobody foresaw; doing it again is harmless."""
         path = Path(self._begun.source.file)
         try:
-            read = await asyncio.to_thread(configuration.read, path)
+            read = await in_a_thread(partial(configuration.read, path), name="reload")
             if self._begun.source.value and not read.source.value:
                 raise ConfigurationError(f"{path}: {EMPTIED}")
             sources = await self._replace(read.settings.policies)

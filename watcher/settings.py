@@ -18,6 +18,7 @@ from watcher.evaluation.settings import PolicySettings
 from watcher.evaluation.verdict_filter import VerdictFilter
 from watcher.inspection.settings import InspectionSettings
 from watcher.kit.log_settings import LogSettings
+from watcher.kit.regular_files import read_regular
 from watcher.kit.struct_reading import read_struct
 from watcher.kit.suggestions import did_you_mean, one_of
 from watcher.kit.yaml_source import Path as Place
@@ -115,7 +116,7 @@ def read(path: Path) -> Configuration:
         ConfigurationError: `file:line:column: key: what`, a line for each mistake.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error!s:.200}") from error
     documents = parse_yaml(text, str(path))

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -89,6 +90,26 @@ async def test_what_was_kept_is_done_once(path: Path) -> None:
         assert signal.getsignal(signal.SIGHUP) == before
         with signals.heard(asyncio.get_running_loop(), {signal.SIGHUP: lambda: late.append(signal.SIGHUP)}):
             assert late == [signal.SIGHUP]
+
+
+async def test_a_disk_that_never_answers_keeps_no_end_waiting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the daemon's nor that of the process, which waits for the threads of its loop."""
+    began, answers = threading.Event(), threading.Event()
+
+    def hang(*_arguments: object, **_named: object) -> None:
+        began.set()
+        answers.wait()
+
+    monkeypatch.setattr("watcher.preflight.load_settings", hang)
+    daemon = asyncio.create_task(run_until_signalled(configuration.read(path)))
+    try:
+        await eventually(began.is_set)
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await daemon
+            await asyncio.get_running_loop().shutdown_default_executor()
+    finally:
+        answers.set()
 
 
 async def test_a_start_that_waits_is_ended(tmp_path: Path, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is told of a configuration that was changed while the daemon ran."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,10 @@ async def test_a_file_that_is_wrong_changes_nothing(world: World) -> None:
     world.path.unlink()
     (line,) = await world.told()
     assert line["event"] == "configuration.refused"
+    os.mkfifo(world.path)
+    (line,) = await world.told()
+    assert "is no regular file" in str(line["detail"])
+    world.path.unlink()
     world.path.write_text(WRITTEN)
     assert await world.told() == []
     assert (len(world.in_force), world.successful) == (1, 1)
