@@ -1,7 +1,7 @@
 """What keeps the daemon from beginning, without asking anybody: `watcher run` looks first, and `watcher config check` only looks.
 
 Everything is put together by what the daemon itself puts it together with, and nothing is begun, written or sent. What only a
-moment decides is left to the start: whether the port is free, and whether another daemon has the store.
+moment or the machine decides is left to the start: whether it may listen there, and whether another daemon has the store.
 """
 
 import re

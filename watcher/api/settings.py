@@ -33,6 +33,16 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def on_loopback(self) -> bool:
         return is_this_machine(self.host)
 
+    @property
+    def place(self) -> str:
+        """Host and port, as a URL has them."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """How others reach it, without a slash at its end: as `public_url` says, else where it listens."""
+        return self.public_url.rstrip("/") or f"http{'s' if self.tls else ''}://{self.place}"
+
     def __post_init__(self) -> None:
         refuse_nothing(max_body=self.max_body)
         if self.api_token is None and not self.on_loopback:

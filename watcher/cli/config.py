@@ -30,7 +30,7 @@ def config() -> None:
 def check(output: str) -> None:
     """Say all that keeps the daemon from beginning, without a network: settings, policies, secrets, files, the store, the sandbox.
 
-    Whether the port is free and the store is nobody else's is seen when the daemon begins.
+    Whether it may listen where it is to, and the store is nobody else's, is seen when the daemon begins.
     """
     configure_logging(level=log_level("critical"))  # stderr is for what was asked
     if output == "json":
@@ -57,7 +57,7 @@ def check(output: str) -> None:
 
 def _hook(settings: configuration.Settings, source: str, kind: str) -> str | None:
     """Where a sender reaches it."""
-    return f"http://{settings.server.host}:{settings.server.port}/hooks/{source}" if kind == "webhook" else None
+    return f"{settings.server.url}/hooks/{source}" if kind == "webhook" else None
 
 
 def _print_json() -> None:

@@ -60,7 +60,7 @@ def own_areas(settings: Settings, folder: Path) -> Sequence[Area]:
         await checkup.step("advisories", lambda: _advisories(settings, folder))
         return checkup
 
-    return [Area(kind="watcher", name=f"{settings.server.host}:{settings.server.port}", look=look)]
+    return [Area(kind="watcher", name=settings.server.place, look=look)]
 
 
 async def _server(server: ServerSettings) -> Found:
@@ -70,8 +70,7 @@ async def _server(server: ServerSettings) -> Found:
     tls_context(server)
     if server.port == 0:
         return Found(detail="the system chooses a port; where the daemon listens is in its log")
-    host = EVERYWHERE.get(server.host, server.host)
-    url = f"http{'s' if server.tls else ''}://{f'[{host}]' if ':' in host else host}:{server.port}"
+    url = msgspec.structs.replace(server, host=EVERYWHERE.get(server.host, server.host), public_url="").url
     try:
         # Its certificate is for the name that others use.
         async with (

@@ -51,11 +51,11 @@ async def _checked(settings: Settings, source: AnySourceSettings) -> Checkup:
 async def _webhook(source: WebhookSourceSettings, settings: Settings) -> Found:
     """Raises ConfigurationError for a secret that is not there. That its port answers is the server's affair."""
     WebhookSource(source, max_body_bytes=size_bytes(settings.server.max_body))
-    at = f"http{'s' if settings.server.tls else ''}://{settings.server.host}:{settings.server.port}/hooks/{source.name}"
+    at = f"{settings.server.url}/hooks/{source.name}"
     if isinstance(source.auth, NoAuth):
         advice = "give it a secret, unless nobody but the sender reaches the port"
         return Found(detail=f"{at} takes events of anybody", result=Result.WARNING, advice=advice)
-    return Found(detail=f"the secret of its sender can be read; it listens at {at}")
+    return Found(detail=f"the secret of its sender can be read; it posts to {at}")
 
 
 async def _sqs(source: SqsSourceSettings, _: Settings) -> Found:

@@ -12,7 +12,7 @@ import click
 
 from watcher.cli.init_dialects import SETUPS
 from watcher.cli.init_proof import WRITE_PROJECT, proven
-from watcher.cli.init_values import ELSEWHERE, HERE, amazon_in, amazon_of, base_of, broker_of
+from watcher.cli.init_values import ELSEWHERE, amazon_in, amazon_of, base_of, broker_of
 from watcher.cli.init_ways import filled, text_of
 from watcher.cli.options import required_settings
 from watcher.model.amazon import ECR_HOST
@@ -51,8 +51,8 @@ def print_again(url: str | None, output: str) -> None:
 def text_for(source: EventSourceSettings, settings: Settings, path: Path, url: str | None, index: int) -> str:
     """What to do at the other side of one source, the one at `index` in the file."""
     host, setup = Host(source.registry), SETUPS[source.dialect]
-    own = HERE.replace("8080", str(settings.server.port)) if is_loopback(host) else ELSEWHERE
-    base = base_of(url, settings.server.public_url or own)
+    is_near = is_loopback(host) and settings.server.on_loopback
+    base = base_of(url, settings.server.url if is_near else settings.server.public_url or ELSEWHERE)
     secret = f"<{reference}>" if (reference := _reference(source)) else ""
     hook = f"{base}/hooks/{source.name}"
     values = {"registry": host, "url": hook, "secret": secret, "label": host.partition(".")[0], "file": str(path)}

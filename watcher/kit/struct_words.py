@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
+from watcher.kit.names import NAME_PATTERN
 from watcher.kit.secret import SecretReference
 from watcher.kit.suggestions import closest, did_you_mean, one_of
 from watcher.kit.units import DURATION_PATTERN, SIZE_PATTERN
@@ -21,6 +22,7 @@ _UNITS = {DURATION_PATTERN: '"{}s" or "10m"', SIZE_PATTERN: '"{}MiB" or "20GiB"'
 FORMS = {
     DURATION_PATTERN: "a duration with its unit: 500ms, 30s, 10m, 24h, 7d",
     SIZE_PATTERN: "a size with its unit: 64KiB, 1MiB, 20GiB",
+    NAME_PATTERN: "a name of letters, digits, dots, hyphens and underscores",
 }
 _BOUNDS = {">=": "{} at least", "<=": "{} at most", ">": "more than {}", "<": "less than {}"}
 _KINDS: Mapping[str, str] = {

@@ -8,6 +8,7 @@ import msgspec
 
 from watcher.dialects.generic import GenericMapping
 from watcher.dialects.protocol import Delivery
+from watcher.kit.names import PathName
 from watcher.model.push import EXCERPT_BYTES
 from watcher.model.reference import Host
 
@@ -15,7 +16,7 @@ from watcher.model.reference import Host
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose events these are."""
 
-    name: str = ""  # empty: the dialect's, or `sweep`
+    name: PathName = ""  # the last part of its hook's path; empty: the dialect's, or `sweep`
     registry: str = ""  # the host under `registries` or any other; empty: the only one there
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.certificates import Authority
 from tests.doubles.databases import open_database
 from tests.unit.cli.conftest import Run
 
@@ -214,6 +215,73 @@ def test_a_folder_in_place_of_advisories_is_said(watcher: Run) -> None:
     checked = watcher("config", "check")
     assert checked.code == 0
     assert "warning: watcher.yaml:4:20: advisories.path: data.db: is no file" in checked.err
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("dangling.db", "gone is not there; the store needs a folder that the watcher may write"),
+        ("loop.db", "loop.db cannot be read: Too many levels of symbolic links"),
+        ("n" * 300, "cannot be read: File name too long"),
+        ("n" * 252, "cannot be read: File name too long"),
+        ("log.db", "log.db-wal is no file"),
+        ("index.db", "index.db-shm is no file"),
+        ("journal.db", "journal.db-journal is no file"),
+        ("linked.db", "elsewhere/real.db-wal is no file"),
+        ("locked.db", "locked.db.lock is no file"),
+        ("nowhere.db", "gone is not there; the store needs a folder that the watcher may write"),
+    ],
+)
+def test_a_store_that_cannot_be_begun_is_said(watcher: Run, store: str, said: str) -> None:
+    """Whatever is in the way: of the file itself, of what SQLite keeps beside it, of the lock."""
+    Path("dangling.db").symlink_to("gone/x.db")
+    Path("loop.db").symlink_to("loop.db")
+    Path("linked.db").symlink_to("elsewhere/real.db")
+    Path("nowhere.db.lock").symlink_to("gone/x.lock")
+    for folder in ("log.db-wal", "index.db-shm", "journal.db-journal", "elsewhere/real.db-wal", "locked.db.lock"):
+        Path(folder).mkdir(parents=True)
+    Path("watcher.yaml").write_text(f'{GOOD}store: {{url: "sqlite:///{store}"}}\n')
+    checked = watcher("config", "check")
+    assert checked.code == 2
+    assert f"watcher.yaml:4:14: store.url: store {store}: " in checked.err
+    assert said in checked.err
+
+
+def test_a_link_to_where_the_store_can_be_made_is_good(watcher: Run) -> None:
+    """The daemon makes the file there, and the lock here."""
+    Path("elsewhere").mkdir()
+    Path("watcher.db").symlink_to("elsewhere/real.db")
+    Path("watcher.yaml").write_text(GOOD)
+    assert watcher("config", "check").code == 0
+    assert [path.name for path in Path("elsewhere").iterdir()] == []
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "..", "ä"])
+def test_a_source_whose_hook_nobody_could_reach_is_refused(watcher: Run, name: str) -> None:
+    """Its name is a part of the path."""
+    Path("watcher.yaml").write_text(GOOD.replace("{type: webhook", f'{{name: "{name}", type: webhook'))
+    checked = watcher("config", "check")
+    assert checked.code == 2
+    assert "watcher.yaml:2:18: sources[0].name: " in checked.err
+    assert "is not a name of letters, digits, dots, hyphens and underscores" in checked.err
+
+
+@pytest.mark.parametrize(
+    ("server", "hook"),
+    [
+        ('host: "::1"', "http://[::1]:8080/hooks/distribution"),
+        ("tls: {cert: own.pem, key: own.key.pem}", "https://127.0.0.1:8080/hooks/distribution"),
+        ('public_url: "https://w.example.com/"', "https://w.example.com/hooks/distribution"),
+    ],
+)
+def test_a_hook_is_where_it_is_reached(watcher: Run, server: str, hook: str) -> None:
+    """With the scheme that the server speaks, and the name that others use where there is one."""
+    Authority(Path()).issue("own")
+    Path("watcher.yaml").write_text(f"{GOOD}server: {{{server}}}\n")
+    told = json.loads(watcher("config", "check", "-o", "json").out)
+    assert told["problems"] == []
+    assert told["sources"][0]["url"] == hook
+    assert f" at {hook}\n" in watcher("config", "check").out
 
 
 def test_that_no_policy_is_in_force_is_said(watcher: Run) -> None:

@@ -162,7 +162,7 @@ def test_webhooks(watcher: Run, unused_tcp_port: int, monkeypatch: pytest.Monkey
     ]
     sources = [{**each, "dialect": "distribution", "registry": "nosuch.invalid"} for each in sources]
     steps = looked(watcher, unused_tcp_port, code=1, sources=sources)
-    assert steps["good", "secret"]["detail"].endswith(f"it listens at http://127.0.0.1:{unused_tcp_port}/hooks/good")
+    assert steps["good", "secret"]["detail"].endswith(f"it posts to http://127.0.0.1:{unused_tcp_port}/hooks/good")
     assert [steps[name, "secret"]["result"] for name in ("good", "open", "bad")] == ["ok", "warning", "failed"]
     assert "NO_SECRET is not set" in steps["bad", "secret"]["detail"]
 
