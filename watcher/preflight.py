@@ -17,7 +17,8 @@ from watcher.advisories.gatherer import AdvisoryGatherer
 from watcher.api.app import tls_context
 from watcher.evaluation.policies.loading import PolicySources, load_settings
 from watcher.kit.clock import utc_now
-from watcher.kit.secret import SecretReference, resolve
+from watcher.kit.secret import SecretReference, SpokenSecretReference, resolve
+from watcher.kit.suggestions import did_you_mean
 from watcher.kit.threads import in_a_thread
 from watcher.kit.trust import trust
 from watcher.kit.units import seconds, size_bytes
@@ -31,11 +32,15 @@ from watcher.registry.access import RegistryClients
 from watcher.settings import Configuration, Settings
 from watcher.sources.catalog import build_source
 from watcher.sources.context import SourceContext
+from watcher.sources.webhook_settings import PathTokenAuth, WebhookSourceSettings
 from watcher.storage import Storage, unopened
 from watcher.store.beginning import require_beginnable
 
 # What a value looks like that says where something is.
 _NAMES_A_FILE = re.compile(r"env:|file:|.*/")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Of a token of letters and digits.
+_TOKEN_CHARACTERS = 32
 NOTHING_HEARD = "nothing will be heard: there are no `sources`; only what POST /api/v1/evaluations asks for is judged"
 NOBODY_TOLD = "nobody will be told: there is nothing under `publish`; verdicts are in the store and the API alone"
 EMPTY = "the file is empty, so that everything is as the defaults have it"
@@ -61,8 +66,8 @@ async def preflight(configuration: Configuration, compiled: Callable[[PolicySour
     """
     seen = _Seen(configuration.source)
     settings = configuration.settings
-    for path, reference in secret_references(configuration.written):
-        seen.secret(path, reference)
+    for path, reference, is_spoken in secret_references(configuration.written):
+        seen.secret(path, reference, is_spoken=is_spoken)
     with seen.at("ca_file"):
         trust(settings.ca_file)
     with seen.at("server", "tls"):
@@ -81,6 +86,7 @@ async def preflight(configuration: Configuration, compiled: Callable[[PolicySour
         with seen.at("publish"):
             await _look_at_publishers(configuration, storage, registries, seen)
     await _look_at_advisories(configuration, seen)
+    _look_at_admission(settings, seen)
     if not configuration.source.value:
         seen.warn(EMPTY)
     if not settings.sources:
@@ -90,16 +96,16 @@ async def preflight(configuration: Configuration, compiled: Callable[[PolicySour
     return Preflight(problems=seen.problems, warnings=tuple(seen.warnings))
 
 
-def secret_references(settings: msgspec.Struct, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every reference to a secret below `settings`, with the path of its key."""
+def secret_references(settings: msgspec.Struct, path: Path = ()) -> Iterator[tuple[Path, str, bool]]:
+    """The path of every secret's key below `settings`, the reference, and whether the secret is said in a header or a URL."""
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
         for key, each in enumerate(value) if isinstance(value, tuple) else [(None, value)]:
             place = (*path, field.encode_name) if key is None else (*path, field.encode_name, key)
             if isinstance(each, msgspec.Struct):
                 yield from secret_references(each, place)
-            elif isinstance(each, str) and _is_of_secret(field.type):
-                yield place, each
+            elif isinstance(each, str) and _is_of(field.type, SecretReference, SpokenSecretReference):
+                yield place, each, _is_of(field.type, SpokenSecretReference)
 
 
 def doubt_of(sources: PolicySources) -> str | None:
@@ -125,9 +131,12 @@ class _Seen:
         own = [text for _, text in sorted(self._problems, key=lambda each: each[0])]
         return tuple(dict.fromkeys([*own, *self._elsewhere]))
 
-    def secret(self, path: Path, reference: str) -> None:
+    def secret(self, path: Path, reference: str, *, is_spoken: bool) -> None:
         try:
-            resolve(reference)
+            found = _CONTROL.search(resolve(reference).reveal())
+            if is_spoken and found:
+                text = f"{reference}: holds the control character U+{ord(found[0]):04X}, which no header and no URL can"
+                raise ConfigurationError(text)
         except ConfigurationError as error:
             self.add(path, str(error))
             self._secrets.append(str(error))
@@ -193,6 +202,15 @@ def _look_at_sources(settings: Settings, storage: Storage, registries: RegistryC
     for index, source in enumerate(settings.sources):
         with seen.at("sources", index):
             build_source(source, context)
+            if isinstance(source, WebhookSourceSettings) and isinstance(source.auth, PathTokenAuth):
+                _warn_of_short_tokens(source.auth, index, seen)
+
+
+def _warn_of_short_tokens(auth: PathTokenAuth, index: int, seen: _Seen) -> None:
+    for key, reference in (("secret", auth.secret), ("previous_secret", auth.previous_secret)):
+        if reference is not None and len(resolve(reference).reveal()) < _TOKEN_CHARACTERS:
+            text = f"{reference}: shorter than {_TOKEN_CHARACTERS} characters, and nothing else keeps strangers out"
+            seen.warn(text, "sources", index, "auth", key)
 
 
 async def _look_at_publishers(configuration: Configuration, storage: Storage, registries: RegistryClients, seen: _Seen) -> None:
@@ -212,6 +230,14 @@ def _warn_of_expiry(publisher: object, index: int, seen: _Seen) -> None:
             seen.warn(soon, "publish", index, "notation")
 
 
+def _look_at_admission(settings: Settings, seen: _Seen) -> None:
+    environment = settings.admission.environment if settings.admission is not None else None
+    names = [each.name for each in settings.environments]
+    if environment is not None and environment not in names:
+        told = f"no image is of {environment!r}, which is none of `environments`{did_you_mean(environment, names)}"
+        seen.warn(told, "admission", "environment")
+
+
 async def _look_at_advisories(configuration: Configuration, seen: _Seen) -> None:
     """Without data the daemon begins, and what needs them is unknown."""
     settings = configuration.settings.advisories
@@ -222,5 +248,5 @@ async def _look_at_advisories(configuration: Configuration, seen: _Seen) -> None
         seen.warn(str(error), "advisories", "path")
 
 
-def _is_of_secret(hint: Any) -> bool:
-    return hint == SecretReference or any(_is_of_secret(each) for each in get_args(hint))
+def _is_of(hint: Any, *kinds: Any) -> bool:
+    return hint in kinds or any(_is_of(each, *kinds) for each in get_args(hint))

@@ -98,7 +98,7 @@ def find(explicit: Path | None) -> Path:
         if path.is_file():
             return path
     if explicit is not None:
-        raise ConfigurationError(f"{explicit}: no such file")
+        raise ConfigurationError(f"{explicit}: {'is no regular file' if explicit.exists() else 'no such file'}")
     raise ConfigurationError(
         "no configuration: neither ./watcher.yaml nor /etc/watcher/watcher.yaml exists; `watcher init` writes one"
     )
@@ -155,6 +155,7 @@ class _Completion:
         hosts = self._registries()
         sources = self._sources(hosts)
         self._check_canaries(hosts)
+        self._check_environments()
         return msgspec.structs.replace(
             self._settings,
             registries=tuple(hosts.values()),
@@ -228,6 +229,12 @@ class _Completion:
                 self._refuse(("canaries", index), f"registry {host} is not among `registries`{did_you_mean(host, hosts)}")
             if (host, repository) in places[:index]:
                 self._refuse(("canaries", index), f"two canaries are pushed to {host}/{repository}")
+
+    def _check_environments(self) -> None:
+        names = [each.name for each in self._settings.environments]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self._refuse(("environments", index, "name"), f"two environments are named {name!r}; put their images together")
 
     def _publishers(self) -> Mapping[str, AnyPublisherSettings]:
         publishers: dict[str, AnyPublisherSettings] = {}

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from watcher.kit.secret import SecretReference
+from watcher.kit.secret import SpokenSecretReference
 from watcher.kit.units import Duration, Size, refuse_nothing
 from watcher.model.reference import is_this_machine
 
@@ -24,7 +24,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     host: str = "127.0.0.1"  # the address to listen on; anything but loopback needs an api_token
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080  # 0 lets the system choose
     max_body: Size = "1MiB"  # for one delivery to a hook; a registry's event has 2 KiB, the largest batches 1 MiB
-    api_token: SecretReference | None = None  # `Authorization: Bearer …`, for everything but hooks, admission, health, metrics
+    # `Authorization: Bearer …`, for everything but hooks, admission, health, metrics
+    api_token: SpokenSecretReference | None = None
     # How others reach this server, for the links in messages: `https://watcher.example.com`. Empty: there are no links.
     public_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?$")] = ""
     tls: TlsSettings | None = None  # None: plain HTTP, behind something that ends TLS
@@ -52,7 +53,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How `/k8s/admission` answers. Pass, warn (with a warning) and not-applicable allow, fail denies; the rest is said here."""
 
-    token: SecretReference | None = None  # the last part of the URL, or a bearer token; None: anybody who reaches the port may ask
+    # the last part of the URL, or a bearer token; None: anybody who reaches the port may ask
+    token: SpokenSecretReference | None = None
     environment: str | None = None  # the environment the cluster is; None: the newest verdict, whatever its environment
     on_unknown: Mode = "warn"  # the verdict is unknown or older than max_age, or the registry or store did not answer
     on_unjudged: Mode = "warn"  # there is no verdict, or the image is of a registry that is not configured

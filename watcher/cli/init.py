@@ -70,9 +70,9 @@ def init(registry: str | None, dialect: str | None, type_: str | None, url: str 
     kind = f", kind: {setup.kind}" if setup.kind and kind_of(host) != setup.kind else ""
     parts = {"host": host, "kind": kind, "type": way, "dialect": chosen, "source": filled(source, values)}
     _write(path, CONFIGURATION.format(schema=SCHEMA, **parts))
-    _write_schema(path.with_name(SCHEMA))
+    schema = _write_schema(path.with_name(SCHEMA))
     if not is_quiet():
-        click.echo(f"Wrote {path}, for {setup.name}. Editors complete and explain it by {SCHEMA} beside it.", err=True)
+        click.echo(f"Wrote {path}, for {setup.name}. {schema}", err=True)
     if dialect is None and told is None and not is_quiet():
         others = f"For another sender, --dialect NAME: {', '.join(sorted(SETUPS))}."
         click.echo(textwrap.fill(others, WIDTH) if is_terminal(stderr=True) else others, err=True)
@@ -98,10 +98,19 @@ def _write(path: Path, configuration: str) -> None:
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _write_schema(path: Path) -> None:
-    """One that is there stays: `watcher config schema` prints that of this version."""
-    if not path.exists():
-        _write(path, json.dumps(configuration.schema()) + "\n")
+def _write_schema(path: Path) -> str:
+    """What is to be said of it. One that is there stays, whatever it is."""
+    text = json.dumps(configuration.schema()) + "\n"
+    try:
+        is_ours = path.read_text(encoding="utf-8") == text
+    except FileNotFoundError:
+        _write(path, text)
+        is_ours = True
+    except (OSError, ValueError):
+        is_ours = False
+    if is_ours:
+        return f"Editors complete and explain it by {path.name} beside it."
+    return f"{path.name} beside it was there and stays as it is; `watcher config schema` prints that of this version."
 
 
 def _start(way: str, base: str, secret: str, path: Path) -> Iterator[str]:

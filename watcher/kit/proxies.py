@@ -6,6 +6,7 @@ Spec: golang.org/x/net/http/httpproxy. Nothing else says what these variables me
 import base64
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -18,6 +19,8 @@ from watcher.model.reference import is_this_machine
 
 # What a CGI server makes of a request's header `Proxy`: whoever sends one would choose our proxy.
 _OF_CGI = "HTTP_PROXY"
+# As it is dialled: other letters have become ASCII.
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def parse_proxy(text: str, where: str) -> Proxy:
         raise ConfigurationError(f"{where}: SOCKS is not spoken here; name a proxy of HTTP, http://HOST:PORT")
     if url.scheme == "https":
         raise ConfigurationError(f"{where}: a proxy is not spoken to in TLS here; name one of plain HTTP, http://HOST:PORT")
-    if url.scheme != "http" or not host or not port:
+    if url.scheme != "http" or not host or not port or not (_HOST.fullmatch(host) or _address(host)):
         raise ConfigurationError(f"{where}: is no URL of a proxy, http://HOST:PORT")
     authorization = None
     if url.user is not None:

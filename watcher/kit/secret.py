@@ -13,6 +13,9 @@ SecretReference = Annotated[
     str, msgspec.Meta(pattern=r"^(env|file):.+$", description="where a secret is kept: env:NAME or file:PATH")
 ]
 
+# The same, of what is said in a header or at the end of a URL.
+SpokenSecretReference = Annotated[SecretReference, msgspec.Meta(extra={"spoken": True})]
+
 
 class Secret:
     """A value that never shows itself: not in `repr`, not in a log, not in an error."""
@@ -48,7 +51,8 @@ def resolve(reference: str) -> Secret:
     if kind == "env":
         value = os.environ.get(where, "")
         if not value:
-            raise ConfigurationError(f"environment variable {where} is not set; {reference} needs it")
+            what = "empty" if where in os.environ else "not set"
+            raise ConfigurationError(f"environment variable {where} is {what}; {reference} needs it")
         return Secret(value)
     try:
         value = read_regular(where).decode("utf-8").removesuffix("\n")

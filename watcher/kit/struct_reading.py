@@ -13,10 +13,11 @@ from watcher.model.first_use import known
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# A block with more mistakes than this is none of ours.
+# A block, or a file, with more mistakes than this is none of ours.
 _MAX_MISTAKES = 50
 KINDS = {list: "array", dict: "object", str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_UNKNOWN = "contains unknown field"
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
 
 
@@ -27,20 +28,24 @@ def read_struct(source: YamlSource, shape: type[T]) -> tuple[T | None, Sequence[
     anybody wrote on purpose, and no path, header or name that the system takes.
     """
     value = {} if source.value is None else source.value
-    mistakes: dict[tuple[tuple[int, int], str], str] = {}
-    asked = Asked(shape=shape, value=value)
+    found: dict[tuple[tuple[int, int], str], tuple[Path, Path]] = {}
     for at, hint, part in _parts(value, shape):
-        for whole, text in _mistakes(at, hint, part, asked):
-            line, column = place = source.keys.get(whole, source.position(whole)) if "no key" in text else source.position(whole)
-            where = f"{source.file}:{line}:{column}: {key_of(whole)}".rstrip(": ")
-            mistakes.setdefault((place, text), f"{where}: {text}")
-    for at, character in _controls(value):
-        place = source.position(at)
+        for whole, asked_at, text in _mistakes(at, hint, part):
+            place = source.keys.get(whole, source.position(whole)) if _UNKNOWN in text else source.position(whole)
+            found.setdefault((place, text), (whole, asked_at))
+    for whole, character in _controls(value):
         text = f"control character U+{ord(character):04X}; of those only tabs and ends of lines may stand in a text"
-        mistakes.setdefault((place, text), f"{source.at(at)}: {key_of(at)}: {text}")
-    if mistakes:
-        return None, [mistakes[each] for each in sorted(mistakes)]
-    return msgspec.convert(value, known(shape)), ()
+        found.setdefault((source.position(whole), text), (whole, whole))
+    if not found:
+        return msgspec.convert(value, known(shape)), ()
+    asked = Asked(shape=shape, value=value)
+    told: dict[str, None] = {}
+    # What may have been meant is looked for in everything there is: of a file of nothing but mistakes that would take minutes.
+    for ((line, column), text), (whole, asked_at) in sorted(found.items())[:_MAX_MISTAKES]:
+        where = f"{source.file}:{line}:{column}: {key_of(whole)}".rstrip(": ")
+        told[f"{where}: {reworded(text, asked_at, asked)}"] = None
+    more = len(found) - _MAX_MISTAKES
+    return None, [*told, *([f"{source.file}: and more, {more} at least"] if more > 0 else [])]
 
 
 def _parts(value: Any, shape: type[msgspec.Struct]) -> Iterator[tuple[Path, Any, Any]]:
@@ -70,10 +75,13 @@ def _controls(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from _controls(each, (*path, key))
 
 
-def _mistakes(at: Path, hint: Any, given: Any, asked: Asked) -> Iterator[tuple[Path, str]]:
-    """Msgspec stops at the first: what it complained of is left out, and it is asked again."""
+def _mistakes(at: Path, hint: Any, given: Any) -> Iterator[tuple[Path, Path, str]]:
+    """Of what, at what it was said, and in msgspec's words.
+
+    It stops at the first: what it complained of is left out, and it is asked again.
+    """
     value, left_out = _copy(given), set[Path]()
-    for _ in range(_MAX_MISTAKES):
+    for _ in range(_MAX_MISTAKES + 1):  # one that is not told shows that there are more
         try:
             msgspec.convert(value, known(hint))
         except msgspec.ValidationError as error:
@@ -88,7 +96,7 @@ def _mistakes(at: Path, hint: Any, given: Any, asked: Asked) -> Iterator[tuple[P
             if own and own[1] in value_at(value, path):  # it says of which of its keys
                 place, text = (*path, own[1]), text[own.end() :]
             if not (of_whole and left_out):
-                yield (*at, *(path if text.startswith("Object missing") else place)), reworded(text, (*at, *path), asked)
+                yield (*at, *(path if text.startswith("Object missing") else place)), (*at, *path), text
             gone = None if of_whole else _left_out(value, place)
             if gone is None:
                 return

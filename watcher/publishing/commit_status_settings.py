@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from watcher.kit.secret import SecretReference
+from watcher.kit.secret import SpokenSecretReference
 from watcher.publishing.wanted import DEFAULT_OUTCOMES, PublisherSettings
 
 _PLACES = {"registry", "repository", "environment"}
@@ -20,7 +20,7 @@ class CommitStatusSettings(PublisherSettings, frozen=True, kw_only=True, forbid_
     keeps_state: ClassVar[bool] = True
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^?#@]+$")]
-    token: SecretReference  # of an account that may set statuses
+    token: SpokenSecretReference  # of an account that may set statuses
     # Globs over OWNER/NAME, such as `my-org/*`. Whoever may push an image can set a status at any commit of these.
     repositories: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     # What tells this status from others on the same commit, with `{registry}`, `{repository}` and `{environment}` of the image.

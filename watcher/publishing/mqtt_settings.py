@@ -21,8 +21,8 @@ class MqttPublisherSettings(PublisherSettings, frozen=True, kw_only=True, forbid
 
     host: str  # the broker
     port: int = 0  # 0: 8883, or 1883 without TLS
-    # Whether to speak TLS, and to check the broker's certificate. Unless written: always, except at port 1883 and at a broker on
-    # this machine with a port that is not 8883.
+    # Whether to speak TLS, and to check the broker's certificate. Unless written: with `ca_file` or `client_cert` always; without
+    # them except at port 1883, and at a broker on this machine with a port that is not 8883.
     tls: bool | None = None
     topic_prefix: str = "watcher"  # what every topic begins with; levels are parted by slashes
     digests: bool = True  # whether images that never had a tag, as those of an index, are kept at PREFIX/digests

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from watcher.kit.secret import SecretReference
+from watcher.kit.secret import SpokenSecretReference
 from watcher.model.verdict import Outcome
 from watcher.publishing.wanted import PublisherSettings
 
@@ -19,7 +19,7 @@ class TicketSettings(PublisherSettings, frozen=True, kw_only=True, forbid_unknow
     tags: tuple[str, ...] = ("*",)
     label: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}$")] = "registry-watcher"  # on each ticket
     most_open: Annotated[int, msgspec.Meta(ge=1)] = 100  # no further ticket is opened while so many are open
-    token: SecretReference  # of an account that may open, change and close tickets
+    token: SpokenSecretReference  # of an account that may open, change and close tickets
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,7 @@ import msgspec
 from yarl import URL
 
 from watcher.kit.proxies import Proxies, parse_proxy
-from watcher.kit.secret import Secret, SecretReference, resolve
+from watcher.kit.secret import Secret, SecretReference, SpokenSecretReference, resolve
 from watcher.kit.units import Duration, refuse_nothing
 from watcher.model.amazon import ECR_HOST
 from watcher.model.errors import ConfigurationError, InvalidReferenceError
@@ -140,7 +140,7 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     auth: Auth | None = None
     # Shown, as a bearer token, to the registry's own API beside the one of images, where that takes something else than `auth`: of
     # Quay, a token of an OAuth application.
-    api_token: SecretReference | None = None
+    api_token: SpokenSecretReference | None = None
 
     def __post_init__(self) -> None:
         refuse_nothing(timeout=self.timeout)

@@ -17,8 +17,8 @@ class MqttSourceSettings(EventSourceSettings, frozen=True, kw_only=True, forbid_
 
     host: str  # the broker
     port: int = 0  # 0: 8883, or 1883 without TLS
-    # Whether to speak TLS, and to check the broker's certificate. Unless written: always, except at port 1883 and at a broker on
-    # this machine with a port that is not 8883.
+    # Whether to speak TLS, and to check the broker's certificate. Unless written: with `ca_file` or `client_cert` always; without
+    # them except at port 1883, and at a broker on this machine with a port that is not 8883.
     tls: bool | None = None
     # A filter such as "registry/+/push", or several. "$share/GROUP/FILTER" shares the messages with others, and may lose some.
     topic: str | tuple[str, ...]

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from watcher.kit.secret import SecretReference
+from watcher.kit.secret import SecretReference, SpokenSecretReference
 from watcher.model.amazon import PARTITIONS
 from watcher.sources.binding import EventSourceSettings
 from watcher.sources.webhook_senders import SENDERS
@@ -21,8 +21,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="bearer"):
     """A header equals the secret, with or without a scheme word (`Bearer`, `Token`) before it."""
 
-    secret: SecretReference  # the one that senders are given
-    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
+    secret: SpokenSecretReference  # the one that senders are given
+    previous_secret: SpokenSecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
     header: HeaderName = "Authorization"  # where the secret is, for senders that cannot set this one: `X-JFrog-Event-Auth`
     # A parameter of the query string that may hold the secret instead, for senders that can set no header: `access_token`, `code`.
     # Proxies write query strings into their logs, so a path token is better where that is possible.
@@ -32,8 +32,8 @@ class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class PathTokenAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="path-token"):
     """The secret is the last part of the URL: `/hooks/NAME/TOKEN`. For senders that can set no header."""
 
-    secret: SecretReference  # letters and digits, at least 32 of them: nothing else keeps strangers out
-    previous_secret: SecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
+    secret: SpokenSecretReference  # letters and digits, at least 32 of them: nothing else keeps strangers out
+    previous_secret: SpokenSecretReference | None = None  # is accepted as well, while senders are changed from it to `secret`
 
 
 class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="basic"):

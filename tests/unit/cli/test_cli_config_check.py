@@ -284,6 +284,78 @@ def test_a_hook_is_where_it_is_reached(watcher: Run, server: str, hook: str) -> 
     assert f" at {hook}\n" in watcher("config", "check").out
 
 
+@pytest.mark.parametrize(
+    ("auth", "key", "spoken"),
+    [
+        ("{type: bearer, secret: 'file:secret'}", "secret", True),
+        ("{type: path-token, secret: 'file:secret'}", "secret", True),
+        ("{type: basic, username: x, password: 'file:secret'}", "password", False),
+    ],
+)
+def test_a_secret_that_no_header_can_hold_is_refused(watcher: Run, auth: str, key: str, spoken: bool) -> None:
+    """As one of two lines, or with the end of a line of another system; a password is sent in another form."""
+    Path("secret").write_bytes(b"first-" + b"x" * 32 + b"\r\n")
+    Path("watcher.yaml").write_text(
+        "registries: [{host: a.example}]\n"
+        f"sources: [{{type: webhook, dialect: generic, mapping: {{image: $.i}}, auth: {auth}}}]\n"
+        "publish: [{type: log}]\n"
+    )
+    checked = watcher("config", "check")
+    assert checked.code == (2 if spoken else 0)
+    assert (f"sources[0].auth.{key}: file:secret: holds the control character U+000D, which no header" in checked.err) is spoken
+    assert "first-" not in checked.err
+
+
+def test_a_short_token_is_said(watcher: Run) -> None:
+    """It is all that keeps strangers out."""
+    Path("short").write_text("x" * 31)
+    Path("long").write_text("x" * 32)
+    Path("watcher.yaml").write_text(
+        GOOD.replace("type: bearer", "type: path-token").replace("env:HOOK_SECRET", 'file:long", previous_secret: "file:short')
+    )
+    checked = watcher("config", "check")
+    assert checked.code == 0
+    assert checked.err == (
+        "watcher: warning: watcher.yaml:2:113: sources[0].auth.previous_secret: file:short: shorter than 32 characters,"
+        " and nothing else keeps strangers out\n"
+    )
+
+
+def test_an_environment_that_no_image_is_of_is_said(watcher: Run) -> None:
+    """Admission would find no verdict for it."""
+    environments = "environments: [{name: production, images: ['**']}]\n"
+    Path("watcher.yaml").write_text(f"{GOOD}{environments}admission: {{environment: prodution}}\n")
+    checked = watcher("config", "check")
+    assert checked.code == 0
+    assert checked.err == (
+        "watcher: warning: watcher.yaml:5:26: admission.environment: no image is of 'prodution', which is none of `environments`;"
+        " did you mean 'production'?\n"
+    )
+    Path("watcher.yaml").write_text(f"{GOOD}{environments}admission: {{environment: production}}\n")
+    assert watcher("config", "check").err == ""
+
+
+def test_two_environments_of_one_name_are_refused(watcher: Run) -> None:
+    """Of which one an image is nobody could tell."""
+    Path("watcher.yaml").write_text(f"{GOOD}environments: [{{name: a, images: [b]}}, {{name: a, images: [c]}}]\n")
+    checked = watcher("config", "check")
+    assert checked.code == 2
+    assert "watcher.yaml:4:47: environments[1].name: two environments are named 'a'" in checked.err
+
+
+def test_a_variable_that_is_empty_is_said_to_be(watcher: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_SECRET", "")
+    Path("watcher.yaml").write_text(GOOD)
+    assert "environment variable HOOK_SECRET is empty; env:HOOK_SECRET needs it" in watcher("config", "check").err
+
+
+def test_what_is_no_regular_file_is_said(watcher: Run) -> None:
+    """As what a shell has for `<(…)`: it could be read only once."""
+    os.mkfifo("fifo")
+    assert watcher("config", "check", "-c", "fifo").err == "watcher: fifo: is no regular file\n"
+    assert watcher("config", "check", "-c", "gone").err == "watcher: gone: no such file\n"
+
+
 def test_that_no_policy_is_in_force_is_said(watcher: Run) -> None:
     """Whatever is pushed then comes to the same."""
     Path("watcher.yaml").write_text(f"{GOOD}policies: {{packs: [], on_no_match: pass}}\n")

@@ -186,5 +186,7 @@ def test_editors_find_the_schema(watcher: Run) -> None:
     assert json.loads(Path("watcher.schema.json").read_text()) == json.loads(json.dumps(configuration.schema()))
     Path("watcher.yaml").unlink()
     Path("watcher.schema.json").write_text("mine")
-    assert watcher("init").code == 0
+    again = watcher("init")
+    assert again.code == 0
     assert Path("watcher.schema.json").read_text() == "mine"
+    assert "watcher.schema.json beside it was there and stays as it is; `watcher config schema` prints" in again.err

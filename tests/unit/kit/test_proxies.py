@@ -25,6 +25,19 @@ def test_by_scheme_and_in_either_case() -> None:
     assert Proxies.of_environment({}).of(URL("https://a.test")) is None
 
 
+@pytest.mark.parametrize("text", ["http://s3cr3t junk", "s3cr3t junk:3128", "http://a_%20b", "http://-a.test", "http://a,b"])
+def test_what_is_no_host_is_no_proxy(text: str) -> None:
+    """A secret that stands in its place would be asked of the resolver, and is not repeated."""
+    with pytest.raises(ConfigurationError, match="here: is no URL of a proxy") as told:
+        parse_proxy(text, "here")
+    assert "s3cr3t" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["http://a_b.test", "b\u00fccher.test:3128", "192.0.2.1", "[2001:db8::1]:3128", "proxy.", "a"])
+def test_what_is_a_host_is_one(text: str) -> None:
+    assert parse_proxy(text, "").url.port
+
+
 def test_a_header_chooses_no_proxy() -> None:
     """Under CGI `HTTP_PROXY` is what a client sent as the header `Proxy`; the others cannot be."""
     assert through("http://a.test", REQUEST_METHOD="GET") == ""

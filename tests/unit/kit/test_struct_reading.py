@@ -1,15 +1,18 @@
 """Every mistake of a file, in words for who does not know our types."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 import pytest
+from msgspec import inspect
 
 from watcher.kit.secret import SecretReference
 from watcher.kit.struct_reading import read_struct
+from watcher.kit.struct_words import Asked
 from watcher.kit.suggestions import did_you_mean, one_of
 from watcher.kit.units import Duration, Size
-from watcher.kit.yaml_source import parse_yaml
+from watcher.kit.yaml_source import Path, parse_yaml
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="login"):
@@ -89,6 +92,26 @@ def test_each_is_told_with_its_place_and_key(written: str, said: str) -> None:
     (found,) = mistakes(f"entry:  {{  {written}{'' if 'host:' in written else ', host: a'}}}")
     assert found == said
     assert "secret-word" not in found
+
+
+def test_of_very_many_the_first_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may have been meant is looked for fifty times, however many keys nobody knows; how many there are is said."""
+    looked = []
+    possible = Asked.possible_at
+
+    def counting(self: Asked, path: Path) -> Sequence[inspect.Type]:
+        looked.append(path)
+        return possible(self, path)
+
+    monkeypatch.setattr(Asked, "possible_at", counting)
+    found = mistakes("\n".join(f"entry{number}: 1" for number in range(3000)))
+    assert len(found) == 51
+    assert found[0].startswith("1:1: entry0: there is no key 'entry0' here; did you mean")
+    assert found[49].startswith("50:1: entry49: there is no key")
+    assert found[50] == " and more, 2950 at least"
+    assert 50 <= len(looked) <= 200
+    inner = mistakes("entry:\n  host: a\n" + "\n".join(f"  key{number}: 1" for number in range(60)))
+    assert (len(inner), inner[50]) == (51, " and more, 1 at least")
 
 
 def test_all_are_told_in_the_order_of_the_file() -> None:
