@@ -13,7 +13,7 @@ from watcher.evaluation.settings import PolicySettings
 from watcher.kit.reload_metrics import ReloadMetrics
 from watcher.kit.threads import in_a_thread
 from watcher.kit.yaml_source import Path as Place
-from watcher.kit.yaml_source import key_of
+from watcher.kit.yaml_source import YamlSource, key_of
 from watcher.model.errors import ConfigurationError, PolicyError
 from watcher.preflight import doubt_of
 
@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 # A line of the log has to be read: more than these were changed on purpose, all at once.
 MAX_KEYS = 20
 # An editor, or a disk that is full, leaves a file so for a moment. What it would have put in force nobody wrote.
-EMPTIED = "the file is empty, and what the daemon began with was not; to have all defaults, start it again"
+EMPTIED = "the file is empty, and what is in force is not; to have all defaults, start the daemon again"
+CUT = "there are no `policies` any more, as in a file that was cut; to have the defaults, write `policies: {}`"
 
 
 class Reload:
@@ -38,6 +39,7 @@ class Reload:
         metrics: ReloadMetrics,
     ) -> None:
         self._begun = begun
+        self._taken = begun.source
         self._replace = replace
         self._metrics = metrics
 
@@ -46,8 +48,7 @@ class Reload:
         path = Path(self._begun.source.file)
         try:
             read = await in_a_thread(partial(configuration.read, path), name="reload")
-            if self._begun.source.value and not read.source.value:
-                raise ConfigurationError(f"{path}: {EMPTIED}")
+            self._require_whole(read.source)
             sources = await self._replace(read.settings.policies)
         except ConfigurationError as error:
             self._metrics.failed()
@@ -57,14 +58,25 @@ class Reload:
         except Exception:
             self._metrics.failed()
             raise
+        self._taken = read.source
         self._metrics.succeeded()
         if doubt := doubt_of(sources):
             log.warning("configuration.doubtful", detail=f"{read.source.at(('policies',))}: policies: {doubt}")
         keys = [key_of(each) for each in changed(self._begun.written, read.written) if each[0] != "policies"]
         if keys:
-            detail = "these differ from what the daemon began with, and need a restart"
+            detail = (
+                "these differ from what the daemon began with, and need a restart; `watcher config check` says what it would refuse"
+            )
             more = len(keys[MAX_KEYS:])
             log.warning("configuration.restart_needed", file=str(path), keys=keys[:MAX_KEYS], more=more, detail=detail)
+
+    def _require_whole(self, source: YamlSource) -> None:
+        """Raises ConfigurationError for what looks like the rest of a file."""
+        before, after = self._taken.value or {}, source.value or {}
+        if before and not after:
+            raise ConfigurationError(f"{source.file}: {EMPTIED}")
+        if "policies" in before and "policies" not in after:
+            raise ConfigurationError(f"{source.file}: {CUT}")
 
 
 def changed(before: msgspec.Struct, after: msgspec.Struct, path: Place = ()) -> Iterator[Place]:

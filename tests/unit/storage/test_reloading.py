@@ -119,6 +119,17 @@ async def test_a_file_that_was_emptied_changes_nothing(world: World, text: str) 
     assert world.in_force == [PolicySettings()]
 
 
+async def test_a_file_that_was_cut_before_its_policies_changes_nothing(world: World) -> None:
+    """Cut at the end of a line it is good YAML; who wants the defaults says so."""
+    world.path.write_text(WRITTEN.partition("policies")[0])
+    (line,) = await world.told()
+    assert (line["event"], world.in_force, world.successful) == ("configuration.refused", [], 0)
+    assert "there are no `policies` any more" in str(line["detail"])
+    world.path.write_text(WRITTEN.partition("policies")[0] + "policies: {}\n")
+    assert await world.told() == []
+    assert world.in_force == [PolicySettings()]
+
+
 async def test_that_no_policy_is_in_force_is_told(world: World) -> None:
     """In the words in which a start tells it, each time."""
     world.path.write_text(WRITTEN.replace("[baseline]", "[]"))
