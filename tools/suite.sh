@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every test, with branch coverage of this process and its xdist workers. The `watcher` processes that tests start are not traced:
+# Every test, with branch coverage by those of tests/unit. The `watcher` processes that tests start are not traced:
 # that takes a sixth of the time of all tests that start one.
 # Arguments go to pytest: tools/suite.sh tests/integration -k demo
 # The last line printed is pytest's own closing line; the coverage table stands before it.

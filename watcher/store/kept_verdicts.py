@@ -12,7 +12,8 @@ MOST_FINDINGS = 20_000
 class KeptVerdicts:
     """The newest verdicts, by what was asked, until anything that could make another the newest was written.
 
-    Only one process records verdicts, so that all such writes are its own. What is read while one of them happens is not kept.
+    Only one process records verdicts, and one object of it, so that all such writes are its own. What is read while one of them
+    happens is not kept.
     """
 
     def __init__(self, *, most_findings: int = MOST_FINDINGS) -> None:

@@ -36,7 +36,7 @@ class Bench:
     """Time passes while the canary sleeps; after `judged_after` seconds of it what it pushed is judged."""
 
     registry: MemoryRegistry
-    verdicts: StoredVerdicts
+    verdicts: StoredVerdicts = field(init=False)
     canary: Canary = field(init=False)
     told: list[tuple[Host, Flight, float | None]] = field(default_factory=list)
     judged_after: float | None = None
@@ -80,11 +80,12 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         RegistryClients.of([]) as registries,
         open_database(tmp_path / "watcher.db") as database,
     ):
-        bench = Bench(registry=registry, verdicts=StoredVerdicts(database, HandClock()))
+        bench = Bench(registry=registry)
+        bench.verdicts = Troubled(bench, database, HandClock())
         bench.canary = Canary(
             CanarySettings(registry=registry.host, timeout="20s"),
             access=registries.access(registry.host),
-            verdicts=Troubled(bench, database, HandClock()),
+            verdicts=bench.verdicts,
             told=lambda *said: bench.told.append(said),
             monotonic=lambda: bench.now,
             sleep=bench.sleep,
