@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from watcher.kit.struct_words import Asked, reworded
-from watcher.kit.yaml_source import Path, YamlSource, key_of, value_at
+from watcher.kit.yaml_source import Path, YamlSource, copied, key_of, value_at
 from watcher.model.first_use import known
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -80,7 +80,7 @@ def _mistakes(at: Path, hint: Any, given: Any) -> Iterator[tuple[Path, Path, str
 
     It stops at the first: what it complained of is left out, and it is asked again.
     """
-    value, left_out = _copy(given), set[Path]()
+    value, left_out = copied(given), set[Path]()
     for _ in range(_MAX_MISTAKES + 1):  # one that is not told shows that there are more
         try:
             msgspec.convert(value, known(hint))
@@ -132,9 +132,3 @@ def _left_out(value: Any, path: Path) -> Path | None:
         return None
     del holder[path[-1]]
     return path
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value

@@ -71,6 +71,13 @@ def value_at(value: Any, path: Path) -> Any:
     return value
 
 
+def copied(value: Any) -> Any:
+    """A value of a document that may be changed without it: its mappings and lists anew."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
+
+
 def key_of(path: Path) -> str:
     """A path as people write it: `sources[0].auth.secret`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")

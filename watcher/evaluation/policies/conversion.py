@@ -10,7 +10,7 @@ from watcher.evaluation.document.variables import COLLECTIONS
 from watcher.evaluation.policies.shapes import Expect, RuleDocument
 from watcher.kit.struct_words import Asked
 from watcher.kit.suggestions import did_you_mean
-from watcher.kit.yaml_source import Path, YamlSource
+from watcher.kit.yaml_source import Path, YamlSource, copied
 from watcher.model.first_use import known
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -31,7 +31,7 @@ _ITEM_STAND_INS: Mapping[str, Any] = {"rules": {"id": "x"}, "cases": {"name": "x
 
 def convert(source: YamlSource, shape: type[_T], complaints: list[str]) -> _T | None:
     """Convert, noting every mistake: msgspec stops at the first, so what it complained of is mended and it is asked again."""
-    value, asked = _copy(source.value), Asked(shape=shape, value=source.value)
+    value, asked = copied(source.value), Asked(shape=shape, value=source.value)
     sound = True
     for _ in range(_MAX_COMPLAINTS):
         try:
@@ -59,22 +59,14 @@ def _mend(value: Any, path: Path) -> bool:
             value = value[step]
         last = path[-1]
         if isinstance(last, int):
-            value[last] = _copy(_ITEM_STAND_INS[str(path[-2])])
+            value[last] = copied(_ITEM_STAND_INS[str(path[-2])])
         elif last in _STAND_INS:
-            value[last] = _copy(_STAND_INS[last])
+            value[last] = copied(_STAND_INS[last])
         else:
             del value[last]
     except (KeyError, IndexError, TypeError):
         return False
     return True
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
 
 
 def _where(message: str) -> tuple[Path, str]:
