@@ -12,7 +12,6 @@ with 1 when the ratio is below the goal, or when something of the outbox was lef
 import argparse
 import asyncio
 import os
-import statistics
 import sys
 import tempfile
 import threading
@@ -194,13 +193,12 @@ async def measure(folder: Path, count: int, rounds: int) -> int:
                 bare_rates.append(count / alone)
                 our_rates.append(count / kept)
                 print(f"bare {count / alone:6.0f}   ours {count / kept:6.0f} verdicts/s to each of {len(publishers)}", flush=True)
-    result = Result(
+    result = Result.of_rounds(
+        our_rates,
+        bare_rates,
         what=f"verdicts told to each of {len(publishers)} destinations",
         unit="verdicts/s",
-        ours=statistics.median(our_rates),
         against="the publishers alone",
-        other=statistics.median(bare_rates),
-        ratio=statistics.median(ours / bare for ours, bare in zip(our_rates, bare_rates, strict=True)),
         least=GOAL,
         of_ratio=True,
     )

@@ -17,7 +17,6 @@ import io
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tarfile
@@ -107,26 +106,14 @@ def compare(image: str, rounds: int, file_digests: FileDigests) -> tuple[Result,
             run = Run(**json.loads(done.stdout))
             runs.append(run)
             print(f"round {number}  {side:10}  cpu {run.cpu:6.2f} s  wall {run.wall:6.2f} s  {run.plain_mb:6.0f} MB  {run.found}")
-    ratio = statistics.median(ours.cpu / base.cpu for base, ours in zip(*sides.values(), strict=True))
-    wall = statistics.median(ours.wall / base.wall for base, ours in zip(*sides.values(), strict=True))
     peak = max(run.peak_mib for run in sides["inspection"])
-    ours, base = (
-        Run(cpu=statistics.median(run.cpu for run in runs), wall=statistics.median(run.wall for run in runs), plain_mb=0)
-        for runs in (sides["inspection"], sides["bound"])
+    cpu, wall = (
+        [[getattr(run, measured) for run in sides[side]] for side in ("inspection", "bound")] for measured in ("cpu", "wall")
     )
     what, against = f"inspection of {image.rpartition('/')[2]}", "download, unpack, hash"
     return (
-        Result(
-            what=f"{what}, processor",
-            unit="s",
-            ours=ours.cpu,
-            against=against,
-            other=base.cpu,
-            ratio=ratio,
-            most=budget,
-            of_ratio=True,
-        ),
-        Result(what=f"{what}, wall", unit="s", ours=ours.wall, against=against, other=base.wall, ratio=wall),
+        Result.of_rounds(*cpu, what=f"{what}, processor", unit="s", against=against, most=budget, of_ratio=True),
+        Result.of_rounds(*wall, what=f"{what}, wall", unit="s", against=against),
         Result(what=f"{what}, largest worker", unit="MiB", ours=peak, most=MEMORY_BUDGET_MIB),
     )
 

@@ -9,7 +9,6 @@ docker-registry with the image of bench/inspection.py. Budget: a tenth.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -75,13 +74,12 @@ def _compare(image: Reference, rounds: int) -> Result:
         firsts.append(first)
         seconds.append(second)
         print(f"round {number}  first {first:6.2f} s  second {second:6.3f} s")
-    return Result(
+    return Result.of_rounds(
+        seconds,
+        firsts,
         what=f"second push on a known base, {image.repository}, processor",
         unit="s",
-        ours=statistics.median(seconds),
         against="the first push",
-        other=statistics.median(firsts),
-        ratio=statistics.median(second / first for first, second in zip(firsts, seconds, strict=True)),
         most=BUDGET,
         of_ratio=True,
     )

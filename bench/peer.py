@@ -96,15 +96,15 @@ def _ran(image: str, rounds: int, folder: Path) -> dict[str, list[Run]]:
 
 
 def _shown(image: str, runs: Mapping[str, list[Run]]) -> Iterator[Result]:
-    what, medians = image.partition("/")[2], []
+    what = image.partition("/")[2]
     print(f"\n## {image}\n\n| | processor time | wall | largest process |\n|---|---|---|---|")
     for name, each in runs.items():
         cpu, wall = (statistics.median(getattr(run, what) for run in each) for what in ("cpu", "wall"))
-        medians.append(cpu)
         print(f"| {name} | {cpu:.1f} s | {wall:.1f} s | {max(run.peak_mib for run in each):.0f} MiB |")
-    ratio = statistics.median(ours.cpu / theirs.cpu for theirs, ours in zip(*runs.values(), strict=True))
-    print(f"\nsyft takes {1 / ratio:.1f} times the processor time.\n")
-    yield Result(what=f"scan of {what}, processor", unit="s", ours=medians[1], against="syft", other=medians[0], ratio=ratio)
+    theirs, ours = ([run.cpu for run in each] for each in runs.values())
+    result = Result.of_rounds(ours, theirs, what=f"scan of {what}, processor", unit="s", against="syft")
+    print(f"\nsyft takes {1 / (result.times or 1):.1f} times the processor time.\n")
+    yield result
     print("| ecosystem | syft | both | of these named otherwise | agreement |\n|---|---|---|---|---|")
     found = compared(dict(_of_syft(_read(runs["syft"][0]))), dict(_of_watcher(_read(runs["watcher"][0]))))
     for kind, asked in sorted(found.asked.items()):

@@ -2,10 +2,12 @@
 
 import json
 import os
+import statistics
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 # Where `python -m bench` collects what each bench says, one JSON object a line.
 COLLECTED = "WATCHER_BENCH_RESULTS"
@@ -30,6 +32,12 @@ class Result:
     most: float | None = None
     least: float | None = None
     of_ratio: bool = False
+
+    @classmethod
+    def of_rounds(cls, ours: Sequence[float], others: Sequence[float], **rest: Any) -> "Result":
+        """The medians of both sides, and that of the ratios of the rounds: a machine that slows down slows both of one round."""
+        ratio = statistics.median(mine / other for mine, other in zip(ours, others, strict=True))
+        return cls(ours=statistics.median(ours), other=statistics.median(others), ratio=ratio, **rest)
 
     @property
     def times(self) -> float | None:
